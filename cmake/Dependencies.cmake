@@ -1,0 +1,48 @@
+# Every third-party package, once, with the version the code is written for.
+# Each big one is linked by exactly one module (tests/lint/check_layers.py).
+
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(absl REQUIRED)
+find_package(spdlog REQUIRED)                     # base
+find_package(OpenSSL 3 REQUIRED)                  # base: SHA-256
+find_package(nlohmann_json REQUIRED)              # models, app, client
+find_package(CLI11 REQUIRED)                      # app, client
+find_package(OpenCV REQUIRED COMPONENTS core imgproc)   # image
+find_package(JPEG REQUIRED)                       # image
+find_package(PNG REQUIRED)                        # image
+pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)  # image
+find_package(prometheus-cpp REQUIRED COMPONENTS core)   # telemetry
+find_library(CIVETWEB_LIBRARY civetweb REQUIRED)  # telemetry
+find_path(CIVETWEB_INCLUDE_DIR civetweb.h REQUIRED)
+add_library(civetweb::civetweb UNKNOWN IMPORTED)
+set_target_properties(civetweb::civetweb PROPERTIES
+  IMPORTED_LOCATION "${CIVETWEB_LIBRARY}"
+  INTERFACE_INCLUDE_DIRECTORIES "${CIVETWEB_INCLUDE_DIR}")
+
+if(RESNETD_WITH_ENGINE)
+  # engine. Not the package's own CMake file: Debian's asks for OpenCL headers
+  # that a CPU build never includes.
+  find_library(DNNL_LIBRARY dnnl REQUIRED)
+  find_path(DNNL_INCLUDE_DIR oneapi/dnnl/dnnl.hpp REQUIRED)
+  add_library(dnnl::dnnl UNKNOWN IMPORTED)
+  set_target_properties(dnnl::dnnl PROPERTIES
+    IMPORTED_LOCATION "${DNNL_LIBRARY}"
+    INTERFACE_INCLUDE_DIRECTORIES "${DNNL_INCLUDE_DIR}")
+endif()
+if(RESNETD_WITH_RPC)
+  find_package(Protobuf REQUIRED)                 # rpc, client
+  find_package(gRPC CONFIG REQUIRED)
+endif()
+
+if(NOT RESNETD_WITH_TORCH STREQUAL "OFF")
+  if(RESNETD_WITH_TORCH STREQUAL "ON")
+    find_package(LibTorch REQUIRED)               # nn
+  else()
+    find_package(LibTorch QUIET)
+  endif()
+endif()
+
+find_package(GTest REQUIRED)
+find_package(benchmark REQUIRED)
+include(GoogleTest)

@@ -1,0 +1,1 @@
+set(LibTorch_FOUND FALSE)

@@ -1,0 +1,32 @@
+# resnetd_module(<name> SOURCES ... HEADERS ... DEPS ... PRIVATE_DEPS ...)
+# One folder of server/ = one static library = one public concept.
+# DEPS are seen through the headers; PRIVATE_DEPS (big third-party libraries)
+# stay behind the door of the module.
+function(resnetd_module name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;HEADERS;DEPS;PRIVATE_DEPS" ${ARGN})
+  add_library(resnetd_${name} STATIC)
+  add_library(resnetd::${name} ALIAS resnetd_${name})
+  target_sources(resnetd_${name}
+    PRIVATE ${ARG_SOURCES}
+    PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${ARG_HEADERS})
+  target_link_libraries(resnetd_${name}
+    PUBLIC ${ARG_DEPS} PRIVATE resnetd_warnings ${ARG_PRIVATE_DEPS})
+endfunction()
+
+# resnetd_test(<name> SOURCES ... DEPS ... LABELS ...)
+# One executable with googletest's main; each TEST becomes one ctest entry.
+function(resnetd_test name)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_compile_definitions(${name} PRIVATE
+    RESNETD_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    RESNETD_BINARY_DIR="${PROJECT_BINARY_DIR}")
+  target_link_libraries(${name}
+    PRIVATE ${ARG_DEPS} resnetd_warnings GTest::gmock GTest::gtest_main)
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/base/clock.h"
+
+namespace resnetd {
+
+// Why a call failed, for programs. Spelled in the protos as
+// ERROR_REASON_<NAME>; on the wire ErrorInfo.reason carries ReasonName().
+enum class Reason {
+  kInternal,              // INTERNAL: a bug of ours.
+  kRequestInvalid,        // INVALID_ARGUMENT: a field's value is not allowed.
+  kLimitExceeded,         // INVALID_ARGUMENT: a count or size is over a limit.
+  kImageDecodeFailed,     // INVALID_ARGUMENT: metadata "cause" says why.
+  kModelNotFound,         // NOT_FOUND
+  kVersionNotFound,       // NOT_FOUND
+  kVersionNotReady,       // FAILED_PRECONDITION: known, but not loaded.
+  kModelInvalid,          // INVALID_ARGUMENT: files of a model do not fit.
+  kWeightsMismatch,       // INVALID_ARGUMENT: tensors do not fit the network.
+  kWeightsCorrupt,        // DATA_LOSS: digest or format of the weights.
+  kQueueFull,             // RESOURCE_EXHAUSTED: retry after RetryInfo.
+  kOverloaded,            // RESOURCE_EXHAUSTED: predicted wait over target.
+  kDeadlineUnreachable,   // DEADLINE_EXCEEDED: refused on arrival.
+  kExpiredInQueue,        // DEADLINE_EXCEEDED: passed while it waited.
+  kCancelled,             // CANCELLED: by the caller.
+  kStarting,              // UNAVAILABLE
+  kDraining,              // UNAVAILABLE
+  kBackendUnavailable,    // FAILED_PRECONDITION: plug-in missing or unusable.
+};
+
+// The upper-case name, e.g. "MODEL_NOT_FOUND".
+absl::string_view ReasonName(Reason reason);
+
+// What an error says beside its code and its text. Travels inside an
+// absl::Status, so that every module can make rich errors and only rpc knows
+// their wire form.
+struct ErrorDetails {
+  // ErrorInfo.reason, e.g. "MODEL_NOT_FOUND".
+  std::string reason;
+  // ErrorInfo.metadata: facts for programs, e.g. {"limit", "256"}.
+  std::vector<std::pair<std::string, std::string>> metadata;
+  // BadRequest.field_violations: {field path, what is wrong with it}.
+  std::vector<std::pair<std::string, std::string>> violations;
+  // ResourceInfo, e.g. {"model", "models/resnet50"}.
+  std::optional<std::pair<std::string, std::string>> resource;
+  // RetryInfo.retry_delay.
+  std::optional<Duration> retry_after;
+};
+
+// Builds a Status with details:
+//   return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
+//                absl::StrCat("request has ", n, " images, at most ", limit,
+//                             " are accepted"))
+//       .Violation("images", "too many")
+//       .Metadata("limit", absl::StrCat(limit));
+// The text says what, which, how much and what to do. It never holds a path,
+// an address or the text of a library.
+class Error {
+ public:
+  Error(absl::StatusCode code, Reason reason, absl::string_view message);
+
+  Error&& Metadata(absl::string_view key, absl::string_view value) &&;
+  Error&& Violation(absl::string_view field,
+                    absl::string_view description) &&;
+  Error&& Resource(absl::string_view type, absl::string_view name) &&;
+  Error&& RetryAfter(Duration delay) &&;
+
+  // Implicit, so that a function returning Status or StatusOr can return an
+  // Error as it is.
+  operator absl::Status() &&;  // NOLINT(google-explicit-constructor): see above.
+
+ private:
+  absl::Status status_;
+  ErrorDetails details_;
+};
+
+// The details of `status`; empty `reason` when it carries none (an error that
+// did not come from Error).
+ErrorDetails DetailsOf(const absl::Status& status);
+
+// The same error with `prefix` before its text and, when `field` is not empty,
+// a field violation for it; keeps code and details. Used to say which image or
+// which model an error of a lower module belongs to.
+absl::Status Annotate(const absl::Status& status, absl::string_view prefix,
+                      absl::string_view field = "");
+
+}  // namespace resnetd
