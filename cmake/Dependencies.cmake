@@ -13,12 +13,7 @@ find_package(JPEG REQUIRED)                       # image
 find_package(PNG REQUIRED)                        # image
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)  # image
 find_package(prometheus-cpp REQUIRED COMPONENTS core)   # telemetry
-find_library(CIVETWEB_LIBRARY civetweb REQUIRED)  # telemetry
-find_path(CIVETWEB_INCLUDE_DIR civetweb.h REQUIRED)
-add_library(civetweb::civetweb UNKNOWN IMPORTED)
-set_target_properties(civetweb::civetweb PROPERTIES
-  IMPORTED_LOCATION "${CIVETWEB_LIBRARY}"
-  INTERFACE_INCLUDE_DIRECTORIES "${CIVETWEB_INCLUDE_DIR}")
+find_package(civetweb REQUIRED)                   # telemetry: HTTP
 
 if(RESNETD_WITH_ENGINE)
   # engine. Not the package's own CMake file: Debian's asks for OpenCL headers

@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/base/clock.h"
+#include "server/image/pixels.h"
+#include "server/models/model_package.h"
+
+namespace resnetd {
+
+// A loaded network that answers. Implemented by engine and nn.
+//
+// Thread-safe: Logits() may be called by several workers at once; each call
+// uses memory of its own, planned once and kept.
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  // The logits of `batch`, row by row: batch.size() * num_classes values.
+  // Every picture must have the network's input size (crop x crop); the
+  // normalisation of the package is part of the network.
+  // INVALID_ARGUMENT: a picture has another size. RESOURCE_EXHAUSTED: no
+  // memory. INTERNAL: the library failed, or a logit is not finite.
+  virtual absl::StatusOr<std::vector<float>> Logits(
+      absl::Span<const Pixels* const> batch) const = 0;
+
+  // Arithmetic, e.g. "fp32".
+  virtual std::string precision() const = 0;
+  // "engine" or "torch".
+  virtual std::string backend() const = 0;
+  // Memory held for weights and activations.
+  virtual std::int64_t resident_bytes() const = 0;
+};
+
+// Turns a package into a model. Thread-safe.
+class ModelLoader {
+ public:
+  virtual ~ModelLoader() = default;
+
+  // Loads and prepares for batches of 1 to `max_batch` pictures.
+  // RESOURCE_EXHAUSTED: no memory; INTERNAL: the library failed.
+  virtual absl::StatusOr<std::unique_ptr<Model>> Load(
+      const ModelPackage& package, std::size_t max_batch) = 0;
+
+  // Library, version, instruction set or device; for GetServerInfo.
+  virtual std::string description() const = 0;
+};
+
+// A version as it is served.
+struct ServedVersion {
+  VersionFacts facts;
+  std::unique_ptr<Model> model;
+  // From reading the files to the end of the first batch.
+  Duration load_time{};
+};
+
+// Keeps a version alive while a batch uses it.
+using ModelHandle = std::shared_ptr<const ServedVersion>;
+
+}  // namespace resnetd

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/base/ids.h"
+#include "server/models/architecture.h"
+#include "server/models/manifest.h"
+#include "server/models/weights.h"
+
+namespace resnetd {
+
+// What is known about one version, whoever computes it.
+struct VersionFacts {
+  ModelName name;
+  VersionNumber version;
+  Architecture architecture;
+  PreprocessSpec preprocess;
+  std::vector<std::string> labels;  // one per class
+  std::string weights_sha256;
+  std::int64_t weights_bytes = 0;
+  std::int64_t parameters = 0;
+  std::string description;
+  std::vector<Evaluation> evaluations;
+};
+
+// A version read and checked, ready for a ModelLoader.
+struct ModelPackage {
+  VersionFacts facts;
+  Network network;
+  Weights weights;
+};
+
+// Reads a model folder of the operator:
+//   model.safetensors   the weights
+//   manifest.json       see manifest.h; optional when the folder's name, up to
+//                       an optional "@...", is a known architecture: then the
+//                       classes are counted from fc.weight
+//   labels.txt          one label a line, as many as classes; optional: then
+//                       the labels are "0", "1", ...
+// Order of the checks: sizes, digest, header, names, shapes, finite values.
+//
+// NOT_FOUND / PERMISSION_DENIED-like problems of files come as
+// INVALID_ARGUMENT (MODEL_INVALID) naming the file (its last component) and
+// what to do; else the errors of ParseManifest, SafetensorsFile::Parse and
+// Weights::Bind. A digest that differs is DATA_LOSS (WEIGHTS_CORRUPT).
+absl::StatusOr<ModelPackage> ReadModelFolder(const std::string& folder);
+
+}  // namespace resnetd

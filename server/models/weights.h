@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/models/architecture.h"
+
+namespace resnetd {
+
+class SafetensorsFile;
+
+// A float32 tensor, C order.
+struct Tensor {
+  std::vector<std::int64_t> shape;
+  std::vector<float> values;
+};
+
+// The tensors of one network, checked: every name and shape that the network
+// needs is there, nothing else, every value is finite, every running_var >= 0.
+// Immutable after Bind; reading is thread-safe.
+class Weights {
+ public:
+  // Converts the tensors of `file` to float32 and checks them against
+  // `network`. Prefixes "module.", "model." and "state_dict." common to all
+  // names are stripped; missing counters (num_batches_tracked) are accepted.
+  // INVALID_ARGUMENT (WEIGHTS_MISMATCH): the text is the full difference
+  // (missing, unexpected, wrong shape), one entry a line.
+  // DATA_LOSS (WEIGHTS_CORRUPT): a value is not finite or a variance negative.
+  static absl::StatusOr<Weights> Bind(const SafetensorsFile& file,
+                                      const Network& network);
+
+  // For tests and for tools that make weights: takes them as they are.
+  static Weights FromTensors(absl::flat_hash_map<std::string, Tensor> tensors);
+
+  // Precondition: the network that the weights were bound to has `name`.
+  const Tensor& at(absl::string_view name) const;
+
+ private:
+  explicit Weights(absl::flat_hash_map<std::string, Tensor> tensors);
+  absl::flat_hash_map<std::string, Tensor> tensors_;
+};
+
+}  // namespace resnetd

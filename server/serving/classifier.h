@@ -1,0 +1,65 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "server/base/clock.h"
+#include "server/image/image_decoder.h"
+#include "server/models/model_registry.h"
+#include "server/serving/classify_types.h"
+#include "server/telemetry/serving_metrics.h"
+
+namespace resnetd {
+
+struct ClassifierOptions {
+  DecodeLimits decode;
+  std::size_t max_images_per_request = 256;
+  // Images that may wait for one model.
+  std::size_t max_queue_images = 4096;
+  // Bytes of images that may be held for one model, waiting or decoding.
+  std::size_t max_queue_bytes = 512U << 20U;
+  // Images in one run of the network. On a CPU larger batches buy nothing.
+  std::size_t max_batch = 4;
+  // Threads that decode; >= 1.
+  std::size_t decode_threads = 1;
+  // Batches that run at once, per model; >= 1.
+  std::size_t workers = 1;
+};
+
+// The front door of the serving plane: pictures in, classes out.
+//
+// Life of an image: Classify() -> decode pool -> queue of the model -> worker
+// -> answer. Thread-safe.
+class Classifier {
+ public:
+  using Done = std::function<void(absl::StatusOr<ClassifyResponse>)>;
+
+  // The registry, the telemetry and the clock belong to the caller and outlive
+  // the classifier.
+  static std::unique_ptr<Classifier> Create(const ClassifierOptions& options,
+                                            const ModelRegistry& registry,
+                                            Telemetry& telemetry,
+                                            const Clock& clock);
+  // Ends every request that waits with UNAVAILABLE (DRAINING), finishes
+  // the batches that run.
+  virtual ~Classifier() = default;
+
+  // Never blocks and never decodes in the caller's thread. `done` is called
+  // exactly once, from any thread, also before this returns.
+  // INVALID_ARGUMENT: no image, too many, top_k or min_probability out of
+  // range; the only image, or with fail_fast any image, is undecodable.
+  // NOT_FOUND: model or version. RESOURCE_EXHAUSTED with retry_after: the queue
+  // is full. DEADLINE_EXCEEDED: passed, or cannot be met. CANCELLED.
+  // UNAVAILABLE: Close() was called.
+  virtual void Classify(ClassifyRequest request, Done done) = 0;
+
+  // Refuses new requests from here on; those taken are finished.
+  virtual void Close() = 0;
+
+  // Requests taken and not yet answered.
+  virtual std::size_t in_flight() const = 0;
+};
+
+}  // namespace resnetd

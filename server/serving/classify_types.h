@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/base/clock.h"
+#include "server/image/pixels.h"
+#include "server/models/model.h"
+#include "server/models/model_registry.h"
+
+namespace resnetd {
+
+// Ordered: a higher priority is served first.
+enum class Priority { kBatch = 0, kNormal = 1, kCritical = 2 };
+
+// A whole image file. The bytes are the caller's and stay alive until the
+// answer.
+struct EncodedImage {
+  absl::Span<const std::uint8_t> bytes;
+};
+
+// Pixels that need no decoding.
+struct PixelImage {
+  Pixels pixels;
+  // Taken as they are; any size but the network's input is an error.
+  bool at_network_size = false;
+};
+
+// An image that could not even be taken from the request.
+using ImageSource = std::variant<EncodedImage, PixelImage, absl::Status>;
+
+// Set by rpc when the client goes away; looked at before each costly step. One
+// writer, so an atomic is enough.
+using CancelFlag = std::shared_ptr<std::atomic<bool>>;
+
+struct ClassifyRequest {
+  ModelReference model;
+  std::vector<ImageSource> images;
+  // 0: 5, or all if there are fewer classes.
+  int top_k = 0;
+  float min_probability = 0;
+  Priority priority = Priority::kNormal;
+  bool want_logits = false;
+  bool fail_fast = false;
+  std::string request_id;
+  SteadyTime arrived{};
+  SteadyTime deadline = kNoDeadline;
+  CancelFlag cancelled;
+};
+
+struct Prediction {
+  int index = 0;
+  std::string label;
+  float probability = 0;
+  float logit = 0;
+};
+
+struct Classification {
+  std::vector<Prediction> predictions;
+  std::vector<float> logits;  // only if asked for
+};
+
+// Meaning of the fields: Timing in classification_service.proto.
+struct Timings {
+  Duration queue{};
+  Duration decode{};
+  Duration preprocess{};
+  Duration compute{};
+  Duration postprocess{};
+  Duration total{};
+  int batch_size = 0;
+};
+
+struct ClassifyResponse {
+  // One per image, in the order of the request.
+  std::vector<absl::StatusOr<Classification>> results;
+  ModelHandle served_by;
+  Timings timings;
+};
+
+}  // namespace resnetd

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+namespace resnetd {
+
+struct HttpReply {
+  int status = 200;
+  std::string content_type = "text/plain; charset=utf-8";
+  std::string body;
+};
+
+// The plaintext HTTP listener for probes and metrics: GET and HEAD on fixed
+// paths, no files, no parameters. Two threads of its own; a handler must not
+// block. Stops on destruction.
+class HttpServer {
+ public:
+  // Paths, each with the function that answers it. Called from the listener's
+  // threads, several at once.
+  using Routes = std::map<std::string, std::function<HttpReply()>>;
+
+  struct Options {
+    // Host or address to listen on; empty: all, IPv4 and IPv6.
+    std::string host;
+    // 0: any free port, see port().
+    int port = 8002;
+  };
+
+  // UNAVAILABLE: the port is in use or not allowed; the text names the port
+  // and the flag.
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(
+      const Options& options, Routes routes);
+  virtual ~HttpServer() = default;
+
+  // The port it listens on.
+  virtual int port() const = 0;
+};
+
+}  // namespace resnetd

@@ -1,0 +1,70 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/base/clock.h"
+
+namespace resnetd {
+
+// Where the time of an image goes: label "stage".
+enum class Stage { kDecode, kPreprocess, kQueue, kForward, kPostprocess };
+
+// The serving path's counters of one model. Made once per model; every method
+// is thread-safe and takes no map look-up.
+class ModelMetrics {
+ public:
+  virtual ~ModelMetrics() = default;
+  virtual void ObserveStage(Stage stage, Duration duration) = 0;
+  // A batch of `images` ran.
+  virtual void ObserveBatch(std::size_t images) = 0;
+  // An image got its answer; OK or the code of its error.
+  virtual void CountImage(absl::StatusCode outcome) = 0;
+  // A call or image was refused; `reason`: queue_full, overloaded, deadline,
+  // too_large, bad_image, draining.
+  virtual void CountRejected(absl::string_view reason) = 0;
+  // Images that wait now, and the limit.
+  virtual void SetQueue(std::size_t depth, std::size_t limit) = 0;
+};
+
+// What resnetd_model_info says of a served version.
+struct ModelInfoLabels {
+  std::string model;
+  std::string version;
+  std::string digest;
+  std::string architecture;
+  std::string precision;
+  std::string backend;
+};
+
+// All metrics of the serving plane and their exposition. Owns its registry;
+// nothing is global. Thread-safe.
+class Telemetry {
+ public:
+  static std::unique_ptr<Telemetry> Create();
+  virtual ~Telemetry() = default;
+
+  // Handles of one model; created on first use, live as long as this object.
+  // Call for models that exist only: the label's values must be bounded.
+  virtual ModelMetrics& ForModel(absl::string_view model) = 0;
+
+  // A call of `method` ("Classify") starts / ended.
+  virtual void RpcStarted(absl::string_view method) = 0;
+  virtual void RpcEnded(absl::string_view method, absl::StatusCode code,
+                        Duration duration) = 0;
+
+  virtual void SetModelInfo(const ModelInfoLabels& labels) = 0;
+  virtual void SetReady(bool ready) = 0;
+
+  // The whole registry as Prometheus text 0.0.4, HELP escaped.
+  virtual std::string Expose() const = 0;
+};
+
+// A ModelMetrics that forgets everything, for tests of other modules.
+ModelMetrics& NullModelMetrics();
+
+}  // namespace resnetd
