@@ -75,8 +75,7 @@ void ApplyRecord(char kind, std::string first, std::string second,
       details.resource.emplace(std::move(first), std::move(second));
       break;
     case 't':
-      if (std::int64_t nanoseconds = 0;
-          absl::SimpleAtoi(first, &nanoseconds)) {
+      if (std::int64_t nanoseconds = 0; absl::SimpleAtoi(first, &nanoseconds)) {
         details.retry_after = Duration(nanoseconds);
       }
       break;
@@ -183,8 +182,7 @@ ErrorDetails DetailsOf(const absl::Status& status) {
 
 absl::Status Annotate(const absl::Status& status, absl::string_view prefix,
                       absl::string_view field) {
-  absl::Status annotated(status.code(),
-                         absl::StrCat(prefix, status.message()));
+  absl::Status annotated(status.code(), absl::StrCat(prefix, status.message()));
   ErrorDetails details = DetailsOf(status);
   if (!field.empty()) {
     details.violations.emplace_back(field, status.message());

@@ -14,24 +14,24 @@ namespace resnetd {
 // Why a call failed, for programs. Spelled in the protos as
 // ERROR_REASON_<NAME>; on the wire ErrorInfo.reason carries ReasonName().
 enum class Reason {
-  kInternal,              // INTERNAL: a bug of ours.
-  kRequestInvalid,        // INVALID_ARGUMENT: a field's value is not allowed.
-  kLimitExceeded,         // INVALID_ARGUMENT: a count or size is over a limit.
-  kImageDecodeFailed,     // INVALID_ARGUMENT: metadata "cause" says why.
-  kModelNotFound,         // NOT_FOUND
-  kVersionNotFound,       // NOT_FOUND
-  kVersionNotReady,       // FAILED_PRECONDITION: known, but not loaded.
-  kModelInvalid,          // INVALID_ARGUMENT: files of a model do not fit.
-  kWeightsMismatch,       // INVALID_ARGUMENT: tensors do not fit the network.
-  kWeightsCorrupt,        // DATA_LOSS: digest or format of the weights.
-  kQueueFull,             // RESOURCE_EXHAUSTED: retry after RetryInfo.
-  kOverloaded,            // RESOURCE_EXHAUSTED: predicted wait over target.
-  kDeadlineUnreachable,   // DEADLINE_EXCEEDED: refused on arrival.
-  kExpiredInQueue,        // DEADLINE_EXCEEDED: passed while it waited.
-  kCancelled,             // CANCELLED: by the caller.
-  kStarting,              // UNAVAILABLE
-  kDraining,              // UNAVAILABLE
-  kBackendUnavailable,    // FAILED_PRECONDITION: plug-in missing or unusable.
+  kInternal,             // INTERNAL: a bug of ours.
+  kRequestInvalid,       // INVALID_ARGUMENT: a field's value is not allowed.
+  kLimitExceeded,        // INVALID_ARGUMENT: a count or size is over a limit.
+  kImageDecodeFailed,    // INVALID_ARGUMENT: metadata "cause" says why.
+  kModelNotFound,        // NOT_FOUND
+  kVersionNotFound,      // NOT_FOUND
+  kVersionNotReady,      // FAILED_PRECONDITION: known, but not loaded.
+  kModelInvalid,         // INVALID_ARGUMENT: files of a model do not fit.
+  kWeightsMismatch,      // INVALID_ARGUMENT: tensors do not fit the network.
+  kWeightsCorrupt,       // DATA_LOSS: digest or format of the weights.
+  kQueueFull,            // RESOURCE_EXHAUSTED: retry after RetryInfo.
+  kOverloaded,           // RESOURCE_EXHAUSTED: predicted wait over target.
+  kDeadlineUnreachable,  // DEADLINE_EXCEEDED: refused on arrival.
+  kExpiredInQueue,       // DEADLINE_EXCEEDED: passed while it waited.
+  kCancelled,            // CANCELLED: by the caller.
+  kStarting,             // UNAVAILABLE
+  kDraining,             // UNAVAILABLE
+  kBackendUnavailable,   // FAILED_PRECONDITION: plug-in missing or unusable.
 };
 
 // The upper-case name, e.g. "MODEL_NOT_FOUND".
@@ -66,14 +66,14 @@ class Error {
   Error(absl::StatusCode code, Reason reason, absl::string_view message);
 
   Error&& Metadata(absl::string_view key, absl::string_view value) &&;
-  Error&& Violation(absl::string_view field,
-                    absl::string_view description) &&;
+  Error&& Violation(absl::string_view field, absl::string_view description) &&;
   Error&& Resource(absl::string_view type, absl::string_view name) &&;
   Error&& RetryAfter(Duration delay) &&;
 
   // Implicit, so that a function returning Status or StatusOr can return an
   // Error as it is.
-  operator absl::Status() &&;  // NOLINT(google-explicit-constructor): see above.
+  operator absl::Status() &&;  // NOLINT(google-explicit-constructor): see
+                               // above.
 
  private:
   absl::Status status_;

@@ -58,8 +58,7 @@ std::string NewRequestId() {
     // getrandom of up to 256 bytes cannot fail once the pool is seeded.
     std::abort();
   }
-  return absl::BytesToHexString(
-      absl::string_view(bytes.data(), bytes.size()));
+  return absl::BytesToHexString(absl::string_view(bytes.data(), bytes.size()));
 }
 
 }  // namespace resnetd

@@ -29,8 +29,7 @@ class ModelName {
 struct VersionNumber {
   std::int64_t value = 1;
   friend bool operator==(const VersionNumber&, const VersionNumber&) = default;
-  friend auto operator<=>(const VersionNumber&,
-                          const VersionNumber&) = default;
+  friend auto operator<=>(const VersionNumber&, const VersionNumber&) = default;
 };
 
 // A request id of ours: 32 lower-case hex digits, random, for calls that bring

@@ -102,10 +102,9 @@ std::string FormatLogLine(LogFormat format, absl::string_view time,
                           LogLevel level, absl::string_view message,
                           std::initializer_list<LogField> fields) {
   if (format == LogFormat::kJson) {
-    std::string line =
-        absl::StrCat("{\"time\":", JsonString(time),
-                     ",\"level\":", JsonString(LevelName(level)),
-                     ",\"message\":", JsonString(message));
+    std::string line = absl::StrCat("{\"time\":", JsonString(time),
+                                    ",\"level\":", JsonString(LevelName(level)),
+                                    ",\"message\":", JsonString(message));
     for (const LogField& field : fields) {
       absl::StrAppend(&line, ",", JsonString(field.key), ":",
                       JsonString(field.value));
@@ -113,13 +112,12 @@ std::string FormatLogLine(LogFormat format, absl::string_view time,
     line.push_back('}');
     return line;
   }
-  std::string line =
-      absl::StrCat(time, " ", LevelName(level), " ",
-                   absl::Utf8SafeCHexEscape(message));
+  std::string line = absl::StrCat(time, " ", LevelName(level), " ",
+                                  absl::Utf8SafeCHexEscape(message));
   for (const LogField& field : fields) {
-    absl::StrAppend(&line, " ", field.key, "=",
-                    NeedsQuotes(field.value) ? JsonString(field.value)
-                                             : field.value);
+    absl::StrAppend(
+        &line, " ", field.key, "=",
+        NeedsQuotes(field.value) ? JsonString(field.value) : field.value);
   }
   return line;
 }
@@ -133,9 +131,8 @@ void Log(LogLevel level, absl::string_view message,
   }
   const std::string time = absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", absl::Now(),
                                             absl::UTCTimeZone());
-  const std::string line =
-      FormatLogLine(log_format.load(std::memory_order_relaxed), time, level,
-                    message, fields);
+  const std::string line = FormatLogLine(
+      log_format.load(std::memory_order_relaxed), time, level, message, fields);
   logger.log(spd_level, spdlog::string_view_t(line.data(), line.size()));
 }
 

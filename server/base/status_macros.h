@@ -6,19 +6,19 @@
 #include "absl/status/statusor.h"
 
 // Leaves the function with the error, if there is one.
-#define RETURN_IF_ERROR(expression)                        \
-  do {                                                     \
+#define RETURN_IF_ERROR(expression)                         \
+  do {                                                      \
     if (::absl::Status status_of_expression = (expression); \
-        !status_of_expression.ok()) {                      \
-      return status_of_expression;                         \
-    }                                                      \
+        !status_of_expression.ok()) {                       \
+      return status_of_expression;                          \
+    }                                                       \
   } while (false)
 
 // ASSIGN_OR_RETURN(const Pixels pixels, Decode(...)): declares or assigns the
 // left side, or leaves the function with the error.
-#define ASSIGN_OR_RETURN(left, expression) \
-  RESNETD_ASSIGN_OR_RETURN_(               \
-      RESNETD_CONCAT_(statusor_, __LINE__), left, expression)
+#define ASSIGN_OR_RETURN(left, expression)                              \
+  RESNETD_ASSIGN_OR_RETURN_(RESNETD_CONCAT_(statusor_, __LINE__), left, \
+                            expression)
 
 #define RESNETD_ASSIGN_OR_RETURN_(statusor, left, expression) \
   auto statusor = (expression);                               \
