@@ -1,0 +1,67 @@
+# shellcheck shell=bash
+# ./dev demo: from nothing to a classified picture. Sourced.
+
+demo_server='' demo_dir=''
+
+# Whatever ends the demo, its server and its files go with it.
+clean_up_demo() {
+  if [[ -n $demo_server ]]; then
+    kill -TERM "$demo_server" 2>/dev/null || true
+    wait "$demo_server" 2>/dev/null || true
+  fi
+  [[ -z $demo_dir ]] || rm -rf "$demo_dir"
+}
+
+# port_of NAME: from the file that the server writes once it is ready.
+port_of() {
+  sed -nE "s/.*\"$1\": *([0-9]+).*/\1/p" <(tr -d '\n' <"$demo_dir/ports.json")
+}
+
+# Ready within 30 s, or the log on the screen. The demo model loads in well
+# under one second; the rest is patience with a busy machine.
+wait_until_ready() {
+  local tick
+  for ((tick = 0; tick < 600; ++tick)); do
+    [[ ! -s $demo_dir/ports.json ]] || return 0
+    kill -0 "$demo_server" 2>/dev/null || break
+    sleep 0.05
+  done
+  cat "$demo_dir/server.log" >&2
+  die "the server did not get ready; its log is above"
+}
+
+run_demo() {
+  local model=models/digits pictures=() grpc http bin=build/release/bin
+  setup_packages demo
+  build_targets release resnetd resnetctl
+  [[ -f $model/manifest.json ]] || die "the demo model $model is missing"
+  mapfile -t pictures < <(find "$model/examples" -name '*.png' -o \
+    -name '*.jpg' | sort | head -n 4)
+  [[ ${#pictures[@]} -gt 0 ]] || die "no pictures in $model/examples"
+
+  demo_dir=$(mktemp -d)
+  trap clean_up_demo EXIT
+  trap 'exit 130' INT
+  trap 'exit 143' TERM
+  say "start the server on free ports, with the model $model"
+  "$bin/resnetd" --model "$model" --listen 127.0.0.1:0 \
+    --http-listen 127.0.0.1:0 --port-file "$demo_dir/ports.json" \
+    >"$demo_dir/server.log" 2>&1 &
+  demo_server=$!
+  wait_until_ready
+  grpc=$(port_of grpc) http=$(port_of http)
+  say "ready: gRPC on 127.0.0.1:$grpc, http://127.0.0.1:$http/metrics"
+
+  say "classify ${#pictures[@]} pictures of handwritten digits"
+  "$bin/resnetctl" --server "127.0.0.1:$grpc" classify -k 3 "${pictures[@]}" ||
+    die "resnetctl classify failed; the server said: $(tail -n 5 \
+      "$demo_dir/server.log")"
+  cat <<TEXT
+
+${bold}It works. What next:${plain}
+  ./dev run                                  a server that stays, on port 8001
+  $bin/resnetctl classify ${pictures[0]}
+                                             in a second terminal; or your own picture
+  ./dev test                                 build and run the whole test-suite
+TEXT
+}
