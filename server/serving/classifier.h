@@ -8,6 +8,7 @@
 #include "server/base/clock.h"
 #include "server/image/image_decoder.h"
 #include "server/models/model_registry.h"
+#include "server/serving/admission.h"
 #include "server/serving/classify_types.h"
 #include "server/telemetry/serving_metrics.h"
 
@@ -16,15 +17,13 @@ namespace resnetd {
 struct ClassifierOptions {
   DecodeLimits decode;
   std::size_t max_images_per_request = 256;
-  // Images that may wait for one model.
-  std::size_t max_queue_images = 4096;
-  // Bytes of images that may be held for one model, waiting or decoding.
-  std::size_t max_queue_bytes = 512U << 20U;
+  // Of each model.
+  QueueLimits queue;
   // Images in one run of the network. On a CPU larger batches buy nothing.
   std::size_t max_batch = 4;
   // Threads that decode; >= 1.
   std::size_t decode_threads = 1;
-  // Batches that run at once, per model; >= 1.
+  // Batches that run at once, over all models; >= 1.
   std::size_t workers = 1;
 };
 
@@ -42,8 +41,8 @@ class Classifier {
                                             const ModelRegistry& registry,
                                             Telemetry& telemetry,
                                             const Clock& clock);
-  // Ends every request that waits with UNAVAILABLE (DRAINING), finishes
-  // the batches that run.
+  // Ends every request that waits with UNAVAILABLE (DRAINING), finishes the
+  // batches that run.
   virtual ~Classifier() = default;
 
   // Never blocks and never decodes in the caller's thread. `done` is called

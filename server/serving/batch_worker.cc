@@ -1,0 +1,140 @@
+#include "server/serving/batch_worker.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <utility>
+
+#include "absl/types/span.h"
+#include "server/base/error.h"
+#include "server/serving/top_k.h"
+
+namespace resnetd {
+namespace {
+
+constexpr int kDefaultTopK = 5;
+
+std::size_t EffectiveTopK(const ClassifyRequest& request,
+                          std::size_t num_classes) {
+  const int asked = request.top_k == 0 ? kDefaultTopK : request.top_k;
+  return std::min(static_cast<std::size_t>(asked), num_classes);
+}
+
+Classification MakeClassification(const ClassifyRequest& request,
+                                  absl::Span<const float> logits,
+                                  absl::Span<const std::string> labels) {
+  Classification classification;
+  classification.predictions =
+      TopK(logits, labels, EffectiveTopK(request, logits.size()),
+           request.min_probability);
+  if (request.want_logits) {
+    classification.logits.assign(logits.begin(), logits.end());
+  }
+  return classification;
+}
+
+// Finishes and removes the images that nobody waits for any more.
+void DropUnwanted(std::vector<QueuedImage>& batch, SteadyTime now) {
+  std::vector<QueuedImage> wanted;
+  wanted.reserve(batch.size());
+  for (QueuedImage& image : batch) {
+    if (image.request->IsWanted(now)) {
+      wanted.push_back(std::move(image));
+    } else {
+      image.request->Finish(image.index,
+                            absl::CancelledError("not wanted any more"));
+    }
+  }
+  batch = std::move(wanted);
+}
+
+void FailAll(std::vector<QueuedImage>& batch, const absl::Status& status) {
+  for (QueuedImage& image : batch) {
+    image.request->Fail(status);
+    image.request->Finish(image.index, status);
+  }
+}
+
+// True for the first image of its request in the batch: what is measured per
+// batch is booked once per request.
+bool IsFirstOfRequest(absl::Span<const QueuedImage> batch, std::size_t i) {
+  return std::none_of(batch.begin(),
+                      batch.begin() + static_cast<std::ptrdiff_t>(i),
+                      [&](const QueuedImage& earlier) {
+                        return earlier.request == batch[i].request;
+                      });
+}
+
+void AnswerAll(std::vector<QueuedImage>& batch, absl::Span<const float> logits,
+               SteadyTime started, SteadyTime computed, const Clock& clock) {
+  const ModelHandle version = batch.front().request->version();
+  ModelMetrics& metrics = batch.front().request->account().metrics();
+  const std::size_t classes = version->facts.labels.size();
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    QueuedImage& image = batch[i];
+    const SteadyTime before = clock.Now();
+    Classification classification = MakeClassification(
+        image.request->request(), logits.subspan(i * classes, classes),
+        version->facts.labels);
+    const Duration postprocess = clock.Now() - before;
+    const Duration wait = started - image.enqueued_at;
+    metrics.ObserveStage(Stage::kQueue, wait);
+    metrics.ObserveStage(Stage::kForward, computed - started);
+    metrics.ObserveStage(Stage::kPostprocess, postprocess);
+    image.request->AddBatch(
+        wait + image.decode_wait,
+        IsFirstOfRequest(batch, i) ? computed - started : Duration::zero(),
+        postprocess, batch.size());
+    image.request->Finish(image.index, std::move(classification));
+  }
+}
+
+}  // namespace
+
+void RunBatch(std::vector<QueuedImage> batch, const Clock& clock) {
+  const SteadyTime started = clock.Now();
+  DropUnwanted(batch, started);
+  if (batch.empty()) {
+    return;
+  }
+  std::vector<const Pixels*> pixels;
+  pixels.reserve(batch.size());
+  for (const QueuedImage& image : batch) {
+    pixels.push_back(&image.pixels);
+  }
+  QueueAccount& account = batch.front().request->account();
+  const ModelHandle version = batch.front().request->version();
+  const absl::StatusOr<std::vector<float>> logits =
+      version->model->Logits(pixels);
+  const SteadyTime computed = clock.Now();
+  account.metrics().ObserveBatch(batch.size());
+  account.RecordBatch(batch.size(), computed - started);
+  if (!logits.ok()) {
+    FailAll(batch, logits.status());
+    return;
+  }
+  AnswerAll(batch, *logits, started, computed, clock);
+}
+
+void ServeBatches(BatchQueue& queue, const std::atomic<bool>& stopping,
+                  const Clock& clock) {
+  while (true) {
+    std::vector<QueuedImage> batch = queue.NextBatch();
+    if (batch.empty()) {
+      return;
+    }
+    if (stopping.load()) {
+      FailAll(batch, DrainingError());
+    } else {
+      RunBatch(std::move(batch), clock);
+    }
+  }
+}
+
+absl::Status DrainingError() {
+  return Error(absl::StatusCode::kUnavailable, Reason::kDraining,
+               "the server is shutting down: try again elsewhere or later")
+      .RetryAfter(std::chrono::seconds(1));
+}
+
+}  // namespace resnetd

@@ -1,0 +1,254 @@
+#include "server/serving/classifier.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/mutex.h"
+#include "server/base/status_macros.h"
+#include "server/base/thread.h"
+#include "server/base/thread_pool.h"
+#include "server/image/preprocess.h"
+#include "server/serving/batch_queue.h"
+#include "server/serving/batch_worker.h"
+#include "server/serving/classify_validation.h"
+#include "server/serving/pending_request.h"
+#include "server/serving/queue_account.h"
+
+namespace resnetd {
+namespace {
+
+// Decode tasks that may wait, over all models. Beyond the queue limits of the
+// models; only a guard for the memory of the task list itself.
+constexpr std::size_t kMaxDecodeTasks = 65'536;
+
+absl::Status CheckNetworkSize(const Pixels& picture,
+                              const PreprocessSpec& spec) {
+  if (picture.width == spec.crop && picture.height == spec.crop) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+               absl::StrCat("the picture has ", picture.width, "x",
+                            picture.height, " pixels, the network takes ",
+                            spec.crop, "x", spec.crop,
+                            ": resize it or leave at_network_size off"));
+}
+
+class BatchingClassifier final : public Classifier {
+ public:
+  BatchingClassifier(const ClassifierOptions& options,
+                     const ModelRegistry& registry, Telemetry& telemetry,
+                     const Clock& clock);
+  ~BatchingClassifier() override;
+
+  void Classify(ClassifyRequest request, Done done) override;
+  void Close() override { closed_.store(true); }
+  std::size_t in_flight() const override { return in_flight_.load(); }
+
+ private:
+  absl::StatusOr<std::shared_ptr<PendingRequest>> Accept(
+      ClassifyRequest request, Done& done);
+  QueueAccount& AccountOf(const ModelName& name) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Prepare(const std::shared_ptr<PendingRequest>& request,
+               std::size_t index);
+  void PrepareInPool(const std::shared_ptr<PendingRequest>& request,
+                     std::size_t index, Duration wait);
+  absl::StatusOr<Pixels> DecodeAndResize(PendingRequest& request,
+                                         std::size_t index, Duration wait);
+
+  const ClassifierOptions options_;
+  const ModelRegistry& registry_;
+  Telemetry& telemetry_;
+  const Clock& clock_;
+  // Written once each, by Close() and by the destructor; read by every request
+  // and batch.
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> stopping_{false};
+  // A count that nothing is decided on.
+  std::atomic<std::size_t> in_flight_{0};
+  Mutex mutex_;
+  // Never shrinks: accounts exist for models of the registry only, and requests
+  // hold references.
+  std::map<ModelName, std::unique_ptr<QueueAccount>> accounts_
+      ABSL_GUARDED_BY(mutex_);
+  BatchQueue queue_;
+  std::vector<Thread> workers_;
+  std::unique_ptr<ThreadPool> decode_pool_;
+};
+
+BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
+                                       const ModelRegistry& registry,
+                                       Telemetry& telemetry,
+                                       const Clock& clock)
+    : options_(options),
+      registry_(registry),
+      telemetry_(telemetry),
+      clock_(clock),
+      queue_(options.max_batch, options.workers),
+      decode_pool_(std::make_unique<ThreadPool>(
+          ThreadPool::Options{.name = "decode",
+                              .threads = options.decode_threads,
+                              .queue_limit = kMaxDecodeTasks})) {
+  for (std::size_t i = 0; i < options.workers; ++i) {
+    workers_.emplace_back(absl::StrCat("batch-", i), [this] {
+      ServeBatches(queue_, stopping_, clock_);
+    });
+  }
+}
+
+BatchingClassifier::~BatchingClassifier() {
+  closed_.store(true);
+  stopping_.store(true);
+  // In the order of an image's life: nothing is decoded any more, then nothing
+  // can be pushed any more, then the workers empty the queue.
+  decode_pool_.reset();
+  queue_.Close();
+  workers_.clear();
+}
+
+void BatchingClassifier::Classify(ClassifyRequest request, Done done) {
+  absl::StatusOr<std::shared_ptr<PendingRequest>> accepted =
+      Accept(std::move(request), done);
+  if (!accepted.ok()) {
+    done(accepted.status());
+    return;
+  }
+  const std::size_t images = (*accepted)->request().images.size();
+  for (std::size_t i = 0; i < images; ++i) {
+    Prepare(*accepted, i);
+  }
+}
+
+absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
+    ClassifyRequest request, Done& done) {
+  if (closed_.load()) {
+    return DrainingError();
+  }
+  absl::StatusOr<ModelHandle> version = registry_.Acquire(request.model);
+  if (!version.ok()) {
+    return version.status();
+  }
+  if (absl::Status valid =
+          ValidateClassify(request, options_.max_images_per_request,
+                           (*version)->facts.labels.size());
+      !valid.ok()) {
+    return valid;
+  }
+  QueueAccount& account = AccountOf((*version)->facts.name);
+  std::size_t bytes = 0;
+  for (const ImageSource& source : request.images) {
+    bytes += HeldBytes(source);
+  }
+  const absl::Status reserved = account.Reserve(
+      request.images.size(), bytes, clock_.Now(), request.deadline);
+  if (!reserved.ok()) {
+    account.metrics().CountRejected(RejectionLabel(reserved));
+    return reserved;
+  }
+  in_flight_.fetch_add(1);
+  return std::make_shared<PendingRequest>(
+      std::move(request), *std::move(version), account, clock_,
+      [this, done = std::move(done)](
+          absl::StatusOr<ClassifyResponse> response) {
+        // Before the answer: the caller may destroy this object on its return.
+        in_flight_.fetch_sub(1);
+        done(std::move(response));
+      });
+}
+
+QueueAccount& BatchingClassifier::AccountOf(const ModelName& name) {
+  const MutexLock lock(mutex_);
+  std::unique_ptr<QueueAccount>& account = accounts_[name];
+  if (!account) {
+    account = std::make_unique<QueueAccount>(options_.queue, options_.workers,
+                                             telemetry_.ForModel(name.text()));
+  }
+  return *account;
+}
+
+void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
+                                 std::size_t index) {
+  const ImageSource& source = request->request().images[index];
+  if (const auto* unusable = std::get_if<absl::Status>(&source)) {
+    request->Finish(index, *unusable);
+    return;
+  }
+  const SteadyTime submitted = clock_.Now();
+  const bool taken = decode_pool_->TrySubmit([this, request, index, submitted] {
+    PrepareInPool(request, index, clock_.Now() - submitted);
+  });
+  if (!taken) {
+    const absl::Status full =
+        Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
+              "too many images wait for a decoder: try again later")
+            .RetryAfter(std::chrono::seconds(1));
+    request->Fail(full);
+    request->Finish(index, full);
+  }
+}
+
+void BatchingClassifier::PrepareInPool(
+    const std::shared_ptr<PendingRequest>& request, std::size_t index,
+    Duration wait) {
+  if (stopping_.load()) {
+    request->Fail(DrainingError());
+  }
+  if (!request->IsWanted(clock_.Now())) {
+    request->Finish(index, absl::CancelledError("not wanted any more"));
+    return;
+  }
+  absl::StatusOr<Pixels> pixels = DecodeAndResize(*request, index, wait);
+  if (!pixels.ok()) {
+    request->Finish(index, pixels.status());
+    return;
+  }
+  queue_.Push({.request = request,
+               .index = index,
+               .pixels = *std::move(pixels),
+               .decode_wait = wait,
+               .enqueued_at = clock_.Now()});
+}
+
+absl::StatusOr<Pixels> BatchingClassifier::DecodeAndResize(
+    PendingRequest& request, std::size_t index, Duration wait) {
+  const PreprocessSpec& spec = request.version()->facts.preprocess;
+  ModelMetrics& metrics = request.account().metrics();
+  const SteadyTime started = clock_.Now();
+  Pixels picture;
+  bool at_network_size = false;
+  const ImageSource& source = request.request().images[index];
+  if (const auto* encoded = std::get_if<EncodedImage>(&source)) {
+    ASSIGN_OR_RETURN(picture, DecodeImage(encoded->bytes, options_.decode));
+    metrics.ObserveStage(Stage::kDecode, clock_.Now() - started);
+  } else {
+    PixelImage taken = request.TakePixels(index);
+    at_network_size = taken.at_network_size;
+    picture = std::move(taken.pixels);
+  }
+  const SteadyTime decoded = clock_.Now();
+  if (at_network_size) {
+    RETURN_IF_ERROR(CheckNetworkSize(picture, spec));
+  } else {
+    picture = ResizeAndCrop(picture, spec);
+    metrics.ObserveStage(Stage::kPreprocess, clock_.Now() - decoded);
+  }
+  request.AddDecode(wait, decoded - started, clock_.Now() - decoded);
+  return picture;
+}
+
+}  // namespace
+
+std::unique_ptr<Classifier> Classifier::Create(
+    const ClassifierOptions& options, const ModelRegistry& registry,
+    Telemetry& telemetry, const Clock& clock) {
+  return std::make_unique<BatchingClassifier>(options, registry, telemetry,
+                                              clock);
+}
+
+}  // namespace resnetd

@@ -1,0 +1,146 @@
+#include "server/serving/pending_request.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+
+namespace resnetd {
+absl::string_view RejectionLabel(const absl::Status& status) {
+  const std::string reason = DetailsOf(status).reason;
+  if (reason == ReasonName(Reason::kImageDecodeFailed)) {
+    return "bad_image";
+  }
+  if (reason == ReasonName(Reason::kLimitExceeded)) {
+    return "too_large";
+  }
+  if (reason == ReasonName(Reason::kOverloaded)) {
+    return "overloaded";
+  }
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted:
+      return "queue_full";
+    case absl::StatusCode::kDeadlineExceeded:
+      return "deadline";
+    case absl::StatusCode::kUnavailable:
+      return "draining";
+    default:
+      return "";
+  }
+}
+
+std::size_t HeldBytes(const ImageSource& source) {
+  if (const auto* encoded = std::get_if<EncodedImage>(&source)) {
+    return encoded->bytes.size();
+  }
+  if (const auto* pixels = std::get_if<PixelImage>(&source)) {
+    return pixels->pixels.rgb.size();
+  }
+  return 0;
+}
+
+PendingRequest::PendingRequest(ClassifyRequest request, ModelHandle version,
+                               QueueAccount& account, const Clock& clock,
+                               Done done)
+    : request_(std::move(request)),
+      version_(std::move(version)),
+      account_(account),
+      clock_(clock),
+      done_(std::move(done)) {
+  held_bytes_.reserve(request_.images.size());
+  for (const ImageSource& source : request_.images) {
+    held_bytes_.push_back(HeldBytes(source));
+  }
+  const MutexLock lock(mutex_);
+  results_.resize(request_.images.size(), absl::UnknownError("not finished"));
+  remaining_ = request_.images.size();
+}
+
+PixelImage PendingRequest::TakePixels(std::size_t index) {
+  return std::move(std::get<PixelImage>(request_.images[index]));
+}
+
+bool PendingRequest::IsWanted(SteadyTime now) {
+  if (request_.cancelled && request_.cancelled->load()) {
+    Fail(Error(absl::StatusCode::kCancelled, Reason::kCancelled,
+               "the caller cancelled the request"));
+    return false;
+  }
+  if (request_.deadline <= now) {
+    Fail(Error(absl::StatusCode::kDeadlineExceeded, Reason::kExpiredInQueue,
+               "the deadline passed while the request waited: allow more time "
+               "or send fewer images"));
+    return false;
+  }
+  const MutexLock lock(mutex_);
+  return failure_.ok();
+}
+
+void PendingRequest::Finish(std::size_t index,
+                            absl::StatusOr<Classification> outcome) {
+  account_.metrics().CountImage(outcome.status().code());
+  if (const absl::string_view label = RejectionLabel(outcome.status());
+      !label.empty()) {
+    account_.metrics().CountRejected(label);
+  }
+  // Before the answer: who sends the next request on receiving it finds room.
+  account_.Release(held_bytes_[index]);
+  const bool alone = request_.images.size() == 1;
+  if (!outcome.ok() && (alone || request_.fail_fast)) {
+    const std::string field = absl::StrCat("images[", index, "]");
+    Fail(Annotate(outcome.status(), absl::StrCat(field, ": "), field));
+  }
+  Done done;
+  absl::StatusOr<ClassifyResponse> answer = absl::UnknownError("not answered");
+  {
+    const MutexLock lock(mutex_);
+    results_[index] = std::move(outcome);
+    if (--remaining_ == 0) {
+      answer = BuildAnswer();
+      done = std::move(done_);
+    }
+  }
+  if (done) {
+    done(std::move(answer));
+  }
+}
+
+void PendingRequest::Fail(absl::Status status) {
+  const MutexLock lock(mutex_);
+  if (failure_.ok()) {
+    failure_ = std::move(status);
+  }
+}
+
+void PendingRequest::AddDecode(Duration wait, Duration decode,
+                               Duration preprocess) {
+  const MutexLock lock(mutex_);
+  timings_.queue = std::max(timings_.queue, wait);
+  timings_.decode += decode;
+  timings_.preprocess += preprocess;
+}
+
+void PendingRequest::AddBatch(Duration wait, Duration compute,
+                              Duration postprocess, std::size_t batch_size) {
+  const MutexLock lock(mutex_);
+  timings_.queue = std::max(timings_.queue, wait);
+  timings_.compute += compute;
+  timings_.postprocess += postprocess;
+  timings_.batch_size =
+      std::max(timings_.batch_size, static_cast<int>(batch_size));
+}
+
+absl::StatusOr<ClassifyResponse> PendingRequest::BuildAnswer() {
+  if (!failure_.ok()) {
+    return failure_;
+  }
+  timings_.total = clock_.Now() - request_.arrived;
+  return ClassifyResponse{.results = std::move(results_),
+                          .served_by = version_,
+                          .timings = timings_};
+}
+
+}  // namespace resnetd

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/base/clock.h"
+#include "server/base/mutex.h"
+#include "server/serving/classify_types.h"
+#include "server/serving/queue_account.h"
+
+namespace resnetd {
+
+// A request on its way: collects the outcome of every image and answers once,
+// when the last one is in. Until then the caller's bytes are alive, so whoever
+// reads them must do so before Finish() of that image.
+//
+// Shared by the images of the request (decode tasks, queue, worker).
+// Thread-safe.
+class PendingRequest {
+ public:
+  using Done = std::function<void(absl::StatusOr<ClassifyResponse>)>;
+
+  // `account` holds a reservation for every image; each is released as its
+  // image finishes. `account` and `clock` outlive this object.
+  PendingRequest(ClassifyRequest request, ModelHandle version,
+                 QueueAccount& account, const Clock& clock, Done done);
+
+  const ClassifyRequest& request() const { return request_; }
+  const ModelHandle& version() const { return version_; }
+  QueueAccount& account() { return account_; }
+  // The pixels of image `index`, taken out of the request. Once per image.
+  PixelImage TakePixels(std::size_t index);
+
+  // False when the answer is decided already or nobody waits for it any more:
+  // cancelled, past its deadline, or failed. The reason becomes the answer.
+  // Costly steps ask first.
+  bool IsWanted(SteadyTime now) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Exactly once per image. The call that finishes the last image answers the
+  // request from within.
+  void Finish(std::size_t index, absl::StatusOr<Classification> outcome)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Decides the whole answer; the first call wins. The images must still be
+  // finished one by one.
+  void Fail(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Adds to the request's timings.
+  void AddDecode(Duration wait, Duration decode, Duration preprocess)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void AddBatch(Duration wait, Duration compute, Duration postprocess,
+                std::size_t batch_size) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  absl::StatusOr<ClassifyResponse> BuildAnswer()
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  ClassifyRequest request_;
+  const ModelHandle version_;
+  QueueAccount& account_;
+  const Clock& clock_;
+  // Bytes reserved for each image.
+  std::vector<std::size_t> held_bytes_;
+  Mutex mutex_;
+  // Called once, by the Finish() that sees `remaining_` reach zero.
+  Done done_ ABSL_GUARDED_BY(mutex_);
+  std::vector<absl::StatusOr<Classification>> results_ ABSL_GUARDED_BY(mutex_);
+  std::size_t remaining_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  Timings timings_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Label "reason" of resnetd_rejected_total for `status`; empty: not a refusal.
+absl::string_view RejectionLabel(const absl::Status& status);
+
+// Bytes that image `source` holds while it waits.
+std::size_t HeldBytes(const ImageSource& source);
+
+}  // namespace resnetd
