@@ -140,8 +140,13 @@ Error&& Error::Metadata(absl::string_view key, absl::string_view value) && {
 
 Error&& Error::Violation(absl::string_view field,
                          absl::string_view description) && {
-  details_.violations.emplace_back(field, description);
+  AddViolation(field, description);
   return std::move(*this);
+}
+
+void Error::AddViolation(absl::string_view field,
+                         absl::string_view description) {
+  details_.violations.emplace_back(field, description);
 }
 
 Error&& Error::Resource(absl::string_view type, absl::string_view name) && {

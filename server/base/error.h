@@ -70,6 +70,9 @@ class Error {
   Error&& Resource(absl::string_view type, absl::string_view name) &&;
   Error&& RetryAfter(Duration delay) &&;
 
+  // For violations that are found in a loop.
+  void AddViolation(absl::string_view field, absl::string_view description);
+
   // Implicit, so that a function returning Status or StatusOr can return an
   // Error as it is.
   operator absl::Status() &&;  // NOLINT(google-explicit-constructor): see

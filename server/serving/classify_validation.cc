@@ -55,9 +55,9 @@ absl::Status ValidateClassify(const ClassifyRequest& request,
   Error error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
               text);
   for (const auto& [field, description] : wrong) {
-    error = std::move(error).Violation(field, description);
+    error.AddViolation(field, description);
   }
-  return std::move(error);
+  return absl::Status(std::move(error));
 }
 
 }  // namespace resnetd
