@@ -26,10 +26,13 @@ class Weights {
  public:
   // Converts the tensors of `file` to float32 and checks them against
   // `network`. Prefixes "module.", "model." and "state_dict." common to all
-  // names are stripped; missing counters (num_batches_tracked) are accepted.
-  // INVALID_ARGUMENT (WEIGHTS_MISMATCH): the text is the full difference
-  // (missing, unexpected, wrong shape), one entry a line.
-  // DATA_LOSS (WEIGHTS_CORRUPT): a value is not finite or a variance negative.
+  // names are stripped; missing counters (num_batches_tracked) are accepted and
+  // count 0.
+  // INVALID_ARGUMENT (WEIGHTS_MISMATCH): the text is the difference (missing,
+  // unexpected, wrong shape), one entry a line with shapes, the first 50 of
+  // each kind.
+  // DATA_LOSS (WEIGHTS_CORRUPT): a value is not finite as float32 or a variance
+  // is negative.
   static absl::StatusOr<Weights> Bind(const SafetensorsFile& file,
                                       const Network& network);
 
