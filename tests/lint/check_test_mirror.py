@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Fails when a source has no test of its own, or a test no source.
+
+server/a/b.cc <-> tests/unit/a/b_test.cc. A test of a header alone is fine.
+"""
+import sys
+
+import lintlib
+
+# source -> where it is tested instead, and why not by a test of its own.
+TESTED_ELSEWHERE: dict[str, str] = {
+    "server/main.cc": "started as a whole by tests/integration",
+}
+
+
+def complaints(root):
+    sources, tests = set(), set()
+    for path in lintlib.our_files(root, ".cc", ".h"):
+        name = lintlib.relative(root, path)
+        if name.startswith("server/"):
+            sources.add(name)
+        elif name.startswith("tests/unit/") and name.endswith("_test.cc"):
+            tests.add(name)
+    for source in sorted(sources):
+        if not source.endswith(".cc"):
+            continue
+        wanted = ("tests/unit/" + source.removeprefix("server/")
+                  ).removesuffix(".cc") + "_test.cc"
+        if wanted not in tests and source not in TESTED_ELSEWHERE:
+            yield f"{source}:1: has no {wanted}"
+        if wanted in tests and source in TESTED_ELSEWHERE:
+            yield f"{source}:1: has a test: take it off TESTED_ELSEWHERE"
+    for test in sorted(tests):
+        if test.startswith("tests/unit/client/"):
+            continue
+        stem = ("server/" + test.removeprefix("tests/unit/")
+                ).removesuffix("_test.cc")
+        if not {stem + ".cc", stem + ".h"} & sources:
+            yield f"{test}:1: there is no {stem}.cc or .h"
+    for source in TESTED_ELSEWHERE:
+        if source not in sources and (root / "server/main.cc").exists():
+            yield f"{source}: is in TESTED_ELSEWHERE but does not exist"
+
+
+if __name__ == "__main__":
+    sys.exit(lintlib.main(complaints))
