@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -16,15 +18,32 @@ struct BackendOptions {
   std::string device = "cpu";
 };
 
-// Raised whenever a type that crosses the border changes. Checked by the
-// executable after dlopen: a plug-in of another build is refused, not run.
+// Raised whenever the meaning of what crosses the border changes. Checked by
+// the executable after dlopen: a plug-in of another build is refused, not run.
 inline constexpr int kBackendPluginAbi = 1;
 
-// What libresnetd_torch.so exports under kBackendPluginSymbol: a function
-//   extern "C" const resnetd::BackendPlugin* resnetd_backend_plugin();
-// The plug-in takes every other symbol of ours from the executable.
+// Sizes of the types that cross the border, as one number: catches a changed
+// member that nobody raised kBackendPluginAbi for.
+constexpr std::uint64_t BackendPluginLayout() {
+  std::uint64_t layout = 0;
+  for (const std::size_t size :
+       {sizeof(BackendOptions), sizeof(ModelPackage), sizeof(VersionFacts),
+        sizeof(Network), sizeof(ConvUnit), sizeof(ResidualBlock),
+        sizeof(Weights), sizeof(Tensor), sizeof(Pixels), sizeof(Model),
+        sizeof(ModelLoader)}) {
+    layout = layout * 1'000'003 + size;
+  }
+  return layout;
+}
+
+// What libresnetd_torch.so exports under kBackendPluginSymbol: a
+// BackendPluginFactory with C linkage. The plug-in takes every other symbol of
+// ours from the executable, which therefore exports them all: see
+// resnetd_plugin_host() in cmake/Module.cmake.
 struct BackendPlugin {
+  // First, so that a plug-in with other members behind them can be refused.
   int abi = kBackendPluginAbi;
+  std::uint64_t layout = BackendPluginLayout();
   // E.g. "LibTorch 2.11.0".
   const char* library = "";
   // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): no such device.
@@ -32,6 +51,8 @@ struct BackendPlugin {
       const BackendOptions& options) = nullptr;
 };
 
+// The plug-in is static data of the library, which stays loaded.
+using BackendPluginFactory = const BackendPlugin*();
 inline constexpr char kBackendPluginSymbol[] = "resnetd_backend_plugin";
 
 }  // namespace resnetd

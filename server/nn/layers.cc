@@ -1,0 +1,85 @@
+#include "server/nn/layers.h"
+
+#include <ATen/ATen.h>
+
+#include <array>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace resnetd {
+namespace {
+
+// Of the running statistics; torchvision's. Read only in training.
+constexpr double kMomentum = 0.1;
+
+at::Tensor CopyTensor(const Weights& weights, absl::string_view layer,
+                      absl::string_view part, at::Device device) {
+  const Tensor& source = weights.at(absl::StrCat(layer, ".", part));
+  // from_blob wants a mutable address; the tensor is only read.
+  const at::Tensor view = at::from_blob(
+      const_cast<float*>(source.values.data()), source.shape, at::kFloat);
+  const at::MemoryFormat format = source.shape.size() == 4
+                                      ? at::MemoryFormat::ChannelsLast
+                                      : at::MemoryFormat::Contiguous;
+  return view.to(view.options().device(device), /*non_blocking=*/false,
+                 /*copy=*/true, format);
+}
+
+std::array<std::int64_t, 2> Square(int value) { return {value, value}; }
+
+}  // namespace
+
+Convolution::Convolution(const ConvLayer& layer, const Weights& weights,
+                         at::Device device)
+    : layer_(layer),
+      weight_(CopyTensor(weights, layer.name, "weight", device)) {}
+
+at::Tensor Convolution::Forward(const at::Tensor& input) const {
+  return at::conv2d(input, weight_, /*bias=*/{}, Square(layer_.stride),
+                    Square(layer_.padding), /*dilation=*/Square(1),
+                    layer_.groups);
+}
+
+void Convolution::AppendTo(std::vector<NamedTensor>& state) const {
+  state.push_back({absl::StrCat(layer_.name, ".weight"), weight_});
+}
+
+BatchNorm::BatchNorm(const BatchNormLayer& layer, const Weights& weights,
+                     at::Device device)
+    : name_(layer.name),
+      weight_(CopyTensor(weights, name_, "weight", device)),
+      bias_(CopyTensor(weights, name_, "bias", device)),
+      running_mean_(CopyTensor(weights, name_, "running_mean", device)),
+      running_var_(CopyTensor(weights, name_, "running_var", device)) {}
+
+at::Tensor BatchNorm::Forward(const at::Tensor& input) const {
+  return at::batch_norm(input, weight_, bias_, running_mean_, running_var_,
+                        /*training=*/false, kMomentum, kBatchNormEpsilon,
+                        /*cudnn_enabled=*/true);
+}
+
+void BatchNorm::AppendTo(std::vector<NamedTensor>& state) const {
+  state.push_back({absl::StrCat(name_, ".weight"), weight_});
+  state.push_back({absl::StrCat(name_, ".bias"), bias_});
+  state.push_back({absl::StrCat(name_, ".running_mean"), running_mean_});
+  state.push_back({absl::StrCat(name_, ".running_var"), running_var_});
+}
+
+Linear::Linear(const LinearLayer& layer, const Weights& weights,
+               at::Device device)
+    : name_(layer.name),
+      weight_(CopyTensor(weights, name_, "weight", device)),
+      bias_(CopyTensor(weights, name_, "bias", device)) {}
+
+at::Tensor Linear::Forward(const at::Tensor& features) const {
+  return at::linear(features, weight_, bias_);
+}
+
+void Linear::AppendTo(std::vector<NamedTensor>& state) const {
+  state.push_back({absl::StrCat(name_, ".weight"), weight_});
+  state.push_back({absl::StrCat(name_, ".bias"), bias_});
+}
+
+}  // namespace resnetd

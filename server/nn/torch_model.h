@@ -1,0 +1,65 @@
+#pragma once
+
+#include <c10/core/Device.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/image/pixels.h"
+#include "server/image/preprocess.h"
+#include "server/models/model.h"
+#include "server/models/model_package.h"
+#include "server/nn/torch_resnet.h"
+
+namespace resnetd {
+
+// A network that LibTorch runs, in float32.
+//
+// Thread-safe: a call shares nothing with another but the weights, which no
+// call writes. Each calling thread gets an OpenMP team of its own.
+class TorchModel final : public Model {
+ public:
+  // Copies the weights to `device`. `threads`: of one batch, on the CPU.
+  // RESOURCE_EXHAUSTED: no memory. INTERNAL: the library failed.
+  static absl::StatusOr<std::unique_ptr<TorchModel>> Create(
+      const ModelPackage& package, c10::Device device, int threads);
+
+  // Computes one batch of `pictures` black pictures, so that the memory for it
+  // is there and the library has chosen its algorithms. Errors of Logits().
+  absl::Status WarmUp(std::size_t pictures) const;
+
+  absl::StatusOr<std::vector<float>> Logits(
+      absl::Span<const Pixels* const> batch) const override;
+  std::string precision() const override { return "fp32"; }
+  std::string backend() const override { return "torch"; }
+  // Weights only: LibTorch gives activations back after each batch.
+  std::int64_t resident_bytes() const override {
+    return network_.state_bytes();
+  }
+
+ private:
+  TorchModel(const ModelPackage& package, c10::Device device, int threads);
+
+  absl::StatusOr<std::vector<float>> Run(
+      absl::Span<const Pixels* const> batch) const;
+  // {n, 3, crop, crop}: torchvision's ToTensor and Normalize.
+  at::Tensor NormalisedInput(absl::Span<const Pixels* const> batch) const;
+
+  const c10::Device device_;
+  const int threads_;
+  const int side_;
+  TorchResNet network_;
+  // On the device: 255, and per channel {3, 1, 1}. A divisor on the device is
+  // divided by; one on the host LibTorch turns into an inexact product.
+  at::Tensor full_scale_;
+  at::Tensor mean_;
+  at::Tensor std_;
+};
+
+}  // namespace resnetd

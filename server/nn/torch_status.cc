@@ -1,0 +1,55 @@
+#include "server/nn/torch_status.h"
+
+#include <c10/util/Exception.h>
+
+#include <new>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+
+namespace resnetd {
+namespace {
+
+// The CPU allocator has no exception type of its own; this is its text.
+constexpr absl::string_view kCpuAllocatorText = "can't allocate memory";
+
+bool IsOutOfMemory(const std::exception& error) {
+  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
+         dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
+         absl::StrContains(error.what(), kCpuAllocatorText);
+}
+
+// Without the stack trace that c10 appends.
+std::string LibraryText(const std::exception& error) {
+  const auto* c10_error = dynamic_cast<const c10::Error*>(&error);
+  return c10_error != nullptr ? c10_error->what_without_backtrace()
+                              : error.what();
+}
+
+}  // namespace
+
+absl::Status TorchError(absl::string_view task, const std::exception& error) {
+  Log(LogLevel::kError, "LibTorch failed",
+      {{"task", std::string(task)}, {"library_text", LibraryText(error)}});
+  if (IsOutOfMemory(error)) {
+    return Error(absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
+                 absl::StrCat("not enough memory to ", task,
+                              "; send fewer images at once or try again when "
+                              "the server has less to do"));
+  }
+  return Error(absl::StatusCode::kInternal, Reason::kInternal,
+               absl::StrCat("the torch backend failed to ", task,
+                            "; the server's log says why"));
+}
+
+absl::Status UnknownTorchError(absl::string_view task) {
+  Log(LogLevel::kError, "LibTorch failed with an unknown exception",
+      {{"task", std::string(task)}});
+  return Error(absl::StatusCode::kInternal, Reason::kInternal,
+               absl::StrCat("the torch backend failed to ", task));
+}
+
+}  // namespace resnetd
