@@ -23,6 +23,13 @@ set(LibTorch_WANTED_VERSION 2.11)
 
 set(LIBTORCH_ROOT "" CACHE PATH
   "Folder of LibTorch ${LibTorch_WANTED_VERSION} with include/ and lib/")
+# The environment's value is kept in the cache, since a build may configure
+# again without it; it replaces an older one of the environment, but no -D.
+if(DEFINED ENV{LIBTORCH_ROOT}
+   AND LIBTORCH_ROOT STREQUAL "${LIBTORCH_ROOT_OF_ENVIRONMENT}")
+  set_property(CACHE LIBTORCH_ROOT PROPERTY VALUE "$ENV{LIBTORCH_ROOT}")
+  set(LIBTORCH_ROOT_OF_ENVIRONMENT "$ENV{LIBTORCH_ROOT}" CACHE INTERNAL "")
+endif()
 
 # The first of the folders that holds a LibTorch: itself, torch/ or libtorch/.
 function(_libtorch_locate result)
@@ -56,15 +63,11 @@ function(_libtorch_of_python result)
 endfunction()
 
 # LIBTORCH_ROOT is a decision: when it is set, nothing else is looked at.
-set(_libtorch_named "${LIBTORCH_ROOT}")
-if(NOT _libtorch_named)
-  set(_libtorch_named "$ENV{LIBTORCH_ROOT}")
-endif()
 set(_libtorch_problem "")
-if(_libtorch_named)
-  _libtorch_locate(LibTorch_ROOT "${_libtorch_named}")
+if(LIBTORCH_ROOT)
+  _libtorch_locate(LibTorch_ROOT "${LIBTORCH_ROOT}")
   if(NOT LibTorch_ROOT)
-    set(_libtorch_problem "LIBTORCH_ROOT is ${_libtorch_named}, but there is no include/ATen/ATen.h and lib/libtorch_cpu.so in it, its torch/ or its libtorch/. Point it to the torch folder of a wheel of version ${LibTorch_WANTED_VERSION}, or unset it and run ./dev setup.")
+    set(_libtorch_problem "LIBTORCH_ROOT is ${LIBTORCH_ROOT}, but there is no include/ATen/ATen.h and lib/libtorch_cpu.so in it, its torch/ or its libtorch/. Point it to the torch folder of a wheel of version ${LibTorch_WANTED_VERSION}, or unset it and run ./dev setup.")
   endif()
 else()
   _libtorch_locate(LibTorch_ROOT

@@ -30,3 +30,20 @@ function(resnetd_test name)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
 endfunction()
+
+# resnetd_plugin_host(<target> [<module>...])
+# Makes an executable one that the LibTorch plug-in can be loaded into: all of
+# base, telemetry, image, models and of the further modules is in it, needed by
+# the executable or not, and their symbols are exported.
+function(resnetd_plugin_host target)
+  foreach(module IN ITEMS base telemetry image models LISTS ARGN)
+    if(TARGET resnetd_${module})
+      target_link_libraries(${target} PRIVATE resnetd_${module})
+      # The objects themselves: what a WHOLE_ARCHIVE link means, but archives
+      # that depend on each other come twice on a link line, and GNU ld then
+      # takes them twice.
+      target_sources(${target} PRIVATE $<TARGET_OBJECTS:resnetd_${module}>)
+    endif()
+  endforeach()
+  set_target_properties(${target} PROPERTIES ENABLE_EXPORTS ON)
+endfunction()
