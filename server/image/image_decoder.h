@@ -39,9 +39,10 @@ absl::string_view DecodeCauseName(DecodeCause cause);
 // white; grey is repeated; 16 bit is reduced to 8; CMYK and YCCK are converted
 // as R = 255 - min(255, C + K) would be of ink values.
 //
-// Thread-safe. Cost: proportional to the pixels; holds at most about 2 pictures.
-// INVALID_ARGUMENT with reason IMAGE_DECODE_FAILED and metadata "cause", or with
-// reason LIMIT_EXCEEDED and metadata "limit_name", "limit", "value".
+// Thread-safe. Cost: proportional to the pixels; holds at most about 2
+// pictures. INVALID_ARGUMENT with reason IMAGE_DECODE_FAILED and metadata
+// "cause", or with reason LIMIT_EXCEEDED and metadata "limit_name", "limit",
+// "value".
 absl::StatusOr<Pixels> DecodeImage(absl::Span<const std::uint8_t> encoded,
                                    const DecodeLimits& limits);
 

@@ -1,0 +1,106 @@
+#include "server/image/image_decoder.h"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/status_macros.h"
+#include "server/image/decode_error.h"
+#include "server/image/format_decoders.h"
+#include "server/image/orientation.h"
+
+namespace resnetd {
+namespace {
+
+using Bytes = absl::Span<const std::uint8_t>;
+using Decoder = absl::StatusOr<StoredPicture> (*)(Bytes, const DecodeLimits&);
+
+struct Format {
+  // Bytes the file begins with; '?' stands for any byte.
+  absl::string_view magic;
+  Decoder decode;
+};
+
+constexpr Format kFormats[] = {
+    {"\xFF\xD8\xFF", DecodeJpeg},
+    {"\x89PNG\r\n\x1A\n", DecodePng},
+    {"RIFF????WEBP", DecodeWebp},
+};
+
+// Whether `encoded` agrees with `magic` as far as both go.
+bool Agrees(Bytes encoded, absl::string_view magic) {
+  const std::size_t common = std::min(encoded.size(), magic.size());
+  for (std::size_t i = 0; i < common; ++i) {
+    if (magic[i] != '?' && encoded[i] != static_cast<std::uint8_t>(magic[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+absl::StatusOr<Decoder> FindDecoder(Bytes encoded) {
+  for (const Format& format : kFormats) {
+    if (Agrees(encoded, format.magic)) {
+      if (encoded.size() < format.magic.size()) {
+        return DecodeError(
+            DecodeCause::kTruncated,
+            absl::StrCat("image ends after ", encoded.size(), " bytes"));
+      }
+      return format.decode;
+    }
+  }
+  return DecodeError(DecodeCause::kUnsupportedFormat,
+                     "image is not a JPEG, PNG or WebP by its first bytes");
+}
+
+absl::StatusOr<Pixels> DecodeUpright(Bytes encoded,
+                                     const DecodeLimits& limits) {
+  ASSIGN_OR_RETURN(const Decoder decode, FindDecoder(encoded));
+  ASSIGN_OR_RETURN(StoredPicture picture, decode(encoded, limits));
+  return Upright(std::move(picture.pixels), picture.orientation);
+}
+
+}  // namespace
+
+absl::string_view DecodeCauseName(DecodeCause cause) {
+  switch (cause) {
+    case DecodeCause::kEmpty:
+      return "EMPTY";
+    case DecodeCause::kUnsupportedFormat:
+      return "UNSUPPORTED_FORMAT";
+    case DecodeCause::kUnsupportedFeature:
+      return "UNSUPPORTED_FEATURE";
+    case DecodeCause::kTruncated:
+      return "TRUNCATED";
+    case DecodeCause::kCorrupt:
+      return "CORRUPT";
+    case DecodeCause::kAnimated:
+      return "ANIMATED";
+  }
+  return "CORRUPT";
+}
+
+absl::StatusOr<Pixels> DecodeImage(Bytes encoded, const DecodeLimits& limits) {
+  if (encoded.empty()) {
+    return DecodeError(DecodeCause::kEmpty, "image has no bytes");
+  }
+  if (encoded.size() > limits.max_encoded_bytes) {
+    return LimitError(
+        "max-image-bytes", static_cast<std::int64_t>(limits.max_encoded_bytes),
+        static_cast<std::int64_t>(encoded.size()),
+        absl::StrCat("image has ", encoded.size(), " bytes, at most ",
+                     limits.max_encoded_bytes, " are accepted"));
+  }
+  try {
+    return DecodeUpright(encoded, limits);
+  } catch (const std::bad_alloc&) {
+    return OutOfMemoryError();
+  } catch (const std::length_error&) {
+    return OutOfMemoryError();
+  }
+}
+
+}  // namespace resnetd
