@@ -60,6 +60,9 @@ TARGET_DOORS = {
     "nlohmann_json::": {"models", "app", "client"},
 }
 
+# Bare or inside a generator expression.
+OUR_TARGET = re.compile(r"\bresnetd(?:::|_)([a-z_]+)>?$")
+
 
 def may_use(module: str, other: str) -> bool:
     """Whether `module` may include or link our module `other`."""
@@ -127,7 +130,7 @@ def link_complaints(name: str, text: str):
             if function == "resnetd_module" and arguments[0] != folder:
                 yield f"{name}:1: folder {folder} declares {arguments[0]}"
             for target in arguments[1:]:
-                ours = re.match(r"resnetd(?:::|_)([a-z_]+)$", target)
+                ours = OUR_TARGET.search(target)
                 if ours and ours[1] in MODULES and not may_use(module, ours[1]):
                     yield f"{name}:1: {module} must not link {ours[1]}"
                 for prefix, owners in TARGET_DOORS.items():
@@ -141,7 +144,7 @@ def unlinked_complaints(root, name: str, text: str):
     folder = (root / name).parent
     for arguments in calls(text, "resnetd_module"):
         linked = {match[1] for target in arguments
-                  if (match := re.match(r"resnetd::([a-z_]+)$", target))}
+                  if (match := OUR_TARGET.search(target))}
         for path in sorted(folder.rglob("*")):
             if path.suffix not in lintlib.CPP:
                 continue

@@ -127,11 +127,13 @@ setup_lint_tools() {
 setup_torch() {
   [[ $1 != none && -z ${RESNETD_SKIP_SETUP:-} ]] || return 0
   if [[ -n ${LIBTORCH_ROOT:-} ]]; then
-    [[ -f $LIBTORCH_ROOT/lib/libtorch_cpu.so ]] ||
-      die "LIBTORCH_ROOT is set to '$LIBTORCH_ROOT', but there is no" \
-        "lib/libtorch_cpu.so in it; name the folder 'torch' of a wheel or an" \
-        "unpacked libtorch, or unset it"
-    return 0
+    local inner
+    for inner in '' /torch /libtorch; do
+      [[ ! -f $LIBTORCH_ROOT$inner/lib/libtorch_cpu.so ]] || return 0
+    done
+    die "LIBTORCH_ROOT is set to '$LIBTORCH_ROOT', but there is no" \
+      "lib/libtorch_cpu.so in it; name the folder 'torch' of a wheel or an" \
+      "unpacked libtorch, or unset it"
   fi
   ! stamp_is .deps/torch "${torch_cuda[*]}" || return 0
   if [[ $1 == cuda ]]; then
