@@ -60,7 +60,7 @@ struct ErrorDetails {
 //       .Violation("images", "too many")
 //       .Metadata("limit", absl::StrCat(limit));
 // The text says what, which, how much and what to do. It never holds a path,
-// an address or the text of a library.
+// an address or the text of a library. A plain value.
 class Error {
  public:
   Error(absl::StatusCode code, Reason reason, absl::string_view message);

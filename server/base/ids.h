@@ -10,7 +10,7 @@
 namespace resnetd {
 
 // The name of a model: [a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?, without "..".
-// A value of this type is always valid. It is a key, never a file name.
+// A plain value, always valid. It is a key, never a file name.
 class ModelName {
  public:
   // INVALID_ARGUMENT when `text` does not have the form above.

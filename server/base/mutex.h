@@ -27,7 +27,7 @@ class ABSL_LOCKABLE Mutex {
   std::mutex mutex_;
 };
 
-// Holds a Mutex for a scope.
+// Holds a Mutex for a scope, in one thread.
 class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
   explicit MutexLock(Mutex& mutex) ABSL_EXCLUSIVE_LOCK_FUNCTION(mutex)
@@ -43,7 +43,7 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
 };
 
 // Sleeps until woken. Spurious wake-ups happen: always wait in a loop on the
-// condition itself.
+// condition itself. Thread-safe.
 class CondVar {
  public:
   void Wait(Mutex& mutex) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
