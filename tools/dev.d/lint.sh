@@ -61,16 +61,19 @@ lint_protos() {
     "$buf" format --diff --exit-code proto --path proto/resnetd
 }
 
+# Every header compiles alone.
+lint_headers() {
+  quietly cmake --build --preset dev --parallel "$(jobs)" \
+    --target all_verify_interface_header_sets
+}
+
 # lint_tidy cached|scratch: clang-tidy wants the compile commands and the
 # generated headers of a build.
 lint_tidy() {
   local arguments=()
   [[ $1 != scratch ]] || arguments=(--no-cache)
-  configure dev
-  if ! quietly cmake --build --preset dev --parallel "$(jobs)" \
-    --target resnetd_proto; then
-    return 1
-  fi
+  quietly cmake --build --preset dev --parallel "$(jobs)" \
+    --target resnetd_proto || return 1
   "$python" tests/lint/run_tidy.py --jobs "$(jobs)" "${arguments[@]}"
 }
 
@@ -89,7 +92,11 @@ run_lint() {
   check clang-format lint_format
   check shellcheck lint_shell
   check "buf lint, buf format" lint_protos
-  [[ $1 == none ]] || check clang-tidy lint_tidy "$1"
+  if [[ $1 != none ]]; then
+    configure dev
+    check "headers compile alone" lint_headers
+    check clang-tidy lint_tidy "$1"
+  fi
   if [[ ${#failed_checks[@]} -gt 0 ]]; then
     die "lint failed: ${failed_checks[*]} ($(clock $((SECONDS - start))))"
   fi

@@ -33,10 +33,10 @@ readonly torch_cuda=(
 readonly lint_tools=(buf-bin==1.75.0 clang-format==14.0.6)
 
 supported_distribution() {
-  [[ -r /etc/os-release ]] || return 1
-  local name
+  local facts=${RESNETD_OS_RELEASE:-/etc/os-release} name
+  [[ -r $facts ]] || return 1
   # shellcheck source=/dev/null
-  name=$(. /etc/os-release && echo "${ID:-} ${VERSION_ID:-}")
+  name=$(. "$facts" && echo "${ID:-} ${VERSION_ID:-}")
   is_one_of "$name" "debian 12" "debian 13" "ubuntu 24.04"
 }
 
