@@ -122,9 +122,13 @@ def calls(text: str, function: str):
         yield match[1].split()
 
 
+# Where a module's CMake file names targets, directly or in a variable.
+LINKING = ("resnetd_module", "target_link_libraries", "set", "list")
+
+
 def link_complaints(name: str, text: str):
     folder = owner(name)[0]
-    for function in ("resnetd_module", "target_link_libraries"):
+    for function in LINKING:
         for arguments in calls(text, function):
             module = folder
             if function == "resnetd_module" and arguments[0] != folder:
@@ -142,9 +146,10 @@ def link_complaints(name: str, text: str):
 def unlinked_complaints(root, name: str, text: str):
     """A module that includes another links it, too."""
     folder = (root / name).parent
+    linked = {match[1] for function in LINKING
+              for arguments in calls(text, function) for target in arguments
+              if (match := OUR_TARGET.search(target))}
     for arguments in calls(text, "resnetd_module"):
-        linked = {match[1] for target in arguments
-                  if (match := OUR_TARGET.search(target))}
         for path in sorted(folder.rglob("*")):
             if path.suffix not in lintlib.CPP:
                 continue

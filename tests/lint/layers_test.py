@@ -59,6 +59,13 @@ class LayersTest(SampleTreeTest):
                           "opencv_core belongs to image",
                           "dnnl::dnnl belongs to engine")
 
+    def test_reads_targets_out_of_variables(self):
+        self.write("server/models/CMakeLists.txt",
+                   "set(deps resnetd::base)\nlist(APPEND deps gRPC::grpc++)\n"
+                   "resnetd_module(models DEPS ${deps})\n")
+        self.write("server/models/a.cc", '#include "server/base/ids.h"\n')
+        self.assert_finds(check_layers, "gRPC::grpc++ belongs to")
+
     def test_refuses_an_include_that_is_not_linked(self):
         self.write("server/models/CMakeLists.txt", "resnetd_module(models)\n")
         self.write("server/models/a.cc", '#include "server/base/ids.h"\n')

@@ -43,8 +43,8 @@ run_demo() {
   trap clean_up_demo EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
-  say "start the server on free ports, with the model $model"
-  "$bin/resnetd" --model "$model" --listen 127.0.0.1:0 \
+  say "start the server on free ports, with the demo model"
+  "$bin/resnetd" --listen 127.0.0.1:0 \
     --http-listen 127.0.0.1:0 --port-file "$demo_dir/ports.json" \
     >"$demo_dir/server.log" 2>&1 &
   demo_server=$!
