@@ -48,7 +48,7 @@ def fill(name: str, shape: tuple[int, ...]) -> np.ndarray:
     elif len(shape) == 2:
         values = f * np.float32(np.sqrt(1.0 / shape[1]))
     elif name.endswith(".weight"):
-        values = np.float32(0.75) + np.float32(0.25) * f
+        values = np.float32(0.625) + np.float32(0.25) * f
     elif name.endswith((".bias", ".running_mean")):
         values = np.float32(0.1) * f
     elif name.endswith(".running_var"):

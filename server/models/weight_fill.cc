@@ -56,7 +56,7 @@ Line LineOf(const TensorSpec& spec) {
     return {0.0F, static_cast<float>(std::sqrt(1.0 / fan_in))};
   }
   if (absl::EndsWith(spec.name, ".weight")) {
-    return {0.75F, 0.25F};
+    return {0.625F, 0.25F};
   }
   if (absl::EndsWith(spec.name, ".running_var")) {
     return {1.0F, 0.5F};

@@ -22,7 +22,7 @@ namespace resnetd {
 //   conv weight (rank 4)   f * float32(sqrt(6 / fan_in)),
 //                          fan_in = (in / groups) * k * k, the root in double
 //   fc.weight (rank 2)     f * float32(sqrt(1 / in))
-//   rank 1: .weight        0.75 + 0.25 f
+//   rank 1: .weight        0.625 + 0.25 f
 //           .bias          0.1 f
 //           .running_mean  0.1 f
 //           .running_var   1 + 0.5 f

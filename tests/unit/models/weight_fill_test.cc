@@ -34,8 +34,8 @@ TEST(WeightFillTest, EqualsTheFormulaBitForBit) {
   EXPECT_EQ(weights.at("fc.bias").values.at(0), -0x1.24edcep-8F);
   EXPECT_EQ(weights.at("fc.bias").values.at(999), -0x1.13681ap-5F);
 
-  EXPECT_EQ(weights.at("bn1.weight").values.at(0), 0x1.5c3654p-1F);
-  EXPECT_EQ(weights.at("bn1.weight").values.at(63), 0x1.7c0902p-1F);
+  EXPECT_EQ(weights.at("bn1.weight").values.at(0), 0x1.1c3654p-1F);
+  EXPECT_EQ(weights.at("bn1.weight").values.at(63), 0x1.3c0902p-1F);
   EXPECT_EQ(weights.at("bn1.bias").values.at(0), -0x1.0c8970p-4F);
   EXPECT_EQ(weights.at("bn1.bias").values.at(63), -0x1.e3240ep-6F);
   EXPECT_EQ(weights.at("bn1.running_mean").values.at(0), 0x1.801f6ep-5F);
