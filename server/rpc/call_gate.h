@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <unordered_map>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/base/clock.h"
+#include "server/base/mutex.h"
+
+namespace resnetd {
+
+// Caps that do not trust the transport: a client that never acknowledges
+// HTTP/2 settings is not bound by the advertised number of streams.
+struct CallLimits {
+  std::size_t max_calls = 4096;                // max-calls
+  std::size_t max_calls_per_connection = 256;  // max-calls-per-connection
+  // Bytes of requests that are being answered, raw pixels included.
+  std::size_t max_bytes_held = 512U << 20U;  // max-bytes-held
+};
+
+enum class ServingState { kStarting, kServing, kDraining };
+
+// Whether a call is also taken while the server starts or drains.
+enum class Availability { kWhenServing, kAlways };
+
+// Counts the calls in flight and decides which may come in. Thread-safe.
+class CallGate {
+ public:
+  // The right to be in flight; given back by its destructor. The gate outlives
+  // it. Not thread-safe.
+  class Ticket {
+   public:
+    Ticket() = default;
+    Ticket(Ticket&& other) noexcept;
+    Ticket& operator=(Ticket&& other) noexcept;
+    ~Ticket();
+
+    // Accounts for memory that the call needs beside its request.
+    // RESOURCE_EXHAUSTED when there is no room; the ticket stays as it is.
+    absl::Status Charge(std::size_t bytes);
+
+   private:
+    friend class CallGate;
+    Ticket(CallGate& gate, std::string connection, std::size_t bytes)
+        : gate_(&gate), connection_(std::move(connection)), bytes_(bytes) {}
+    CallGate* gate_ = nullptr;
+    std::string connection_;
+    std::size_t bytes_ = 0;
+  };
+
+  explicit CallGate(const CallLimits& limits,
+                    ServingState state = ServingState::kStarting)
+      : limits_(limits), state_(state) {}
+  CallGate(const CallGate&) = delete;
+  CallGate& operator=(const CallGate&) = delete;
+
+  // Lets a call in that holds `bytes` and came by `connection` (any text that
+  // tells connections apart).
+  // UNAVAILABLE (STARTING, DRAINING), or RESOURCE_EXHAUSTED (OVERLOADED) with
+  // retry_after when one of the limits is reached.
+  absl::StatusOr<Ticket> Enter(const std::string& connection, std::size_t bytes,
+                               Availability availability)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // kDraining is final.
+  void SetState(ServingState state) ABSL_LOCKS_EXCLUDED(mutex_);
+  ServingState state() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Waits until no call is in flight; false when that was not so by `deadline`.
+  bool WaitUntilIdle(SteadyTime deadline) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  std::size_t calls() const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::size_t bytes_held() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  absl::Status Reserve(std::size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Leave(const std::string& connection, std::size_t bytes)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  bool HasRoomFor(std::size_t bytes) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return bytes <= limits_.max_bytes_held - bytes_held_;
+  }
+
+  const CallLimits limits_;
+  mutable Mutex mutex_;
+  CondVar idle_;
+  ServingState state_ ABSL_GUARDED_BY(mutex_);
+  std::size_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t bytes_held_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::unordered_map<std::string, std::size_t> by_connection_
+      ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace resnetd

@@ -1,0 +1,104 @@
+#include "server/rpc/classification_service.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/rpc/convert_answer.h"
+#include "server/rpc/convert_request.h"
+#include "server/rpc/deadline.h"
+
+namespace resnetd {
+namespace {
+
+constexpr char kDefaultDeadlineKey[] = "resnetd-default-deadline-ms";
+
+// Owns the request's message until the answer: the classifier reads the encoded
+// images in it.
+class ClassifyCall final : public UnaryCall {
+ public:
+  using UnaryCall::UnaryCall;
+
+  void Start(const grpc::ByteBuffer& bytes, Classifier& classifier) {
+    if (absl::Status status =
+            Accept(bytes, Availability::kWhenServing, message_);
+        !status.ok()) {
+      Fail(status);
+      return;
+    }
+    absl::StatusOr<ClassifyRequest> request = TakeRequest();
+    if (!request.ok()) {
+      Fail(request.status());
+      return;
+    }
+    classifier.Classify(*std::move(request),
+                        [this](absl::StatusOr<ClassifyResponse> response) {
+                          Answer(std::move(response));
+                        });
+  }
+
+ private:
+  absl::StatusOr<ClassifyRequest> TakeRequest() {
+    UseRequestId(message_.request_id());
+    set_images(static_cast<std::size_t>(message_.images_size()));
+    const RequestLimits& limits = environment().limits;
+    const CallDeadline deadline =
+        DecideDeadline(context().deadline(), std::chrono::system_clock::now(),
+                       arrived(), limits.default_deadline, limits.max_deadline);
+    deadline_ = deadline.at;
+    if (deadline.is_default) {
+      context().AddInitialMetadata(
+          kDefaultDeadlineKey,
+          absl::StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(
+                           limits.default_deadline)
+                           .count()));
+    }
+    if (absl::Status room = ticket().Charge(RawPixelBytes(message_));
+        !room.ok()) {
+      return room;
+    }
+    absl::StatusOr<ClassifyRequest> request =
+        ToClassifyRequest(message_, limits);
+    if (!request.ok()) {
+      return request;
+    }
+    DropRawImages(message_);
+    request->request_id = request_id();
+    request->arrived = arrived();
+    request->deadline = deadline_;
+    request->cancelled = cancelled();
+    return request;
+  }
+
+  void Answer(absl::StatusOr<ClassifyResponse> response) {
+    if (response.ok()) {
+      Reply(ToProto(*response, request_id(), message_.options().timing()));
+      return;
+    }
+    // gRPC cancels a call when its deadline passes; the truth is the deadline.
+    if (response.status().code() == absl::StatusCode::kCancelled &&
+        environment().clock.Now() >= deadline_) {
+      Fail(Error(absl::StatusCode::kDeadlineExceeded, Reason::kExpiredInQueue,
+                 "the deadline passed before the answer was ready"));
+      return;
+    }
+    Fail(response.status());
+  }
+
+  v1::ClassifyRequest message_;
+  SteadyTime deadline_ = kNoDeadline;
+};
+
+}  // namespace
+
+grpc::ServerUnaryReactor* ClassificationService::Classify(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  auto* call = new ClassifyCall(environment_, "Classify", *context, *response);
+  call->Start(*request, classifier_);
+  return call;
+}
+
+}  // namespace resnetd

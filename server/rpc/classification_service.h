@@ -1,0 +1,31 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "resnetd/v1/classification_service.grpc.pb.h"
+#include "server/rpc/unary_call.h"
+#include "server/serving/classifier.h"
+
+namespace resnetd {
+
+// resnetd.v1.ClassificationService over a Classifier. Takes the bytes of the
+// request itself, so that a call can be refused before its message is parsed.
+// Thread-safe.
+class ClassificationService final
+    : public v1::ClassificationService::WithRawCallbackMethod_Classify<
+          v1::ClassificationService::Service> {
+ public:
+  // Both belong to the caller and outlive the service.
+  ClassificationService(CallEnvironment& environment, Classifier& classifier)
+      : environment_(environment), classifier_(classifier) {}
+
+  grpc::ServerUnaryReactor* Classify(grpc::CallbackServerContext* context,
+                                     const grpc::ByteBuffer* request,
+                                     grpc::ByteBuffer* response) override;
+
+ private:
+  CallEnvironment& environment_;
+  Classifier& classifier_;
+};
+
+}  // namespace resnetd

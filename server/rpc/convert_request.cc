@@ -1,0 +1,251 @@
+#include "server/rpc/convert_request.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/types/span.h"
+#include "server/base/error.h"
+#include "server/base/quote.h"
+#include "server/rpc/raw_image.h"
+
+namespace resnetd {
+namespace {
+
+// What is wrong with a whole request, gathered so that one answer names it all.
+class Violations {
+ public:
+  void Add(absl::string_view field, std::string text) {
+    found_.emplace_back(std::string(field), std::move(text));
+  }
+  // A limit decides the reason only when it is the first thing that is wrong.
+  // `flag` is a literal.
+  void AddLimit(absl::string_view field, absl::string_view flag,
+                std::size_t limit, std::size_t value, std::string text) {
+    if (found_.empty()) {
+      reason_ = Reason::kLimitExceeded;
+      limit_ = {.flag = flag, .limit = limit, .value = value};
+    }
+    Add(field, std::move(text));
+  }
+
+  absl::Status ToStatus() const {
+    if (found_.empty()) {
+      return absl::OkStatus();
+    }
+    std::vector<std::string> texts;
+    texts.reserve(found_.size());
+    for (const auto& [field, text] : found_) {
+      texts.push_back(text);
+    }
+    Error error(absl::StatusCode::kInvalidArgument, reason_,
+                absl::StrJoin(texts, "; "));
+    for (const auto& [field, text] : found_) {
+      error.AddViolation(field, text);
+    }
+    if (!limit_) {
+      return error;
+    }
+    return std::move(error)
+        .Metadata("limit_name", limit_->flag)
+        .Metadata("limit", absl::StrCat(limit_->limit))
+        .Metadata("value", absl::StrCat(limit_->value));
+  }
+
+ private:
+  struct BrokenLimit {
+    absl::string_view flag;
+    std::size_t limit = 0;
+    std::size_t value = 0;
+  };
+
+  Reason reason_ = Reason::kRequestInvalid;
+  std::vector<std::pair<std::string, std::string>> found_;
+  std::optional<BrokenLimit> limit_;
+};
+
+void CheckImageCount(const v1::ClassifyRequest& message,
+                     const RequestLimits& limits, Violations& violations) {
+  const auto images = static_cast<std::size_t>(message.images_size());
+  if (images == 0) {
+    violations.Add("images",
+                   absl::StrCat("request has no images, 1 to ",
+                                limits.max_images_per_request, " are needed"));
+  } else if (images > limits.max_images_per_request) {
+    violations.AddLimit(
+        "images", "max-images-per-request", limits.max_images_per_request,
+        images,
+        absl::StrCat("request has ", images, " images, at most ",
+                     limits.max_images_per_request,
+                     " are accepted (--max-images-per-request)"));
+  }
+}
+
+ModelReference CheckModel(const v1::ClassifyRequest& message,
+                          Violations& violations) {
+  absl::StatusOr<ModelReference> reference =
+      ParseModelReference(message.model());
+  if (!reference.ok()) {
+    violations.Add("model", std::string(reference.status().message()));
+    return {};
+  }
+  return *std::move(reference);
+}
+
+void CheckNumbers(const v1::ClassifyRequest& message, Violations& violations) {
+  if (message.top_k() < 0) {
+    violations.Add("top_k", absl::StrCat("top_k ", message.top_k(),
+                                         " is not 0 to the number of classes"));
+  }
+  // Not "< 0 || > 1": a NaN must not pass.
+  if (!(message.min_probability() >= 0 && message.min_probability() <= 1)) {
+    violations.Add("min_probability",
+                   absl::StrCat("min_probability ", message.min_probability(),
+                                " is not 0 to 1"));
+  }
+}
+
+Priority CheckPriority(const v1::ClassifyRequest& message,
+                       Violations& violations) {
+  switch (message.priority()) {
+    case v1::PRIORITY_UNSPECIFIED:
+    case v1::PRIORITY_NORMAL:
+      return Priority::kNormal;
+    case v1::PRIORITY_BATCH:
+      return Priority::kBatch;
+    case v1::PRIORITY_CRITICAL:
+      return Priority::kCritical;
+    default:
+      violations.Add(
+          "priority",
+          absl::StrCat("priority ", static_cast<int>(message.priority()),
+                       " is not a value of resnetd.v1.Priority"));
+      return Priority::kNormal;
+  }
+}
+
+ImageSource ToSource(const std::string& encoded, absl::string_view field,
+                     const RequestLimits& limits) {
+  const std::size_t limit = limits.max_encoded_image_bytes;
+  if (encoded.size() <= limit) {
+    return EncodedImage{
+        .bytes = absl::MakeConstSpan(
+            reinterpret_cast<const std::uint8_t*>(encoded.data()),
+            encoded.size())};
+  }
+  const std::string text =
+      absl::StrCat(encoded.size(), " bytes exceed the limit of ", limit,
+                   " bytes (--max-encoded-image-bytes)");
+  return absl::Status(
+      Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded, text)
+          .Violation(absl::StrCat(field, ".encoded"), text)
+          .Metadata("limit_name", "max-encoded-image-bytes")
+          .Metadata("limit", absl::StrCat(limit))
+          .Metadata("value", absl::StrCat(encoded.size())));
+}
+
+ImageSource ToSource(const v1::Image& image, absl::string_view field,
+                     const RequestLimits& limits) {
+  switch (image.source_case()) {
+    case v1::Image::kEncoded:
+      return ToSource(image.encoded(), field, limits);
+    case v1::Image::kRaw: {
+      absl::StatusOr<Pixels> pixels =
+          ToPixels(image.raw(), absl::StrCat(field, ".raw"), limits);
+      if (!pixels.ok()) {
+        return std::move(pixels).status();
+      }
+      return PixelImage{.pixels = *std::move(pixels),
+                        .at_network_size = image.raw().at_network_size()};
+    }
+    case v1::Image::SOURCE_NOT_SET:
+      break;
+  }
+  const std::string text = "neither encoded nor raw is set";
+  return absl::Status(
+      Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid, text)
+          .Violation(field, text));
+}
+
+}  // namespace
+
+absl::StatusOr<ClassifyRequest> ToClassifyRequest(
+    const v1::ClassifyRequest& message, const RequestLimits& limits) {
+  Violations violations;
+  ClassifyRequest request;
+  CheckImageCount(message, limits, violations);
+  request.model = CheckModel(message, violations);
+  CheckNumbers(message, violations);
+  if (const absl::Status id = CheckRequestId(message.request_id(), limits);
+      !id.ok()) {
+    violations.Add("request_id", std::string(id.message()));
+  }
+  request.priority = CheckPriority(message, violations);
+  if (absl::Status status = violations.ToStatus(); !status.ok()) {
+    return status;
+  }
+  request.top_k = message.top_k();
+  request.min_probability = message.min_probability();
+  request.want_logits = message.options().logits();
+  request.fail_fast = message.fail_fast();
+  const bool fails_whole = message.fail_fast() || message.images_size() == 1;
+  request.images.reserve(static_cast<std::size_t>(message.images_size()));
+  for (int i = 0; i < message.images_size(); ++i) {
+    const std::string field = absl::StrCat("images[", i, "]");
+    ImageSource source = ToSource(message.images(i), field, limits);
+    if (const auto* error = std::get_if<absl::Status>(&source);
+        error != nullptr && fails_whole) {
+      return Annotate(*error, absl::StrCat(field, ": "));
+    }
+    request.images.push_back(std::move(source));
+  }
+  return request;
+}
+
+absl::Status CheckRequestId(absl::string_view request_id,
+                            const RequestLimits& limits) {
+  if (request_id.size() > limits.max_request_id_bytes) {
+    const std::string text =
+        absl::StrCat("request_id has ", request_id.size(), " bytes, at most ",
+                     limits.max_request_id_bytes, " are accepted");
+    return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+                 text)
+        .Violation("request_id", text);
+  }
+  for (const char c : request_id) {
+    if (!absl::ascii_isprint(static_cast<unsigned char>(c))) {
+      const std::string text = absl::StrCat("request_id ", Quoted(request_id),
+                                            " is not printable ASCII");
+      return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+                   text)
+          .Violation("request_id", text);
+    }
+  }
+  return absl::OkStatus();
+}
+
+std::size_t RawPixelBytes(const v1::ClassifyRequest& message) {
+  std::size_t bytes = 0;
+  for (const v1::Image& image : message.images()) {
+    if (image.has_raw()) {
+      bytes += PixelBytesOf(image.raw());
+    }
+  }
+  return bytes;
+}
+
+void DropRawImages(v1::ClassifyRequest& message) {
+  for (v1::Image& image : *message.mutable_images()) {
+    if (image.has_raw()) {
+      image.clear_raw();
+    }
+  }
+}
+
+}  // namespace resnetd

@@ -1,0 +1,222 @@
+#include "server/rpc/grpc_server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/mutex.h"
+#include "server/rpc/bind_check.h"
+#include "server/rpc/classification_service.h"
+#include "server/rpc/health_service.h"
+#include "server/rpc/model_service.h"
+#include "server/rpc/server_service.h"
+#include "server/rpc/unary_call.h"
+
+namespace resnetd {
+namespace {
+
+constexpr char kReadiness[] = "";
+constexpr char kLiveness[] = "liveness";
+constexpr char kStartup[] = "startup";
+constexpr char kClassification[] = "resnetd.v1.ClassificationService";
+
+// A client that opens a connection and says nothing is let go after this.
+constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
+// What a cancelled call gets to end by itself.
+constexpr Duration kCancelGrace = std::chrono::milliseconds(200);
+
+int ToMilliseconds(Duration duration) {
+  return static_cast<int>(std::clamp<std::int64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(duration).count(),
+      0, std::numeric_limits<int>::max()));
+}
+
+int ToInt(std::size_t value) {
+  return static_cast<int>(std::min<std::size_t>(
+      value, static_cast<std::size_t>(std::numeric_limits<int>::max())));
+}
+
+void SetTransportLimits(const GrpcServerOptions& options,
+                        grpc::ServerBuilder& builder) {
+  builder.SetMaxReceiveMessageSize(ToInt(options.max_message_bytes));
+  builder.SetMaxSendMessageSize(ToInt(options.max_message_bytes));
+  const auto set = [&builder](const char* name, int value) {
+    builder.AddChannelArgument(name, value);
+  };
+  set(GRPC_ARG_MAX_METADATA_SIZE, ToInt(options.max_metadata_bytes));
+  set(GRPC_ARG_MAX_CONCURRENT_STREAMS, options.max_concurrent_streams);
+  set(GRPC_ARG_MAX_CONNECTION_AGE_MS,
+      ToMilliseconds(options.max_connection_age));
+  set(GRPC_ARG_MAX_CONNECTION_AGE_GRACE_MS,
+      ToMilliseconds(options.max_connection_age_grace));
+  set(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+      ToMilliseconds(options.max_connection_idle));
+  set(GRPC_ARG_KEEPALIVE_TIME_MS, ToMilliseconds(options.keepalive_time));
+  set(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, ToMilliseconds(options.keepalive_timeout));
+  set(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  set(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+      ToMilliseconds(options.min_ping_interval));
+  set(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, ToMilliseconds(kHandshakeTimeout));
+  // A second server on the port is a mistake, not a load balancer.
+  set(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // 2 MB of gzip become 2 GB of memory before the size limit is looked at:
+  // compressed messages are refused unread.
+  set(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
+  for (const grpc_compression_algorithm algorithm :
+       {GRPC_COMPRESS_DEFLATE, GRPC_COMPRESS_GZIP}) {
+    builder.SetCompressionAlgorithmSupportStatus(algorithm, false);
+  }
+}
+
+}  // namespace
+
+class GrpcServer::Impl {
+ public:
+  Impl(const GrpcServerOptions& options, Classifier& classifier,
+       const ModelRegistry& registry, Telemetry& telemetry,
+       const ServerFacts& facts, const Clock& clock)
+      : telemetry_(telemetry),
+        gate_(options.calls),
+        environment_{.gate = gate_,
+                     .telemetry = telemetry,
+                     .clock = clock,
+                     .limits = options.requests,
+                     .max_response_bytes = options.max_message_bytes},
+        health_(options.calls),
+        classification_(environment_, classifier),
+        models_(environment_, registry),
+        server_info_(environment_, facts) {
+    health_.Set(kLiveness, true);
+    for (const char* name : {kReadiness, kStartup, kClassification}) {
+      health_.Set(name, false);
+    }
+  }
+
+  ~Impl() { Drain(Duration::zero(), Duration::zero()); }
+
+  absl::Status Listen(const GrpcServerOptions& options) {
+    if (absl::Status status = CheckCanBind(options.host, options.port);
+        !status.ok()) {
+      return status;
+    }
+    grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    grpc::ServerBuilder builder;
+    SetTransportLimits(options, builder);
+    const std::string address = FormatAddress(options.host, options.port);
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
+                             &port_);
+    builder.RegisterService(&classification_);
+    builder.RegisterService(&models_);
+    builder.RegisterService(&server_info_);
+    builder.RegisterService(&health_);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port_ == 0) {
+      return absl::UnavailableError(absl::StrCat(
+          "cannot listen on ", address,
+          "; is the port in use? Choose another one with --listen"));
+    }
+    return absl::OkStatus();
+  }
+
+  int port() const { return port_; }
+
+  void SetReady(bool ready) {
+    if (gate_.state() == ServingState::kDraining) {
+      return;
+    }
+    if (ready) {
+      gate_.SetState(ServingState::kServing);
+      health_.Set(kStartup, true);
+    }
+    health_.Set(kClassification, ready);
+    health_.Set(kReadiness, ready);
+    if (!ready) {
+      gate_.SetState(ServingState::kStarting);
+    }
+    telemetry_.SetReady(ready);
+  }
+
+  void SetModelServing(const ModelName& name, bool is_serving) {
+    health_.Set(ResourceName(name), is_serving);
+  }
+
+  void Drain(Duration delay, Duration grace) ABSL_LOCKS_EXCLUDED(mutex_) {
+    {
+      MutexLock lock(mutex_);
+      if (drained_) {
+        return;
+      }
+      drained_ = true;
+    }
+    health_.Drain({kLiveness, kStartup});
+    telemetry_.SetReady(false);
+    WaitFor(delay);
+    gate_.SetState(ServingState::kDraining);
+    gate_.WaitUntilIdle(std::chrono::steady_clock::now() + grace);
+    health_.EndWatches();
+    if (server_ != nullptr) {
+      server_->Shutdown(std::chrono::system_clock::now() + kCancelGrace);
+      server_->Wait();
+    }
+  }
+
+ private:
+  void WaitFor(Duration delay) ABSL_LOCKS_EXCLUDED(mutex_) {
+    const SteadyTime end = std::chrono::steady_clock::now() + delay;
+    MutexLock lock(mutex_);
+    while (std::chrono::steady_clock::now() < end) {
+      changed_.WaitUntil(mutex_, end);
+    }
+  }
+
+  Telemetry& telemetry_;
+  CallGate gate_;
+  CallEnvironment environment_;
+  HealthService health_;
+  ClassificationService classification_;
+  ModelService models_;
+  ServerService server_info_;
+  int port_ = 0;
+  Mutex mutex_;
+  CondVar changed_;
+  bool drained_ ABSL_GUARDED_BY(mutex_) = false;
+  // Last, so that it ends before what its calls use.
+  std::unique_ptr<grpc::Server> server_;
+};
+
+GrpcServer::GrpcServer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+GrpcServer::~GrpcServer() = default;
+
+absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
+    const GrpcServerOptions& options, Classifier& classifier,
+    const ModelRegistry& registry, Telemetry& telemetry,
+    const ServerFacts& facts, const Clock& clock) {
+  auto impl = std::make_unique<Impl>(options, classifier, registry, telemetry,
+                                     facts, clock);
+  if (absl::Status status = impl->Listen(options); !status.ok()) {
+    return status;
+  }
+  return std::unique_ptr<GrpcServer>(new GrpcServer(std::move(impl)));
+}
+
+int GrpcServer::port() const { return impl_->port(); }
+
+void GrpcServer::SetReady(bool ready) { impl_->SetReady(ready); }
+
+void GrpcServer::SetModelServing(const ModelName& name, bool is_serving) {
+  impl_->SetModelServing(name, is_serving);
+}
+
+void GrpcServer::Drain(Duration delay, Duration grace) {
+  impl_->Drain(delay, grace);
+}
+
+}  // namespace resnetd

@@ -1,0 +1,93 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "server/base/clock.h"
+#include "server/base/ids.h"
+#include "server/models/model_registry.h"
+#include "server/rpc/call_gate.h"
+#include "server/rpc/request_limits.h"
+#include "server/rpc/server_facts.h"
+#include "server/serving/classifier.h"
+#include "server/telemetry/serving_metrics.h"
+
+namespace resnetd {
+
+struct GrpcServerOptions {
+  // Host or address to listen on; empty: all, IPv4 and IPv6.
+  std::string host;
+  // 0: any free port, see GrpcServer::port().
+  int port = 8001;
+  RequestLimits requests;
+  CallLimits calls;
+  // One message, received or sent (max-message-bytes).
+  std::size_t max_message_bytes = 64U << 20U;
+  // All keys and values of a call's metadata together.
+  std::size_t max_metadata_bytes = 8U << 10U;
+  // Advertised to clients; CallLimits bind those who ignore it.
+  int max_concurrent_streams = 256;
+  // Clients re-resolve names only when a connection ends, and nothing else ends
+  // an upload that stalls before its message is complete.
+  Duration max_connection_age = std::chrono::minutes(10);
+  Duration max_connection_age_grace = std::chrono::seconds(30);
+  Duration max_connection_idle = std::chrono::minutes(5);
+  Duration keepalive_time = std::chrono::seconds(30);
+  Duration keepalive_timeout = std::chrono::seconds(10);
+  // Clients that ping more often are disconnected.
+  Duration min_ping_interval = std::chrono::seconds(10);
+};
+
+// The gRPC listener: resnetd.v1 (Classification, Model, Server), health and
+// reflection. Plaintext.
+//
+// Calls run in gRPC's threads; none of them blocks. Thread-safe.
+class GrpcServer {
+ public:
+  // Listens from the return on, not ready: health is NOT_SERVING but for
+  // "liveness", Classify is UNAVAILABLE (STARTING). The classifier, the
+  // registry, the telemetry and the clock belong to the caller and outlive the
+  // server.
+  // UNAVAILABLE: the port is in use. PERMISSION_DENIED: it is not allowed.
+  // INVALID_ARGUMENT: the host is not one of this machine. The text names the
+  // address and --listen.
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
+      const GrpcServerOptions& options, Classifier& classifier,
+      const ModelRegistry& registry, Telemetry& telemetry,
+      const ServerFacts& facts, const Clock& clock);
+
+  // Without a Drain() before, cancels what is in flight. Returns when the
+  // classifier has answered every call.
+  ~GrpcServer();
+  GrpcServer(const GrpcServer&) = delete;
+  GrpcServer& operator=(const GrpcServer&) = delete;
+
+  // The port it listens on.
+  int port() const;
+
+  // True: takes calls; the health names "", "startup" and
+  // "resnetd.v1.ClassificationService" become SERVING, and "startup" stays so.
+  // False: refuses them as STARTING. Also sets the telemetry's readiness. No
+  // effect once Drain() was called.
+  void SetReady(bool ready);
+
+  // The health name "models/NAME".
+  void SetModelServing(const ModelName& name, bool is_serving);
+
+  // Shuts down without losing a call: every health name but "liveness" and
+  // "startup" becomes NOT_SERVING; for `delay` calls are still taken, so that
+  // clients and load balancers can turn away; then new ones are refused with
+  // UNAVAILABLE (DRAINING), those in flight have `grace` to finish, the rest is
+  // cancelled. Blocks until done. A second call does nothing.
+  void Drain(Duration delay, Duration grace);
+
+ private:
+  class Impl;
+  explicit GrpcServer(std::unique_ptr<Impl> impl);
+  const std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace resnetd
