@@ -141,11 +141,11 @@ ImageSource ToSource(const std::string& encoded, absl::string_view field,
   }
   const std::string text =
       absl::StrCat(encoded.size(), " bytes exceed the limit of ", limit,
-                   " bytes (--max-encoded-image-bytes)");
+                   " bytes (--max-image-bytes)");
   return absl::Status(
       Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded, text)
           .Violation(absl::StrCat(field, ".encoded"), text)
-          .Metadata("limit_name", "max-encoded-image-bytes")
+          .Metadata("limit_name", "max-image-bytes")
           .Metadata("limit", absl::StrCat(limit))
           .Metadata("value", absl::StrCat(encoded.size())));
 }

@@ -82,8 +82,7 @@ class GrpcServer::Impl {
   Impl(const GrpcServerOptions& options, Classifier& classifier,
        const ModelRegistry& registry, Telemetry& telemetry,
        const ServerFacts& facts, const Clock& clock)
-      : telemetry_(telemetry),
-        gate_(options.calls),
+      : gate_(options.calls),
         environment_{.gate = gate_,
                      .telemetry = telemetry,
                      .clock = clock,
@@ -140,7 +139,6 @@ class GrpcServer::Impl {
     if (!ready) {
       gate_.SetState(ServingState::kStarting);
     }
-    telemetry_.SetReady(ready);
   }
 
   void SetModelServing(const ModelName& name, bool is_serving) {
@@ -156,7 +154,6 @@ class GrpcServer::Impl {
       drained_ = true;
     }
     health_.Drain({kLiveness, kStartup});
-    telemetry_.SetReady(false);
     WaitFor(delay);
     gate_.SetState(ServingState::kDraining);
     gate_.WaitUntilIdle(std::chrono::steady_clock::now() + grace);
@@ -176,7 +173,6 @@ class GrpcServer::Impl {
     }
   }
 
-  Telemetry& telemetry_;
   CallGate gate_;
   CallEnvironment environment_;
   HealthService health_;

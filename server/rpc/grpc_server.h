@@ -70,8 +70,7 @@ class GrpcServer {
 
   // True: takes calls; the health names "", "startup" and
   // "resnetd.v1.ClassificationService" become SERVING, and "startup" stays so.
-  // False: refuses them as STARTING. Also sets the telemetry's readiness. No
-  // effect once Drain() was called.
+  // False: refuses them as STARTING. No effect once Drain() was called.
   void SetReady(bool ready);
 
   // The health name "models/NAME".

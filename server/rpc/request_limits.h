@@ -12,7 +12,7 @@ namespace resnetd {
 // metadata "limit_name" spell them, stand behind each field.
 struct RequestLimits {
   std::size_t max_images_per_request = 256;          // max-images-per-request
-  std::size_t max_encoded_image_bytes = 20U << 20U;  // max-encoded-image-bytes
+  std::size_t max_encoded_image_bytes = 20U << 20U;  // max-image-bytes
   std::int64_t max_pixels = 50'000'000;              // max-image-pixels
   int max_side = 16'384;                             // max-image-side
   std::size_t max_request_id_bytes = 128;

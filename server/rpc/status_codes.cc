@@ -15,7 +15,9 @@ namespace resnetd {
 namespace {
 
 constexpr absl::string_view kCut = "...";
-constexpr std::size_t kMaxMetadataValueBytes = 256;
+// The longest there is: the names of up to 20 models.
+constexpr std::size_t kMaxMetadataValueBytes = 768;
+constexpr std::size_t kMaxDescriptionBytes = 256;
 constexpr std::size_t kMaxNameBytes = 128;
 // Type URL, tags and lengths around one detail, rounded up.
 constexpr std::size_t kDetailOverheadBytes = 64;

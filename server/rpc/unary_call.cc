@@ -145,7 +145,7 @@ void UnaryCall::LogEnd(const absl::Status& outcome, Duration took) {
   if (outcome.ok()) {
     Log(LogLevel::kDebug, "call served",
         {{"request_id", request_id_},
-         {"trace_id", trace_id_},
+         {"trace_id", trace_id_.empty() ? "-" : trace_id_},
          {"method", std::string(method_)},
          {"code", "OK"},
          {"images", absl::StrCat(images_)},
@@ -161,7 +161,7 @@ void UnaryCall::LogEnd(const absl::Status& outcome, Duration took) {
       unexpected || outcome.code() == absl::StatusCode::kInternal;
   Log(is_bug ? LogLevel::kError : LogLevel::kInfo, "call failed",
       {{"request_id", request_id_},
-       {"trace_id", trace_id_},
+       {"trace_id", trace_id_.empty() ? "-" : trace_id_},
        {"method", std::string(method_)},
        {"code", absl::StatusCodeToString(
                     unexpected ? absl::StatusCode::kInternal : outcome.code())},

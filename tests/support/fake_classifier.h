@@ -1,0 +1,153 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/base/mutex.h"
+#include "server/serving/classifier.h"
+
+namespace resnetd {
+
+// A Classifier that answers when and what the test says. Thread-safe.
+//
+// By default each request is answered at once: a usable image gets one
+// prediction whose index is its number of bytes, an unusable one its error.
+class FakeClassifier final : public Classifier {
+ public:
+  using Answer =
+      std::function<absl::StatusOr<ClassifyResponse>(const ClassifyRequest&)>;
+
+  explicit FakeClassifier(ModelHandle served_by = nullptr)
+      : served_by_(std::move(served_by)) {}
+
+  // From here on requests wait for Release().
+  void Hold() {
+    MutexLock lock(mutex_);
+    holds_ = true;
+  }
+
+  // What to answer instead of the default; called when the answer is given, so
+  // that it sees the images' bytes as late as a model would.
+  void SetAnswer(Answer answer) {
+    MutexLock lock(mutex_);
+    answer_ = std::move(answer);
+  }
+
+  // Waits until `count` requests are held.
+  void AwaitHeld(std::size_t count) {
+    MutexLock lock(mutex_);
+    while (held_.size() < count) {
+      changed_.Wait(mutex_);
+    }
+  }
+
+  // Waits until the oldest held request was cancelled by its caller.
+  void AwaitCancelled() {
+    CancelFlag cancelled;
+    {
+      MutexLock lock(mutex_);
+      cancelled = held_.front().request.cancelled;
+    }
+    while (!cancelled->load()) {
+      std::this_thread::yield();
+    }
+  }
+
+  // Answers what is held, and what comes from here on at once.
+  void Release() {
+    std::vector<Pending> held;
+    {
+      MutexLock lock(mutex_);
+      holds_ = false;
+      held.swap(held_);
+    }
+    for (Pending& pending : held) {
+      pending.done(AnswerTo(pending.request));
+    }
+  }
+
+  void Classify(ClassifyRequest request, Done done) override {
+    {
+      MutexLock lock(mutex_);
+      ++requests_;
+      if (holds_) {
+        held_.push_back({std::move(request), std::move(done)});
+        changed_.NotifyAll();
+        return;
+      }
+    }
+    done(AnswerTo(request));
+  }
+
+  // The answer without SetAnswer().
+  ClassifyResponse DefaultAnswer(const ClassifyRequest& request) const {
+    ClassifyResponse response;
+    for (const ImageSource& source : request.images) {
+      if (const auto* error = std::get_if<absl::Status>(&source)) {
+        response.results.emplace_back(*error);
+        continue;
+      }
+      Classification classification;
+      classification.predictions.push_back({.index = SizeOf(source),
+                                            .label = "size",
+                                            .probability = 0.75F,
+                                            .logit = 1.5F});
+      response.results.emplace_back(std::move(classification));
+    }
+    response.served_by = served_by_;
+    return response;
+  }
+
+  void Close() override {}
+
+  std::size_t in_flight() const override {
+    MutexLock lock(mutex_);
+    return held_.size();
+  }
+
+  // Requests that ever came.
+  std::size_t requests() const {
+    MutexLock lock(mutex_);
+    return requests_;
+  }
+
+ private:
+  struct Pending {
+    ClassifyRequest request;
+    Done done;
+  };
+
+  absl::StatusOr<ClassifyResponse> AnswerTo(const ClassifyRequest& request) {
+    Answer answer;
+    {
+      MutexLock lock(mutex_);
+      answer = answer_;
+    }
+    return answer ? answer(request) : DefaultAnswer(request);
+  }
+
+  static int SizeOf(const ImageSource& source) {
+    if (const auto* encoded = std::get_if<EncodedImage>(&source)) {
+      return static_cast<int>(encoded->bytes.size());
+    }
+    return static_cast<int>(std::get<PixelImage>(source).pixels.rgb.size());
+  }
+
+  const ModelHandle served_by_;
+  mutable Mutex mutex_;
+  CondVar changed_;
+  bool holds_ ABSL_GUARDED_BY(mutex_) = false;
+  Answer answer_ ABSL_GUARDED_BY(mutex_);
+  std::size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Pending> held_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace resnetd

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/base/clock.h"
+#include "server/base/mutex.h"
+#include "server/telemetry/serving_metrics.h"
+
+namespace resnetd {
+
+// A Telemetry that remembers which calls ended how. Thread-safe.
+class FakeTelemetry final : public Telemetry {
+ public:
+  // A method and its code, in the order of their ends.
+  using Ended = std::pair<std::string, absl::StatusCode>;
+
+  ModelMetrics& ForModel(absl::string_view) override { return nothing_; }
+
+  void RpcStarted(absl::string_view) override {
+    MutexLock lock(mutex_);
+    ++in_flight_;
+  }
+  void RpcEnded(absl::string_view method, absl::StatusCode code,
+                Duration) override {
+    MutexLock lock(mutex_);
+    --in_flight_;
+    ended_.emplace_back(std::string(method), code);
+  }
+
+  void SetModelInfo(const ModelInfoLabels&) override {}
+  void SetReady(bool) override {}
+  std::string Expose() const override { return ""; }
+
+  int in_flight() const {
+    MutexLock lock(mutex_);
+    return in_flight_;
+  }
+  std::vector<Ended> ended() const {
+    MutexLock lock(mutex_);
+    return ended_;
+  }
+
+ private:
+  class Nothing final : public ModelMetrics {
+   public:
+    void ObserveStage(Stage, Duration) override {}
+    void ObserveBatch(std::size_t) override {}
+    void CountImage(absl::StatusCode) override {}
+    void CountRejected(absl::string_view) override {}
+    void SetQueue(std::size_t, std::size_t) override {}
+  };
+
+  Nothing nothing_;
+  mutable Mutex mutex_;
+  int in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<Ended> ended_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace resnetd
