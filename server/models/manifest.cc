@@ -1,0 +1,235 @@
+#include "server/models/manifest.h"
+
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/types/span.h"
+#include "server/base/error.h"
+#include "server/base/quote.h"
+#include "server/base/status_macros.h"
+#include "server/models/architecture.h"
+#include "server/models/json_object.h"
+
+namespace resnetd {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr char kFormat[] = "resnetd-model/1";
+
+// A manifest is written by people; nothing in it is long.
+constexpr std::size_t kMaxManifestBytes = 256U << 10U;
+constexpr std::size_t kMaxDescriptionBytes = 4096;
+constexpr std::size_t kMaxNameBytes = 256;
+constexpr std::size_t kMaxEvaluations = 100;
+// More would cost more than the network: 2048 x 100,000 weights of the head.
+constexpr std::int64_t kMaxClasses = 100'000;
+// Integers up to here survive every JSON reader.
+constexpr std::int64_t kMaxInteger = std::int64_t{1} << 53U;
+
+absl::StatusOr<PreprocessSpec> ReadPreprocess(const Json& value) {
+  PreprocessSpec spec;
+  ASSIGN_OR_RETURN(const ObjectReader reader,
+                   ObjectReader::Open(value, "preprocess",
+                                      {"resize", "crop", "mean", "std"}));
+  constexpr std::int64_t kMost = std::numeric_limits<int>::max();
+  ASSIGN_OR_RETURN(const auto resize, reader.Integer("resize", 1, kMost));
+  ASSIGN_OR_RETURN(const auto crop, reader.Integer("crop", 1, kMost));
+  ASSIGN_OR_RETURN(const auto mean, reader.Channels("mean"));
+  ASSIGN_OR_RETURN(const auto std, reader.Channels("std"));
+  spec.resize = static_cast<int>(resize.value_or(spec.resize));
+  spec.crop = static_cast<int>(crop.value_or(spec.crop));
+  spec.mean = mean.value_or(spec.mean);
+  spec.std = std.value_or(spec.std);
+  if (const absl::Status valid = Validate(spec); !valid.ok()) {
+    return MemberError(
+        "preprocess",
+        absl::StrCat("does not fit: ", std::string(valid.message())));
+  }
+  return spec;
+}
+
+absl::StatusOr<Evaluation> ReadEvaluation(const Json& value,
+                                          const std::string& path) {
+  ASSIGN_OR_RETURN(
+      const ObjectReader reader,
+      ObjectReader::Open(value, path, {"dataset", "examples", "accuracy"}));
+  Evaluation evaluation;
+  ASSIGN_OR_RETURN(
+      evaluation.dataset,
+      reader.Required(reader.Text("dataset", kMaxNameBytes), "dataset"));
+  ASSIGN_OR_RETURN(
+      evaluation.examples,
+      reader.Required(reader.Integer("examples", 1, kMaxInteger), "examples"));
+  ASSIGN_OR_RETURN(
+      evaluation.accuracy,
+      reader.Required(reader.Number("accuracy", 0, 1), "accuracy"));
+  return evaluation;
+}
+
+absl::StatusOr<std::vector<Evaluation>> ReadEvaluations(const Json& value) {
+  if (!value.is_array() || value.size() > kMaxEvaluations) {
+    return MemberError("evaluations",
+                       absl::StrCat("must be an array of at most ",
+                                    kMaxEvaluations, " objects"));
+  }
+  std::vector<Evaluation> evaluations;
+  for (std::size_t i = 0; i < value.size(); ++i) {
+    ASSIGN_OR_RETURN(
+        Evaluation evaluation,
+        ReadEvaluation(value[i], absl::StrCat("evaluations[", i, "]")));
+    evaluations.push_back(std::move(evaluation));
+  }
+  return evaluations;
+}
+
+absl::Status CheckFormat(const ObjectReader& reader) {
+  ASSIGN_OR_RETURN(const auto format, reader.Text("format", kMaxNameBytes));
+  if (!format || *format != kFormat) {
+    return MemberError(
+        "format", absl::StrCat("must be \"", kFormat, "\"",
+                               format ? absl::StrCat(", is ", Quoted(*format))
+                                      : ", is missing"));
+  }
+  return absl::OkStatus();
+}
+
+bool IsHexDigest(absl::string_view text) {
+  return text.size() == 64 &&
+         text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
+}
+
+// "name", "version" and "weights_sha256": what names these weights.
+absl::Status ReadIdentity(const ObjectReader& reader, Manifest& manifest) {
+  ASSIGN_OR_RETURN(const auto name, reader.Text("name", kMaxNameBytes));
+  if (name) {
+    absl::StatusOr<ModelName> parsed = ModelName::Parse(*name);
+    if (!parsed.ok()) {
+      return MemberError("name",
+                         absl::StrCat("is not valid: ",
+                                      std::string(parsed.status().message())));
+    }
+    manifest.name = *std::move(parsed);
+  }
+  ASSIGN_OR_RETURN(const auto version,
+                   reader.Integer("version", 1, kMaxInteger));
+  manifest.version.value = version.value_or(1);
+  ASSIGN_OR_RETURN(manifest.weights_sha256,
+                   reader.Text("weights_sha256", kMaxNameBytes));
+  if (manifest.weights_sha256 && !IsHexDigest(*manifest.weights_sha256)) {
+    return MemberError("weights_sha256", "must be 64 lower-case hex digits");
+  }
+  return absl::OkStatus();
+}
+
+// The shortest text that is read back as the same number.
+template <typename Number>
+std::string NumberText(Number number) {
+  std::array<char, 64> buffer{};
+  const auto [end, error] =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), number);
+  return {buffer.data(), end};
+}
+
+std::string StringText(absl::string_view text) {
+  return Json(std::string(text))
+      .dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string ChannelsText(const std::array<float, 3>& channels) {
+  return absl::StrCat("[", NumberText(channels[0]), ", ",
+                      NumberText(channels[1]), ", ", NumberText(channels[2]),
+                      "]");
+}
+
+std::string EvaluationText(const Evaluation& evaluation) {
+  return absl::StrCat("{\"dataset\": ", StringText(evaluation.dataset),
+                      ", \"examples\": ", evaluation.examples,
+                      ", \"accuracy\": ", NumberText(evaluation.accuracy), "}");
+}
+
+}  // namespace
+
+absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
+  ASSIGN_OR_RETURN(const Json json, ParseStrictJson(text, kMaxManifestBytes));
+  ASSIGN_OR_RETURN(
+      const ObjectReader reader,
+      ObjectReader::Open(
+          json, "",
+          {"format", "name", "version", "architecture", "num_classes",
+           "preprocess", "weights_sha256", "description", "evaluations"}));
+  RETURN_IF_ERROR(CheckFormat(reader));
+  Manifest manifest;
+  RETURN_IF_ERROR(ReadIdentity(reader, manifest));
+  ASSIGN_OR_RETURN(manifest.architecture,
+                   reader.Required(reader.Text("architecture", kMaxNameBytes),
+                                   "architecture"));
+  ASSIGN_OR_RETURN(
+      const std::int64_t classes,
+      reader.Required(reader.Integer("num_classes", 1, kMaxClasses),
+                      "num_classes"));
+  manifest.num_classes = static_cast<int>(classes);
+  // Refuses unknown names here, where the member can be named.
+  if (const auto known =
+          FindArchitecture(manifest.architecture, manifest.num_classes);
+      !known.ok()) {
+    return MemberError(
+        "architecture",
+        absl::StrCat("is not known: ", std::string(known.status().message())));
+  }
+  if (const Json* preprocess = reader.Find("preprocess")) {
+    ASSIGN_OR_RETURN(manifest.preprocess, ReadPreprocess(*preprocess));
+  }
+  ASSIGN_OR_RETURN(auto description,
+                   reader.Text("description", kMaxDescriptionBytes));
+  manifest.description = std::move(description).value_or("");
+  if (const Json* evaluations = reader.Find("evaluations")) {
+    ASSIGN_OR_RETURN(manifest.evaluations, ReadEvaluations(*evaluations));
+  }
+  return manifest;
+}
+
+std::string FormatManifest(const Manifest& manifest) {
+  std::vector<std::string> members;
+  const auto add = [&members](absl::string_view name, absl::string_view value) {
+    members.push_back(absl::StrCat("  \"", name, "\": ", value));
+  };
+  add("format", StringText(kFormat));
+  if (manifest.name) {
+    add("name", StringText(manifest.name->text()));
+  }
+  add("version", absl::StrCat(manifest.version.value));
+  add("architecture", StringText(manifest.architecture));
+  add("num_classes", absl::StrCat(manifest.num_classes));
+  add("preprocess",
+      absl::StrCat("{\n    \"resize\": ", manifest.preprocess.resize,
+                   ",\n    \"crop\": ", manifest.preprocess.crop,
+                   ",\n    \"mean\": ", ChannelsText(manifest.preprocess.mean),
+                   ",\n    \"std\": ", ChannelsText(manifest.preprocess.std),
+                   "\n  }"));
+  if (manifest.weights_sha256) {
+    add("weights_sha256", StringText(*manifest.weights_sha256));
+  }
+  if (!manifest.description.empty()) {
+    add("description", StringText(manifest.description));
+  }
+  if (!manifest.evaluations.empty()) {
+    std::vector<std::string> evaluations;
+    for (const Evaluation& evaluation : manifest.evaluations) {
+      evaluations.push_back(EvaluationText(evaluation));
+    }
+    add("evaluations",
+        absl::StrCat("[\n    ", absl::StrJoin(evaluations, ",\n    "),
+                     "\n  ]"));
+  }
+  return absl::StrCat("{\n", absl::StrJoin(members, ",\n"), "\n}\n");
+}
+
+}  // namespace resnetd
