@@ -13,12 +13,14 @@ function(resnetd_module name)
     PUBLIC ${ARG_DEPS} PRIVATE resnetd_warnings ${ARG_PRIVATE_DEPS})
 endfunction()
 
-# resnetd_test(<name> SOURCES ... DEPS ... LABELS ...)
+# resnetd_test(<name> SOURCES ... DEPS ... LABELS ... [TIMEOUT seconds])
 # One executable with googletest's main; each TEST becomes one ctest entry.
+# Without TIMEOUT the one of the test preset counts, or of ./dev test long.
 function(resnetd_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
-  if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 60)
+  set(timeout)
+  if(ARG_TIMEOUT)
+    set(timeout TIMEOUT ${ARG_TIMEOUT})
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
@@ -28,7 +30,7 @@ function(resnetd_test name)
   target_link_libraries(${name}
     PRIVATE ${ARG_DEPS} resnetd_warnings GTest::gmock GTest::gtest_main)
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
-    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+    PROPERTIES LABELS "${ARG_LABELS}" ${timeout})
 endfunction()
 
 # resnetd_plugin_host(<target> [<module>...])

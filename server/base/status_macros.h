@@ -20,12 +20,15 @@
   RESNETD_ASSIGN_OR_RETURN_(RESNETD_CONCAT_(statusor_, __LINE__), left, \
                             expression)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): names and declarations, which cannot
+// stand in parentheses.
 #define RESNETD_ASSIGN_OR_RETURN_(statusor, left, expression) \
   auto statusor = (expression);                               \
   if (!statusor.ok()) {                                       \
     return std::move(statusor).status();                      \
   }                                                           \
   left = *std::move(statusor)
+// NOLINTEND(bugprone-macro-parentheses)
 
 #define RESNETD_CONCAT_(a, b) RESNETD_CONCAT_INNER_(a, b)
 #define RESNETD_CONCAT_INNER_(a, b) a##b

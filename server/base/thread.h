@@ -16,7 +16,7 @@ class Thread {
   // Starts at once. `name`: at most 15 bytes are kept (a limit of Linux).
   Thread(std::string name, std::function<void()> body);
   Thread(Thread&&) = default;
-  Thread& operator=(Thread&& other);
+  Thread& operator=(Thread&& other) noexcept;
   ~Thread();
 
   // Waits for the end of the body. May be called once or not at all.
