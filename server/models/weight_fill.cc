@@ -13,6 +13,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/image/pixels.h"
 #include "server/models/architecture.h"
@@ -97,13 +98,13 @@ Weights FillWeights(const Network& network) {
   return Weights::FromTensors(std::move(tensors));
 }
 
-Pixels FillPicture(int width, int height, absl::string_view name) {
+Pixels FillPicture(int width, int height, int number) {
   Pixels pixels;
   pixels.width = width;
   pixels.height = height;
   pixels.rgb.resize(static_cast<std::size_t>(width) *
                     static_cast<std::size_t>(height) * 3);
-  const std::uint64_t seed = Fnv1a64(name);
+  const std::uint64_t seed = Fnv1a64(absl::StrCat("picture", number));
   for (std::size_t i = 0; i < pixels.rgb.size(); ++i) {
     pixels.rgb[i] =
         static_cast<std::uint8_t>(Mix(seed + (i + 1) * kGolden) >> 56U);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include "absl/strings/string_view.h"
 #include "server/image/pixels.h"
 #include "server/models/architecture.h"
 #include "server/models/weights.h"
@@ -29,7 +28,7 @@ namespace resnetd {
 //   num_batches_tracked    0 (not among the tensors)
 Weights FillWeights(const Network& network);
 
-// Byte i of the interleaved RGB rows is h(name, i) >> 56.
-Pixels FillPicture(int width, int height, absl::string_view name = "picture");
+// Byte i of the interleaved RGB rows is h("picture<number>", i) >> 56.
+Pixels FillPicture(int width, int height, int number = 0);
 
 }  // namespace resnetd

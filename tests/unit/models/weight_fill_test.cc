@@ -49,14 +49,14 @@ TEST(WeightFillTest, PicturesEqualTheFormula) {
   EXPECT_EQ(picture.width, 2);
   EXPECT_EQ(picture.height, 2);
   ASSERT_EQ(picture.rgb.size(), 12U);
-  EXPECT_EQ(picture.rgb[0], 206);
-  EXPECT_EQ(picture.rgb[1], 24);
-  EXPECT_EQ(picture.rgb[2], 245);
-  EXPECT_EQ(picture.rgb[11], 155);
+  EXPECT_EQ(picture.rgb[0], 106);
+  EXPECT_EQ(picture.rgb[1], 133);
+  EXPECT_EQ(picture.rgb[2], 206);
+  EXPECT_EQ(picture.rgb[5], 110);
 }
 
-TEST(WeightFillTest, PicturesOfDifferentNamesDiffer) {
-  const Pixels picture = FillPicture(2, 2, "picture1");
+TEST(WeightFillTest, PicturesOfDifferentNumbersDiffer) {
+  const Pixels picture = FillPicture(2, 2, 1);
   EXPECT_EQ(picture.rgb[0], 253);
   EXPECT_EQ(picture.rgb[1], 31);
   EXPECT_EQ(picture.rgb[2], 219);

@@ -1,0 +1,68 @@
+#include "server/engine/cpu_engine.h"
+
+#include <cstddef>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/status_macros.h"
+#include "server/engine/cpu_model.h"
+#include "server/engine/onednn_api.h"
+#include "server/engine/onednn_status.h"
+#include "server/models/model.h"
+#include "server/models/model_package.h"
+
+namespace resnetd {
+namespace {
+
+class CpuEngine final : public ModelLoader {
+ public:
+  CpuEngine(dnnl::engine engine, int threads)
+      : engine_(std::move(engine)), threads_(threads) {}
+
+  absl::StatusOr<std::unique_ptr<Model>> Load(const ModelPackage& package,
+                                              std::size_t max_batch) override {
+    if (max_batch < 1 || max_batch > kLargestEngineBatch) {
+      return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
+                   absl::StrCat("max_batch is ", max_batch,
+                                ", the CPU engine takes 1 to ",
+                                kLargestEngineBatch))
+          .Metadata("limit", absl::StrCat(kLargestEngineBatch));
+    }
+    return CpuModel::Load(engine_, package, max_batch, threads_);
+  }
+
+  std::string description() const override {
+    return absl::StrCat(LibraryVersion(), ", ", EffectiveIsa().name, ", ",
+                        threads_, threads_ == 1 ? " thread" : " threads");
+  }
+
+ private:
+  const dnnl::engine engine_;
+  const int threads_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ModelLoader>> CreateCpuEngine(
+    const CpuEngineOptions& options) {
+  if (options.threads < 1 || options.threads > kMostEngineThreads) {
+    return Error(
+               absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+               absl::StrCat("threads is ", options.threads,
+                            ", the CPU engine takes 1 to ", kMostEngineThreads))
+        .Violation("threads", "out of range");
+  }
+  ASSIGN_OR_RETURN(dnnl::engine engine, CallOneDnn("starting", [] {
+                     return dnnl::engine(dnnl::engine::kind::cpu, 0);
+                   }));
+  return std::unique_ptr<ModelLoader>(
+      std::make_unique<CpuEngine>(std::move(engine), options.threads));
+}
+
+}  // namespace resnetd

@@ -1,0 +1,218 @@
+#include "server/engine/cpu_model.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "server/base/error.h"
+#include "server/base/mutex.h"
+#include "server/base/status_macros.h"
+#include "server/engine/onednn_api.h"
+#include "server/engine/onednn_status.h"
+#include "server/engine/openmp.h"
+
+namespace resnetd {
+
+// A workspace for the length of a call; goes back however the call ends.
+class CpuModel::Lease {
+ public:
+  explicit Lease(const CpuModel& model)
+      : model_(model), workspace_(model.TakeWorkspace()) {}
+  ~Lease() { model_.ReturnWorkspace(std::move(workspace_)); }
+  Lease(const Lease&) = delete;
+  Lease& operator=(const Lease&) = delete;
+
+  Workspace& operator*() const { return *workspace_; }
+
+ private:
+  const CpuModel& model_;
+  std::unique_ptr<Workspace> workspace_;
+};
+
+CpuModel::CpuModel(const dnnl::engine& engine, const ModelPackage& package,
+                   std::size_t max_batch, int threads)
+    : engine_(engine),
+      max_batch_(max_batch),
+      threads_(threads),
+      crop_(package.facts.preprocess.crop),
+      normalisation_(package.facts.preprocess),
+      program_(BuildProgram(package.network, crop_)),
+      parameters_(engine, program_, package.weights),
+      plans_(max_batch + 1) {}
+
+absl::StatusOr<std::unique_ptr<CpuModel>> CpuModel::Load(
+    const dnnl::engine& engine, const ModelPackage& package,
+    std::size_t max_batch, int threads) {
+  const OpenMpTeam team(threads);
+  return CallOneDnn("loading a model", [&] {
+    std::unique_ptr<CpuModel> model(
+        new CpuModel(engine, package, max_batch, threads));
+    model->Prepare();
+    return model;
+  });
+}
+
+void CpuModel::Prepare() {
+  // The largest first: its arena serves the others.
+  const Plan& largest = PlanFor(max_batch_);
+  const Plan& single = PlanFor(1);
+  {
+    MutexLock lock(build_mutex_);
+    parameters_.ForgetSource();
+  }
+  const Lease lease(*this);
+  Bind(*lease, largest);
+  Bind(*lease, single);
+}
+
+absl::Status CpuModel::CheckBatch(absl::Span<const Pixels* const> batch) const {
+  if (batch.empty() || batch.size() > max_batch_) {
+    return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
+                 absl::StrCat("batch has ", batch.size(),
+                              " pictures, the model is prepared for 1 to ",
+                              max_batch_))
+        .Metadata("limit", absl::StrCat(max_batch_));
+  }
+  const auto bytes =
+      static_cast<std::size_t>(crop_) * static_cast<std::size_t>(crop_) * 3;
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const Pixels& picture = *batch[i];
+    if (picture.width != crop_ || picture.height != crop_ ||
+        picture.rgb.size() != bytes) {
+      return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+                   absl::StrCat("picture ", i, " is ", picture.width, "x",
+                                picture.height, " with ", picture.rgb.size(),
+                                " bytes, the network reads ", crop_, "x", crop_,
+                                " with ", bytes));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<float>> CpuModel::Logits(
+    absl::Span<const Pixels* const> batch) const {
+  RETURN_IF_ERROR(CheckBatch(batch));
+  const OpenMpTeam team(threads_);
+  ASSIGN_OR_RETURN(std::vector<float> logits,
+                   CallOneDnn("running a batch", [&] { return Run(batch); }));
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    if (!std::isfinite(logits[i])) {
+      const std::size_t classes = logits.size() / batch.size();
+      return Error(
+          absl::StatusCode::kInternal, Reason::kInternal,
+          absl::StrCat("logit ", i % classes, " of picture ", i / classes,
+                       " is not finite; the weights overflow "
+                       "float32 on this picture"));
+    }
+  }
+  return logits;
+}
+
+std::vector<float> CpuModel::Run(absl::Span<const Pixels* const> batch) const {
+  const Plan& plan = PlanFor(batch.size());
+  const Lease lease(*this);
+  Workspace& workspace = *lease;
+  const Execution& execution = Bind(workspace, plan);
+  const std::size_t floats = batch.front()->rgb.size();
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    normalisation_.Write(*batch[i], plan.picture_layout,
+                         execution.pictures() + i * floats);
+  }
+  execution.Run(workspace.stream);
+  workspace.stream.wait();
+  const auto classes =
+      static_cast<std::size_t>(program_.buffers.back().channels);
+  const float* logits = execution.logits();
+  return {logits, logits + batch.size() * classes};
+}
+
+const Plan* CpuModel::FindPlan(std::size_t batch) const {
+  MutexLock lock(plans_mutex_);
+  return plans_[batch].get();
+}
+
+const Plan& CpuModel::PlanFor(std::size_t batch) const {
+  if (const Plan* plan = FindPlan(batch)) {
+    return *plan;
+  }
+  MutexLock build_lock(build_mutex_);
+  if (const Plan* plan = FindPlan(batch)) {
+    return *plan;  // made while this call waited
+  }
+  auto plan = std::make_unique<const Plan>(
+      MakePlan(engine_, program_, static_cast<int>(batch), parameters_));
+  parameter_bytes_.store(parameters_.bytes(), std::memory_order_relaxed);
+  MutexLock lock(plans_mutex_);
+  plans_[batch] = std::move(plan);
+  return *plans_[batch];
+}
+
+std::unique_ptr<CpuModel::Workspace> CpuModel::TakeWorkspace() const {
+  {
+    MutexLock lock(workspaces_mutex_);
+    if (!idle_workspaces_.empty()) {
+      std::unique_ptr<Workspace> workspace = std::move(idle_workspaces_.back());
+      idle_workspaces_.pop_back();
+      return workspace;
+    }
+  }
+  auto workspace = std::make_unique<Workspace>();
+  workspace->stream = dnnl::stream(engine_);
+  workspace->executions.resize(max_batch_ + 1);
+  return workspace;
+}
+
+void CpuModel::ReturnWorkspace(std::unique_ptr<Workspace> workspace) const {
+  MutexLock lock(workspaces_mutex_);
+  idle_workspaces_.push_back(std::move(workspace));
+}
+
+Execution& CpuModel::Bind(Workspace& workspace, const Plan& plan) const {
+  if (workspace.arena.bytes() < plan.arena_bytes) {
+    for (std::unique_ptr<Execution>& execution : workspace.executions) {
+      execution.reset();  // bound to the old arena
+    }
+    workspace_bytes_.fetch_sub(
+        static_cast<std::int64_t>(workspace.arena.bytes()),
+        std::memory_order_relaxed);
+    workspace.arena = AlignedMemory();
+    const Plan& largest = PlanFor(max_batch_);
+    workspace.arena =
+        AlignedMemory(std::max(plan.arena_bytes, largest.arena_bytes));
+    workspace_bytes_.fetch_add(
+        static_cast<std::int64_t>(workspace.arena.bytes()),
+        std::memory_order_relaxed);
+  }
+  std::unique_ptr<Execution>& execution =
+      workspace.executions[static_cast<std::size_t>(plan.batch)];
+  if (execution == nullptr) {
+    execution =
+        std::make_unique<Execution>(engine_, plan, workspace.arena.data());
+  }
+  return *execution;
+}
+
+std::int64_t CpuModel::resident_bytes() const {
+  return parameter_bytes_.load(std::memory_order_relaxed) +
+         workspace_bytes_.load(std::memory_order_relaxed);
+}
+
+std::vector<std::string> CpuModel::Implementations() const {
+  std::vector<std::string> names;
+  for (const PlannedStep& step : FindPlan(1)->steps) {
+    names.push_back(step.implementation);
+  }
+  return names;
+}
+
+}  // namespace resnetd

@@ -1,0 +1,50 @@
+#include "server/engine/folding.h"
+
+#include <cmath>
+#include <cstddef>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "server/models/architecture.h"
+#include "server/models/weights.h"
+
+namespace resnetd {
+
+ScaleShift ScaleShiftOf(const BatchNormLayer& norm, const Weights& weights) {
+  const Tensor& gamma = weights.at(absl::StrCat(norm.name, ".weight"));
+  const Tensor& beta = weights.at(absl::StrCat(norm.name, ".bias"));
+  const Tensor& mean = weights.at(absl::StrCat(norm.name, ".running_mean"));
+  const Tensor& variance = weights.at(absl::StrCat(norm.name, ".running_var"));
+  const auto channels = static_cast<std::size_t>(norm.channels);
+  ScaleShift result{std::vector<double>(channels),
+                    std::vector<double>(channels)};
+  for (std::size_t c = 0; c < channels; ++c) {
+    const double deviation =
+        std::sqrt(double{variance.values[c]} + kBatchNormEpsilon);
+    result.scale[c] = double{gamma.values[c]} / deviation;
+    result.shift[c] =
+        double{beta.values[c]} - double{mean.values[c]} * result.scale[c];
+  }
+  return result;
+}
+
+FoldedConvolution Fold(const ConvLayer& conv, const BatchNormLayer& norm,
+                       const Weights& weights) {
+  const Tensor& original = weights.at(absl::StrCat(conv.name, ".weight"));
+  const ScaleShift line = ScaleShiftOf(norm, weights);
+  const std::size_t channels = line.scale.size();
+  const std::size_t fan_in = original.values.size() / channels;
+  FoldedConvolution folded;
+  folded.weights.resize(original.values.size());
+  folded.bias.resize(channels);
+  for (std::size_t c = 0; c < channels; ++c) {
+    for (std::size_t i = c * fan_in; i < (c + 1) * fan_in; ++i) {
+      folded.weights[i] =
+          static_cast<float>(double{original.values[i]} * line.scale[c]);
+    }
+    folded.bias[c] = static_cast<float>(line.shift[c]);
+  }
+  return folded;
+}
+
+}  // namespace resnetd

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "server/image/pixels.h"
+#include "server/image/preprocess.h"
+
+namespace resnetd {
+
+// How the three channels of the network's input lie in memory.
+enum class PictureLayout {
+  kPlanes,       // all R, all G, all B
+  kInterleaved,  // R G B of one pixel side by side
+};
+
+// torchvision's ToTensor and Normalize by table: one float per channel and
+// value, ((v / 255) - mean) / std with each step rounded to float32. The zeros
+// that a convolution pads with are then zeros after normalisation, exactly as
+// there; folding the normalisation into the weights would get the border wrong.
+class Normalisation {
+ public:
+  explicit Normalisation(const PreprocessSpec& spec);
+
+  // Writes picture.width * picture.height * 3 floats.
+  void Write(const Pixels& picture, PictureLayout layout,
+             float* destination) const;
+
+ private:
+  std::array<std::array<float, 256>, 3> table_;
+};
+
+}  // namespace resnetd

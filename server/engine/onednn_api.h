@@ -1,0 +1,91 @@
+#pragma once
+
+// The only file that knows which oneDNN it is built with: 2.6 (Debian 12)
+// describes an operation first and makes a primitive descriptor of that, 3.x
+// (Debian 13) does both in one call. Everything the engine uses beside these
+// functions is the same in both. Functions throw dnnl::error, as the library
+// does; CallOneDnn() of onednn_status.h makes a Status of it.
+
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+
+namespace resnetd {
+
+struct ConvolutionDescs {
+  dnnl::memory::desc source;
+  dnnl::memory::desc weights;
+  // A zero descriptor: without bias.
+  dnnl::memory::desc bias;
+  dnnl::memory::desc destination;
+  dnnl::memory::dim stride = 1;
+  dnnl::memory::dim padding = 0;
+};
+
+// Direct algorithm (never Winograd, which costs digits), inference.
+dnnl::primitive_desc MakeConvolution(const dnnl::engine& engine,
+                                     const ConvolutionDescs& descs,
+                                     const dnnl::primitive_attr& attr);
+
+struct PoolingDescs {
+  // pooling_max or pooling_avg_exclude_padding.
+  dnnl::algorithm algorithm = dnnl::algorithm::pooling_max;
+  dnnl::memory::desc source;
+  dnnl::memory::desc destination;
+  dnnl::memory::dims kernel;
+  dnnl::memory::dims stride;
+  dnnl::memory::dims padding;
+};
+
+dnnl::primitive_desc MakePooling(const dnnl::engine& engine,
+                                 const PoolingDescs& descs,
+                                 const dnnl::primitive_attr& attr);
+
+// relu((x - mean) / sqrt(variance) * scale + shift), everything given.
+dnnl::primitive_desc MakeScaleShiftRelu(const dnnl::engine& engine,
+                                        const dnnl::memory::desc& data,
+                                        const dnnl::primitive_attr& attr);
+
+struct InnerProductDescs {
+  dnnl::memory::desc source;
+  dnnl::memory::desc weights;
+  dnnl::memory::desc bias;
+  dnnl::memory::desc destination;
+};
+
+dnnl::primitive_desc MakeInnerProduct(const dnnl::engine& engine,
+                                      const InnerProductDescs& descs,
+                                      const dnnl::primitive_attr& attr);
+
+void AppendRelu(dnnl::post_ops& post_ops);
+
+// Runs a primitive with arguments put together beforehand: the call of the
+// C++ interface makes its list anew each time.
+void Execute(const dnnl::primitive& primitive, const dnnl::stream& stream,
+             absl::Span<const dnnl_exec_arg_t> arguments);
+
+// An instruction set of the library: a set of features. A is weaker than B when
+// A is a proper subset of B.
+struct Isa {
+  dnnl::cpu_isa value = dnnl::cpu_isa::sse41;
+  std::string name;  // as ONEDNN_MAX_CPU_ISA spells it, in lower case
+};
+
+bool IsWeaker(dnnl::cpu_isa a, dnnl::cpu_isa b);
+
+// Every instruction set that it makes sense to fall back to, strongest first.
+std::vector<Isa> FallbackIsas();
+
+// What the library uses on this machine. After the first call of this or the
+// first primitive it cannot be changed any more.
+Isa EffectiveIsa();
+
+// False: too late, it is settled.
+bool SetMaxIsa(dnnl::cpu_isa isa);
+
+// E.g. "oneDNN 2.6.3".
+std::string LibraryVersion();
+
+}  // namespace resnetd
