@@ -1,0 +1,63 @@
+#include "client/cli/commands.h"
+
+#include <ostream>
+#include <string>
+
+#include "absl/strings/str_replace.h"
+#include "client/cli/grpcurl.h"
+#include "client/cli/report.h"
+#include "client/cli/text.h"
+#include "client/error_info.h"
+
+namespace resnetd::cli {
+
+ExitCode RunCommand(const Session& session) {
+  switch (session.arguments.command) {
+    case Command::kClassify:
+      return RunClassify(session);
+    case Command::kModelsList:
+      return RunModelsList(session);
+    case Command::kModelsShow:
+      return RunModelsShow(session);
+    case Command::kHealth:
+      return RunHealth(session);
+    case Command::kVersion:
+      return RunVersion(session);
+    case Command::kDoctor:
+      return RunDoctor(session);
+    case Command::kCompletion:
+      return RunCompletion(session);
+  }
+  return ExitCode::kOther;
+}
+
+absl::StatusOr<Client> Connect(const Session& session) {
+  const GlobalOptions& global = session.arguments.global;
+  return Client::Create({.server = global.server, .timeout = global.timeout});
+}
+
+void Announce(const Session& session, absl::string_view method,
+              const Json& request) {
+  const GlobalOptions& global = session.arguments.global;
+  if (!global.verbose) {
+    return;
+  }
+  const std::string body =
+      request.empty() ? ""
+                      : absl::StrReplaceAll(request.dump(), {{"'", R"('\'')"}});
+  session.console.err << "call: " << method << "\nlike: "
+                      << Printable(GrpcurlLine(global.server, method, body))
+                      << "\n";
+}
+
+ExitCode Fail(const Session& session, const absl::Status& error) {
+  if (session.json()) {
+    session.console.out << JsonText({{"error", ErrorJson(error)}});
+  }
+  const ExitCode code = ReportError(session.console, error);
+  return client::ErrorInfoOf(error).reason == client::kReasonBadAddress
+             ? ExitCode::kUsage
+             : code;
+}
+
+}  // namespace resnetd::cli

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <istream>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/cli/command_line.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/json.h"
+#include "client/cli/terminal.h"
+#include "client/client.h"
+
+namespace resnetd::cli {
+
+// What a command works with. Owns nothing.
+struct Session {
+  const Arguments& arguments;
+  Console console;
+  // Standard input.
+  std::istream& input;
+
+  bool json() const { return arguments.global.output == OutputFormat::kJson; }
+};
+
+// Runs the command of `session.arguments`.
+ExitCode RunCommand(const Session& session);
+
+// One function a command, in <name>_command.cc.
+ExitCode RunClassify(const Session& session);
+ExitCode RunModelsList(const Session& session);
+ExitCode RunModelsShow(const Session& session);
+ExitCode RunHealth(const Session& session);
+ExitCode RunVersion(const Session& session);
+ExitCode RunDoctor(const Session& session);
+ExitCode RunCompletion(const Session& session);
+
+// A client for --server with --timeout.
+absl::StatusOr<Client> Connect(const Session& session);
+
+// With -v: the call about to be made and the grpcurl line for it.
+void Announce(const Session& session, absl::string_view method,
+              const Json& request);
+
+// Reports an error that ends the command; with -o json also as {"error": ...}
+// on stdout, so that there is always a document.
+ExitCode Fail(const Session& session, const absl::Status& error);
+
+}  // namespace resnetd::cli

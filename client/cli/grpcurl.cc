@@ -1,0 +1,35 @@
+#include "client/cli/grpcurl.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "client/cli/text.h"
+
+namespace resnetd::cli {
+
+std::string ShellQuoted(absl::string_view text) {
+  constexpr absl::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+      "-_./:=@%+,";
+  if (!text.empty() &&
+      text.find_first_not_of(kPlain) == absl::string_view::npos) {
+    return std::string(text);
+  }
+  return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", R"('\'')"}}), "'");
+}
+
+std::string GrpcurlLine(absl::string_view server, absl::string_view method,
+                        absl::string_view request) {
+  return absl::StrCat(
+      "grpcurl -plaintext ",
+      request.empty() ? std::string() : absl::StrCat("-d '", request, "' "),
+      ShellQuoted(server), " ", method);
+}
+
+std::string GrpcurlImage(absl::string_view path) {
+  // '"$(...)"' leaves the single quotes around the request for one moment.
+  return absl::StrCat(R"({"encoded":"'"$(base64 -w0)",
+                      path == "-" ? "" : absl::StrCat(" ", ShellQuoted(path)),
+                      R"x()"'"})x");
+}
+
+}  // namespace resnetd::cli

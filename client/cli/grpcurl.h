@@ -1,0 +1,21 @@
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace resnetd::cli {
+
+// `text` as one word of a POSIX shell.
+std::string ShellQuoted(absl::string_view text);
+
+// A command line that makes the same call with grpcurl: `method` such as
+// "resnetd.v1.ModelService/ListModels", `request` as JSON ("" for an empty
+// message) already written for use between single quotes.
+std::string GrpcurlLine(absl::string_view server, absl::string_view method,
+                        absl::string_view request);
+
+// The part of a request that carries a picture file: the shell reads it.
+std::string GrpcurlImage(absl::string_view path);
+
+}  // namespace resnetd::cli

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "client/client.h"
+
+namespace resnetd::cli {
+
+// Documents of `-o json`; docs/resnetctl.md lists every field. Fields keep
+// their order and are only ever added.
+using Json = nlohmann::ordered_json;
+
+// {"code", "reason", "message"} and, when there are any, "metadata".
+Json ErrorJson(const absl::Status& error);
+Json PredictionsJson(const client::Classification& classification);
+Json LogitsJson(const client::Classification& classification);
+Json ServedByJson(const client::ServedBy& served_by);
+Json TimingJson(const client::Timing& timing);
+Json ModelJson(const client::Model& model);
+Json VersionJson(const client::Version& version);
+Json ServerInfoJson(const client::ServerInfo& info);
+
+// The document as text with a line end; safe for a terminal, always UTF-8.
+std::string JsonText(const Json& document);
+
+}  // namespace resnetd::cli

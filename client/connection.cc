@@ -1,0 +1,295 @@
+#include "client/connection.h"
+
+#include <google/protobuf/wrappers.pb.h>
+#include <grpc/support/log.h>
+#include <grpcpp/alarm.h>
+#include <grpcpp/generic/generic_stub.h>
+
+#include <cstdint>
+#include <future>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/strings/substitute.h"
+#include "client/convert.h"
+#include "client/error_info.h"
+// For gRPC's serialisation of messages, whose header moves between releases.
+#include "resnetd/v1/server_service.grpc.pb.h"
+#include "server/base/quote.h"
+#include "server/base/status_macros.h"
+
+namespace resnetd::client {
+namespace {
+
+using std::chrono::nanoseconds;
+using std::chrono::steady_clock;
+
+constexpr int kDefaultPort = 8001;
+// Tries of one call, the first included: the most that gRPC allows is 5.
+constexpr int kMaxTries = 4;
+// Time to ask an unhealthy or unreachable server what is the matter.
+constexpr std::chrono::seconds kDiagnosisTimeout(1);
+
+absl::Status BadAddress(absl::string_view server, absl::string_view why) {
+  return ClientError(
+      absl::StatusCode::kInvalidArgument, kReasonBadAddress,
+      absl::StrCat("server address ", Quoted(server), " ", why,
+                   ": write HOST:PORT, for example localhost:8001"));
+}
+
+bool IsLocalHost(absl::string_view host) {
+  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
+}
+
+// "HOST:PORT", "HOST", "[IPV6]", "[IPV6]:PORT", as two parts.
+absl::Status SplitHostPort(absl::string_view server, absl::string_view& host,
+                           absl::string_view& port) {
+  host = server;
+  port = "";
+  if (absl::ConsumePrefix(&host, "[")) {
+    const std::size_t end = host.find(']');
+    if (end == absl::string_view::npos) {
+      return BadAddress(server, "lacks the ] of an IPv6 address");
+    }
+    port = host.substr(end + 1);
+    host = host.substr(0, end);
+    if (!port.empty() && !absl::ConsumePrefix(&port, ":")) {
+      return BadAddress(server, "has something between ] and :");
+    }
+    return absl::OkStatus();
+  }
+  const std::size_t colon = host.rfind(':');
+  if (colon != absl::string_view::npos) {
+    if (host.find(':') != colon) {
+      return BadAddress(server, "is an IPv6 address without [ ]");
+    }
+    port = host.substr(colon + 1);
+    host = host.substr(0, colon);
+    if (port.empty()) {
+      return BadAddress(server, "has no port after the colon");
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool IsHostName(absl::string_view host) {
+  for (const char c : host) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '.' &&
+        c != '-' && c != '_' && c != ':' && c != '%') {
+      return false;
+    }
+  }
+  return !host.empty();
+}
+
+grpc::ChannelArguments Arguments(const Target& target, bool health_checked) {
+  grpc::ChannelArguments arguments;
+  arguments.SetServiceConfigJSON(ServiceConfig(health_checked));
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+  // gRPC keeps what it may have to send again, by default 256 KiB: without
+  // this no picture that is larger would ever be sent again.
+  arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, kMaxMessageBytes);
+  if (target.local) {
+    // A proxy of the environment cannot reach this machine's own ports.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  arguments.SetUserAgentPrefix("resnetd-client/" RESNETD_VERSION);
+  return arguments;
+}
+
+std::shared_ptr<grpc::Channel> MakeChannel(const Target& target,
+                                           bool health_checked) {
+  return grpc::CreateCustomChannel(target.grpc,
+                                   grpc::InsecureChannelCredentials(),
+                                   Arguments(target, health_checked));
+}
+
+// The pause that the server asks for before the next try. Absent: it asks for
+// none, or never.
+std::optional<nanoseconds> Pushback(const grpc::ClientContext& context) {
+  const auto& trailers = context.GetServerTrailingMetadata();
+  const auto found = trailers.find("grpc-retry-pushback-ms");
+  std::int64_t milliseconds = 0;
+  if (found == trailers.end() ||
+      !absl::SimpleAtoi(
+          absl::string_view(found->second.data(), found->second.size()),
+          &milliseconds) ||
+      milliseconds < 0) {
+    return std::nullopt;
+  }
+  return std::chrono::milliseconds(milliseconds);
+}
+
+std::chrono::system_clock::time_point ToSystem(nanoseconds from_now) {
+  return std::chrono::system_clock::now() +
+         std::chrono::duration_cast<std::chrono::system_clock::duration>(
+             from_now);
+}
+
+// Waits as long as the server asks to be left alone.
+void Pause(nanoseconds pause) {
+  grpc::CompletionQueue queue;
+  grpc::Alarm alarm;
+  alarm.Set(&queue, ToSystem(pause), nullptr);
+  void* tag = nullptr;
+  bool fired = false;
+  queue.Next(&tag, &fired);
+  queue.Shutdown();
+  while (queue.Next(&tag, &fired)) {
+  }
+}
+
+void IgnoreLog(gpr_log_func_args* /*args*/) {}
+
+}  // namespace
+
+absl::StatusOr<Target> ParseTarget(absl::string_view server) {
+  for (const absl::string_view scheme :
+       {"dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:"}) {
+    if (absl::StartsWith(server, scheme)) {
+      return Target{.grpc = std::string(server),
+                    .shown = std::string(server),
+                    .local = absl::StartsWith(scheme, "unix")};
+    }
+  }
+  if (absl::StrContains(server, "://")) {
+    return BadAddress(server, "has a scheme that gRPC does not know");
+  }
+  absl::string_view host;
+  absl::string_view port;
+  RETURN_IF_ERROR(SplitHostPort(server, host, port));
+  if (!IsHostName(host)) {
+    return BadAddress(server,
+                      host.empty() ? "has no host" : "is not a host name");
+  }
+  int number = kDefaultPort;
+  if (!port.empty() &&
+      (!absl::SimpleAtoi(port, &number) || number < 1 || number > 65'535)) {
+    return BadAddress(server, "has a port that is not 1 to 65535");
+  }
+  const bool ipv6 = absl::StrContains(host, ":");
+  Target target;
+  target.shown = ipv6 ? absl::StrCat("[", host, "]:", number)
+                      : absl::StrCat(host, ":", number);
+  target.grpc = absl::StrCat("dns:///", target.shown);
+  target.local = IsLocalHost(host);
+  return target;
+}
+
+std::string ServiceConfig(bool health_checked) {
+  return absl::Substitute(
+      R"({
+  "loadBalancingConfig": [{"round_robin": {}}],$0
+  "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
+  "methodConfig": [{
+    "name": [
+      {"service": "resnetd.v1.ClassificationService", "method": "Classify"},
+      {"service": "resnetd.v1.ModelService"},
+      {"service": "resnetd.v1.ServerService"},
+      {"service": "grpc.health.v1.Health", "method": "Check"}
+    ],
+    "retryPolicy": {
+      "maxAttempts": $1,
+      "initialBackoff": "0.05s",
+      "maxBackoff": "1s",
+      "backoffMultiplier": 2,
+      "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]
+    }
+  }]
+})",
+      health_checked ? R"(
+  "healthCheckConfig": {"serviceName": ""},)"
+                     : "",
+      kMaxTries);
+}
+
+Connection::Connection(Target target, nanoseconds timeout)
+    : target_(std::move(target)),
+      timeout_(timeout),
+      healthy_(MakeChannel(target_, true)),
+      any_(MakeChannel(target_, false)) {}
+
+absl::Status Connection::Call(Route route, const Try& attempt) const {
+  const steady_clock::time_point deadline = steady_clock::now() + timeout_;
+  for (int tries = 1;; ++tries) {
+    grpc::ClientContext context;
+    context.set_deadline(ToSystem(deadline - steady_clock::now()));
+    const grpc::Status status = attempt(context);
+    if (status.ok()) {
+      return absl::OkStatus();
+    }
+    if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED &&
+        tries < kMaxTries) {
+      const auto pause = Pushback(context);
+      if (pause && steady_clock::now() + *pause < deadline) {
+        Pause(*pause);
+        continue;
+      }
+    }
+    return ExplainUnreachable(route, status);
+  }
+}
+
+absl::Status Connection::ExplainUnreachable(Route route,
+                                            const grpc::Status& status) const {
+  const absl::Status error = FromGrpc(status);
+  const bool answered = !status.error_details().empty();
+  const bool unavailable = absl::IsUnavailable(error);
+  if (answered || (!unavailable && !absl::IsDeadlineExceeded(error))) {
+    return error;
+  }
+  // gRPC made this status itself. The state of the channels and the health
+  // service tell what is behind it; its own text is not stable.
+  if (route == Route::kHealthy &&
+      healthy_->GetState(false) != GRPC_CHANNEL_READY) {
+    grpc::ClientContext context;
+    context.set_deadline(ToSystem(kDiagnosisTimeout));
+    int serving_status = 0;
+    if (CheckHealth(any_, "", context, serving_status).ok() &&
+        serving_status != 1) {
+      return ClientError(
+          absl::StatusCode::kUnavailable, kReasonNotServing,
+          absl::StrCat("server ", target_.shown,
+                       " takes no calls now: it is starting or shutting down"));
+    }
+  }
+  if (channel(route)->GetState(false) == GRPC_CHANNEL_READY) {
+    return error;
+  }
+  return ClientError(absl::StatusCode::kUnavailable, kReasonNoConnection,
+                     absl::StrCat("no server at ", target_.shown));
+}
+
+grpc::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
+                         absl::string_view service,
+                         grpc::ClientContext& context, int& serving_status) {
+  // Two wrappers have the wire form of grpc.health.v1.HealthCheckRequest
+  // (string service = 1) and HealthCheckResponse (enum status = 1), whose own
+  // protos no distribution package carries compiled.
+  google::protobuf::StringValue request;
+  request.set_value(service.data(), service.size());
+  google::protobuf::Int32Value response;
+  grpc::TemplatedGenericStub<google::protobuf::StringValue,
+                             google::protobuf::Int32Value>
+      stub(channel);
+  std::promise<grpc::Status> answered;
+  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", grpc::StubOptions(),
+                 &request, &response, [&answered](grpc::Status status) {
+                   answered.set_value(std::move(status));
+                 });
+  const grpc::Status status = answered.get_future().get();
+  serving_status = response.value();
+  return status;
+}
+
+void SilenceTransportLog() { gpr_set_log_function(IgnoreLog); }
+
+}  // namespace resnetd::client

@@ -1,0 +1,82 @@
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace resnetd::client {
+
+// The largest message in either direction; the server's default is the same.
+inline constexpr int kMaxMessageBytes = 64 << 20;
+
+// An address as a person writes it.
+struct Target {
+  // As gRPC takes it, e.g. "dns:///localhost:8001".
+  std::string grpc;
+  // For messages, e.g. "localhost:8001".
+  std::string shown;
+  // On this very machine, as far as the name tells.
+  bool local = false;
+};
+
+// "HOST:PORT", "HOST" (port 8001), "[IPV6]:PORT" or a gRPC target with a
+// scheme. INVALID_ARGUMENT with reason kReasonBadAddress otherwise.
+absl::StatusOr<Target> ParseTarget(absl::string_view server);
+
+// The service config of our clients, as JSON: which methods gRPC repeats, how
+// the load is spread and, with `health_checked`, that only servers which report
+// themselves healthy are used.
+std::string ServiceConfig(bool health_checked);
+
+// Runs calls on two channels to one target. `kHealthy` sends only to servers
+// that report SERVING; `kAny` sends to all that can be reached, so that a
+// server can be asked why it is not serving.
+//
+// Thread-safe.
+class Connection {
+ public:
+  enum class Route { kHealthy, kAny };
+  // One try of a call: sends with the given context and waits for the answer.
+  using Try = std::function<grpc::Status(grpc::ClientContext& context)>;
+
+  Connection(Target target, std::chrono::nanoseconds timeout);
+
+  const Target& target() const { return target_; }
+  // Made on first use; lives as long as the Connection.
+  const std::shared_ptr<grpc::Channel>& channel(Route route) const {
+    return route == Route::kHealthy ? healthy_ : any_;
+  }
+
+  // Runs `attempt`, again after RESOURCE_EXHAUSTED when the server says when
+  // (gRPC itself repeats the rest, by the service config), until the timeout.
+  // Failures to reach a server come back as kReasonNoConnection or
+  // kReasonNotServing.
+  absl::Status Call(Route route, const Try& attempt) const;
+
+ private:
+  // The error of a call that no server answered, in words of ours.
+  absl::Status ExplainUnreachable(Route route,
+                                  const grpc::Status& status) const;
+
+  Target target_;
+  std::chrono::nanoseconds timeout_;
+  std::shared_ptr<grpc::Channel> healthy_;
+  std::shared_ptr<grpc::Channel> any_;
+};
+
+// Asks the health service: SERVING is 1, NOT_SERVING 2 (grpc.health.v1).
+grpc::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
+                         absl::string_view service,
+                         grpc::ClientContext& context, int& serving_status);
+
+// Stops gRPC from writing to stderr. Once, before the first Connection.
+void SilenceTransportLog();
+
+}  // namespace resnetd::client

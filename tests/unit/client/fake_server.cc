@@ -1,0 +1,252 @@
+#include "tests/unit/client/fake_server.h"
+
+#include <grpcpp/health_check_service_interface.h>
+
+#include <chrono>
+#include <cstdint>
+
+#include "absl/strings/str_cat.h"
+#include "google/rpc/error_details.pb.h"
+
+namespace resnetd::test {
+
+google::rpc::Status RichError(grpc::StatusCode code, const std::string& message,
+                              const std::string& reason) {
+  google::rpc::ErrorInfo info;
+  info.set_reason(reason);
+  info.set_domain("resnetd");
+  google::rpc::Status status;
+  status.set_code(code);
+  status.set_message(message);
+  status.add_details()->PackFrom(info);
+  return status;
+}
+
+grpc::Status ToGrpc(const google::rpc::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.code()), status.message(),
+          status.SerializeAsString()};
+}
+
+void FillAnswer(const v1::ClassifyRequest& request,
+                v1::ClassifyResponse& response) {
+  for (int i = 0; i < request.images_size(); ++i) {
+    auto* classification = response.add_results()->mutable_classification();
+    auto* first = classification->add_predictions();
+    first->set_index(281);
+    first->set_label("tabby cat");
+    first->set_probability(0.75F);
+    first->set_logit(9.5F);
+    auto* second = classification->add_predictions();
+    second->set_index(285);
+    second->set_label("Egyptian cat");
+    second->set_probability(0.1F);
+    second->set_logit(7.75F);
+    if (request.options().logits()) {
+      classification->add_logits(9.5F);
+      classification->add_logits(0.1F);
+    }
+  }
+  auto* served_by = response.mutable_served_by();
+  served_by->set_model("models/digits");
+  served_by->set_version(3);
+  served_by->set_weights_sha256("abc123");
+  served_by->set_precision("fp32");
+  served_by->set_backend("engine");
+  if (request.options().timing()) {
+    v1::Timing* timing = response.mutable_timing();
+    timing->mutable_queue()->set_nanos(100'000);
+    timing->mutable_decode()->set_nanos(2'000'000);
+    timing->mutable_preprocess()->set_nanos(500'000);
+    timing->mutable_compute()->set_nanos(20'000'000);
+    timing->mutable_postprocess()->set_nanos(50'000);
+    timing->mutable_total()->set_nanos(25'000'000);
+    timing->set_batch_size(request.images_size());
+  }
+  response.set_request_id(request.request_id());
+}
+
+v1::Model DigitsModel() {
+  v1::Model model;
+  model.set_name("models/digits");
+  model.set_serving_version(3);
+  model.set_residency(v1::RESIDENCY_READY);
+  model.set_architecture("cifar_resnet20");
+  model.set_num_classes(10);
+  model.set_is_default(true);
+  return model;
+}
+
+v1::Version DigitsVersion() {
+  v1::Version version;
+  version.set_name("models/digits/versions/3");
+  version.set_version(3);
+  version.set_residency(v1::RESIDENCY_READY);
+  version.set_architecture("cifar_resnet20");
+  version.set_num_classes(12);
+  for (int i = 0; i < 12; ++i) {
+    version.add_labels(absl::StrCat("class", i));
+  }
+  version.mutable_preprocess()->set_resize(32);
+  version.mutable_preprocess()->set_crop(28);
+  for (int i = 0; i < 3; ++i) {
+    version.mutable_preprocess()->add_mean(0.1F);
+    version.mutable_preprocess()->add_std(0.25F);
+  }
+  version.set_precision("fp32");
+  version.set_backend("engine");
+  version.set_weights_sha256("abc123");
+  version.set_weights_bytes(1'100'000);
+  version.set_parameters(272'474);
+  version.set_resident_bytes(3 << 20);
+  version.mutable_load_time()->set_nanos(12'000'000);
+  version.set_description("Handwritten digits");
+  auto* evaluation = version.add_evaluations();
+  evaluation->set_dataset("digits held-out");
+  evaluation->set_examples(360);
+  evaluation->set_accuracy(0.9861);
+  return version;
+}
+
+void FillInfo(v1::GetServerInfoResponse& info) {
+  info.set_version("0.1.0");
+  info.set_grpc_version("1.51.1");
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  info.mutable_start_time()->set_seconds(
+      std::chrono::duration_cast<std::chrono::seconds>(now).count() - 60);
+  info.mutable_uptime()->set_seconds(60);
+  info.set_ready(true);
+  const auto add_limit = [&info](const char* name, std::int64_t value) {
+    auto* limit = info.add_limits();
+    limit->set_name(name);
+    limit->set_value(value);
+  };
+  add_limit("max-images-per-request", 256);
+  add_limit("max-encoded-bytes", 20 << 20);
+  auto* engine = info.add_backends();
+  engine->set_name("engine");
+  engine->set_usable(true);
+  engine->set_detail("oneDNN 2.6.3, AVX2");
+  auto* torch = info.add_backends();
+  torch->set_name("torch");
+  torch->set_usable(false);
+  torch->set_detail("libresnetd_torch.so is not there");
+  info.set_cpu_cores(2);
+}
+
+grpc::Status ModelNotFound(const std::string& name) {
+  return ToGrpc(RichError(grpc::StatusCode::NOT_FOUND,
+                          absl::StrCat("there is no \"", name, "\""),
+                          "MODEL_NOT_FOUND"));
+}
+
+FakeHooks FakeHooks::Default() {
+  FakeHooks hooks;
+  hooks.classify = [](grpc::ServerContext& /*context*/,
+                      const v1::ClassifyRequest& request,
+                      v1::ClassifyResponse& response) {
+    FillAnswer(request, response);
+    return grpc::Status::OK;
+  };
+  hooks.list_models = [](const v1::ListModelsRequest& /*request*/,
+                         v1::ListModelsResponse& response) {
+    *response.add_models() = DigitsModel();
+    return grpc::Status::OK;
+  };
+  hooks.get_model = [](const v1::GetModelRequest& request,
+                       v1::GetModelResponse& response) {
+    if (request.name() != "models/digits") {
+      return ModelNotFound(request.name());
+    }
+    *response.mutable_model() = DigitsModel();
+    return grpc::Status::OK;
+  };
+  hooks.get_version = [](const v1::GetVersionRequest& request,
+                         v1::GetVersionResponse& response) {
+    if (request.name() != "models/digits/versions/3") {
+      return ModelNotFound(request.name());
+    }
+    *response.mutable_version() = DigitsVersion();
+    return grpc::Status::OK;
+  };
+  hooks.server_info = [](v1::GetServerInfoResponse& response) {
+    FillInfo(response);
+    return grpc::Status::OK;
+  };
+  return hooks;
+}
+
+FakeServer::FakeServer() {
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort("localhost:0", grpc::InsecureServerCredentials(),
+                           &port);
+  builder.SetMaxReceiveMessageSize(64 << 20);
+  builder.RegisterService(
+      static_cast<v1::ClassificationService::Service*>(this));
+  builder.RegisterService(static_cast<v1::ModelService::Service*>(this));
+  builder.RegisterService(static_cast<v1::ServerService::Service*>(this));
+  server_ = builder.BuildAndStart();
+  address_ = absl::StrCat("localhost:", port);
+}
+
+FakeServer::~FakeServer() {
+  // A hook that waits for its caller is let go by a deadline that has passed.
+  server_->Shutdown(std::chrono::system_clock::now());
+  server_->Wait();
+}
+
+void FakeServer::SetServing(bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(serving);
+}
+
+void FakeServer::SetServing(const std::string& service, bool serving) {
+  server_->GetHealthCheckService()->SetServingStatus(service, serving);
+}
+
+std::vector<v1::ClassifyRequest> FakeServer::classify_requests() const {
+  MutexLock lock(mutex_);
+  return classify_requests_;
+}
+
+grpc::Status FakeServer::Classify(grpc::ServerContext* context,
+                                  const v1::ClassifyRequest* request,
+                                  v1::ClassifyResponse* response) {
+  ++calls_;
+  {
+    MutexLock lock(mutex_);
+    classify_requests_.push_back(*request);
+  }
+  return hooks_.classify(*context, *request, *response);
+}
+
+grpc::Status FakeServer::ListModels(grpc::ServerContext* /*context*/,
+                                    const v1::ListModelsRequest* request,
+                                    v1::ListModelsResponse* response) {
+  ++calls_;
+  return hooks_.list_models(*request, *response);
+}
+
+grpc::Status FakeServer::GetModel(grpc::ServerContext* /*context*/,
+                                  const v1::GetModelRequest* request,
+                                  v1::GetModelResponse* response) {
+  ++calls_;
+  return hooks_.get_model(*request, *response);
+}
+
+grpc::Status FakeServer::GetVersion(grpc::ServerContext* /*context*/,
+                                    const v1::GetVersionRequest* request,
+                                    v1::GetVersionResponse* response) {
+  ++calls_;
+  return hooks_.get_version(*request, *response);
+}
+
+grpc::Status FakeServer::GetServerInfo(
+    grpc::ServerContext* /*context*/,
+    const v1::GetServerInfoRequest* /*request*/,
+    v1::GetServerInfoResponse* response) {
+  ++calls_;
+  return hooks_.server_info(*response);
+}
+
+}  // namespace resnetd::test
