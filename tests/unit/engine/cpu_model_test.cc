@@ -62,3 +62,7 @@ TEST_P(GoldenTest, LogitsEqualTheReferenceAloneAndInABatch) {
               kTolerance)
         << "row " << row;
   }
+}
+
+}  // namespace
+}  // namespace resnetd
