@@ -8,7 +8,8 @@
 #              twice (the second time nothing must be installed), then test
 #   --root     where the Debian lives, default /var/tmp/resnetd-SUITE; kept and
 #              used again, so that a second run is about the commands alone
-#   --keep     keeps the clone of a former run, with what was built in it
+#   --keep     brings the clone of a former run up to date, with what was
+#              built in it, instead of cloning afresh
 #
 # Needs root (chroot, mount) and the package debootstrap. Tests what is
 # committed, not the working tree.
@@ -59,7 +60,10 @@ if [[ -n ${PIP_CERT:-} && -f $PIP_CERT ]]; then
   cp "$PIP_CERT" "$root/etc/ssl/host/certificates.pem"
 fi
 
-if [[ -z $keep || ! -d $root/src/resnetd ]]; then
+if [[ -n $keep && -d $root/src/resnetd ]]; then
+  git -C "$root/src/resnetd" fetch -q "$source_tree" HEAD
+  git -C "$root/src/resnetd" reset -q --hard FETCH_HEAD
+else
   rm -rf "$root/src/resnetd"
   git clone -q --no-hardlinks "$source_tree" "$root/src/resnetd"
 fi
