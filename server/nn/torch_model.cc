@@ -5,10 +5,9 @@
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
-#include <cstring>
+#include <cstdint>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -62,35 +61,24 @@ void UseThreads(int threads) {
   }
 }
 
-at::Tensor PerChannel(const std::array<float, kChannels>& values,
-                      c10::Device device) {
-  at::Tensor tensor = at::empty({kChannels, 1, 1}, at::kFloat);
-  std::copy(values.begin(), values.end(), tensor.data_ptr<float>());
-  return tensor.to(device);
-}
-
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TorchModel>> TorchModel::Create(
     const ModelPackage& package, c10::Device device, int threads) {
-  return TorchToStatus("load a model",
-                       [&]() -> absl::StatusOr<std::unique_ptr<TorchModel>> {
-                         // The constructor is private: make_unique cannot call
-                         // it.
-                         return std::unique_ptr<TorchModel>(
-                             new TorchModel(package, device, threads));
-                       });
+  using Created = absl::StatusOr<std::unique_ptr<TorchModel>>;
+  return TorchToStatus("load a model", [&]() -> Created {
+    // Not make_unique: the constructor is private.
+    return std::unique_ptr<TorchModel>(
+        new TorchModel(package, device, threads));
+  });
 }
 
 TorchModel::TorchModel(const ModelPackage& package, c10::Device device,
                        int threads)
-    : device_(device),
-      threads_(threads),
+    : threads_(threads),
       side_(package.facts.preprocess.crop),
-      network_(package.network, package.weights, device),
-      full_scale_(at::full({}, 255.0F, at::TensorOptions(device))),
-      mean_(PerChannel(package.facts.preprocess.mean, device)),
-      std_(PerChannel(package.facts.preprocess.std, device)) {}
+      input_(package.facts.preprocess, device),
+      network_(package.network, package.weights, device) {}
 
 absl::Status TorchModel::WarmUp(std::size_t pictures) const {
   const Pixels black{.width = side_,
@@ -114,30 +102,11 @@ absl::StatusOr<std::vector<float>> TorchModel::Run(
   const c10::InferenceMode inference_mode;
   UseThreads(threads_);
   const at::Tensor logits =
-      network_.Forward(NormalisedInput(batch)).cpu().contiguous();
+      network_.Forward(input_.Normalised(batch)).cpu().contiguous();
   const float* first = logits.const_data_ptr<float>();
   std::vector<float> values(first, first + logits.numel());
   RETURN_IF_ERROR(CheckFinite(values));
   return values;
-}
-
-at::Tensor TorchModel::NormalisedInput(
-    absl::Span<const Pixels* const> batch) const {
-  const auto count = static_cast<std::int64_t>(batch.size());
-  const at::Tensor rows =
-      at::empty({count, side_, side_, kChannels}, at::kByte);
-  auto* to = rows.data_ptr<std::uint8_t>();
-  for (const Pixels* picture : batch) {
-    std::memcpy(to, picture->rgb.data(), picture->rgb.size());
-    to += picture->rgb.size();
-  }
-  // Interleaved rows are channels_last order already: only a view changes.
-  return rows.to(device_)
-      .permute({0, 3, 1, 2})
-      .to(at::kFloat)
-      .div_(full_scale_)
-      .sub_(mean_)
-      .div_(std_);
 }
 
 }  // namespace resnetd

@@ -12,9 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "server/image/pixels.h"
-#include "server/image/preprocess.h"
 #include "server/models/model.h"
 #include "server/models/model_package.h"
+#include "server/nn/picture_input.h"
 #include "server/nn/torch_resnet.h"
 
 namespace resnetd {
@@ -48,18 +48,11 @@ class TorchModel final : public Model {
 
   absl::StatusOr<std::vector<float>> Run(
       absl::Span<const Pixels* const> batch) const;
-  // {n, 3, crop, crop}: torchvision's ToTensor and Normalize.
-  at::Tensor NormalisedInput(absl::Span<const Pixels* const> batch) const;
 
-  const c10::Device device_;
   const int threads_;
   const int side_;
-  TorchResNet network_;
-  // On the device: 255, and per channel {3, 1, 1}. A divisor on the device is
-  // divided by; one on the host LibTorch turns into an inexact product.
-  at::Tensor full_scale_;
-  at::Tensor mean_;
-  at::Tensor std_;
+  const PictureInput input_;
+  const TorchResNet network_;
 };
 
 }  // namespace resnetd

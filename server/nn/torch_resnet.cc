@@ -34,7 +34,7 @@ at::Tensor TorchResNet::Forward(const at::Tensor& pictures) const {
   if (final_norm_) {
     features = final_norm_->Forward(features).relu_();
   }
-  return head_.Forward(at::adaptive_avg_pool2d(features, 1).flatten(1));
+  return head_.Forward(at::adaptive_avg_pool2d(features, {1, 1}).flatten(1));
 }
 
 std::vector<NamedTensor> TorchResNet::State() const {

@@ -1,0 +1,47 @@
+#include "server/nn/picture_input.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+
+namespace resnetd {
+namespace {
+
+constexpr int kChannels = 3;
+
+at::Tensor PerChannel(const std::array<float, kChannels>& values,
+                      at::Device device) {
+  const at::Tensor tensor = at::empty({kChannels, 1, 1}, at::kFloat);
+  std::copy(values.begin(), values.end(), tensor.data_ptr<float>());
+  return tensor.to(device);
+}
+
+}  // namespace
+
+PictureInput::PictureInput(const PreprocessSpec& spec, at::Device device)
+    : side_(spec.crop),
+      full_scale_(at::full({}, 255.0F, at::TensorOptions(device))),
+      mean_(PerChannel(spec.mean, device)),
+      std_(PerChannel(spec.std, device)) {}
+
+at::Tensor PictureInput::Normalised(
+    absl::Span<const Pixels* const> batch) const {
+  const auto count = static_cast<std::int64_t>(batch.size());
+  const at::Tensor rows =
+      at::empty({count, side_, side_, kChannels}, at::kByte);
+  auto* to = rows.data_ptr<std::uint8_t>();
+  for (const Pixels* picture : batch) {
+    to = std::copy(picture->rgb.begin(), picture->rgb.end(), to);
+  }
+  // Interleaved rows are channels_last order already: only the view changes.
+  return rows.to(full_scale_.device())
+      .permute({0, 3, 1, 2})
+      .to(at::kFloat)
+      .div_(full_scale_)
+      .sub_(mean_)
+      .div_(std_);
+}
+
+}  // namespace resnetd

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "absl/types/span.h"
+#include "server/image/pixels.h"
+#include "server/image/preprocess.h"
+
+namespace resnetd {
+
+// From pictures to what a network reads: torchvision's ToTensor and Normalize,
+// bit for bit, computed on the device from the 8-bit values.
+//
+// Thread-safe. May throw c10::Error: call it through TorchToStatus().
+class PictureInput {
+ public:
+  PictureInput(const PreprocessSpec& spec, at::Device device);
+
+  // {pictures, 3, side, side} in float32, channels_last.
+  // Precondition: every picture is side x side with side = spec.crop.
+  at::Tensor Normalised(absl::Span<const Pixels* const> batch) const;
+
+ private:
+  const int side_;
+  // On the device: 255, and per channel {3, 1, 1}. A divisor on the device is
+  // divided by; one on the host would become a factor on a GPU, which rounds
+  // differently.
+  at::Tensor full_scale_;
+  at::Tensor mean_;
+  at::Tensor std_;
+};
+
+}  // namespace resnetd

@@ -1,0 +1,72 @@
+#include "server/nn/torch_status.h"
+
+#include <ATen/ATen.h>
+#include <c10/util/Exception.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/base/error.h"
+
+namespace resnetd {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+template <typename Exception>
+absl::Status StatusOf(const Exception& exception) {
+  return TorchToStatus("try", [&]() -> absl::Status { throw exception; });
+}
+
+TEST(TorchStatusTest, PassesValuesAndErrorsThrough) {
+  EXPECT_EQ(*TorchToStatus("try", []() -> absl::StatusOr<int> { return 7; }),
+            7);
+  EXPECT_EQ(TorchToStatus("try", [] { return absl::NotFoundError("gone"); }),
+            absl::NotFoundError("gone"));
+}
+
+TEST(TorchStatusTest, TurnsAnErrorOfTheLibraryIntoInternalWithoutItsText) {
+  const absl::Status status = TorchToStatus("add", []() -> absl::Status {
+    at::add(at::ones({2}), at::ones({3}));
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(DetailsOf(status).reason, "INTERNAL");
+  const std::string text(status.message());
+  EXPECT_THAT(text, HasSubstr("failed to add"));
+  EXPECT_THAT(text, Not(HasSubstr("size of tensor")));
+}
+
+TEST(TorchStatusTest, TurnsWantOfMemoryIntoResourceExhausted) {
+  // More than any address space has: the allocator itself refuses.
+  constexpr std::int64_t kTooMuch = std::int64_t{1} << 60;
+  const absl::Status status = TorchToStatus("allocate", []() -> absl::Status {
+    at::empty({kTooMuch}, at::kByte);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("not enough memory to allocate"));
+
+  EXPECT_EQ(StatusOf(std::bad_alloc()).code(),
+            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(
+      StatusOf(c10::OutOfMemoryError({__func__, __FILE__, 1}, "full")).code(),
+      absl::StatusCode::kResourceExhausted);
+}
+
+TEST(TorchStatusTest, TurnsAnyOtherExceptionIntoInternal) {
+  EXPECT_EQ(StatusOf(std::runtime_error("x")).code(),
+            absl::StatusCode::kInternal);
+  EXPECT_EQ(StatusOf(42).code(), absl::StatusCode::kInternal);
+}
+
+}  // namespace
+}  // namespace resnetd
