@@ -27,6 +27,7 @@
 #include "absl/strings/strip.h"
 #include "server/engine/cpu_engine.h"
 #include "server/engine/cpu_model.h"
+#include "server/engine/kernel_selftest.h"
 #include "server/engine/program.h"
 #include "server/models/architecture.h"
 #include "server/models/weight_fill.h"
@@ -180,6 +181,10 @@ BenchOptions Parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const resnetd::BenchOptions options = resnetd::Parse(argc, argv);
+  const double start = resnetd::Now();
+  const auto selftest = resnetd::OrDie(resnetd::ProveKernels());
+  std::printf("%s, proven in %.1f ms\n", selftest.text.c_str(),
+              (resnetd::Now() - start) * 1e3);
   for (const std::string& model : options.models) {
     resnetd::Bench(model, options);
   }
