@@ -47,7 +47,7 @@ absl::StatusOr<c10::Device> FindDevice(absl::string_view name) {
                             " is unknown; known are cpu and cuda"));
 }
 
-std::string DescribeDevice(c10::Device device) {
+std::string DescribeDevice([[maybe_unused]] c10::Device device) {
 #ifdef RESNETD_CUDA
   if (device.is_cuda()) {
     return absl::StrCat("CUDA " RESNETD_CUDA ", ",
