@@ -1,5 +1,6 @@
 #include "server/rpc/grpc_server.h"
 
+#include <google/protobuf/stubs/common.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 
@@ -75,6 +76,14 @@ void SetTransportLimits(const GrpcServerOptions& options,
   }
 }
 
+// Protobuf writes a line to stderr for each message that does not parse: a
+// client could fill the log. The call's own line says it already.
+void SilenceProtobuf() {
+#if GOOGLE_PROTOBUF_VERSION < 4022000
+  google::protobuf::SetLogHandler(nullptr);
+#endif
+}
+
 }  // namespace
 
 class GrpcServer::Impl {
@@ -105,6 +114,7 @@ class GrpcServer::Impl {
         !status.ok()) {
       return status;
     }
+    SilenceProtobuf();
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     SetTransportLimits(options, builder);
