@@ -54,22 +54,23 @@ class HealthService::Watcher final
   }
 
   void OnWriteDone(bool ok) override ABSL_LOCKS_EXCLUDED(mutex_) {
+    bool writes = false;
     grpc::Status end;
     {
       MutexLock lock(mutex_);
       is_writing_ = false;
+      // Also when the call is about to end: the last status must not be lost.
+      writes = ok && PrepareWrite();
       if (!ok && !is_ending_) {
         is_ending_ = true;
         end_ = grpc::Status(grpc::StatusCode::CANCELLED, "the client is gone");
       }
-      if (!is_ending_ && !PrepareWrite()) {
+      if (!writes && !is_ending_) {
         return;
       }
-      if (is_ending_) {
-        end = end_;
-      }
+      end = end_;
     }
-    if (end.ok()) {
+    if (writes) {
       StartWrite(&message_);
     } else {
       Finish(end);
