@@ -93,7 +93,7 @@ dnnl::primitive_desc MakeScaleShiftRelu(const dnnl::engine& engine,
   constexpr float kEpsilon = 0.0F;
 #if DNNL_VERSION_MAJOR >= 3
   return Normalization::primitive_desc(engine, kInference, data, data, kEpsilon,
-                                       kFlags, attr);
+                                       flags, attr);
 #else
   return Normalization::primitive_desc(
       Normalization::desc(kInference, data, kEpsilon, flags), attr, engine);
