@@ -27,7 +27,8 @@ absl::StatusOr<nlohmann::json> ParseStrictJson(absl::string_view text,
                                                std::size_t max_bytes);
 
 // Reads the members of one JSON object by name. Absent members are absent
-// answers; wrong ones are errors that name the member with its path.
+// answers; wrong ones are errors that name the member with its path. Immutable;
+// reading is thread-safe.
 class ObjectReader {
  public:
   // An error when `value` is no object or has a member that is not among

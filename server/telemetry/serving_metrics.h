@@ -11,6 +11,11 @@
 
 namespace resnetd {
 
+// The Content-Type of Telemetry::Expose(): Prometheus 3 refuses a scrape
+// without the version.
+inline constexpr char kExpositionContentType[] =
+    "text/plain; version=0.0.4; charset=utf-8";
+
 // Where the time of an image goes: label "stage".
 enum class Stage { kDecode, kPreprocess, kQueue, kForward, kPostprocess };
 
@@ -25,7 +30,7 @@ class ModelMetrics {
   // An image got its answer; OK or the code of its error.
   virtual void CountImage(absl::StatusCode outcome) = 0;
   // A call or image was refused; `reason`: queue_full, overloaded, deadline,
-  // too_large, bad_image, draining.
+  // too_large, bad_image, draining; anything else counts as "other".
   virtual void CountRejected(absl::string_view reason) = 0;
   // Images that wait now, and the limit.
   virtual void SetQueue(std::size_t depth, std::size_t limit) = 0;
@@ -52,15 +57,18 @@ class Telemetry {
   // Call for models that exist only: the label's values must be bounded.
   virtual ModelMetrics& ForModel(absl::string_view model) = 0;
 
-  // A call of `method` ("Classify") starts / ended.
+  // A call of `method` ("Classify") starts / ended. Methods of ours only: after
+  // 64 different names any further one counts as "other".
   virtual void RpcStarted(absl::string_view method) = 0;
   virtual void RpcEnded(absl::string_view method, absl::StatusCode code,
                         Duration duration) = 0;
 
+  // Replaces what was said of the same model before.
   virtual void SetModelInfo(const ModelInfoLabels& labels) = 0;
   virtual void SetReady(bool ready) = 0;
 
-  // The whole registry as Prometheus text 0.0.4, HELP escaped.
+  // The whole registry and the process's own figures as Prometheus text 0.0.4,
+  // in a fixed order; serve it with kExpositionContentType.
   virtual std::string Expose() const = 0;
 };
 

@@ -1,0 +1,110 @@
+#pragma once
+
+#include <array>
+
+#include "absl/strings/string_view.h"
+
+namespace resnetd {
+
+enum class MetricKind { kCounter, kGauge, kHistogram };
+
+// A metric as dashboards, alerts and the golden list know it.
+struct MetricSpec {
+  absl::string_view name;
+  MetricKind kind = MetricKind::kCounter;
+  // Names of its labels, comma-separated, in the order of the exposition.
+  absl::string_view labels;
+  absl::string_view help;
+};
+
+// The whole list, and the only place where a metric gets its name. Units are
+// base units; every label has few values, see serving_metrics.h.
+
+inline constexpr MetricSpec kBuildInfo = {
+    "resnetd_build_info", MetricKind::kGauge, "version",
+    "Always 1; the labels say which server this is."};
+inline constexpr MetricSpec kModelInfo = {
+    "resnetd_model_info", MetricKind::kGauge,
+    "arch,backend,digest,model,precision,version",
+    "Always 1; the labels say which version of each model serves."};
+inline constexpr MetricSpec kReady = {
+    "resnetd_ready", MetricKind::kGauge, "",
+    "1 while the server takes calls, 0 while it starts or drains."};
+
+inline constexpr MetricSpec kRpcRequestsTotal = {
+    "resnetd_rpc_requests_total", MetricKind::kCounter, "code,method",
+    "Calls that ended, by method and status code."};
+inline constexpr MetricSpec kRpcDurationSeconds = {
+    "resnetd_rpc_duration_seconds", MetricKind::kHistogram, "code,method",
+    "Time from the arrival of a call to its answer."};
+inline constexpr MetricSpec kRpcInFlight = {
+    "resnetd_rpc_in_flight", MetricKind::kGauge, "method",
+    "Calls that have started and not ended."};
+
+inline constexpr MetricSpec kImagesTotal = {
+    "resnetd_images_total", MetricKind::kCounter, "model,outcome",
+    "Images answered, by OK or the status code of their error."};
+inline constexpr MetricSpec kStageDurationSeconds = {
+    "resnetd_stage_duration_seconds", MetricKind::kHistogram, "model,stage",
+    "Time that images spend in a stage: decode, preprocess, queue, forward, "
+    "postprocess."};
+inline constexpr MetricSpec kBatchSizeImages = {"resnetd_batch_size_images",
+                                                MetricKind::kHistogram, "model",
+                                                "Images in a batch that ran."};
+inline constexpr MetricSpec kQueueDepthImages = {
+    "resnetd_queue_depth_images", MetricKind::kGauge, "model",
+    "Images that wait for a batch."};
+inline constexpr MetricSpec kQueueLimitImages = {
+    "resnetd_queue_limit_images", MetricKind::kGauge, "model",
+    "Images that may wait; more are refused."};
+inline constexpr MetricSpec kRejectedTotal = {
+    "resnetd_rejected_total", MetricKind::kCounter, "model,reason",
+    "Calls and images refused: queue_full, overloaded, deadline, too_large, "
+    "bad_image, draining, other."};
+
+// Names that every Prometheus client library gives these.
+inline constexpr MetricSpec kProcessCpuSecondsTotal = {
+    "process_cpu_seconds_total", MetricKind::kCounter, "",
+    "Total user and system CPU time spent in seconds."};
+inline constexpr MetricSpec kProcessMaxFds = {
+    "process_max_fds", MetricKind::kGauge, "",
+    "Maximum number of open file descriptors."};
+inline constexpr MetricSpec kProcessOpenFds = {
+    "process_open_fds", MetricKind::kGauge, "",
+    "Number of open file descriptors."};
+inline constexpr MetricSpec kProcessResidentMemoryBytes = {
+    "process_resident_memory_bytes", MetricKind::kGauge, "",
+    "Resident memory size in bytes."};
+inline constexpr MetricSpec kProcessStartTimeSeconds = {
+    "process_start_time_seconds", MetricKind::kGauge, "",
+    "Start time of the process since unix epoch in seconds."};
+inline constexpr MetricSpec kProcessThreads = {
+    "process_threads", MetricKind::kGauge, "",
+    "Number of threads of the process."};
+inline constexpr MetricSpec kProcessVirtualMemoryBytes = {
+    "process_virtual_memory_bytes", MetricKind::kGauge, "",
+    "Virtual memory size in bytes."};
+
+inline constexpr std::array kAllMetrics = {
+    kProcessCpuSecondsTotal,
+    kProcessMaxFds,
+    kProcessOpenFds,
+    kProcessResidentMemoryBytes,
+    kProcessStartTimeSeconds,
+    kProcessThreads,
+    kProcessVirtualMemoryBytes,
+    kBatchSizeImages,
+    kBuildInfo,
+    kImagesTotal,
+    kModelInfo,
+    kQueueDepthImages,
+    kQueueLimitImages,
+    kReady,
+    kRejectedTotal,
+    kRpcDurationSeconds,
+    kRpcInFlight,
+    kRpcRequestsTotal,
+    kStageDurationSeconds,
+};
+
+}  // namespace resnetd

@@ -1,0 +1,333 @@
+#include "server/telemetry/serving_metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <atomic>
+#include <functional>
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "server/base/mutex.h"
+#include "server/base/version.h"
+#include "server/telemetry/metric_names.h"
+#include "server/telemetry/process_metrics.h"
+#include "server/telemetry/text_exposition.h"
+
+namespace resnetd {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Histogram;
+
+// Goals are met in milliseconds, the default deadline is 10 s; steps of about
+// 2.5 keep an interpolated quantile within a factor of 1.6 of the truth.
+const Histogram::BucketBoundaries& DurationBuckets() {
+  static const Histogram::BucketBoundaries buckets = {
+      0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+      0.1,     0.25,   0.5,   1,      2.5,   5,    10};
+  return buckets;
+}
+
+// Batches are powers of two at most of the time; 256 is the largest request.
+const Histogram::BucketBoundaries& BatchBuckets() {
+  static const Histogram::BucketBoundaries buckets = {1,  2,  4,   8,  16,
+                                                      32, 64, 128, 256};
+  return buckets;
+}
+
+// Codes 0 to 16; anything else counts as UNKNOWN.
+constexpr std::size_t kCodes = 17;
+
+std::size_t CodeIndex(absl::StatusCode code) {
+  const auto index = static_cast<std::size_t>(code);
+  return index < kCodes ? index
+                        : static_cast<std::size_t>(absl::StatusCode::kUnknown);
+}
+
+std::string CodeName(std::size_t index) {
+  return absl::StatusCodeToString(static_cast<absl::StatusCode>(index));
+}
+
+constexpr std::array<absl::string_view, 5> kStages = {
+    "decode", "preprocess", "queue", "forward", "postprocess"};
+
+constexpr std::array<absl::string_view, 7> kReasons = {
+    "queue_full", "overloaded", "deadline", "too_large",
+    "bad_image",  "draining",   "other"};
+
+template <typename Metric>
+Family<Metric>& Register(prometheus::detail::Builder<Metric> builder,
+                         const MetricSpec& spec,
+                         prometheus::Registry& registry) {
+  return builder.Name(std::string(spec.name))
+      .Help(std::string(spec.help))
+      .Register(registry);
+}
+
+// Metrics of one family that differ in the status code; each made when its code
+// is first seen, so that a server shows no zeros for codes it never answers.
+// Thread-safe.
+template <typename Metric>
+class ByCode {
+ public:
+  using Make = std::function<Metric&(const std::string& code)>;
+
+  explicit ByCode(Make make) : make_(std::move(make)) {}
+
+  Metric& For(absl::StatusCode code) {
+    const std::size_t index = CodeIndex(code);
+    Metric* metric = made_[index].load(std::memory_order_acquire);
+    if (metric == nullptr) {
+      // Two threads may both come here: the family gives both the same one.
+      metric = &make_(CodeName(index));
+      made_[index].store(metric, std::memory_order_release);
+    }
+    return *metric;
+  }
+
+ private:
+  const Make make_;
+  // Pointers into the family, written once with the same value: a lock on the
+  // path of every image would buy nothing.
+  std::array<std::atomic<Metric*>, kCodes> made_{};
+};
+
+// The families; one set a registry. Thread-safe as prometheus-cpp is.
+struct Families {
+  explicit Families(prometheus::Registry& registry)
+      : build_info(Register(prometheus::BuildGauge(), kBuildInfo, registry)),
+        model_info(Register(prometheus::BuildGauge(), kModelInfo, registry)),
+        ready(Register(prometheus::BuildGauge(), kReady, registry)),
+        rpc_requests(
+            Register(prometheus::BuildCounter(), kRpcRequestsTotal, registry)),
+        rpc_duration(Register(prometheus::BuildHistogram(), kRpcDurationSeconds,
+                              registry)),
+        rpc_in_flight(
+            Register(prometheus::BuildGauge(), kRpcInFlight, registry)),
+        images(Register(prometheus::BuildCounter(), kImagesTotal, registry)),
+        stage_duration(Register(prometheus::BuildHistogram(),
+                                kStageDurationSeconds, registry)),
+        batch_size(
+            Register(prometheus::BuildHistogram(), kBatchSizeImages, registry)),
+        queue_depth(
+            Register(prometheus::BuildGauge(), kQueueDepthImages, registry)),
+        queue_limit(
+            Register(prometheus::BuildGauge(), kQueueLimitImages, registry)),
+        rejected(
+            Register(prometheus::BuildCounter(), kRejectedTotal, registry)) {}
+
+  Family<Gauge>& build_info;
+  Family<Gauge>& model_info;
+  Family<Gauge>& ready;
+  Family<Counter>& rpc_requests;
+  Family<Histogram>& rpc_duration;
+  Family<Gauge>& rpc_in_flight;
+  Family<Counter>& images;
+  Family<Histogram>& stage_duration;
+  Family<Histogram>& batch_size;
+  Family<Gauge>& queue_depth;
+  Family<Gauge>& queue_limit;
+  Family<Counter>& rejected;
+};
+
+class ModelMetricsOf final : public ModelMetrics {
+ public:
+  ModelMetricsOf(Families& families, const std::string& model)
+      : images_([&families, model](const std::string& code) -> Counter& {
+          return families.images.Add({{"model", model}, {"outcome", code}});
+        }),
+        batch_size_(
+            families.batch_size.Add({{"model", model}}, BatchBuckets())),
+        queue_depth_(families.queue_depth.Add({{"model", model}})),
+        queue_limit_(families.queue_limit.Add({{"model", model}})) {
+    // Made at once: a rate over a series that has yet to appear misses its
+    // first event.
+    images_.For(absl::StatusCode::kOk);
+    for (std::size_t i = 0; i < kStages.size(); ++i) {
+      stages_[i] = &families.stage_duration.Add(
+          {{"model", model}, {"stage", std::string(kStages[i])}},
+          DurationBuckets());
+    }
+    for (std::size_t i = 0; i < kReasons.size(); ++i) {
+      rejected_[i] = &families.rejected.Add(
+          {{"model", model}, {"reason", std::string(kReasons[i])}});
+    }
+  }
+
+  void ObserveStage(Stage stage, Duration duration) override {
+    stages_[static_cast<std::size_t>(stage)]->Observe(ToSeconds(duration));
+  }
+  void ObserveBatch(std::size_t images) override {
+    batch_size_.Observe(static_cast<double>(images));
+  }
+  void CountImage(absl::StatusCode outcome) override {
+    images_.For(outcome).Increment();
+  }
+  void CountRejected(absl::string_view reason) override {
+    std::size_t index = 0;
+    while (index + 1 < kReasons.size() && kReasons[index] != reason) {
+      ++index;
+    }
+    rejected_[index]->Increment();
+  }
+  void SetQueue(std::size_t depth, std::size_t limit) override {
+    queue_depth_.Set(static_cast<double>(depth));
+    queue_limit_.Set(static_cast<double>(limit));
+  }
+
+ private:
+  ByCode<Counter> images_;
+  std::array<Histogram*, kStages.size()> stages_{};
+  std::array<Counter*, kReasons.size()> rejected_{};
+  Histogram& batch_size_;
+  Gauge& queue_depth_;
+  Gauge& queue_limit_;
+};
+
+// The metrics of one method.
+class MethodMetrics {
+ public:
+  MethodMetrics(Families& families, const std::string& method)
+      : in_flight_(families.rpc_in_flight.Add({{"method", method}})),
+        requests_([&families, method](const std::string& code) -> Counter& {
+          return families.rpc_requests.Add(
+              {{"method", method}, {"code", code}});
+        }),
+        durations_([&families, method](const std::string& code) -> Histogram& {
+          return families.rpc_duration.Add({{"method", method}, {"code", code}},
+                                           DurationBuckets());
+        }) {
+    requests_.For(absl::StatusCode::kOk);
+  }
+
+  void Started() { in_flight_.Increment(); }
+  void Ended(absl::StatusCode code, Duration duration) {
+    in_flight_.Decrement();
+    requests_.For(code).Increment();
+    durations_.For(code).Observe(ToSeconds(duration));
+  }
+
+ private:
+  Gauge& in_flight_;
+  ByCode<Counter> requests_;
+  ByCode<Histogram> durations_;
+};
+
+// Methods are few and known; should a caller pass what it was sent, the series
+// stay few all the same.
+constexpr std::size_t kMaxMethods = 64;
+
+class PrometheusTelemetry final : public Telemetry {
+ public:
+  PrometheusTelemetry()
+      : families_(registry_), ready_(families_.ready.Add({})) {
+    families_.build_info.Add({{"version", kVersion}}).Set(1);
+  }
+
+  ModelMetrics& ForModel(absl::string_view model) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    const std::string name(model);
+    const MutexLock lock(mutex_);
+    std::unique_ptr<ModelMetricsOf>& metrics = models_[name];
+    if (metrics == nullptr) {
+      metrics = std::make_unique<ModelMetricsOf>(families_, name);
+    }
+    return *metrics;
+  }
+
+  void RpcStarted(absl::string_view method) override {
+    ForMethod(method).Started();
+  }
+
+  void RpcEnded(absl::string_view method, absl::StatusCode code,
+                Duration duration) override {
+    ForMethod(method).Ended(code, duration);
+  }
+
+  void SetModelInfo(const ModelInfoLabels& labels) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    Gauge& now = families_.model_info.Add({{"model", labels.model},
+                                           {"version", labels.version},
+                                           {"digest", labels.digest},
+                                           {"arch", labels.architecture},
+                                           {"precision", labels.precision},
+                                           {"backend", labels.backend}});
+    now.Set(1);
+    // One version of a model serves: what was said before is not true any more.
+    Gauge* const before = std::exchange(model_info_[labels.model], &now);
+    if (before != nullptr && before != &now) {
+      families_.model_info.Remove(before);
+    }
+  }
+
+  void SetReady(bool ready) override { ready_.Set(ready ? 1 : 0); }
+
+  std::string Expose() const override {
+    std::vector<prometheus::MetricFamily> families = registry_.Collect();
+    for (prometheus::MetricFamily& family : CollectProcessMetrics()) {
+      families.push_back(std::move(family));
+    }
+    return FormatMetrics(std::move(families));
+  }
+
+ private:
+  MethodMetrics& ForMethod(absl::string_view method)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    std::string name(method);
+    const MutexLock lock(mutex_);
+    auto found = methods_.find(name);
+    if (found == methods_.end()) {
+      if (methods_.size() >= kMaxMethods) {
+        name = "other";
+      }
+      found = methods_.try_emplace(name).first;
+      if (found->second == nullptr) {
+        found->second = std::make_unique<MethodMetrics>(families_, name);
+      }
+    }
+    return *found->second;
+  }
+
+  prometheus::Registry registry_;
+  Families families_;
+  Gauge& ready_;
+  Mutex mutex_;
+  // Values live as long as this object: handles of them are given away.
+  std::map<std::string, std::unique_ptr<ModelMetricsOf>> models_
+      ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, std::unique_ptr<MethodMetrics>> methods_
+      ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Gauge*> model_info_ ABSL_GUARDED_BY(mutex_);
+};
+
+class ForgetfulModelMetrics final : public ModelMetrics {
+ public:
+  void ObserveStage(Stage /*stage*/, Duration /*duration*/) override {}
+  void ObserveBatch(std::size_t /*images*/) override {}
+  void CountImage(absl::StatusCode /*outcome*/) override {}
+  void CountRejected(absl::string_view /*reason*/) override {}
+  void SetQueue(std::size_t /*depth*/, std::size_t /*limit*/) override {}
+};
+
+}  // namespace
+
+std::unique_ptr<Telemetry> Telemetry::Create() {
+  return std::make_unique<PrometheusTelemetry>();
+}
+
+ModelMetrics& NullModelMetrics() {
+  static ForgetfulModelMetrics metrics;
+  return metrics;
+}
+
+}  // namespace resnetd
