@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/base/log.h"
+
+namespace resnetd {
+
+// Host and port of a listener.
+struct Endpoint {
+  // Empty: all addresses.
+  std::string host;
+  // 0: any free port.
+  int port = 0;
+
+  friend bool operator==(const Endpoint&, const Endpoint&) = default;
+};
+
+// Reads "HOST:PORT", "[IPV6]:PORT", ":PORT" and "PORT".
+// INVALID_ARGUMENT naming `flag` otherwise.
+absl::StatusOr<Endpoint> ParseEndpoint(const std::string& flag,
+                                       const std::string& text);
+
+// Every setting of the server: default, unit, range. The name of a setting is
+// its flag; with - as _ and in capitals after RESNETD_ its environment
+// variable; as it is its key in the TOML file. A flag beats the environment,
+// the environment beats the file.
+struct Config {
+  // What to serve.
+  std::vector<std::string> models;  // folders; empty: the demo model
+  std::string default_model;        // name; empty: the first
+  std::string backend = "engine";   // engine | torch
+  std::string device = "cpu";       // cpu | cuda (torch only)
+
+  // Where to listen.
+  std::string listen = ":8001";
+  std::string http_listen = ":8002";
+  std::string port_file;  // empty: none
+
+  // How to compute. 0: from the number of cores.
+  int threads = 0;         // of one batch: all cores
+  int workers = 1;         // batches at once
+  int decode_threads = 0;  // cores - 1, at least 1
+  int max_batch = 4;       // images a batch
+
+  // Limits.
+  std::int64_t max_message_bytes = 64LL << 20;
+  int max_images_per_request = 256;
+  std::int64_t max_image_bytes = 20LL << 20;
+  std::int64_t max_image_pixels = 50'000'000;
+  int max_image_side = 16'384;
+  int max_progressive_scans = 64;
+  int max_queue_images = 4096;
+  std::int64_t max_queue_bytes = 512LL << 20;
+  std::int64_t max_queue_wait_ms = 5'000;
+  std::int64_t default_deadline_ms = 10'000;
+  std::int64_t max_deadline_ms = 60'000;
+  int max_calls_in_flight = 4096;
+  std::int64_t max_connection_age_ms = 600'000;
+
+  // Shutting down.
+  std::int64_t drain_delay_ms = 0;
+  std::int64_t drain_grace_ms = 30'000;
+
+  // Logs.
+  std::string log_level = "info";   // debug | info | warning | error
+  std::string log_format = "text";  // text | json
+};
+
+// What the command line asks for.
+enum class Command { kServe, kPrintConfig, kExit };
+
+struct ParsedCommandLine {
+  Command command = Command::kServe;
+  Config config;
+  // kPrintConfig, kExit: goes to stdout as it is (TOML, help, version).
+  std::string output;
+};
+
+// Reads flags, environment and file. INVALID_ARGUMENT with all that a person
+// needs to correct it: which setting, what was given, what is accepted, the
+// nearest known name for an unknown one.
+absl::StatusOr<ParsedCommandLine> ParseCommandLine(
+    int argc, const char* const* argv);
+
+// The settings that a log line or GetServerInfo shows as limits: flag name and
+// value in the unit that the name tells.
+std::vector<std::pair<std::string, std::int64_t>> LimitsOf(
+    const Config& config);
+
+LogOptions LogOptionsOf(const Config& config);
+
+}  // namespace resnetd

@@ -1,0 +1,116 @@
+#include "server/app/run.h"
+
+#include <csignal>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "server/app/config.h"
+#include "server/app/server.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/quote.h"
+#include "server/base/version.h"
+#include "server/engine/kernel_selftest.h"
+
+namespace resnetd {
+namespace {
+
+// The signals that end the server, blocked in every thread, so that only
+// WaitForSignal() sees them.
+sigset_t BlockEndSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // A client that goes away must not end the server.
+  std::signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+// From here on a further signal ends the process at once: its default action.
+void AllowSecondSignal(const sigset_t& signals) {
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+}
+
+// Written whole or not at all, as a script may be polling for it.
+absl::Status WritePortFile(const std::string& file, const Server& server) {
+  const std::string unfinished = absl::StrCat(file, ".tmp");
+  {
+    std::ofstream out(unfinished, std::ios::trunc);
+    out << nlohmann::json{{"grpc", server.grpc_port()},
+                          {"http", server.http_port()}}
+        << '\n';
+    if (!out.flush()) {
+      return absl::FailedPreconditionError("");
+    }
+  }
+  if (std::rename(unfinished.c_str(), file.c_str()) != 0) {
+    return absl::FailedPreconditionError("");
+  }
+  return absl::OkStatus();
+}
+
+int Report(const absl::Status& status, int code) {
+  std::cerr << "resnetd: " << status.message() << '\n';
+  return code;
+}
+
+int ExitCodeOf(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kInvalidArgument ||
+                 status.code() == absl::StatusCode::kDataLoss
+             ? kExitUsage
+             : kExitFailed;
+}
+
+int Serve(const Config& config, const KernelSelfTest& kernels) {
+  const sigset_t signals = BlockEndSignals();
+  absl::StatusOr<std::unique_ptr<Server>> server =
+      Server::Start(config, kernels);
+  if (!server.ok()) {
+    return Report(server.status(), ExitCodeOf(server.status()));
+  }
+  if (!config.port_file.empty() &&
+      !WritePortFile(config.port_file, **server).ok()) {
+    return Report(
+        absl::FailedPreconditionError(absl::StrCat(
+            "--port-file: cannot write ", Quoted(config.port_file, 256))),
+        kExitFailed);
+  }
+  Log(LogLevel::kInfo, "ready",
+      {{"grpc_port", absl::StrCat((*server)->grpc_port())},
+       {"http_port", absl::StrCat((*server)->http_port())}});
+  int signal = 0;
+  sigwait(&signals, &signal);
+  AllowSecondSignal(signals);
+  (*server)->Drain();
+  return kExitOk;
+}
+
+}  // namespace
+
+int RunServer(int argc, const char* const* argv) {
+  const absl::StatusOr<ParsedCommandLine> parsed =
+      ParseCommandLine(argc, argv);
+  if (!parsed.ok()) {
+    return Report(parsed.status(), kExitUsage);
+  }
+  if (parsed->command != Command::kServe) {
+    std::cout << parsed->output;
+    return kExitOk;
+  }
+  ConfigureLog(LogOptionsOf(parsed->config));
+  Log(LogLevel::kInfo, "starting", {{"version", kVersion}});
+  // Before any thread exists: it forks.
+  const KernelSelfTest kernels = RunKernelSelfTest();
+  return Serve(parsed->config, kernels);
+}
+
+}  // namespace resnetd

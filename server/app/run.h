@@ -1,0 +1,17 @@
+#pragma once
+
+namespace resnetd {
+
+// Exit codes of resnetd.
+inline constexpr int kExitOk = 0;
+// The server could not start: port, backend, ...
+inline constexpr int kExitFailed = 1;
+// A flag, the environment, the configuration file or a model folder is wrong.
+inline constexpr int kExitUsage = 2;
+
+// The whole program: reads the settings, serves until SIGTERM or SIGINT,
+// drains. A second signal ends it at once. Returns the exit code. Called once,
+// from main, before any thread exists.
+int RunServer(int argc, const char* const* argv);
+
+}  // namespace resnetd

@@ -1,0 +1,169 @@
+#include "server/app/server.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "server/app/backends.h"
+#include "server/app/cpu.h"
+#include "server/app/demo_model.h"
+#include "server/app/model_start.h"
+#include "server/base/clock.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/status_macros.h"
+#include "server/base/version.h"
+#include "server/models/model_registry.h"
+#include "server/rpc/grpc_server.h"
+#include "server/serving/classifier.h"
+#include "server/telemetry/http_server.h"
+#include "server/telemetry/serving_metrics.h"
+
+namespace resnetd {
+namespace {
+
+std::chrono::milliseconds Milliseconds(std::int64_t value) {
+  return std::chrono::milliseconds(value);
+}
+
+DecodeLimits DecodeLimitsOf(const Config& config) {
+  return {
+      .max_encoded_bytes = static_cast<std::size_t>(config.max_image_bytes),
+      .max_pixels = config.max_image_pixels,
+      .max_side = config.max_image_side,
+      .max_progressive_scans = config.max_progressive_scans};
+}
+
+ClassifierOptions ClassifierOptionsOf(const Config& config) {
+  const int decoders = config.decode_threads > 0
+                           ? config.decode_threads
+                           : std::max(1, UsableCores() - 1);
+  return {.decode = DecodeLimitsOf(config),
+          .max_images_per_request =
+              static_cast<std::size_t>(config.max_images_per_request),
+          .queue = {.max_images =
+                        static_cast<std::size_t>(config.max_queue_images),
+                    .max_bytes =
+                        static_cast<std::size_t>(config.max_queue_bytes),
+                    .max_wait = Milliseconds(config.max_queue_wait_ms)},
+          .max_batch = static_cast<std::size_t>(config.max_batch),
+          .decode_threads = static_cast<std::size_t>(decoders),
+          .workers = static_cast<std::size_t>(config.workers)};
+}
+
+class ServerParts final : public Server {
+ public:
+  explicit ServerParts(const Config& config) : config_(config) {}
+  ~ServerParts() override = default;
+
+  absl::Status Build(const KernelSelfTest& kernels);
+
+  int grpc_port() const override { return grpc_->port(); }
+  int http_port() const override { return http_->port(); }
+  void Drain() override;
+
+ private:
+  absl::Status Listen(const KernelSelfTest& kernels);
+  absl::Status LoadModels();
+  absl::Status ChooseDefaultModel();
+  HttpServer::Routes Routes();
+  void SetReady(bool ready);
+
+  const Config config_;
+  const Clock& clock_ = RealClock();
+  // Written when the server becomes ready and when it drains; read by probes.
+  std::atomic<bool> ready_{false};
+  // In the order of construction; destroyed the other way round.
+  std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create();
+  ModelRegistry registry_;
+  std::unique_ptr<ModelLoader> loader_;
+  std::unique_ptr<Classifier> classifier_;
+  std::unique_ptr<GrpcServer> grpc_;
+  std::unique_ptr<HttpServer> http_;
+};
+
+absl::Status ServerParts::Build(const KernelSelfTest& kernels) {
+  ASSIGN_OR_RETURN(loader_, CreateBackend(config_, kernels));
+  classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
+                                   *telemetry_, clock_);
+  // The ports first: one that is taken is told at once, not after minutes of
+  // loading. Calls are answered with UNAVAILABLE until the models are there.
+  RETURN_IF_ERROR(Listen(kernels));
+  RETURN_IF_ERROR(LoadModels());
+  RETURN_IF_ERROR(ChooseDefaultModel());
+  SetReady(true);
+  return absl::OkStatus();
+}
+
+absl::Status ServerParts::LoadModels() {
+  std::vector<std::string> folders = config_.models;
+  if (folders.empty()) {
+    ASSIGN_OR_RETURN(folders.emplace_back(), FindDemoModel());
+  }
+  for (const std::string& folder : folders) {
+    ASSIGN_OR_RETURN(
+        ModelHandle version,
+        LoadModelFolder(folder, *loader_,
+                        static_cast<std::size_t>(config_.max_batch), clock_));
+    const VersionFacts& facts = version->facts;
+    if (registry_.Acquire({.name = facts.name}).ok()) {
+      return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,
+                   absl::StrCat("two model folders are both named \"",
+                                facts.name.text(),
+                                "\": give one another \"name\" in its "
+                                "manifest.json"));
+    }
+    Log(LogLevel::kInfo, "model loaded",
+        {{"model", facts.name.text()},
+         {"version", absl::StrCat(facts.version.value)},
+         {"architecture", facts.architecture.name},
+         {"classes", absl::StrCat(facts.labels.size())},
+         {"backend", version->model->backend()},
+         {"seconds", absl::StrCat(ToSeconds(version->load_time))}});
+    telemetry_->SetModelInfo(
+        {.model = facts.name.text(),
+         .version = absl::StrCat(facts.version.value),
+         .digest = facts.weights_sha256,
+         .architecture = facts.architecture.name,
+         .precision = version->model->precision(),
+         .backend = version->model->backend()});
+    // Makes the model's series visible before its first call.
+    telemetry_->ForModel(facts.name.text());
+    const ModelName name = facts.name;
+    registry_.Serve(std::move(version));
+    grpc_->SetModelServing(name, true);
+  }
+  return absl::OkStatus();
+}
+
+void ServerParts::SetReady(bool ready) {
+  ready_.store(ready);
+  telemetry_->SetReady(ready);
+  grpc_->SetReady(ready);
+}
+
+void ServerParts::Drain() {
+  Log(LogLevel::kInfo, "draining",
+      {{"in_flight", absl::StrCat(classifier_->in_flight())}});
+  ready_.store(false);
+  telemetry_->SetReady(false);
+  grpc_->Drain(Milliseconds(config_.drain_delay_ms),
+               Milliseconds(config_.drain_grace_ms));
+  classifier_->Close();
+  Log(LogLevel::kInfo, "drained");
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(
+    const Config& config, const KernelSelfTest& kernels) {
+  auto server = std::make_unique<ServerParts>(config);
+  RETURN_IF_ERROR(server->Build(kernels));
+  return std::unique_ptr<Server>(std::move(server));
+}
+
+}  // namespace resnetd

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/app/config.h"
+#include "server/engine/kernel_selftest.h"
+
+namespace resnetd {
+
+// The whole server: builds the modules in their order, runs, drains.
+//
+// Start() and Drain() from one thread.
+class Server {
+ public:
+  // Loads every model, then listens. Never half a server: any failure is an
+  // error that says what to do (INVALID_ARGUMENT: a model folder or a setting;
+  // UNAVAILABLE: a port; FAILED_PRECONDITION: a backend).
+  // `kernels`: what the self-test found, before any thread was started.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      const Config& config, const KernelSelfTest& kernels);
+  virtual ~Server() = default;
+
+  virtual int grpc_port() const = 0;
+  virtual int http_port() const = 0;
+
+  // Readiness off, wait --drain-delay-ms, refuse new calls, finish those in
+  // flight for up to --drain-grace-ms, stop listening. Blocks. Once.
+  virtual void Drain() = 0;
+};
+
+}  // namespace resnetd

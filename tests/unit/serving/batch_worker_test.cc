@@ -1,0 +1,132 @@
+#include "server/serving/batch_worker.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <limits>
+
+#include "server/base/error.h"
+#include "tests/unit/serving/serving_fixture.h"
+
+namespace resnetd {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::vector<QueuedImage> AllOf(ServingFixture& fixture,
+                               const std::shared_ptr<PendingRequest>& request) {
+  std::vector<QueuedImage> batch;
+  for (std::size_t i = 0; i < request->request().images.size(); ++i) {
+    batch.push_back(fixture.Decoded(request, i));
+  }
+  return batch;
+}
+
+TEST(RunBatchTest, AnswersEveryImageWithItsOwnClasses) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  RunBatch(AllOf(fixture, fixture.Make(PixelRequest(3), answer)),
+           fixture.clock);
+  const auto response = answer.Take();
+  ASSERT_TRUE(response.ok());
+  for (int i = 0; i < 3; ++i) {
+    const auto& result = response->results[static_cast<std::size_t>(i)];
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->predictions.size(), 5U);
+    EXPECT_EQ(result->predictions[0].index, i);
+    EXPECT_TRUE(result->logits.empty());
+  }
+}
+
+TEST(RunBatchTest, ReturnsLogitsWhenAsked) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  ClassifyRequest asked = PixelRequest(1);
+  asked.want_logits = true;
+  asked.top_k = 10;
+  RunBatch(AllOf(fixture, fixture.Make(std::move(asked), answer)),
+           fixture.clock);
+  const auto response = answer.Take();
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->results[0]->logits, FakeModel::LogitsOf(0, 10));
+  EXPECT_EQ(response->results[0]->predictions.size(), 10U);
+}
+
+TEST(RunBatchTest, AFailureOfTheModelFailsEveryRequestOfTheBatch) {
+  ServingFixture fixture;
+  fixture.version = FakeVersion(FakeFacts(), [](std::size_t) {
+    return Error(absl::StatusCode::kInternal, Reason::kInternal, "broken");
+  });
+  std::vector<AnswerBox> answers(2);
+  auto batch = AllOf(fixture, fixture.Make(PixelRequest(2), answers[0]));
+  auto more = AllOf(fixture, fixture.Make(PixelRequest(1), answers[1]));
+  batch.push_back(std::move(more[0]));
+  RunBatch(std::move(batch), fixture.clock);
+  EXPECT_EQ(answers[0].Take().status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(answers[1].Take().status().code(), absl::StatusCode::kInternal);
+}
+
+TEST(RunBatchTest, DropsWhatExpiredBeforeTheNetworkRuns) {
+  ServingFixture fixture;
+  std::size_t ran = 0;
+  fixture.version = FakeVersion(FakeFacts(), [&ran](std::size_t images) {
+    ran += images;
+    return absl::OkStatus();
+  });
+  std::vector<AnswerBox> answers(2);
+  ClassifyRequest late = PixelRequest(1);
+  late.deadline = fixture.clock.Now() + milliseconds(1);
+  auto batch = AllOf(fixture, fixture.Make(std::move(late), answers[0]));
+  auto more = AllOf(fixture, fixture.Make(PixelRequest(1), answers[1]));
+  batch.push_back(std::move(more[0]));
+  fixture.clock.Advance(milliseconds(1));
+  RunBatch(std::move(batch), fixture.clock);
+  EXPECT_EQ(DetailsOf(answers[0].Take().status()).reason, "EXPIRED_IN_QUEUE");
+  EXPECT_TRUE(answers[1].Take().ok());
+  EXPECT_EQ(ran, 1U);
+}
+
+TEST(RunBatchTest, RunsNothingWhenNobodyWaits) {
+  ServingFixture fixture;
+  fixture.version = FakeVersion(FakeFacts(), [](std::size_t) {
+    ADD_FAILURE() << "the network ran";
+    return absl::OkStatus();
+  });
+  AnswerBox answer;
+  ClassifyRequest asked = PixelRequest(2);
+  asked.cancelled = std::make_shared<std::atomic<bool>>(true);
+  RunBatch(AllOf(fixture, fixture.Make(std::move(asked), answer)),
+           fixture.clock);
+  EXPECT_EQ(answer.Take().status().code(), absl::StatusCode::kCancelled);
+}
+
+TEST(RunBatchTest, BooksTheTimeOfABatchOncePerRequest) {
+  ServingFixture fixture;
+  fixture.version = FakeVersion(FakeFacts(), [&fixture](std::size_t) {
+    fixture.clock.Advance(milliseconds(7));
+    return absl::OkStatus();
+  });
+  AnswerBox answer;
+  RunBatch(AllOf(fixture, fixture.Make(PixelRequest(3), answer)),
+           fixture.clock);
+  const Timings timings = answer.Take()->timings;
+  EXPECT_EQ(timings.compute, milliseconds(7));
+  EXPECT_EQ(timings.batch_size, 3);
+}
+
+TEST(ServeBatchesTest, AnswersWhatIsLeftWithUnavailableWhenStopping) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  BatchQueue queue(4, 1);
+  const auto request = fixture.Make(PixelRequest(1), answer);
+  queue.Push(fixture.Decoded(request, 0));
+  queue.Close();
+  const std::atomic<bool> stopping{true};
+  ServeBatches(queue, stopping, fixture.clock);
+  const absl::Status status = answer.Take().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(DetailsOf(status).reason, "DRAINING");
+}
+
+}  // namespace
+}  // namespace resnetd

@@ -1,0 +1,252 @@
+#include "server/serving/classifier.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <future>
+#include <latch>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "server/base/error.h"
+#include "tests/support/fake_model.h"
+#include "tests/unit/serving/serving_fixture.h"
+
+namespace resnetd {
+namespace {
+
+// A classifier with its own registry, serving the given versions.
+class ClassifierTest : public testing::Test {
+ protected:
+  void Start(ClassifierOptions options = {}, FakeModel::Hook hook = nullptr) {
+    registry_.Serve(FakeVersion(FakeFacts(), std::move(hook)));
+    classifier_ = Classifier::Create(options, registry_, *telemetry_,
+                                     RealClock());
+  }
+
+  absl::StatusOr<ClassifyResponse> Call(ClassifyRequest request) {
+    AnswerBox answer;
+    request.arrived = RealClock().Now();
+    classifier_->Classify(std::move(request), answer.Taker());
+    return answer.Take();
+  }
+
+  ModelRegistry registry_;
+  std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create();
+  std::unique_ptr<Classifier> classifier_;
+};
+
+TEST_F(ClassifierTest, ClassifiesPixelsAtNetworkSize) {
+  Start();
+  const auto response = Call(PixelRequest(9));
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_EQ(response->results.size(), 9U);
+  for (int i = 0; i < 9; ++i) {
+    EXPECT_EQ(response->results[static_cast<std::size_t>(i)]
+                  ->predictions[0]
+                  .index,
+              i);
+  }
+  EXPECT_EQ(response->served_by->facts.name.text(), "fake");
+  EXPECT_GE(response->timings.batch_size, 1);
+  EXPECT_EQ(classifier_->in_flight(), 0U);
+}
+
+TEST_F(ClassifierTest, ResizesPixelsOfAnotherSize) {
+  Start();
+  ClassifyRequest request;
+  request.images.emplace_back(PixelImage{.pixels = FakePixels(4, 100)});
+  const auto response = Call(std::move(request));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->results[0]->predictions[0].index, 4);
+}
+
+TEST_F(ClassifierTest, RefusesAWrongSizeThatIsSaidToBeTheNetworks) {
+  Start();
+  ClassifyRequest request;
+  request.images.emplace_back(
+      PixelImage{.pixels = FakePixels(4, 9), .at_network_size = true});
+  const absl::Status status = Call(std::move(request)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "images[0]: the picture has 9x9 pixels, the network takes 8x8: "
+            "resize it or leave at_network_size off");
+}
+
+TEST_F(ClassifierTest, OneBadImageOfThirtyTwoLeavesThirtyOneAnswers) {
+  Start();
+  ClassifyRequest request = PixelRequest(32);
+  const std::string garbage = "this is a text file, not a picture";
+  request.images[17] = EncodedImage{
+      {reinterpret_cast<const std::uint8_t*>(garbage.data()), garbage.size()}};
+  const auto response = Call(std::move(request));
+  ASSERT_TRUE(response.ok()) << response.status();
+  for (std::size_t i = 0; i < 32; ++i) {
+    if (i == 17) {
+      EXPECT_EQ(DetailsOf(response->results[i].status()).reason,
+                "IMAGE_DECODE_FAILED");
+    } else {
+      ASSERT_TRUE(response->results[i].ok()) << i;
+      EXPECT_EQ(response->results[i]->predictions[0].index,
+                static_cast<int>(i % 10));
+    }
+  }
+}
+
+TEST_F(ClassifierTest, AnImageThatCouldNotBeReadKeepsItsOwnError) {
+  Start();
+  ClassifyRequest request = PixelRequest(2);
+  request.images[0] = Error(absl::StatusCode::kInvalidArgument,
+                            Reason::kLimitExceeded, "too big");
+  const auto response = Call(std::move(request));
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->results[0].status().message(), "too big");
+  EXPECT_TRUE(response->results[1].ok());
+}
+
+TEST_F(ClassifierTest, NamesAModelThatDoesNotExist) {
+  Start();
+  ClassifyRequest request = PixelRequest(1);
+  request.model.name = ModelName::Parse("nothing").value();
+  const absl::Status status = Call(std::move(request)).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(DetailsOf(status).reason, "MODEL_NOT_FOUND");
+}
+
+TEST_F(ClassifierTest, RefusesWhatTheValidationRefuses) {
+  Start();
+  EXPECT_EQ(Call(PixelRequest(0)).status().code(),
+            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(DetailsOf(Call(PixelRequest(257)).status()).reason,
+            "LIMIT_EXCEEDED");
+  EXPECT_TRUE(Call(PixelRequest(256)).ok());
+}
+
+TEST_F(ClassifierTest, RefusesMoreThanTheQueueHolds) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::latch running(1);
+  ClassifierOptions options;
+  options.queue.max_images = 3;
+  Start(options, [&, first = true](std::size_t) mutable {
+    if (std::exchange(first, false)) {
+      running.count_down();
+      released.wait();
+    }
+    return absl::OkStatus();
+  });
+  AnswerBox held;
+  classifier_->Classify(PixelRequest(1), held.Taker());
+  running.wait();
+  AnswerBox fits;
+  classifier_->Classify(PixelRequest(2), fits.Taker());
+  const absl::Status refused = Call(PixelRequest(1)).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(DetailsOf(refused).reason, "QUEUE_FULL");
+  EXPECT_TRUE(DetailsOf(refused).retry_after.has_value());
+  release.set_value();
+  EXPECT_TRUE(held.Take().ok());
+  EXPECT_TRUE(fits.Take().ok());
+  EXPECT_TRUE(Call(PixelRequest(3)).ok());
+}
+
+TEST_F(ClassifierTest, AnswersDeadlineExceededForWhatWaitedTooLong) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::latch running(1);
+  Start({}, [&, first = true](std::size_t) mutable {
+    if (std::exchange(first, false)) {
+      running.count_down();
+      released.wait();
+    }
+    return absl::OkStatus();
+  });
+  AnswerBox held;
+  classifier_->Classify(PixelRequest(1), held.Taker());
+  running.wait();
+  // Its deadline passes while the worker is held.
+  ClassifyRequest late = PixelRequest(1);
+  late.deadline = RealClock().Now() + std::chrono::milliseconds(5);
+  const SteadyTime deadline = late.deadline;
+  AnswerBox expired;
+  classifier_->Classify(std::move(late), expired.Taker());
+  while (RealClock().Now() < deadline) {
+    std::this_thread::yield();
+  }
+  release.set_value();
+  EXPECT_EQ(expired.Take().status().code(),
+            absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(held.Take().ok());
+}
+
+TEST_F(ClassifierTest, RefusesNewRequestsOnceClosedAndFinishesTheOldOnes) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  std::latch running(1);
+  Start({}, [&, first = true](std::size_t) mutable {
+    if (std::exchange(first, false)) {
+      running.count_down();
+      released.wait();
+    }
+    return absl::OkStatus();
+  });
+  AnswerBox held;
+  classifier_->Classify(PixelRequest(1), held.Taker());
+  running.wait();
+  EXPECT_EQ(classifier_->in_flight(), 1U);
+  classifier_->Close();
+  const absl::Status refused = Call(PixelRequest(1)).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(DetailsOf(refused).reason, "DRAINING");
+  release.set_value();
+  EXPECT_TRUE(held.Take().ok());
+}
+
+TEST_F(ClassifierTest, AnswersEveryRequestExactlyOnceWhenDestroyed) {
+  constexpr std::size_t kRequests = 200;
+  Start();
+  std::vector<AnswerBox> answers(kRequests);
+  for (AnswerBox& answer : answers) {
+    classifier_->Classify(PixelRequest(2), answer.Taker());
+  }
+  classifier_.reset();
+  for (AnswerBox& answer : answers) {
+    const auto response = answer.Take();
+    EXPECT_TRUE(response.ok() || response.status().code() ==
+                                     absl::StatusCode::kUnavailable)
+        << response.status();
+  }
+}
+
+TEST_F(ClassifierTest, SharesBatchesAmongManyCallers) {
+  constexpr int kCallers = 8;
+  constexpr int kCalls = 50;
+  ClassifierOptions options;
+  options.workers = 2;
+  options.decode_threads = 2;
+  Start(options);
+  std::vector<std::thread> callers;
+  std::atomic<int> right{0};
+  for (int c = 0; c < kCallers; ++c) {
+    callers.emplace_back([&, c] {
+      for (int i = 0; i < kCalls; ++i) {
+        const auto red = static_cast<std::uint8_t>((c * kCalls + i) % 256);
+        ClassifyRequest request;
+        request.images.emplace_back(
+            PixelImage{.pixels = FakePixels(red), .at_network_size = true});
+        const auto response = Call(std::move(request));
+        right += response.ok() &&
+                 response->results[0]->predictions[0].index == red % 10;
+      }
+    });
+  }
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+  EXPECT_EQ(right.load(), kCallers * kCalls);
+}
+
+}  // namespace
+}  // namespace resnetd

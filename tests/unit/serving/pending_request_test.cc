@@ -1,0 +1,172 @@
+#include "server/serving/pending_request.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+
+#include "server/base/error.h"
+#include "tests/unit/serving/serving_fixture.h"
+
+namespace resnetd {
+namespace {
+
+using std::chrono::milliseconds;
+
+absl::Status BadImage() {
+  return Error(absl::StatusCode::kInvalidArgument, Reason::kImageDecodeFailed,
+               "not an image");
+}
+
+TEST(PendingRequestTest, AnswersWhenTheLastImageIsFinished) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  const auto request = fixture.Make(PixelRequest(2), answer);
+  request->Finish(1, Classification{.predictions = {{.index = 1}}});
+  EXPECT_FALSE(answer.HasAnswer());
+  request->Finish(0, Classification{.predictions = {{.index = 7}}});
+  const auto response = answer.Take();
+  ASSERT_TRUE(response.ok());
+  ASSERT_EQ(response->results.size(), 2U);
+  EXPECT_EQ(response->results[0]->predictions[0].index, 7);
+  EXPECT_EQ(response->results[1]->predictions[0].index, 1);
+  EXPECT_EQ(response->served_by, fixture.version);
+}
+
+TEST(PendingRequestTest, GivesItsReservationBackImageByImage) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  const auto request = fixture.Make(PixelRequest(2), answer);
+  EXPECT_EQ(fixture.account.load().images, 2U);
+  const std::size_t bytes = fixture.account.load().bytes;
+  request->TakePixels(0);
+  request->Finish(0, Classification{});
+  EXPECT_EQ(fixture.account.load().images, 1U);
+  EXPECT_EQ(fixture.account.load().bytes, bytes / 2);
+  request->Finish(1, Classification{});
+  EXPECT_EQ(fixture.account.load().images, 0U);
+  EXPECT_EQ(fixture.account.load().bytes, 0U);
+}
+
+TEST(PendingRequestTest, OneBadImageAmongOthersFailsAlone) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  const auto request = fixture.Make(PixelRequest(2), answer);
+  request->Finish(0, BadImage());
+  request->Finish(1, Classification{});
+  const auto response = answer.Take();
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(DetailsOf(response->results[0].status()).reason,
+            "IMAGE_DECODE_FAILED");
+  EXPECT_TRUE(response->results[1].ok());
+}
+
+TEST(PendingRequestTest, TheOnlyImageFailsTheCall) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  fixture.Make(PixelRequest(1), answer)->Finish(0, BadImage());
+  const absl::Status status = answer.Take().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(), "images[0]: not an image");
+  const ErrorDetails details = DetailsOf(status);
+  EXPECT_EQ(details.reason, "IMAGE_DECODE_FAILED");
+  ASSERT_EQ(details.violations.size(), 1U);
+  EXPECT_EQ(details.violations[0].first, "images[0]");
+}
+
+TEST(PendingRequestTest, FailFastEndsTheCallWithTheFirstBadImage) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  ClassifyRequest asked = PixelRequest(3);
+  asked.fail_fast = true;
+  const auto request = fixture.Make(std::move(asked), answer);
+  request->Finish(2, BadImage());
+  EXPECT_FALSE(request->IsWanted(fixture.clock.Now()));
+  EXPECT_FALSE(answer.HasAnswer()) << "the bytes of the others may be in use";
+  request->Finish(0, Classification{});
+  request->Finish(1, Classification{});
+  EXPECT_EQ(answer.Take().status().message(), "images[2]: not an image");
+}
+
+TEST(PendingRequestTest, ACancelledRequestIsNotWanted) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  ClassifyRequest asked = PixelRequest(1);
+  asked.cancelled = std::make_shared<std::atomic<bool>>(false);
+  const CancelFlag flag = asked.cancelled;
+  const auto request = fixture.Make(std::move(asked), answer);
+  EXPECT_TRUE(request->IsWanted(fixture.clock.Now()));
+  flag->store(true);
+  EXPECT_FALSE(request->IsWanted(fixture.clock.Now()));
+  request->Finish(0, Classification{});
+  EXPECT_EQ(answer.Take().status().code(), absl::StatusCode::kCancelled);
+}
+
+TEST(PendingRequestTest, ARequestIsWantedUpToItsDeadline) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  ClassifyRequest asked = PixelRequest(1);
+  asked.deadline = fixture.clock.Now() + milliseconds(10);
+  const auto request = fixture.Make(std::move(asked), answer);
+  fixture.clock.Advance(milliseconds(9));
+  EXPECT_TRUE(request->IsWanted(fixture.clock.Now()));
+  fixture.clock.Advance(milliseconds(1));
+  EXPECT_FALSE(request->IsWanted(fixture.clock.Now()));
+  request->Finish(0, Classification{});
+  const absl::Status status = answer.Take().status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(DetailsOf(status).reason, "EXPIRED_IN_QUEUE");
+}
+
+TEST(PendingRequestTest, TheFirstFailureWins) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  const auto request = fixture.Make(PixelRequest(1), answer);
+  request->Fail(absl::InternalError("first"));
+  request->Fail(absl::UnavailableError("second"));
+  request->Finish(0, Classification{});
+  EXPECT_EQ(answer.Take().status().message(), "first");
+}
+
+TEST(PendingRequestTest, AddsUpWhereTheTimeWent) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  const auto request = fixture.Make(PixelRequest(2), answer);
+  request->AddDecode(milliseconds(1), milliseconds(2), milliseconds(3));
+  request->AddDecode(milliseconds(5), milliseconds(2), milliseconds(3));
+  request->AddBatch(milliseconds(4), milliseconds(20), milliseconds(1), 3);
+  request->AddBatch(milliseconds(9), milliseconds(0), milliseconds(1), 2);
+  fixture.clock.Advance(milliseconds(50));
+  request->Finish(0, Classification{});
+  request->Finish(1, Classification{});
+  const Timings timings = answer.Take()->timings;
+  EXPECT_EQ(timings.queue, milliseconds(9));
+  EXPECT_EQ(timings.decode, milliseconds(4));
+  EXPECT_EQ(timings.preprocess, milliseconds(6));
+  EXPECT_EQ(timings.compute, milliseconds(20));
+  EXPECT_EQ(timings.postprocess, milliseconds(2));
+  EXPECT_EQ(timings.total, milliseconds(50));
+  EXPECT_EQ(timings.batch_size, 3);
+}
+
+TEST(RejectionLabelTest, NamesEveryKindOfRefusal) {
+  const auto label = [](absl::StatusCode code, Reason reason) {
+    return std::string(RejectionLabel(Error(code, reason, "x")));
+  };
+  using absl::StatusCode;
+  EXPECT_EQ(label(StatusCode::kInvalidArgument, Reason::kImageDecodeFailed),
+            "bad_image");
+  EXPECT_EQ(label(StatusCode::kInvalidArgument, Reason::kLimitExceeded),
+            "too_large");
+  EXPECT_EQ(label(StatusCode::kResourceExhausted, Reason::kQueueFull),
+            "queue_full");
+  EXPECT_EQ(label(StatusCode::kResourceExhausted, Reason::kOverloaded),
+            "overloaded");
+  EXPECT_EQ(label(StatusCode::kDeadlineExceeded, Reason::kExpiredInQueue),
+            "deadline");
+  EXPECT_EQ(label(StatusCode::kUnavailable, Reason::kDraining), "draining");
+  EXPECT_EQ(label(StatusCode::kInternal, Reason::kInternal), "");
+  EXPECT_EQ(RejectionLabel(absl::OkStatus()), "");
+}
+
+}  // namespace
+}  // namespace resnetd

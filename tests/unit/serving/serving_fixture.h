@@ -1,0 +1,78 @@
+#pragma once
+
+#include <chrono>
+#include <future>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "server/serving/batch_queue.h"
+#include "server/serving/pending_request.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_model.h"
+
+namespace resnetd {
+
+// The answer of one request, as a future.
+class AnswerBox {
+ public:
+  PendingRequest::Done Taker() {
+    return [this](absl::StatusOr<ClassifyResponse> answer) {
+      promise_.set_value(std::move(answer));
+    };
+  }
+  bool HasAnswer() {
+    return future_.wait_for(std::chrono::seconds(0)) ==
+           std::future_status::ready;
+  }
+  // Waits for it. Once.
+  absl::StatusOr<ClassifyResponse> Take() { return future_.get(); }
+
+ private:
+  std::promise<absl::StatusOr<ClassifyResponse>> promise_;
+  std::future<absl::StatusOr<ClassifyResponse>> future_ =
+      promise_.get_future();
+};
+
+// A request of `images` pictures at network size, the i-th with red i.
+inline ClassifyRequest PixelRequest(std::size_t images) {
+  ClassifyRequest request;
+  for (std::size_t i = 0; i < images; ++i) {
+    request.images.emplace_back(
+        PixelImage{.pixels = FakePixels(static_cast<std::uint8_t>(i)),
+                   .at_network_size = true});
+  }
+  return request;
+}
+
+// Makes pending requests by hand, as Classifier would, without its threads.
+struct ServingFixture {
+  FakeClock clock;
+  QueueAccount account{QueueLimits{}, 1, NullModelMetrics()};
+  ModelHandle version = FakeVersion(FakeFacts());
+
+  std::shared_ptr<PendingRequest> Make(ClassifyRequest request,
+                                       AnswerBox& answer) {
+    std::size_t bytes = 0;
+    for (const ImageSource& source : request.images) {
+      bytes += HeldBytes(source);
+    }
+    request.arrived = clock.Now();
+    account.Reserve(request.images.size(), bytes, clock.Now(), kNoDeadline)
+        .IgnoreError();
+    return std::make_shared<PendingRequest>(std::move(request), version,
+                                            account, clock, answer.Taker());
+  }
+
+  // Image `index` of `request`, decoded, as it enters the queue.
+  QueuedImage Decoded(const std::shared_ptr<PendingRequest>& request,
+                      std::size_t index) {
+    return {.request = request,
+            .index = index,
+            .pixels = request->TakePixels(index).pixels,
+            .decode_wait = {},
+            .enqueued_at = clock.Now()};
+  }
+};
+
+}  // namespace resnetd
