@@ -1,22 +1,15 @@
 #pragma once
 
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/app/config.h"
 #include "server/engine/kernel_selftest.h"
 #include "server/models/model.h"
+#include "server/rpc/server_facts.h"
 
 namespace resnetd {
-
-// One way to compute, as GetServerInfo shows it.
-struct BackendFacts {
-  std::string name;
-  bool usable = false;
-  std::string detail;
-};
 
 // Makes the loader of config.backend.
 // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): the plug-in is missing or cannot
@@ -26,8 +19,8 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
 
 // Both backends. Looks whether the plug-in is installed, but does not load it:
 // that would cost every start what only its users need.
-std::vector<BackendFacts> DescribeBackends(const Config& config,
-                                           const ModelLoader& loader,
-                                           const KernelSelfTest& kernels);
+std::vector<ServerFacts::Backend> DescribeBackends(
+    const Config& config, const ModelLoader& loader,
+    const KernelSelfTest& kernels);
 
 }  // namespace resnetd

@@ -1,6 +1,8 @@
 #include "server/app/model_start.h"
 
+#include <algorithm>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,6 +11,7 @@
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
+#include "server/base/suggest.h"
 #include "server/image/pixels.h"
 #include "server/models/model_package.h"
 
@@ -60,6 +63,35 @@ absl::StatusOr<ModelHandle> LoadModelFolder(const std::string& folder,
                     absl::StrCat("model folder ", Quoted(folder, 256), ": "));
   }
   return loaded;
+}
+
+absl::Status OrderForServing(const std::string& default_model,
+                             std::vector<ModelHandle>& versions) {
+  std::vector<std::string> names;
+  for (const ModelHandle& version : versions) {
+    const std::string& name = version->facts.name.text();
+    if (std::find(names.begin(), names.end(), name) != names.end()) {
+      return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,
+                   absl::StrCat("two model folders are both named ",
+                                Quoted(name),
+                                ": give one another \"name\" in its "
+                                "manifest.json"));
+    }
+    names.push_back(name);
+  }
+  if (default_model.empty()) {
+    return absl::OkStatus();
+  }
+  const auto chosen = std::find(names.begin(), names.end(), default_model);
+  if (chosen == names.end()) {
+    return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+                 absl::StrCat("--default-model names ", Quoted(default_model),
+                              ", which is not served",
+                              DidYouMean(default_model, names)));
+  }
+  std::rotate(versions.begin(), versions.begin() + (chosen - names.begin()),
+              versions.begin() + (chosen - names.begin()) + 1);
+  return absl::OkStatus();
 }
 
 }  // namespace resnetd

@@ -2,7 +2,9 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/models/model.h"
@@ -17,5 +19,11 @@ absl::StatusOr<ModelHandle> LoadModelFolder(const std::string& folder,
                                             ModelLoader& loader,
                                             std::size_t max_batch,
                                             const Clock& clock);
+
+// Puts the default model first, which is what makes it the default: the one
+// called `default_model`, or the first when that is empty.
+// INVALID_ARGUMENT: two of one name, or no model of the name asked for.
+absl::Status OrderForServing(const std::string& default_model,
+                             std::vector<ModelHandle>& versions);
 
 }  // namespace resnetd

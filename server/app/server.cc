@@ -1,13 +1,13 @@
 #include "server/app/server.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "server/app/backends.h"
 #include "server/app/cpu.h"
 #include "server/app/demo_model.h"
@@ -55,6 +55,25 @@ ClassifierOptions ClassifierOptionsOf(const Config& config) {
           .workers = static_cast<std::size_t>(config.workers)};
 }
 
+GrpcServerOptions GrpcOptionsOf(const Config& config,
+                                const Endpoint& endpoint) {
+  GrpcServerOptions options;
+  options.host = endpoint.host;
+  options.port = endpoint.port;
+  return options;
+}
+
+void LogLoaded(const ServedVersion& version) {
+  const VersionFacts& facts = version.facts;
+  Log(LogLevel::kInfo, "model loaded",
+      {{"model", facts.name.text()},
+       {"version", absl::StrCat(facts.version.value)},
+       {"architecture", facts.architecture.name},
+       {"classes", absl::StrCat(facts.labels.size())},
+       {"backend", version.model->backend()},
+       {"seconds", absl::StrCat(ToSeconds(version.load_time))}});
+}
+
 class ServerParts final : public Server {
  public:
   explicit ServerParts(const Config& config) : config_(config) {}
@@ -69,7 +88,7 @@ class ServerParts final : public Server {
  private:
   absl::Status Listen(const KernelSelfTest& kernels);
   absl::Status LoadModels();
-  absl::Status ChooseDefaultModel();
+  void Serve(ModelHandle version);
   HttpServer::Routes Routes();
   void SetReady(bool ready);
 
@@ -94,50 +113,91 @@ absl::Status ServerParts::Build(const KernelSelfTest& kernels) {
   // loading. Calls are answered with UNAVAILABLE until the models are there.
   RETURN_IF_ERROR(Listen(kernels));
   RETURN_IF_ERROR(LoadModels());
-  RETURN_IF_ERROR(ChooseDefaultModel());
   SetReady(true);
   return absl::OkStatus();
+}
+
+absl::Status ServerParts::Listen(const KernelSelfTest& kernels) {
+  ASSIGN_OR_RETURN(const Endpoint grpc,
+                   ParseEndpoint("--listen", config_.listen));
+  ASSIGN_OR_RETURN(const Endpoint http,
+                   ParseEndpoint("--http-listen", config_.http_listen));
+  ServerFacts facts{
+      .version = kVersion,
+      .start_time = std::chrono::system_clock::now(),
+      .backends = DescribeBackends(config_, *loader_, kernels),
+      .cpu_cores = UsableCores()};
+  for (const auto& [name, value] : LimitsOf(config_)) {
+    facts.limits.push_back({.name = name, .value = value});
+  }
+  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(GrpcOptionsOf(config_, grpc),
+                                            *classifier_, registry_,
+                                            *telemetry_, std::move(facts),
+                                            clock_));
+  ASSIGN_OR_RETURN(
+      http_, HttpServer::Start({.host = http.host, .port = http.port},
+                               Routes()));
+  return absl::OkStatus();
+}
+
+HttpServer::Routes ServerParts::Routes() {
+  return {
+      {"/metrics",
+       [this] {
+         return HttpReply{
+             .content_type = "text/plain; version=0.0.4; charset=utf-8",
+             .body = telemetry_->Expose()};
+       }},
+      // Alive as long as this listener answers: nothing that waits for the
+      // network or the queue may end the process.
+      {"/livez", [] { return HttpReply{.body = "ok\n"}; }},
+      {"/readyz",
+       [this] {
+         return ready_.load()
+                    ? HttpReply{.body = "ok\n"}
+                    : HttpReply{.status = 503,
+                                .body = "not ready: starting or draining\n"};
+       }},
+      {"/version",
+       [] { return HttpReply{.body = absl::StrCat(kVersion, "\n")}; }},
+  };
 }
 
 absl::Status ServerParts::LoadModels() {
   std::vector<std::string> folders = config_.models;
   if (folders.empty()) {
-    ASSIGN_OR_RETURN(folders.emplace_back(), FindDemoModel());
+    ASSIGN_OR_RETURN(std::string demo, FindDemoModel());
+    folders.push_back(std::move(demo));
   }
+  std::vector<ModelHandle> versions;
   for (const std::string& folder : folders) {
     ASSIGN_OR_RETURN(
         ModelHandle version,
         LoadModelFolder(folder, *loader_,
                         static_cast<std::size_t>(config_.max_batch), clock_));
-    const VersionFacts& facts = version->facts;
-    if (registry_.Acquire({.name = facts.name}).ok()) {
-      return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,
-                   absl::StrCat("two model folders are both named \"",
-                                facts.name.text(),
-                                "\": give one another \"name\" in its "
-                                "manifest.json"));
-    }
-    Log(LogLevel::kInfo, "model loaded",
-        {{"model", facts.name.text()},
-         {"version", absl::StrCat(facts.version.value)},
-         {"architecture", facts.architecture.name},
-         {"classes", absl::StrCat(facts.labels.size())},
-         {"backend", version->model->backend()},
-         {"seconds", absl::StrCat(ToSeconds(version->load_time))}});
-    telemetry_->SetModelInfo(
-        {.model = facts.name.text(),
-         .version = absl::StrCat(facts.version.value),
-         .digest = facts.weights_sha256,
-         .architecture = facts.architecture.name,
-         .precision = version->model->precision(),
-         .backend = version->model->backend()});
-    // Makes the model's series visible before its first call.
-    telemetry_->ForModel(facts.name.text());
-    const ModelName name = facts.name;
-    registry_.Serve(std::move(version));
-    grpc_->SetModelServing(name, true);
+    LogLoaded(*version);
+    versions.push_back(std::move(version));
+  }
+  RETURN_IF_ERROR(OrderForServing(config_.default_model, versions));
+  for (ModelHandle& version : versions) {
+    Serve(std::move(version));
   }
   return absl::OkStatus();
+}
+
+void ServerParts::Serve(ModelHandle version) {
+  const VersionFacts& facts = version->facts;
+  telemetry_->SetModelInfo({.model = facts.name.text(),
+                            .version = absl::StrCat(facts.version.value),
+                            .digest = facts.weights_sha256,
+                            .architecture = facts.architecture.name,
+                            .precision = version->model->precision(),
+                            .backend = version->model->backend()});
+  // Makes the model's series visible before its first call.
+  telemetry_->ForModel(facts.name.text());
+  const ModelName name = facts.name;
+  registry_.Serve(std::move(version));
+  grpc_->SetModelServing(name, true);
 }
 
 void ServerParts::SetReady(bool ready) {
