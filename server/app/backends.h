@@ -15,7 +15,7 @@ namespace resnetd {
 // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): the plug-in is missing or cannot
 // be used, or the device is not there; the text says what to do.
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
-    const Config& config, const KernelSelfTest& kernels);
+    const Config& config);
 
 // Both backends. Looks whether the plug-in is installed, but does not load it:
 // that would cost every start what only its users need.

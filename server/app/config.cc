@@ -118,8 +118,15 @@ void AddLimitOptions(Options& options, Config& config) {
                      600'000, "Deadline of calls that bring none");
   options.AddInRange("max-deadline-ms", config.max_deadline_ms, 1, 3'600'000,
                      "Longest deadline; a later one is cut");
-  options.AddInRange("max-calls-in-flight", config.max_calls_in_flight, 1,
-                     1'000'000, "Calls at once, over all connections");
+  options.AddInRange("max-calls", config.max_calls, 1, 1'000'000,
+                     "Calls at once, over all connections");
+  options.AddInRange("max-calls-per-connection",
+                     config.max_calls_per_connection, 1, 1'000'000,
+                     "Calls at once on one connection");
+  options.AddInRange("max-bytes-held", config.max_bytes_held, 1, 64 * kOneGiB,
+                     "Bytes of requests being answered");
+  options.AddInRange("max-metadata-bytes", config.max_metadata_bytes, 1024,
+                     1LL << 20, "Metadata of one call");
   options.AddInRange("max-connection-age-ms", config.max_connection_age_ms,
                      1'000, 86'400'000, "Age at which a connection is renewed");
 }
@@ -267,7 +274,10 @@ std::vector<std::pair<std::string, std::int64_t>> LimitsOf(
           {"max-queue-wait-ms", config.max_queue_wait_ms},
           {"default-deadline-ms", config.default_deadline_ms},
           {"max-deadline-ms", config.max_deadline_ms},
-          {"max-calls-in-flight", config.max_calls_in_flight},
+          {"max-calls", config.max_calls},
+          {"max-calls-per-connection", config.max_calls_per_connection},
+          {"max-bytes-held", config.max_bytes_held},
+          {"max-metadata-bytes", config.max_metadata_bytes},
           {"max-connection-age-ms", config.max_connection_age_ms}};
 }
 

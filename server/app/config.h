@@ -1,9 +1,8 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -60,7 +59,10 @@ struct Config {
   std::int64_t max_queue_wait_ms = 5'000;
   std::int64_t default_deadline_ms = 10'000;
   std::int64_t max_deadline_ms = 60'000;
-  int max_calls_in_flight = 4096;
+  int max_calls = 4096;
+  int max_calls_per_connection = 256;
+  std::int64_t max_bytes_held = 512LL << 20;
+  std::int64_t max_metadata_bytes = 8LL << 10;
   std::int64_t max_connection_age_ms = 600'000;
 
   // Shutting down.

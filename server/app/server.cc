@@ -57,9 +57,26 @@ ClassifierOptions ClassifierOptionsOf(const Config& config) {
 
 GrpcServerOptions GrpcOptionsOf(const Config& config,
                                 const Endpoint& endpoint) {
+  const auto size = [](std::int64_t value) {
+    return static_cast<std::size_t>(value);
+  };
   GrpcServerOptions options;
   options.host = endpoint.host;
   options.port = endpoint.port;
+  options.requests = {
+      .max_images_per_request = size(config.max_images_per_request),
+      .max_encoded_image_bytes = size(config.max_image_bytes),
+      .max_pixels = config.max_image_pixels,
+      .max_side = config.max_image_side,
+      .default_deadline = Milliseconds(config.default_deadline_ms),
+      .max_deadline = Milliseconds(config.max_deadline_ms)};
+  options.calls = {
+      .max_calls = size(config.max_calls),
+      .max_calls_per_connection = size(config.max_calls_per_connection),
+      .max_bytes_held = size(config.max_bytes_held)};
+  options.max_message_bytes = size(config.max_message_bytes);
+  options.max_metadata_bytes = size(config.max_metadata_bytes);
+  options.max_connection_age = Milliseconds(config.max_connection_age_ms);
   return options;
 }
 
@@ -106,7 +123,7 @@ class ServerParts final : public Server {
 };
 
 absl::Status ServerParts::Build(const KernelSelfTest& kernels) {
-  ASSIGN_OR_RETURN(loader_, CreateBackend(config_, kernels));
+  ASSIGN_OR_RETURN(loader_, CreateBackend(config_));
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
                                    *telemetry_, clock_);
   // The ports first: one that is taken is told at once, not after minutes of

@@ -1,0 +1,75 @@
+#include "server/app/backends.h"
+
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/app/cpu.h"
+#include "server/app/plugin.h"
+#include "server/base/status_macros.h"
+#include "server/engine/cpu_engine.h"
+
+namespace resnetd {
+namespace {
+
+int ThreadsOf(const Config& config) {
+  return config.threads > 0 ? config.threads : UsableCores();
+}
+
+absl::StatusOr<std::unique_ptr<ModelLoader>> CreateTorch(const Config& config) {
+  ASSIGN_OR_RETURN(const BackendPlugin* const plugin,
+                   LoadBackendPlugin(TorchPluginCandidates(ExecutableFolder())));
+  return plugin->create(
+      {.threads = ThreadsOf(config), .device = config.device});
+}
+
+bool IsTorchInstalled() {
+  for (const std::string& file : TorchPluginCandidates(ExecutableFolder())) {
+    std::error_code error;
+    if (std::filesystem::exists(file, error)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+ServerFacts::Backend DescribeTorch() {
+  if (IsTorchInstalled()) {
+    return {.name = "torch",
+            .usable = true,
+            .detail = "LibTorch plug-in installed; loaded when it is needed"};
+  }
+  return {.name = "torch",
+          .usable = false,
+          .detail = "LibTorch plug-in not installed: run ./dev setup, then "
+                    "./dev build"};
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
+    const Config& config) {
+  if (config.backend == "torch") {
+    return CreateTorch(config);
+  }
+  return CreateCpuEngine({.threads = ThreadsOf(config)});
+}
+
+std::vector<ServerFacts::Backend> DescribeBackends(
+    const Config& config, const ModelLoader& loader,
+    const KernelSelfTest& kernels) {
+  const bool uses_torch = config.backend == "torch";
+  ServerFacts::Backend engine{
+      .name = "engine", .usable = true, .detail = kernels.text};
+  if (!uses_torch) {
+    engine.detail = absl::StrCat(loader.description(), "; ", engine.detail);
+  }
+  ServerFacts::Backend torch = DescribeTorch();
+  if (uses_torch) {
+    torch.detail = loader.description();
+  }
+  return {std::move(engine), std::move(torch)};
+}
+
+}  // namespace resnetd
