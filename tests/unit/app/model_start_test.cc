@@ -42,7 +42,7 @@ class FakeLoader final : public ModelLoader {
 
 TEST(LoadModelFolderTest, RunsTheSmallestAndTheLargestBatchBeforeItServes) {
   const TempDir temp;
-  const std::string folder = WriteTinyModelFolder(temp, "tiny");
+  const std::string folder = WriteTinyModel(temp, "tiny");
   FakeLoader loader;
   const auto version = LoadModelFolder(folder, loader, 4, FakeClock());
   ASSERT_TRUE(version.ok()) << version.status();
@@ -64,7 +64,7 @@ TEST(LoadModelFolderTest, SaysWhichFolderCannotBeRead) {
 
 TEST(LoadModelFolderTest, HandsOnWhatTheBackendSays) {
   const TempDir temp;
-  const std::string folder = WriteTinyModelFolder(temp, "tiny");
+  const std::string folder = WriteTinyModel(temp, "tiny");
   FakeLoader loader;
   loader.load_error = Error(absl::StatusCode::kResourceExhausted,
                             Reason::kInternal, "no memory");
