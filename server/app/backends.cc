@@ -58,7 +58,7 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
 
 std::vector<ServerFacts::Backend> DescribeBackends(
     const Config& config, const ModelLoader& loader,
-    const KernelSelfTest& kernels) {
+    const KernelSelftest& kernels) {
   const bool uses_torch = config.backend == "torch";
   ServerFacts::Backend engine{
       .name = "engine", .usable = true, .detail = kernels.text};

@@ -21,6 +21,6 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
 // that would cost every start what only its users need.
 std::vector<ServerFacts::Backend> DescribeBackends(
     const Config& config, const ModelLoader& loader,
-    const KernelSelfTest& kernels);
+    const KernelSelftest& kernels);
 
 }  // namespace resnetd

@@ -70,7 +70,7 @@ int ExitCodeOf(const absl::Status& status) {
              : kExitFailed;
 }
 
-int Serve(const Config& config, const KernelSelfTest& kernels) {
+int Serve(const Config& config, const KernelSelftest& kernels) {
   const sigset_t signals = BlockEndSignals();
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(config, kernels);
@@ -109,8 +109,13 @@ int RunServer(int argc, const char* const* argv) {
   ConfigureLog(LogOptionsOf(parsed->config));
   Log(LogLevel::kInfo, "starting", {{"version", kVersion}});
   // Before any thread exists: it forks.
-  const KernelSelfTest kernels = RunKernelSelfTest();
-  return Serve(parsed->config, kernels);
+  const absl::StatusOr<KernelSelftest> kernels = ProveKernels();
+  if (!kernels.ok()) {
+    return Report(kernels.status(), kExitFailed);
+  }
+  Log(kernels->capped ? LogLevel::kWarning : LogLevel::kInfo, kernels->text,
+      {{"isa", kernels->isa}});
+  return Serve(parsed->config, *kernels);
 }
 
 }  // namespace resnetd

@@ -96,14 +96,14 @@ class ServerParts final : public Server {
   explicit ServerParts(const Config& config) : config_(config) {}
   ~ServerParts() override = default;
 
-  absl::Status Build(const KernelSelfTest& kernels);
+  absl::Status Build(const KernelSelftest& kernels);
 
   int grpc_port() const override { return grpc_->port(); }
   int http_port() const override { return http_->port(); }
   void Drain() override;
 
  private:
-  absl::Status Listen(const KernelSelfTest& kernels);
+  absl::Status Listen(const KernelSelftest& kernels);
   absl::Status LoadModels();
   void Serve(ModelHandle version);
   HttpServer::Routes Routes();
@@ -122,7 +122,7 @@ class ServerParts final : public Server {
   std::unique_ptr<HttpServer> http_;
 };
 
-absl::Status ServerParts::Build(const KernelSelfTest& kernels) {
+absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   ASSIGN_OR_RETURN(loader_, CreateBackend(config_));
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
                                    *telemetry_, clock_);
@@ -134,7 +134,7 @@ absl::Status ServerParts::Build(const KernelSelfTest& kernels) {
   return absl::OkStatus();
 }
 
-absl::Status ServerParts::Listen(const KernelSelfTest& kernels) {
+absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
   ASSIGN_OR_RETURN(const Endpoint grpc,
                    ParseEndpoint("--listen", config_.listen));
   ASSIGN_OR_RETURN(const Endpoint http,
@@ -237,7 +237,7 @@ void ServerParts::Drain() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
-    const Config& config, const KernelSelfTest& kernels) {
+    const Config& config, const KernelSelftest& kernels) {
   auto server = std::make_unique<ServerParts>(config);
   RETURN_IF_ERROR(server->Build(kernels));
   return std::unique_ptr<Server>(std::move(server));

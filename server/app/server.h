@@ -19,7 +19,7 @@ class Server {
   // UNAVAILABLE: a port; FAILED_PRECONDITION: a backend).
   // `kernels`: what the self-test found, before any thread was started.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
-      const Config& config, const KernelSelfTest& kernels);
+      const Config& config, const KernelSelftest& kernels);
   virtual ~Server() = default;
 
   virtual int grpc_port() const = 0;
