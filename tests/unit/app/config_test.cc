@@ -67,10 +67,10 @@ TEST(ParseCommandLineTest, AStrayArgumentIsRefused) {
 TEST(ParseCommandLineTest, AnUnknownKeyOfTheFileNamesTheNearest) {
   const TempDir folder;
   const std::string file = folder.path() + "/c.toml";
-  std::ofstream(file) << "max-batch = 2\nmax-queue-imags = 3\n";
+  std::ofstream(file) << "workers = 2\nmax-bach = 3\n";
   EXPECT_EQ(ErrorOf({"--config", file}),
-            "the configuration file has the unknown key \"max-queue-imags\"; "
-            "did you mean \"max-queue-images\"?; see resnetd --help");
+            "the configuration file has the unknown key \"max-bach\"; did "
+            "you mean \"max-batch\"?; see resnetd --help");
 }
 
 TEST(ParseCommandLineTest, ASectionInTheFileIsRefused) {
