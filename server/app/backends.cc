@@ -18,8 +18,9 @@ int ThreadsOf(const Config& config) {
 }
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateTorch(const Config& config) {
-  ASSIGN_OR_RETURN(const BackendPlugin* const plugin,
-                   LoadBackendPlugin(TorchPluginCandidates(ExecutableFolder())));
+  ASSIGN_OR_RETURN(
+      const BackendPlugin* const plugin,
+      LoadBackendPlugin(TorchPluginCandidates(ExecutableFolder())));
   return plugin->create(
       {.threads = ThreadsOf(config), .device = config.device});
 }
@@ -42,8 +43,9 @@ ServerFacts::Backend DescribeTorch() {
   }
   return {.name = "torch",
           .usable = false,
-          .detail = "LibTorch plug-in not installed: run ./dev setup, then "
-                    "./dev build"};
+          .detail =
+              "LibTorch plug-in not installed: run ./dev setup, then "
+              "./dev build"};
 }
 
 }  // namespace

@@ -40,9 +40,9 @@ class Options {
     names_.push_back(name);
     CLI::Option* option =
         app_.add_option("--" + name, value, help)
-            ->envname("RESNETD_" +
-                      absl::StrReplaceAll(absl::AsciiStrToUpper(name),
-                                          {{"-", "_"}}));
+            ->envname(
+                "RESNETD_" +
+                absl::StrReplaceAll(absl::AsciiStrToUpper(name), {{"-", "_"}}));
     // An empty list would be printed as the text "[]", which reads back as one
     // element.
     return std::is_same_v<T, std::vector<std::string>>
@@ -110,8 +110,8 @@ void AddLimitOptions(Options& options, Config& config) {
                      10'000, "Most scans of a progressive JPEG");
   options.AddInRange("max-queue-images", config.max_queue_images, 1, 1'000'000,
                      "Images that may wait for one model");
-  options.AddInRange("max-queue-bytes", config.max_queue_bytes, 1,
-                     64 * kOneGiB, "Bytes of images that may wait");
+  options.AddInRange("max-queue-bytes", config.max_queue_bytes, 1, 64 * kOneGiB,
+                     "Bytes of images that may wait");
   options.AddInRange("max-queue-wait-ms", config.max_queue_wait_ms, 1, 600'000,
                      "Longest predicted wait before a request is refused");
   options.AddInRange("default-deadline-ms", config.default_deadline_ms, 1,
@@ -138,7 +138,8 @@ void AddOperationOptions(Options& options, Config& config) {
                      "Time for calls in flight to finish");
   options.Add("log-level", config.log_level, "Least level that is written")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
-  options.Add("log-format", config.log_format, "text or json (one object a line)")
+  options
+      .Add("log-format", config.log_format, "text or json (one object a line)")
       ->check(CLI::IsMember({"text", "json"}));
 }
 
@@ -146,10 +147,10 @@ absl::Status UnknownFlag(const std::string& given,
                          const std::vector<std::string>& names) {
   const std::string text = given.substr(0, given.find('='));
   const bool is_flag = text.starts_with("-");
-  const std::string name = text.substr(text.find_first_not_of('-') ==
-                                               std::string::npos
-                                           ? 0
-                                           : text.find_first_not_of('-'));
+  const std::string name =
+      text.substr(text.find_first_not_of('-') == std::string::npos
+                      ? 0
+                      : text.find_first_not_of('-'));
   return ConfigError(absl::StrCat("unknown ", is_flag ? "flag " : "argument ",
                                   Quoted(text), DidYouMean(name, names),
                                   "; see resnetd --help"));
@@ -189,8 +190,7 @@ absl::Status ValidateTogether(const Config& config) {
 absl::StatusOr<Endpoint> ParseEndpoint(const std::string& flag,
                                        const std::string& text) {
   const std::size_t colon = text.rfind(':');
-  std::string host =
-      colon == std::string::npos ? "" : text.substr(0, colon);
+  std::string host = colon == std::string::npos ? "" : text.substr(0, colon);
   const std::string port_text =
       colon == std::string::npos ? text : text.substr(colon + 1);
   const bool bracketed =

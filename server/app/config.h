@@ -87,8 +87,8 @@ struct ParsedCommandLine {
 // Reads flags, environment and file. INVALID_ARGUMENT with all that a person
 // needs to correct it: which setting, what was given, what is accepted, the
 // nearest known name for an unknown one.
-absl::StatusOr<ParsedCommandLine> ParseCommandLine(
-    int argc, const char* const* argv);
+absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
+                                                   const char* const* argv);
 
 // The settings that a log line or GetServerInfo shows as limits: flag name and
 // value in the unit that the name tells.

@@ -71,11 +71,11 @@ absl::Status OrderForServing(const std::string& default_model,
   for (const ModelHandle& version : versions) {
     const std::string& name = version->facts.name.text();
     if (std::find(names.begin(), names.end(), name) != names.end()) {
-      return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,
-                   absl::StrCat("two model folders are both named ",
-                                Quoted(name),
-                                ": give one another \"name\" in its "
-                                "manifest.json"));
+      return Error(
+          absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,
+          absl::StrCat("two model folders are both named ", Quoted(name),
+                       ": give one another \"name\" in its "
+                       "manifest.json"));
     }
     names.push_back(name);
   }

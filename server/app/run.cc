@@ -97,8 +97,7 @@ int Serve(const Config& config, const KernelSelftest& kernels) {
 }  // namespace
 
 int RunServer(int argc, const char* const* argv) {
-  const absl::StatusOr<ParsedCommandLine> parsed =
-      ParseCommandLine(argc, argv);
+  const absl::StatusOr<ParsedCommandLine> parsed = ParseCommandLine(argc, argv);
   if (!parsed.ok()) {
     return Report(parsed.status(), kExitUsage);
   }

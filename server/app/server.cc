@@ -31,28 +31,26 @@ std::chrono::milliseconds Milliseconds(std::int64_t value) {
 }
 
 DecodeLimits DecodeLimitsOf(const Config& config) {
-  return {
-      .max_encoded_bytes = static_cast<std::size_t>(config.max_image_bytes),
-      .max_pixels = config.max_image_pixels,
-      .max_side = config.max_image_side,
-      .max_progressive_scans = config.max_progressive_scans};
+  return {.max_encoded_bytes = static_cast<std::size_t>(config.max_image_bytes),
+          .max_pixels = config.max_image_pixels,
+          .max_side = config.max_image_side,
+          .max_progressive_scans = config.max_progressive_scans};
 }
 
 ClassifierOptions ClassifierOptionsOf(const Config& config) {
   const int decoders = config.decode_threads > 0
                            ? config.decode_threads
                            : std::max(1, UsableCores() - 1);
-  return {.decode = DecodeLimitsOf(config),
-          .max_images_per_request =
-              static_cast<std::size_t>(config.max_images_per_request),
-          .queue = {.max_images =
-                        static_cast<std::size_t>(config.max_queue_images),
-                    .max_bytes =
-                        static_cast<std::size_t>(config.max_queue_bytes),
-                    .max_wait = Milliseconds(config.max_queue_wait_ms)},
-          .max_batch = static_cast<std::size_t>(config.max_batch),
-          .decode_threads = static_cast<std::size_t>(decoders),
-          .workers = static_cast<std::size_t>(config.workers)};
+  return {
+      .decode = DecodeLimitsOf(config),
+      .max_images_per_request =
+          static_cast<std::size_t>(config.max_images_per_request),
+      .queue = {.max_images = static_cast<std::size_t>(config.max_queue_images),
+                .max_bytes = static_cast<std::size_t>(config.max_queue_bytes),
+                .max_wait = Milliseconds(config.max_queue_wait_ms)},
+      .max_batch = static_cast<std::size_t>(config.max_batch),
+      .decode_threads = static_cast<std::size_t>(decoders),
+      .workers = static_cast<std::size_t>(config.workers)};
 }
 
 GrpcServerOptions GrpcOptionsOf(const Config& config,
@@ -139,21 +137,20 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
                    ParseEndpoint("--listen", config_.listen));
   ASSIGN_OR_RETURN(const Endpoint http,
                    ParseEndpoint("--http-listen", config_.http_listen));
-  ServerFacts facts{
-      .version = kVersion,
-      .start_time = std::chrono::system_clock::now(),
-      .backends = DescribeBackends(config_, *loader_, kernels),
-      .cpu_cores = UsableCores()};
+  ServerFacts facts{.version = kVersion,
+                    .start_time = std::chrono::system_clock::now(),
+                    .backends = DescribeBackends(config_, *loader_, kernels),
+                    .cpu_cores = UsableCores()};
   for (const auto& [name, value] : LimitsOf(config_)) {
     facts.limits.push_back({.name = name, .value = value});
   }
-  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(GrpcOptionsOf(config_, grpc),
-                                            *classifier_, registry_,
-                                            *telemetry_, std::move(facts),
-                                            clock_));
   ASSIGN_OR_RETURN(
-      http_, HttpServer::Start({.host = http.host, .port = http.port},
-                               Routes()));
+      grpc_,
+      GrpcServer::Start(GrpcOptionsOf(config_, grpc), *classifier_, registry_,
+                        *telemetry_, std::move(facts), clock_));
+  ASSIGN_OR_RETURN(
+      http_,
+      HttpServer::Start({.host = http.host, .port = http.port}, Routes()));
   return absl::OkStatus();
 }
 

@@ -64,9 +64,8 @@ absl::Status Admit(const QueueLimits& limits, const QueueLoad& load,
   if (wait > limits.max_wait) {
     return Error(
                absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
-               absl::StrCat("the request would wait about ",
-                            Milliseconds(wait), " ms (limit ",
-                            Milliseconds(limits.max_wait),
+               absl::StrCat("the request would wait about ", Milliseconds(wait),
+                            " ms (limit ", Milliseconds(limits.max_wait),
                             " ms, --max-queue-wait-ms): try again later"))
         .Metadata("limit_name", "max-queue-wait-ms")
         .Metadata("limit", absl::StrCat(Milliseconds(limits.max_wait)))

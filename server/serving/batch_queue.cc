@@ -20,10 +20,9 @@ void BatchQueue::Push(QueuedImage image) {
     Heap& heap = queues_[version];
     heap.push_back({.urgency = urgency, .image = std::move(image)});
     // The heap's top is its largest element: the most urgent must sort last.
-    std::push_heap(heap.begin(), heap.end(),
-                   [](const Entry& a, const Entry& b) {
-                     return b.urgency < a.urgency;
-                   });
+    std::push_heap(
+        heap.begin(), heap.end(),
+        [](const Entry& a, const Entry& b) { return b.urgency < a.urgency; });
   }
   changed_.NotifyOne();
 }

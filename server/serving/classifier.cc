@@ -33,11 +33,11 @@ absl::Status CheckNetworkSize(const Pixels& picture,
   if (picture.width == spec.crop && picture.height == spec.crop) {
     return absl::OkStatus();
   }
-  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               absl::StrCat("the picture has ", picture.width, "x",
-                            picture.height, " pixels, the network takes ",
-                            spec.crop, "x", spec.crop,
-                            ": resize it or leave at_network_size off"));
+  return Error(
+      absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+      absl::StrCat("the picture has ", picture.width, "x", picture.height,
+                   " pixels, the network takes ", spec.crop, "x", spec.crop,
+                   ": resize it or leave at_network_size off"));
 }
 
 class BatchingClassifier final : public Classifier {
@@ -84,8 +84,7 @@ class BatchingClassifier final : public Classifier {
 
 BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
                                        const ModelRegistry& registry,
-                                       Telemetry& telemetry,
-                                       const Clock& clock)
+                                       Telemetry& telemetry, const Clock& clock)
     : options_(options),
       registry_(registry),
       telemetry_(telemetry),
@@ -96,9 +95,8 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
                               .threads = options.decode_threads,
                               .queue_limit = kMaxDecodeTasks})) {
   for (std::size_t i = 0; i < options.workers; ++i) {
-    workers_.emplace_back(absl::StrCat("batch-", i), [this] {
-      ServeBatches(queue_, stopping_, clock_);
-    });
+    workers_.emplace_back(absl::StrCat("batch-", i),
+                          [this] { ServeBatches(queue_, stopping_, clock_); });
   }
 }
 
@@ -145,8 +143,8 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
   for (const ImageSource& source : request.images) {
     bytes += HeldBytes(source);
   }
-  const absl::Status reserved = account.Reserve(
-      request.images.size(), bytes, clock_.Now(), request.deadline);
+  const absl::Status reserved = account.Reserve(request.images.size(), bytes,
+                                                clock_.Now(), request.deadline);
   if (!reserved.ok()) {
     account.metrics().CountRejected(RejectionLabel(reserved));
     return reserved;
@@ -154,8 +152,8 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
   in_flight_.fetch_add(1);
   return std::make_shared<PendingRequest>(
       std::move(request), *std::move(version), account, clock_,
-      [this, done = std::move(done)](
-          absl::StatusOr<ClassifyResponse> response) {
+      [this,
+       done = std::move(done)](absl::StatusOr<ClassifyResponse> response) {
         // Before the answer: the caller may destroy this object on its return.
         in_flight_.fetch_sub(1);
         done(std::move(response));
@@ -244,9 +242,10 @@ absl::StatusOr<Pixels> BatchingClassifier::DecodeAndResize(
 
 }  // namespace
 
-std::unique_ptr<Classifier> Classifier::Create(
-    const ClassifierOptions& options, const ModelRegistry& registry,
-    Telemetry& telemetry, const Clock& clock) {
+std::unique_ptr<Classifier> Classifier::Create(const ClassifierOptions& options,
+                                               const ModelRegistry& registry,
+                                               Telemetry& telemetry,
+                                               const Clock& clock) {
   return std::make_unique<BatchingClassifier>(options, registry, telemetry,
                                               clock);
 }

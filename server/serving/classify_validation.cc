@@ -11,8 +11,7 @@
 namespace resnetd {
 
 absl::Status ValidateClassify(const ClassifyRequest& request,
-                              std::size_t max_images,
-                              std::size_t num_classes) {
+                              std::size_t max_images, std::size_t num_classes) {
   const std::size_t images = request.images.size();
   if (images > max_images) {
     const std::string text =
@@ -33,23 +32,21 @@ absl::Status ValidateClassify(const ClassifyRequest& request,
   if (request.top_k < 0 ||
       static_cast<std::size_t>(request.top_k) > num_classes) {
     wrong.emplace_back(
-        "top_k", absl::StrCat("top_k is ", request.top_k,
-                              ", the model has ", num_classes,
-                              " classes: 1 to ", num_classes,
+        "top_k", absl::StrCat("top_k is ", request.top_k, ", the model has ",
+                              num_classes, " classes: 1 to ", num_classes,
                               ", or 0 for the default, is accepted"));
   }
   // Written so that NaN is refused too.
   if (!(request.min_probability >= 0 && request.min_probability <= 1)) {
-    wrong.emplace_back("min_probability",
-                       absl::StrCat("min_probability is ",
-                                    request.min_probability,
-                                    ", 0 to 1 is accepted"));
+    wrong.emplace_back("min_probability", absl::StrCat("min_probability is ",
+                                                       request.min_probability,
+                                                       ", 0 to 1 is accepted"));
   }
   if (wrong.empty()) {
     return absl::OkStatus();
   }
-  const std::string text = absl::StrJoin(
-      wrong, "; ", [](std::string* out, const auto& violation) {
+  const std::string text =
+      absl::StrJoin(wrong, "; ", [](std::string* out, const auto& violation) {
         absl::StrAppend(out, violation.second);
       });
   Error error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,

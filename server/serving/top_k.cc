@@ -32,12 +32,11 @@ std::vector<Prediction> TopK(absl::Span<const float> logits,
   std::iota(order.begin(), order.end(), 0U);
   // By logit, not by probability: two logits may differ and yet round to one
   // probability.
-  std::partial_sort(order.begin(),
-                    order.begin() + static_cast<std::ptrdiff_t>(k), order.end(),
-                    [&logits](std::size_t a, std::size_t b) {
-                      return logits[a] != logits[b] ? logits[a] > logits[b]
-                                                    : a < b;
-                    });
+  std::partial_sort(
+      order.begin(), order.begin() + static_cast<std::ptrdiff_t>(k),
+      order.end(), [&logits](std::size_t a, std::size_t b) {
+        return logits[a] != logits[b] ? logits[a] > logits[b] : a < b;
+      });
   std::vector<Prediction> predictions;
   predictions.reserve(k);
   for (std::size_t i = 0; i < k; ++i) {

@@ -105,8 +105,7 @@ TEST_F(BadInputTest, TopKIsTakenUpToTheNumberOfClasses) {
   for (const int top_k : {1, 9, 10}) {
     request.set_top_k(top_k);
     EXPECT_TRUE(Classify(request, response).ok());
-    EXPECT_EQ(
-        response.results(0).classification().predictions_size(), top_k);
+    EXPECT_EQ(response.results(0).classification().predictions_size(), top_k);
   }
   for (const int top_k : {-1, 11, std::numeric_limits<int>::max()}) {
     request.set_top_k(top_k);
@@ -117,8 +116,8 @@ TEST_F(BadInputTest, TopKIsTakenUpToTheNumberOfClasses) {
 }
 
 TEST_F(BadInputTest, AProbabilityOutsideZeroToOneIsInvalid) {
-  for (const float p : {-0.01F, 1.01F,
-                        std::numeric_limits<float>::quiet_NaN()}) {
+  for (const float p :
+       {-0.01F, 1.01F, std::numeric_limits<float>::quiet_NaN()}) {
     v1::ClassifyRequest request = Request(1);
     request.set_min_probability(p);
     const WireError error = ClassifyError(request);
@@ -165,8 +164,8 @@ TEST_F(BadInputTest, OneBadImageOfThirtyTwoLeavesThirtyOneAnswers) {
       EXPECT_EQ(error.reason, "IMAGE_DECODE_FAILED");
       EXPECT_EQ(error.metadata.at("cause"), "TRUNCATED");
     } else {
-      EXPECT_EQ(
-          response.results(i).classification().predictions(0).label(), "3");
+      EXPECT_EQ(response.results(i).classification().predictions(0).label(),
+                "3");
     }
   }
 }
@@ -193,9 +192,9 @@ TEST_F(BadInputTest, ADeadlineThatHasPassedIsDeadlineExceeded) {
   context.set_deadline(std::chrono::system_clock::now() -
                        std::chrono::seconds(1));
   v1::ClassifyResponse response;
-  EXPECT_EQ(classification_->Classify(&context, Request(1), &response)
-                .error_code(),
-            StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(
+      classification_->Classify(&context, Request(1), &response).error_code(),
+      StatusCode::DEADLINE_EXCEEDED);
 }
 
 TEST_F(BadInputTest, NoErrorShowsAPathOrAnAddress) {

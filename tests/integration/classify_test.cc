@@ -92,10 +92,9 @@ TEST_F(ClassifyTest, ManyCallersGetTheirOwnAnswers) {
       for (int i = 0; i < 25; ++i) {
         v1::ClassifyResponse response;
         const bool ok = Classify(request, response).ok();
-        wrong += !ok || response.results(0)
-                                .classification()
-                                .predictions(0)
-                                .label() != "3";
+        wrong +=
+            !ok ||
+            response.results(0).classification().predictions(0).label() != "3";
       }
     });
   }
@@ -118,8 +117,7 @@ TEST_F(ClassifyTest, ListsAndShowsTheModel) {
   v1::GetVersionRequest request;
   request.set_name("models/digits/versions/1");
   v1::GetVersionResponse version;
-  ASSERT_TRUE(
-      models_->GetVersion(&version_context, request, &version).ok());
+  ASSERT_TRUE(models_->GetVersion(&version_context, request, &version).ok());
   EXPECT_EQ(version.version().architecture(), "cifar_resnet8");
   EXPECT_EQ(version.version().labels_size(), 10);
   EXPECT_GE(version.version().evaluations(0).accuracy(), 0.98);

@@ -40,9 +40,9 @@ TEST(ParseCommandLineTest, ModelsCanBeRepeated) {
 }
 
 TEST(ParseCommandLineTest, TakesEveryNumberUpToItsBounds) {
-  for (const char* good : {"--max-batch=1", "--max-batch=128", "--threads=0",
-                           "--threads=1024", "--max-message-bytes=1024",
-                           "--max-message-bytes=2147483647"}) {
+  for (const char* good :
+       {"--max-batch=1", "--max-batch=128", "--threads=0", "--threads=1024",
+        "--max-message-bytes=1024", "--max-message-bytes=2147483647"}) {
     EXPECT_TRUE(Parse({good}).ok()) << good;
   }
   for (const char* bad :

@@ -38,9 +38,9 @@ TEST(AdmitTest, TakesUpToTheLimitOfBytes) {
   const QueueLoad load{.images = 1, .bytes = 400};
   EXPECT_TRUE(Admit(kLimits, load, {}, 1, 599, kNow, kNoDeadline).ok());
   EXPECT_TRUE(Admit(kLimits, load, {}, 1, 600, kNow, kNoDeadline).ok());
-  EXPECT_EQ(DetailsOf(Admit(kLimits, load, {}, 1, 601, kNow, kNoDeadline))
-                .reason,
-            "QUEUE_FULL");
+  EXPECT_EQ(
+      DetailsOf(Admit(kLimits, load, {}, 1, 601, kNow, kNoDeadline)).reason,
+      "QUEUE_FULL");
 }
 
 TEST(AdmitTest, AnEmptyQueueTakesARequestOfAnySize) {
@@ -90,8 +90,7 @@ TEST(AdmitTest, RefusesADeadlineThatHasPassed) {
 }
 
 TEST(AdmitTest, WithoutAMeasurementTakesAnyDeadlineAhead) {
-  EXPECT_TRUE(
-      Admit(kLimits, {}, {}, 10, 0, kNow, kNow + milliseconds(1)).ok());
+  EXPECT_TRUE(Admit(kLimits, {}, {}, 10, 0, kNow, kNow + milliseconds(1)).ok());
 }
 
 TEST(AdmitTest, AsksToRetryWithinSensibleBounds) {

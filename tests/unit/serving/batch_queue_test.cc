@@ -99,7 +99,8 @@ TEST(BatchQueueTest, WakesAWorkerThatWaits) {
   ServingFixture fixture;
   AnswerBox answer;
   BatchQueue queue(4, 2);
-  auto taken = std::async(std::launch::async, [&] { return queue.NextBatch(); });
+  auto taken =
+      std::async(std::launch::async, [&] { return queue.NextBatch(); });
   queue.Push(fixture.Decoded(fixture.Make(PixelRequest(1), answer), 0));
   auto batch = taken.get();
   EXPECT_EQ(batch.size(), 1U);

@@ -22,8 +22,8 @@ class ClassifierTest : public testing::Test {
  protected:
   void Start(ClassifierOptions options = {}, FakeModel::Hook hook = nullptr) {
     registry_.Serve(FakeVersion(FakeFacts(), std::move(hook)));
-    classifier_ = Classifier::Create(options, registry_, *telemetry_,
-                                     RealClock());
+    classifier_ =
+        Classifier::Create(options, registry_, *telemetry_, RealClock());
   }
 
   absl::StatusOr<ClassifyResponse> Call(ClassifyRequest request) {
@@ -44,10 +44,9 @@ TEST_F(ClassifierTest, ClassifiesPixelsAtNetworkSize) {
   ASSERT_TRUE(response.ok()) << response.status();
   ASSERT_EQ(response->results.size(), 9U);
   for (int i = 0; i < 9; ++i) {
-    EXPECT_EQ(response->results[static_cast<std::size_t>(i)]
-                  ->predictions[0]
-                  .index,
-              i);
+    EXPECT_EQ(
+        response->results[static_cast<std::size_t>(i)]->predictions[0].index,
+        i);
   }
   EXPECT_EQ(response->served_by->facts.name.text(), "fake");
   EXPECT_GE(response->timings.batch_size, 1);
@@ -214,8 +213,8 @@ TEST_F(ClassifierTest, AnswersEveryRequestExactlyOnceWhenDestroyed) {
   classifier_.reset();
   for (AnswerBox& answer : answers) {
     const auto response = answer.Take();
-    EXPECT_TRUE(response.ok() || response.status().code() ==
-                                     absl::StatusCode::kUnavailable)
+    EXPECT_TRUE(response.ok() ||
+                response.status().code() == absl::StatusCode::kUnavailable)
         << response.status();
   }
 }

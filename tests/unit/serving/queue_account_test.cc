@@ -35,8 +35,7 @@ TEST(QueueAccountTest, ARefusalReservesNothing) {
 TEST(QueueAccountTest, PredictsFromTheFirstBatchOn) {
   QueueAccount account({}, 1, NullModelMetrics());
   account.RecordBatch(4, milliseconds(40));
-  EXPECT_TRUE(
-      account.Reserve(5, 0, kNow, kNow + milliseconds(50)).ok());
+  EXPECT_TRUE(account.Reserve(5, 0, kNow, kNow + milliseconds(50)).ok());
   const absl::Status refused =
       account.Reserve(1, 0, kNow, kNow + milliseconds(59));
   EXPECT_EQ(DetailsOf(refused).reason, "DEADLINE_UNREACHABLE");

@@ -30,8 +30,7 @@ class AnswerBox {
 
  private:
   std::promise<absl::StatusOr<ClassifyResponse>> promise_;
-  std::future<absl::StatusOr<ClassifyResponse>> future_ =
-      promise_.get_future();
+  std::future<absl::StatusOr<ClassifyResponse>> future_ = promise_.get_future();
 };
 
 // A request of `images` pictures at network size, the i-th with red i.
