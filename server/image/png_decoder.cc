@@ -1,5 +1,6 @@
 #include <png.h>
 
+#include <array>
 #include <csetjmp>
 #include <cstddef>
 #include <cstdint>
@@ -19,15 +20,46 @@ namespace {
 
 using Bytes = absl::Span<const std::uint8_t>;
 
+// What libpng is asked for.
+enum class Layout {
+  kIndexes,  // 1 byte a pixel
+  kRgb,
+  kRgba,
+};
+
+Layout LayoutOf(const PngStructure& structure) {
+  if (structure.has_palette) {
+    return Layout::kIndexes;
+  }
+  return structure.has_alpha ? Layout::kRgba : Layout::kRgb;
+}
+
+std::size_t BytesPerPixel(Layout layout) {
+  switch (layout) {
+    case Layout::kIndexes:
+      return 1;
+    case Layout::kRgb:
+      return 3;
+    case Layout::kRgba:
+      return 4;
+  }
+  return 4;
+}
+
 // One run of libpng. libpng reports errors by jumping out: between setjmp in
 // Run() and its calls, no frame of ours holds an object with a destructor.
 class Session {
  public:
-  // `rgba` has room for one row of RGBA, or for all rows when the picture is
-  // interlaced; empty when the picture has no alpha.
+  // `scratch` has room for one row as libpng gives it, or for all rows when the
+  // picture is interlaced; it is not used for kRgb.
   Session(Bytes encoded, const PngStructure& structure, std::uint8_t* rgb,
-          absl::Span<std::uint8_t> rgba)
-      : left_(encoded), structure_(structure), rgb_(rgb), rgba_(rgba) {}
+          std::uint8_t* scratch)
+      : left_(encoded),
+        layout_(LayoutOf(structure)),
+        width_(static_cast<std::size_t>(structure.width)),
+        height_(static_cast<std::size_t>(structure.height)),
+        rgb_(rgb),
+        scratch_(scratch) {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() { png_destroy_read_struct(&png_, &info_, nullptr); }
@@ -46,15 +78,24 @@ class Session {
   static png_voidp Allocate(png_structp png, png_alloc_size_t size);
   static void Free(png_structp, png_voidp memory) { std::free(memory); }
 
-  void AskForRgb8();
-  void ReadRows(int channels);
-  void ReadInterlacedRows(int channels);
+  bool Create();
+  void ReadHeader();
+  void ReadPalette();
+  void ReadRows();
+  void ReadInterlacedRows(int passes);
+  void Convert(const std::uint8_t* from, std::size_t pixels,
+               std::uint8_t* rgb) const;
 
   Bytes left_;
-  const PngStructure& structure_;
+  Layout layout_;
+  std::size_t width_;
+  std::size_t height_;
   std::uint8_t* rgb_;
-  absl::Span<std::uint8_t> rgba_;
+  std::uint8_t* scratch_;
   bool is_out_of_memory_ = false;
+  // The palette laid over white.
+  std::size_t colours_ = 0;
+  std::array<std::array<std::uint8_t, 3>, 256> palette_ = {};
   png_structp png_ = nullptr;
   png_infop info_ = nullptr;
   std::jmp_buf escape_ = {};
@@ -77,44 +118,88 @@ png_voidp Session::Allocate(png_structp png, png_alloc_size_t size) {
   return memory;
 }
 
-void Session::AskForRgb8() {
+bool Session::Create() {
+  png_ = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, this, OnTrouble,
+                                  OnTrouble, this, Allocate, Free);
+  info_ = png_ == nullptr ? nullptr : png_create_info_struct(png_);
+  is_out_of_memory_ = info_ == nullptr;
+  return info_ != nullptr;
+}
+
+void Session::ReadHeader() {
+  png_set_read_fn(png_, this, OnRead);
   // The checksums were verified by the walk over the chunks.
   png_set_crc_action(png_, PNG_CRC_QUIET_USE, PNG_CRC_QUIET_USE);
   // Everything but header, palette, transparency and data is passed over: a
   // compressed profile or text costs nothing however large it unpacks.
   png_set_keep_unknown_chunks(png_, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   png_read_info(png_, info_);
-  png_set_expand(png_);    // Palette, 1, 2 and 4 bits, tRNS.
-  png_set_strip_16(png_);  // The high byte, as Pillow.
-  png_set_gray_to_rgb(png_);
+  if (layout_ == Layout::kIndexes) {
+    png_set_packing(png_);  // One index a byte.
+    ReadPalette();
+  } else {
+    png_set_expand(png_);    // 1, 2 and 4 bits; the colour of tRNS.
+    png_set_strip_16(png_);  // The high byte, as Pillow.
+    png_set_gray_to_rgb(png_);
+  }
 }
 
-void Session::ReadRows(int channels) {
-  const auto width = static_cast<std::size_t>(structure_.width);
-  for (int y = 0; y < structure_.height; ++y) {
-    std::uint8_t* rgb = rgb_ + static_cast<std::size_t>(y) * width * 3;
-    if (channels == 3) {
+// Indexes are looked up here and not by libpng, which takes one beyond the
+// palette for black.
+void Session::ReadPalette() {
+  png_colorp colours = nullptr;
+  int count = 0;
+  png_get_PLTE(png_, info_, &colours, &count);
+  png_bytep alphas = nullptr;
+  int alpha_count = 0;
+  png_get_tRNS(png_, info_, &alphas, &alpha_count, nullptr);
+  colours_ = static_cast<std::size_t>(count);
+  for (int i = 0; i < count; ++i) {
+    const png_color& colour = colours[i];
+    const std::array<std::uint8_t, 4> rgba = {
+        colour.red, colour.green, colour.blue,
+        i < alpha_count ? alphas[i] : std::uint8_t{255}};
+    CompositeOnWhite(rgba.data(), 1,
+                     palette_[static_cast<std::size_t>(i)].data());
+  }
+}
+
+void Session::Convert(const std::uint8_t* from, std::size_t pixels,
+                      std::uint8_t* rgb) const {
+  if (layout_ == Layout::kRgba) {
+    CompositeOnWhite(from, pixels, rgb);
+    return;
+  }
+  for (std::size_t i = 0; i < pixels; ++i, rgb += 3) {
+    if (from[i] >= colours_) {
+      OnTrouble(png_, nullptr);
+    }
+    std::memcpy(rgb, palette_[from[i]].data(), 3);
+  }
+}
+
+void Session::ReadRows() {
+  for (std::size_t y = 0; y < height_; ++y) {
+    std::uint8_t* rgb = rgb_ + y * width_ * 3;
+    if (layout_ == Layout::kRgb) {
       png_read_row(png_, rgb, nullptr);
     } else {
-      png_read_row(png_, rgba_.data(), nullptr);
-      CompositeOnWhite(rgba_.data(), width, rgb);
+      png_read_row(png_, scratch_, nullptr);
+      Convert(scratch_, width_, rgb);
     }
   }
 }
 
-void Session::ReadInterlacedRows(int channels) {
-  const auto width = static_cast<std::size_t>(structure_.width);
-  const auto height = static_cast<std::size_t>(structure_.height);
-  std::uint8_t* all = channels == 3 ? rgb_ : rgba_.data();
-  const std::size_t stride = width * static_cast<std::size_t>(channels);
-  const int passes = png_set_interlace_handling(png_);
+void Session::ReadInterlacedRows(int passes) {
+  std::uint8_t* all = layout_ == Layout::kRgb ? rgb_ : scratch_;
+  const std::size_t stride = width_ * BytesPerPixel(layout_);
   for (int pass = 0; pass < passes; ++pass) {
-    for (std::size_t y = 0; y < height; ++y) {
+    for (std::size_t y = 0; y < height_; ++y) {
       png_read_row(png_, all + y * stride, nullptr);
     }
   }
-  if (channels == 4) {
-    CompositeOnWhite(all, width * height, rgb_);
+  if (layout_ != Layout::kRgb) {
+    Convert(all, width_ * height_, rgb_);
   }
 }
 
@@ -122,35 +207,21 @@ bool Session::Run() {
   if (setjmp(escape_) != 0) {
     return false;
   }
-  png_ = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, this, OnTrouble,
-                                  OnTrouble, this, Allocate, Free);
-  if (png_ == nullptr) {
-    is_out_of_memory_ = true;
+  if (!Create()) {
     return false;
   }
-  info_ = png_create_info_struct(png_);
-  if (info_ == nullptr) {
-    is_out_of_memory_ = true;
-    return false;
-  }
-  png_set_read_fn(png_, this, OnRead);
-  AskForRgb8();
-  if (structure_.interlaced) {
-    png_set_interlace_handling(png_);
-  }
+  ReadHeader();
+  const int passes = png_set_interlace_handling(png_);
   png_read_update_info(png_, info_);
-  const int channels = png_get_channels(png_, info_);
-  const auto width = static_cast<std::size_t>(structure_.width);
-  if (channels != (structure_.has_alpha ? 4 : 3) ||
-      png_get_rowbytes(png_, info_) !=
-          width * static_cast<std::size_t>(channels)) {
+  if (png_get_rowbytes(png_, info_) != width_ * BytesPerPixel(layout_)) {
     return false;
   }
-  if (structure_.interlaced) {
-    ReadInterlacedRows(channels);
+  if (passes == 1) {
+    ReadRows();
   } else {
-    ReadRows(channels);
+    ReadInterlacedRows(passes);
   }
+  // Reads on to the end, so that data beyond the last row is found.
   png_read_end(png_, nullptr);
   return true;
 }
@@ -169,12 +240,13 @@ absl::StatusOr<StoredPicture> DecodePng(Bytes encoded,
   const auto width = static_cast<std::size_t>(structure.width);
   const auto height = static_cast<std::size_t>(structure.height);
   pixels.rgb.resize(width * height * 3);
-  std::vector<std::uint8_t> rgba;
-  if (structure.has_alpha) {
-    rgba.resize(width * (structure.interlaced ? height : 1) * 4);
+  std::vector<std::uint8_t> scratch;
+  if (const Layout layout = LayoutOf(structure); layout != Layout::kRgb) {
+    scratch.resize(width * (structure.interlaced ? height : 1) *
+                   BytesPerPixel(layout));
   }
   Session session(encoded.first(structure.size), structure, pixels.rgb.data(),
-                  absl::MakeSpan(rgba));
+                  scratch.data());
   if (!session.Run()) {
     return session.is_out_of_memory()
                ? OutOfMemoryError()

@@ -95,7 +95,11 @@ absl::Status Walker::ReadHeader(const Chunk& chunk) {
   RETURN_IF_ERROR(CheckDimensions(width, height, limits_));
   structure_.width = static_cast<int>(width);
   structure_.height = static_cast<int>(height);
-  structure_.has_alpha = (chunk.body[9] & 4U) != 0;
+  constexpr std::uint8_t kPalette = 3;
+  constexpr std::uint8_t kAlphaBit = 4;
+  const std::uint8_t colour_type = chunk.body[9];
+  structure_.has_palette = colour_type == kPalette;
+  structure_.has_alpha = (colour_type & kAlphaBit) != 0;
   structure_.interlaced = chunk.body[12] != 0;
   return absl::OkStatus();
 }

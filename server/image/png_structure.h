@@ -14,6 +14,8 @@ struct PngStructure {
   int width = 0;
   int height = 0;
   bool interlaced = false;
+  // Whether pixels are indexes into a palette.
+  bool has_palette = false;
   // By its colour type or by a tRNS chunk.
   bool has_alpha = false;
   // From the signature to IEND; what follows is no part of the picture.
