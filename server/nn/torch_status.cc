@@ -52,4 +52,8 @@ absl::Status UnknownTorchError(absl::string_view task) {
                absl::StrCat("the torch backend failed to ", task));
 }
 
+void WarningsToLog::process(const c10::Warning& warning) {
+  Log(LogLevel::kWarning, "LibTorch warns", {{"library_text", warning.msg()}});
+}
+
 }  // namespace resnetd

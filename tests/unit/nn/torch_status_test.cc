@@ -62,6 +62,16 @@ TEST(TorchStatusTest, TurnsWantOfMemoryIntoResourceExhausted) {
       absl::StatusCode::kResourceExhausted);
 }
 
+TEST(TorchStatusTest, WritesWarningsOfTheLibraryToTheLog) {
+  testing::internal::CaptureStderr();
+  EXPECT_TRUE(TorchToStatus("try", [] {
+                TORCH_WARN("mind the gap");
+                return absl::OkStatus();
+              }).ok());
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(log, HasSubstr("LibTorch warns library_text=\"mind the gap\""));
+}
+
 TEST(TorchStatusTest, TurnsAnyOtherExceptionIntoInternal) {
   EXPECT_EQ(StatusOf(std::runtime_error("x")).code(),
             absl::StatusCode::kInternal);
