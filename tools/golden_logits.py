@@ -10,7 +10,7 @@ import argparse
 import pathlib
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
@@ -84,6 +84,17 @@ def describe(name: str, truth: np.ndarray, in_float: np.ndarray) -> str:
     )
 
 
+def library_versions() -> str:
+    return f"torch {torch.__version__.split('+')[0]}"
+
+
+def value_lines(rows: Mapping[int, np.ndarray]) -> Iterator[str]:
+    """The logits of each picture, one a line."""
+    for number, row in rows.items():
+        yield f"picture {number}"
+        yield from (f"{value:.9g}" for value in row)
+
+
 def text_of(name: str, truth: np.ndarray) -> str:
     size = 32 if is_cifar(name) else 224
     source = (
@@ -93,12 +104,10 @@ def text_of(name: str, truth: np.ndarray) -> str:
     )
     lines = [
         f"# Logits of {name}, {truth.shape[1]} classes, input {size}x{size}.",
-        f"# {source}, torch {torch.__version__.split('+')[0]}, float64.",
+        f"# {source}, {library_versions()}, float64.",
         "# Weights, pictures and format: README.md in this folder.",
     ]
-    for number, row in enumerate(truth):
-        lines.append(f"picture {number}")
-        lines.extend(f"{value:.9g}" for value in row)
+    lines.extend(value_lines(dict(enumerate(truth))))
     return "\n".join(lines) + "\n"
 
 

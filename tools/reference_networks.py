@@ -153,7 +153,17 @@ def own_shape(name: str, classes: int) -> Shape:
     if base in BASIC | BOTTLENECK:
         stages = (BASIC | BOTTLENECK)[base]
         return Shape(stages, base in BOTTLENECK, v2, False, 64, classes)
-    raise ValueError(f"unknown architecture {name}")
+    raise ValueError(
+        f"unknown architecture {name}; known: {', '.join(TORCHVISION)}, "
+        "resnet18 to resnet152 with _v2, cifar_resnet<6n+2>, "
+        "cifar_resnet<6n+2>_v2"
+    )
+
+
+def check_name(name: str) -> None:
+    """ValueError, with the known names, unless build() knows `name`."""
+    if name not in TORCHVISION:
+        own_shape(name, 1)
 
 
 def build(name: str, classes: int) -> nn.Module:
