@@ -3,29 +3,32 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <memory>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/base/utf8.h"
 
 namespace resnetd {
 namespace {
 
 // The one process-wide logger: a log line must be possible from everywhere,
-// also before configuration and during shutdown.
+// also before configuration and during shutdown. Never destroyed: the end of
+// another static object may log.
 spdlog::logger& Logger() {
-  static const std::shared_ptr<spdlog::logger> logger = [] {
-    auto made = std::make_shared<spdlog::logger>(
+  static spdlog::logger& logger = []() -> spdlog::logger& {
+    auto* made = new spdlog::logger(
         "resnetd", std::make_shared<spdlog::sinks::stderr_sink_mt>());
     made->set_pattern("%v");
     made->flush_on(spdlog::level::trace);
-    return made;
+    return *made;
   }();
-  return *logger;
+  return logger;
 }
 
 // Written once by ConfigureLog, read by every line.
@@ -59,21 +62,52 @@ absl::string_view LevelName(LogLevel level) {
   return "error";
 }
 
-// JSON string escapes for bytes; bytes over 0x7f are kept (UTF-8 in, UTF-8
-// out).
+// Bytes of the character that `text` begins with if a terminal shows it as it
+// is: no control character (ASCII or C1) and valid UTF-8. Else 0.
+std::size_t ShownLength(absl::string_view text) {
+  const std::size_t length = Utf8CharLength(text);
+  const auto first = static_cast<unsigned char>(text[0]);
+  const bool is_c0 = first < 0x20 || first == 0x7f;
+  const bool is_c1 = length == 2 && first == 0xC2 &&
+                     static_cast<unsigned char>(text[1]) < 0xA0;
+  return is_c0 || is_c1 ? 0 : length;
+}
+
+// Appends `text` with the escapes of JSON strings, so that it stays one line;
+// bytes that are no UTF-8 become U+FFFD. `in_quotes`: escapes quotes and
+// backslashes too.
+void AppendEscaped(absl::string_view text, bool in_quotes, std::string& out) {
+  while (!text.empty()) {
+    const std::size_t shown = ShownLength(text);
+    const auto first = static_cast<unsigned char>(text[0]);
+    if (shown > 0) {
+      if (in_quotes && (first == '"' || first == '\\')) {
+        out.push_back('\\');
+      }
+      absl::StrAppend(&out, text.substr(0, shown));
+    } else if (first == '\n') {
+      out += "\\n";
+    } else if (first < 0x80) {
+      absl::StrAppend(&out, "\\u", absl::Hex(first, absl::kZeroPad4));
+    } else if (Utf8CharLength(text) == 2) {  // C1
+      const auto second = static_cast<unsigned char>(text[1]);
+      absl::StrAppend(&out, "\\u", absl::Hex(second, absl::kZeroPad4));
+    } else {
+      out += "\xEF\xBF\xBD";
+    }
+    text.remove_prefix(std::max<std::size_t>(Utf8CharLength(text), 1));
+  }
+}
+
+std::string Escaped(absl::string_view text) {
+  std::string out;
+  AppendEscaped(text, false, out);
+  return out;
+}
+
 std::string JsonString(absl::string_view text) {
   std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out.push_back('\\');
-      out.push_back(c);
-    } else if (byte < 0x20 || byte == 0x7f) {
-      absl::StrAppend(&out, "\\u00", absl::Hex(byte, absl::kZeroPad2));
-    } else {
-      out.push_back(c);
-    }
-  }
+  AppendEscaped(text, true, out);
   out.push_back('"');
   return out;
 }
@@ -82,11 +116,13 @@ bool NeedsQuotes(absl::string_view value) {
   if (value.empty()) {
     return true;
   }
-  for (const char c : value) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || byte == 0x7f || c == '"' || c == '=' || c == '\\') {
+  while (!value.empty()) {
+    const std::size_t shown = ShownLength(value);
+    const char c = value[0];
+    if (shown == 0 || c == ' ' || c == '"' || c == '=' || c == '\\') {
       return true;
     }
+    value.remove_prefix(shown);
   }
   return false;
 }
@@ -112,8 +148,8 @@ std::string FormatLogLine(LogFormat format, absl::string_view time,
     line.push_back('}');
     return line;
   }
-  std::string line = absl::StrCat(time, " ", LevelName(level), " ",
-                                  absl::Utf8SafeCHexEscape(message));
+  std::string line =
+      absl::StrCat(time, " ", LevelName(level), " ", Escaped(message));
   for (const LogField& field : fields) {
     absl::StrAppend(
         &line, " ", field.key, "=",

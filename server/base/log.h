@@ -29,9 +29,10 @@ struct LogField {
 void ConfigureLog(const LogOptions& options);
 
 // Writes one line to stderr: time, level, message, fields. Text form
-//   2026-01-31T12:00:00.123Z info  served request_id=5b... images=3
+//   2026-01-31T12:00:00.123Z info served request_id=5b... images=3
 // or one JSON object with the members time, level, message and the fields.
-// Values from outside are escaped: one call is always one line. Thread-safe.
+// Control characters are escaped and bytes that are no UTF-8 replaced: one call
+// is always one line that moves no terminal. Keys are ours. Thread-safe.
 // Never pass image bytes or credentials.
 void Log(LogLevel level, absl::string_view message,
          std::initializer_list<LogField> fields = {});
