@@ -17,19 +17,15 @@ inline bool IsCifar(const std::string& architecture) {
   return absl::StartsWith(architecture, "cifar_");
 }
 
-// A version of the known architecture `name` with the weights of FillWeights(),
-// as the golden logits have it: 1000 classes and 224 x 224, or 10 classes and
-// 32 x 32.
-inline ModelPackage FilledPackage(const std::string& name) {
-  const bool small = IsCifar(name);
-  Architecture architecture = FindArchitecture(name, small ? 10 : 1000).value();
+// A version of the known architecture `name` with the weights of FillWeights().
+inline ModelPackage FilledPackage(const std::string& name, int num_classes,
+                                  int crop) {
+  Architecture architecture = FindArchitecture(name, num_classes).value();
   Network network = BuildNetwork(architecture);
   Weights weights = FillWeights(network);
   PreprocessSpec preprocess;
-  if (small) {
-    preprocess.resize = 32;
-    preprocess.crop = 32;
-  }
+  preprocess.resize = crop;
+  preprocess.crop = crop;
   return {.facts = {.name = ModelName::Parse("filled").value(),
                     .version = VersionNumber{1},
                     .architecture = std::move(architecture),
@@ -40,6 +36,13 @@ inline ModelPackage FilledPackage(const std::string& name) {
                     .evaluations = {}},
           .network = std::move(network),
           .weights = std::move(weights)};
+}
+
+// The same as the golden logits have it: 1000 classes and 224 x 224, or 10
+// classes and 32 x 32.
+inline ModelPackage FilledPackage(const std::string& name) {
+  return IsCifar(name) ? FilledPackage(name, 10, 32)
+                       : FilledPackage(name, 1000, 224);
 }
 
 }  // namespace resnetd

@@ -1,0 +1,179 @@
+#include "server/engine/plan.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdlib>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "gtest/gtest.h"
+#include "server/engine/arena.h"
+#include "server/engine/normalisation.h"
+#include "server/engine/openmp.h"
+#include "server/engine/parameters.h"
+#include "server/engine/program.h"
+#include "server/image/pixels.h"
+#include "server/models/model_package.h"
+#include "server/models/weight_fill.h"
+#include "tests/support/filled_package.h"
+
+namespace resnetd {
+namespace {
+
+// The largest single allocation since the last reset, by whatever thread.
+std::atomic<std::size_t> largest_allocation{0};
+
+void Note(std::size_t bytes) {
+  std::size_t before = largest_allocation.load(std::memory_order_relaxed);
+  while (bytes > before && !largest_allocation.compare_exchange_weak(
+                               before, bytes, std::memory_order_relaxed)) {
+  }
+}
+
+}  // namespace
+}  // namespace resnetd
+
+// AddressSanitizer has its own allocator.
+#ifndef __SANITIZE_ADDRESS__
+extern "C" {
+void* __libc_malloc(std::size_t bytes);                           // NOLINT
+void* __libc_memalign(std::size_t alignment, std::size_t bytes);  // NOLINT
+
+void* malloc(std::size_t bytes) noexcept {
+  resnetd::Note(bytes);
+  return __libc_malloc(bytes);
+}
+
+int posix_memalign(void** result, std::size_t alignment,
+                   std::size_t bytes) noexcept {
+  resnetd::Note(bytes);
+  *result = __libc_memalign(alignment, bytes);
+  return *result == nullptr ? 12 : 0;
+}
+
+void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
+  resnetd::Note(bytes);
+  return __libc_memalign(alignment, bytes);
+}
+}
+#endif
+
+namespace resnetd {
+namespace {
+
+struct Planned {
+  explicit Planned(const std::string& name, int crop, int batch)
+      : package(FilledPackage(name, 10, crop)),
+        program(BuildProgram(package.network, crop)),
+        parameters(engine, program, package.weights),
+        plan(MakePlan(engine, program, batch, parameters)) {}
+
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  ModelPackage package;
+  Program program;
+  Parameters parameters;
+  Plan plan;
+};
+
+std::size_t BufferBytes(const Program& program, std::size_t buffer, int batch) {
+  const BufferShape& shape = program.buffers[buffer];
+  return sizeof(float) * static_cast<std::size_t>(batch * shape.channels *
+                                                  shape.height * shape.width);
+}
+
+TEST(PlanTest, EveryStepHasAFastKernel) {
+  for (const std::string name :
+       {"resnet18", "resnet50", "resnext50_32x4d", "resnet50_v2",
+        "cifar_resnet20", "cifar_resnet20_v2"}) {
+    const Planned planned(name, IsCifar(name) ? 32 : 224, 1);
+    EXPECT_EQ(planned.plan.steps.size(), planned.program.steps.size());
+    for (const PlannedStep& step : planned.plan.steps) {
+      EXPECT_FALSE(absl::StrContains(step.implementation, " ref"))
+          << name << ": " << step.implementation;
+      EXPECT_FALSE(absl::StrContains(step.implementation, " gemm:ref"))
+          << name << ": " << step.implementation;
+    }
+  }
+}
+
+TEST(PlanTest, ActivationsShareTheArena) {
+  const Planned planned("resnet50", 224, 2);
+  std::size_t all = 0;
+  for (std::size_t i = 0; i < planned.program.buffers.size(); ++i) {
+    all += BufferBytes(planned.program, i, 2);
+  }
+  // The most that is alive at once: where layer2 begins, its input (256
+  // channels), the shortcut (512 of a quarter of the pixels) and the result of
+  // the first convolution (128).
+  const std::size_t pixels = sizeof(float) * 2 * 56 * 56;
+  EXPECT_GE(planned.plan.arena_bytes, pixels * (256 + 512 / 4 + 128));
+  EXPECT_LE(planned.plan.arena_bytes, pixels * (256 + 512 / 4 + 128) * 21 / 20);
+  EXPECT_LT(planned.plan.arena_bytes * 3, all);
+}
+
+TEST(PlanTest, EveryOffsetIsInsideTheArena) {
+  const Planned planned("cifar_resnet20_v2", 32, 3);
+  for (const PlannedStep& step : planned.plan.steps) {
+    EXPECT_LE(step.source_offset + step.source.get_size(),
+              planned.plan.arena_bytes);
+    EXPECT_LE(step.destination_offset + step.destination.get_size(),
+              planned.plan.arena_bytes);
+    EXPECT_LE(step.scratchpad_offset + step.scratchpad.get_size(),
+              planned.plan.arena_bytes);
+  }
+}
+
+TEST(PlanTest, BatchSizesShareTheirPackedWeights) {
+  Planned planned("resnet50", 224, 4);
+  const std::int64_t bytes = planned.parameters.bytes();
+  static_cast<void>(
+      MakePlan(planned.engine, planned.program, 1, planned.parameters));
+  // Different layouts for different batch sizes are allowed, but not the rule.
+  EXPECT_LE(planned.parameters.bytes(), bytes * 5 / 4);
+}
+
+std::vector<float> LogitsOf(const Planned& planned, std::byte* arena) {
+  const Execution execution(planned.engine, planned.plan, arena);
+  const Pixels picture = FillPicture(32, 32, 0);
+  Normalisation(planned.package.facts.preprocess)
+      .Write(picture, planned.plan.picture_layout, execution.pictures());
+  dnnl::stream stream(planned.engine);
+  execution.Run(stream);
+  stream.wait();
+  return {execution.logits(), execution.logits() + 10};
+}
+
+TEST(ExecutionTest, WhatLiesInTheArenaDoesNotMatter) {
+  const Planned planned("cifar_resnet20_v2", 32, 1);
+  const AlignedMemory arena(planned.plan.arena_bytes);
+  std::fill(arena.data(), arena.data() + arena.bytes(), std::byte{0});
+  const std::vector<float> clean = LogitsOf(planned, arena.data());
+  // Bytes of a NaN: whatever is read before it is written shows.
+  std::fill(arena.data(), arena.data() + arena.bytes(), std::byte{0xFF});
+  EXPECT_EQ(LogitsOf(planned, arena.data()), clean);
+}
+
+#ifndef __SANITIZE_ADDRESS__
+TEST(ExecutionTest, AllocatesNoBuffer) {
+  for (const int threads : {1, 2}) {
+    const OpenMpTeam team(threads);
+    const Planned planned("resnet18", 64, 2);
+    const AlignedMemory arena(planned.plan.arena_bytes);
+    const Execution execution(planned.engine, planned.plan, arena.data());
+    const dnnl::stream stream(planned.engine);
+    execution.Run(stream);  // starts the team
+    largest_allocation = 0;
+    execution.Run(stream);
+    // The library keeps small tables of arguments a call; the smallest
+    // activation of this network has 4 kB, the smallest scratchpad more.
+    EXPECT_LT(largest_allocation.load(), 2048U);
+    EXPECT_GT(largest_allocation.load(), 0U) << "the counter does not count";
+  }
+}
+#endif
+
+}  // namespace
+}  // namespace resnetd
