@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
+#include "client/cli/grpcurl.h"
 #include "client/cli/help.h"
 #include "server/base/quote.h"
 #include "server/base/suggest.h"
@@ -328,8 +329,26 @@ Ending WrongWord(const CLI::App& command, const std::string& word) {
     return UsageError(command,
                       absl::StrCat("unexpected argument ", Quoted(word)));
   }
-  return UsageError(command, absl::StrCat("unknown command ", Quoted(word),
-                                          DidYouMean(word, names)));
+  std::string hint = DidYouMean(word, names);
+  if (hint.empty() && command.get_parent() == nullptr &&
+      absl::StrContains(word, ".")) {
+    hint = absl::StrCat("; to classify a picture write `resnetctl classify ",
+                        ShellQuoted(word), "`");
+  }
+  return UsageError(command,
+                    absl::StrCat("unknown command ", Quoted(word), hint));
+}
+
+// What CLI11 says is wrong, with missing arguments by the name that the help
+// gives them.
+std::string Problem(const CLI::App& command, const CLI::ParseError& error) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (!option->nonpositional() && option->get_required() &&
+        option->count() == 0) {
+      return absl::StrCat(option->get_type_name(), " is missing");
+    }
+  }
+  return error.what();
 }
 
 }  // namespace
@@ -362,12 +381,14 @@ std::variant<Arguments, Ending> ParseCommandLine(
   } catch (const CLI::CallForVersion& version) {
     return Ending{.out = absl::StrCat(version.what(), "\n")};
   } catch (const CLI::ParseError& error) {
-    problem = error.what();
+    problem = Problem(Selected(*root), error);
   }
   const CLI::App& command = Selected(*root);
-  if (const std::vector<std::string> unknown = root->remaining(true);
-      !unknown.empty()) {
-    return WrongWord(command, unknown.front());
+  // CLI11 counts the -- before arguments among the words that are left.
+  for (const std::string& word : root->remaining(true)) {
+    if (word != "--") {
+      return WrongWord(command, word);
+    }
   }
   if (!problem.empty()) {
     return UsageError(command, problem);

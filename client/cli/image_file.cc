@@ -31,13 +31,16 @@ absl::Status CheckSize(std::size_t bytes, bool at_least) {
   if (bytes > kMaxImageBytes) {
     return FileError(
         "FILE_TOO_LARGE",
-        absl::StrCat("has ", at_least ? "more than " : "",
-                     at_least ? FormatBytes(kMaxImageBytes)
-                              : FormatBytes(static_cast<std::int64_t>(bytes)),
-                     ", at most ", FormatBytes(kMaxImageBytes), " (",
-                     FormatCount(kMaxImageBytes),
-                     " bytes) are accepted: make it smaller or save it as "
-                     "JPEG"));
+        absl::StrCat(
+            at_least
+                ? "is too large"
+                : absl::StrCat("has ",
+                               FormatCount(static_cast<std::int64_t>(bytes)),
+                               " bytes"),
+            ", at most ", FormatBytes(kMaxImageBytes), " (",
+            FormatCount(kMaxImageBytes),
+            " bytes) are accepted: make it smaller or save it as "
+            "JPEG"));
   }
   return absl::OkStatus();
 }
