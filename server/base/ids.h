@@ -18,7 +18,9 @@ class ModelName {
 
   const std::string& text() const { return text_; }
   friend bool operator==(const ModelName&, const ModelName&) = default;
-  friend auto operator<=>(const ModelName&, const ModelName&) = default;
+  friend bool operator<(const ModelName& a, const ModelName& b) {
+    return a.text_ < b.text_;
+  }
 
  private:
   explicit ModelName(absl::string_view text) : text_(text) {}
@@ -29,7 +31,9 @@ class ModelName {
 struct VersionNumber {
   std::int64_t value = 1;
   friend bool operator==(const VersionNumber&, const VersionNumber&) = default;
-  friend auto operator<=>(const VersionNumber&, const VersionNumber&) = default;
+  friend bool operator<(VersionNumber a, VersionNumber b) {
+    return a.value < b.value;
+  }
 };
 
 // A request id of ours: 32 lower-case hex digits, random, for calls that bring
