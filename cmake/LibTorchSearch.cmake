@@ -57,12 +57,12 @@ endfunction()
 
 # libtorch_cuda_headers(<folder result> <version result> <root>)
 # CUDA's headers for the LibTorch at <root>: of the nvidia wheels beside it, or
-# of a toolkit. Empty when there are none.
+# of the toolkit that CUDA_HOME names. Empty when there are none.
 function(libtorch_cuda_headers folder_result version_result root)
   set(${folder_result} "" PARENT_SCOPE)
   set(${version_result} "" PARENT_SCOPE)
   foreach(folder IN ITEMS "${root}/../nvidia/cu13/include"
-          "$ENV{CUDA_HOME}/include" "/usr/local/cuda/include")
+          "$ENV{CUDA_HOME}/include")
     # One header of each package that LibTorch's own CUDA headers reach.
     if(EXISTS "${folder}/cuda.h" AND EXISTS "${folder}/cuda_runtime_api.h"
        AND EXISTS "${folder}/crt/host_defines.h"
