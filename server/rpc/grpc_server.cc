@@ -1,6 +1,5 @@
 #include "server/rpc/grpc_server.h"
 
-#include <google/protobuf/stubs/common.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 
@@ -16,6 +15,7 @@
 #include "server/rpc/bind_check.h"
 #include "server/rpc/classification_service.h"
 #include "server/rpc/health_service.h"
+#include "server/rpc/library_logs.h"
 #include "server/rpc/model_service.h"
 #include "server/rpc/server_service.h"
 #include "server/rpc/unary_call.h"
@@ -42,6 +42,19 @@ int ToMilliseconds(Duration duration) {
 int ToInt(std::size_t value) {
   return static_cast<int>(std::min<std::size_t>(
       value, static_cast<std::size_t>(std::numeric_limits<int>::max())));
+}
+
+// Threads of the reflection service, the only one that is not of the callback
+// kind: each open stream of it occupies one.
+constexpr int kMaxReflectionThreads = 16;
+
+void BoundReflection(grpc::ServerBuilder& builder) {
+  grpc::ResourceQuota quota("resnetd");
+  quota.SetMaxThreads(kMaxReflectionThreads);
+  builder.SetResourceQuota(quota);
+  builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+  builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
 }
 
 void SetTransportLimits(const GrpcServerOptions& options,
@@ -76,14 +89,6 @@ void SetTransportLimits(const GrpcServerOptions& options,
   }
 }
 
-// Protobuf writes a line to stderr for each message that does not parse: a
-// client could fill the log. The call's own line says it already.
-void SilenceProtobuf() {
-#if GOOGLE_PROTOBUF_VERSION < 4022000
-  google::protobuf::SetLogHandler(nullptr);
-#endif
-}
-
 }  // namespace
 
 class GrpcServer::Impl {
@@ -114,10 +119,11 @@ class GrpcServer::Impl {
         !status.ok()) {
       return status;
     }
-    SilenceProtobuf();
+    RouteLibraryLogs();
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
     grpc::ServerBuilder builder;
     SetTransportLimits(options, builder);
+    BoundReflection(builder);
     const std::string address = FormatAddress(options.host, options.port);
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
                              &port_);
