@@ -98,6 +98,37 @@ absl::StatusOr<int> CountClasses(const SafetensorsFile& file) {
       " rows, so that the classes cannot be counted; write a ", kManifestFile));
 }
 
+// Weights that do not fit mostly belong to another network of ours: names it.
+std::string FittingArchitecture(const SafetensorsFile& file) {
+  const absl::StatusOr<int> classes = CountClasses(file);
+  if (!classes.ok()) {
+    return "";
+  }
+  for (const std::string& name : KnownArchitectures()) {
+    const auto architecture = FindArchitecture(name, *classes);
+    if (architecture.ok() && Weights::Fit(file, BuildNetwork(*architecture))) {
+      return absl::StrCat(" (they are those of ", name, " with ", *classes,
+                          " classes)");
+    }
+  }
+  return "";
+}
+
+absl::StatusOr<Weights> BindWeights(const SafetensorsFile& file,
+                                    const Network& network,
+                                    absl::string_view architecture) {
+  absl::StatusOr<Weights> weights = Weights::Bind(file, network);
+  if (weights.ok()) {
+    return weights;
+  }
+  const bool is_mismatch =
+      weights.status().code() == absl::StatusCode::kInvalidArgument;
+  return Annotate(
+      weights.status(),
+      absl::StrCat(kWeightsFile, " as ", architecture,
+                   is_mismatch ? FittingArchitecture(file) : "", ": "));
+}
+
 // The manifest that a folder without one stands for.
 absl::StatusOr<Manifest> ImpliedManifest(const FolderTitle& title,
                                          const SafetensorsFile& file) {
@@ -190,11 +221,8 @@ absl::StatusOr<ModelPackage> ReadFolder(const std::string& folder) {
   ASSIGN_OR_RETURN(std::vector<std::string> labels,
                    ReadLabels(folder, manifest->num_classes));
   Network network = BuildNetwork(architecture);
-  absl::StatusOr<Weights> weights = Weights::Bind(*file, network);
-  if (!weights.ok()) {
-    return Annotate(weights.status(), absl::StrCat(kWeightsFile, " as ",
-                                                   architecture.name, ": "));
-  }
+  ASSIGN_OR_RETURN(Weights weights,
+                   BindWeights(*file, network, architecture.name));
   const std::int64_t parameters = ParameterCount(network);
   return ModelPackage{
       .facts = {.name = std::move(name),
@@ -208,7 +236,7 @@ absl::StatusOr<ModelPackage> ReadFolder(const std::string& folder) {
                 .description = std::move(manifest->description),
                 .evaluations = std::move(manifest->evaluations)},
       .network = std::move(network),
-      .weights = *std::move(weights)};
+      .weights = std::move(weights)};
 }
 
 }  // namespace

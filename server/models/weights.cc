@@ -72,9 +72,9 @@ struct Difference {
   }
 };
 
-Difference Compare(absl::Span<const TensorSpec> specs,
-                   absl::Span<const TensorView> tensors,
-                   std::size_t prefix_bytes, const TensorsByName& by_name) {
+Difference Compare(const SafetensorsFile& file,
+                   absl::Span<const TensorSpec> specs,
+                   const TensorsByName& by_name) {
   Difference difference;
   absl::flat_hash_set<absl::string_view> known;
   for (const TensorSpec& spec : specs) {
@@ -91,7 +91,8 @@ Difference Compare(absl::Span<const TensorSpec> specs,
                        ", needed ", ShapeText(spec.shape)));
     }
   }
-  for (const TensorView& tensor : tensors) {
+  const std::size_t prefix_bytes = CommonPrefix(file.tensors());
+  for (const TensorView& tensor : file.tensors()) {
     const absl::string_view name =
         absl::string_view(tensor.name).substr(prefix_bytes);
     if (!known.contains(name)) {
@@ -100,6 +101,16 @@ Difference Compare(absl::Span<const TensorSpec> specs,
     }
   }
   return difference;
+}
+
+TensorsByName ByName(const SafetensorsFile& file) {
+  const std::size_t prefix_bytes = CommonPrefix(file.tensors());
+  TensorsByName by_name;
+  for (const TensorView& tensor : file.tensors()) {
+    by_name.emplace(absl::string_view(tensor.name).substr(prefix_bytes),
+                    &tensor);
+  }
+  return by_name;
 }
 
 void AppendList(absl::string_view kind, absl::Span<const std::string> entries,
@@ -171,14 +182,8 @@ Weights::Weights(absl::flat_hash_map<std::string, Tensor> tensors)
 absl::StatusOr<Weights> Weights::Bind(const SafetensorsFile& file,
                                       const Network& network) {
   const std::vector<TensorSpec> specs = TensorSpecs(network);
-  const std::size_t prefix_bytes = CommonPrefix(file.tensors());
-  TensorsByName by_name;
-  for (const TensorView& tensor : file.tensors()) {
-    by_name.emplace(absl::string_view(tensor.name).substr(prefix_bytes),
-                    &tensor);
-  }
-  if (const Difference difference =
-          Compare(specs, file.tensors(), prefix_bytes, by_name);
+  const TensorsByName by_name = ByName(file);
+  if (const Difference difference = Compare(file, specs, by_name);
       !difference.empty()) {
     return Mismatch(difference);
   }
@@ -194,6 +199,10 @@ absl::StatusOr<Weights> Weights::Bind(const SafetensorsFile& file,
     }
   }
   return Weights(std::move(tensors));
+}
+
+bool Weights::Fit(const SafetensorsFile& file, const Network& network) {
+  return Compare(file, TensorSpecs(network), ByName(file)).empty();
 }
 
 Weights Weights::FromTensors(absl::flat_hash_map<std::string, Tensor> tensors) {

@@ -36,6 +36,10 @@ class Weights {
   static absl::StatusOr<Weights> Bind(const SafetensorsFile& file,
                                       const Network& network);
 
+  // Whether `file` has every name and shape of `network`, as Bind wants them.
+  // Looks at no value.
+  static bool Fit(const SafetensorsFile& file, const Network& network);
+
   // For tests and for tools that make weights: takes them as they are.
   static Weights FromTensors(absl::flat_hash_map<std::string, Tensor> tensors);
 

@@ -190,12 +190,14 @@ TEST_F(ModelPackageTest, NamesTheArchitectureThatTheWeightsDoNotFit) {
   const absl::Status status = Refused(folder);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(DetailsOf(status).reason, "WEIGHTS_MISMATCH");
-  EXPECT_THAT(TextOf(status),
-              testing::AllOf(
-                  StartsWith("model.safetensors as cifar_resnet14: the weights "
-                             "do not fit the network: "),
-                  HasSubstr("\n  missing: layer1.1.conv1.weight [16, 16, 3, "
-                            "3]\n")));
+  EXPECT_THAT(
+      TextOf(status),
+      testing::AllOf(
+          StartsWith("model.safetensors as cifar_resnet14 (they are those "
+                     "of cifar_resnet8 with 10 classes): the weights "
+                     "do not fit the network: "),
+          HasSubstr("\n  missing: layer1.1.conv1.weight [16, 16, 3, "
+                    "3]\n")));
 }
 
 TEST_F(ModelPackageTest, NamesWeightsThatAreNoRegularFile) {

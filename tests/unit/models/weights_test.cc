@@ -162,6 +162,38 @@ TEST(WeightsTest, RefusesTheWeightsOfAnotherArchitecture) {
                           "  wrong shape: fc.bias [10], needed [9]"));
 }
 
+// The limit of the header leaves room for the network with the most tensors.
+TEST(WeightsTest, OfEveryNetworkHaveAHeaderBelowTheLimit) {
+  for (const char* name : {"cifar_resnet1202", "cifar_resnet1202_v2",
+                           "resnet152", "resnext101_64x4d_v2"}) {
+    const Network network =
+        BuildNetwork(FindArchitecture(name, 100'000).value());
+    std::size_t header = 0;
+    for (const TensorSpec& spec : TensorSpecs(network)) {
+      // The longest offsets of a file of 4 GiB, all dtypes alike.
+      header += PackTensors({{.name = spec.name,
+                              .dtype = DType::kBF16,
+                              .shape = spec.shape,
+                              .bytes = ""}})
+                    .size() +
+                18;
+    }
+    EXPECT_LT(header, SafetensorsLimits().max_header_bytes) << name;
+  }
+}
+
+TEST(WeightsTest, FitTheirOwnNetworkOnly) {
+  const SafetensorsFile file =
+      SafetensorsFile::Parse(ToBytes(PackTensors(TinyTensors()))).value();
+  EXPECT_TRUE(Weights::Fit(file, TinyNetwork()));
+  for (const char* other : {"cifar_resnet14", "cifar_resnet8_v2", "resnet18"}) {
+    EXPECT_FALSE(Weights::Fit(
+        file, BuildNetwork(FindArchitecture(other, kTinyClasses).value())));
+  }
+  EXPECT_FALSE(Weights::Fit(
+      file, BuildNetwork(FindArchitecture("cifar_resnet8", 11).value())));
+}
+
 TEST(WeightsTest, RefusesAnEmptyFile) {
   const absl::Status status = Bind({}).status();
   EXPECT_EQ(DetailsOf(status).reason, "WEIGHTS_MISMATCH");

@@ -1,0 +1,98 @@
+// What it costs to read a model: ./dev bench models. The file is written to the
+// temporary folder first, so that its pages are in memory, as they are after a
+// download.
+
+#include <benchmark/benchmark.h>
+#include <sys/resource.h>
+
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/base/sha256.h"
+#include "server/models/architecture.h"
+#include "server/models/model_package.h"
+#include "server/models/read_file.h"
+#include "server/models/safetensors.h"
+#include "server/models/weight_fill.h"
+#include "server/models/weights.h"
+#include "tests/support/safetensors_writer.h"
+#include "tests/support/temp_dir.h"
+
+namespace resnetd {
+namespace {
+
+constexpr char kArchitecture[] = "resnet152";
+constexpr char kFile[] = "model.safetensors";
+
+// A folder with the weights of a ResNet-152, 241 MB; made once.
+const TempDir& Folder() {
+  static const TempDir dir;
+  static const std::string written = [] {
+    const Network network =
+        BuildNetwork(FindArchitecture(kArchitecture, 1000).value());
+    dir.MakeFolder(kArchitecture);
+    return dir.Write(std::string(kArchitecture) + "/" + kFile,
+                     PackTensors(TensorsOf(network, FillWeights(network))));
+  }();
+  return dir;
+}
+
+std::vector<std::uint8_t> Bytes() {
+  return ReadFileIfThere(Folder().File(kArchitecture), kFile,
+                         std::uint64_t{1} << 30U)
+      .value()
+      .value();
+}
+
+void SetBytes(benchmark::State& state, std::size_t bytes) {
+  state.SetBytesProcessed(state.iterations() *
+                          static_cast<std::int64_t>(bytes));
+}
+
+void BM_ReadFile(benchmark::State& state) {
+  std::size_t bytes = 0;
+  Folder();
+  for (auto _ : state) {
+    bytes = Bytes().size();
+  }
+  SetBytes(state, bytes);
+}
+BENCHMARK(BM_ReadFile)->Unit(benchmark::kMillisecond);
+
+void BM_Digest(benchmark::State& state) {
+  const std::vector<std::uint8_t> bytes = Bytes();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(Sha256Hex(bytes));
+  }
+  SetBytes(state, bytes.size());
+}
+BENCHMARK(BM_Digest)->Unit(benchmark::kMillisecond);
+
+void BM_Bind(benchmark::State& state) {
+  const Network network =
+      BuildNetwork(FindArchitecture(kArchitecture, 1000).value());
+  const SafetensorsFile file = SafetensorsFile::Parse(Bytes()).value();
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(Weights::Bind(file, network));
+  }
+  SetBytes(state, file.size_bytes());
+}
+BENCHMARK(BM_Bind)->Unit(benchmark::kMillisecond);
+
+void BM_ReadModelFolder(benchmark::State& state) {
+  const std::string folder = Folder().File(kArchitecture);
+  std::int64_t bytes = 0;
+  for (auto _ : state) {
+    bytes = ReadModelFolder(folder).value().facts.weights_bytes;
+  }
+  SetBytes(state, static_cast<std::size_t>(bytes));
+}
+BENCHMARK(BM_ReadModelFolder)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace resnetd
+
+BENCHMARK_MAIN();

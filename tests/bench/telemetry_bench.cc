@@ -1,0 +1,70 @@
+// What metrics cost on the path of an image, and a scrape: ./dev bench
+// telemetry.
+
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/telemetry/process_metrics.h"
+#include "server/telemetry/serving_metrics.h"
+
+namespace resnetd {
+namespace {
+
+constexpr Duration kDuration = std::chrono::microseconds(730);
+
+void BM_CountImage(benchmark::State& state) {
+  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
+  ModelMetrics& model = telemetry->ForModel("digits");
+  for (auto _ : state) {
+    model.CountImage(absl::StatusCode::kOk);
+  }
+}
+BENCHMARK(BM_CountImage);
+
+void BM_ObserveStage(benchmark::State& state) {
+  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
+  ModelMetrics& model = telemetry->ForModel("digits");
+  for (auto _ : state) {
+    model.ObserveStage(Stage::kForward, kDuration);
+  }
+}
+BENCHMARK(BM_ObserveStage);
+
+void BM_Call(benchmark::State& state) {
+  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
+  for (auto _ : state) {
+    telemetry->RpcStarted("Classify");
+    telemetry->RpcEnded("Classify", absl::StatusCode::kOk, kDuration);
+  }
+}
+BENCHMARK(BM_Call);
+
+void BM_ProcessMetrics(benchmark::State& state) {
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(CollectProcessMetrics());
+  }
+}
+BENCHMARK(BM_ProcessMetrics)->Unit(benchmark::kMicrosecond);
+
+// A scrape with so many models.
+void BM_Expose(benchmark::State& state) {
+  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
+  for (int i = 0; i < state.range(0); ++i) {
+    telemetry->ForModel(absl::StrCat("model-", i));
+  }
+  std::size_t bytes = 0;
+  for (auto _ : state) {
+    bytes = telemetry->Expose().size();
+  }
+  state.counters["bytes"] = static_cast<double>(bytes);
+}
+BENCHMARK(BM_Expose)->Arg(1)->Arg(10)->Arg(100)->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace resnetd
+
+BENCHMARK_MAIN();
