@@ -31,13 +31,10 @@ wait_until_ready() {
 }
 
 run_demo() {
-  local model=models/digits pictures=() grpc http bin=build/release/bin
+  local pictures=(demo/digit-3.png demo/digit-7.jpg demo/digit-5.webp)
+  local grpc http bin=build/release/bin
   setup_packages demo
   build_targets release resnetd resnetctl
-  [[ -f $model/manifest.json ]] || die "the demo model $model is missing"
-  mapfile -t pictures < <(find "$model/examples" -name '*.png' -o \
-    -name '*.jpg' | sort | head -n 4)
-  [[ ${#pictures[@]} -gt 0 ]] || die "no pictures in $model/examples"
 
   demo_dir=$(mktemp -d)
   trap clean_up_demo EXIT
