@@ -31,7 +31,7 @@ struct ArenaPlan {
 ArenaPlan PlanArena(absl::Span<const BufferLife> lives);
 
 // Uninitialised memory, aligned to kArenaAlignment. Pages that are never
-// written cost nothing.
+// written cost nothing. Not thread-safe.
 class AlignedMemory {
  public:
   AlignedMemory() = default;

@@ -18,6 +18,7 @@ enum class PictureLayout {
 // value, ((v / 255) - mean) / std with each step rounded to float32. The zeros
 // that a convolution pads with are then zeros after normalisation, exactly as
 // there; folding the normalisation into the weights would get the border wrong.
+// Immutable.
 class Normalisation {
  public:
   explicit Normalisation(const PreprocessSpec& spec);

@@ -36,7 +36,7 @@ class Convolution {
 };
 
 // Normalises with the running statistics. Counters (num_batches_tracked) are
-// not kept: with torchvision's fixed momentum nothing reads them.
+// not kept: with torchvision's fixed momentum nothing reads them. Immutable.
 class BatchNorm {
  public:
   BatchNorm(const BatchNormLayer& layer, const Weights& weights,
@@ -52,7 +52,7 @@ class BatchNorm {
   at::Tensor running_var_;
 };
 
-// Features {pictures, in} to logits {pictures, out}.
+// Features {pictures, in} to logits {pictures, out}. Immutable.
 class Linear {
  public:
   Linear(const LinearLayer& layer, const Weights& weights, at::Device device);

@@ -12,7 +12,7 @@
 namespace resnetd {
 
 // A convolution and the batch norm that belongs to it: behind it in a v1
-// network, before it (with a ReLU between) in a v2 network.
+// network, before it (with a ReLU between) in a v2 network. Immutable.
 class TorchConvUnit {
  public:
   TorchConvUnit(const ConvUnit& unit, BlockVersion version,

@@ -12,7 +12,9 @@ import lintlib
 README_LINES = 150
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|!\[[^\]]*\]\(([^)\s]+)\)")
 PATH = re.compile(r"`((?:server|client|proto|tests|tools|docs|deploy|cmake"
-                  r"|models|\.ci|\.github)/[\w./-]*)`")
+                  r"|demo|data|\.ci|\.github)/[\w./-]*"
+                  # Not a resource name: models/NAME.
+                  r"|models/(?![A-Z])[\w./-]*)`")
 DEV = re.compile(r"\./dev +([a-z]+)(?: +([a-z]+))?")
 FENCE = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 

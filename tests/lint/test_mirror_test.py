@@ -10,6 +10,7 @@ class TestMirrorTest(SampleTreeTest):
         self.write("tests/unit/a/b_test.cc", "")
         self.write("server/a/c.h", "")
         self.write("tests/unit/a/c_test.cc", "")
+        self.write("tests/unit/a/b_limits_test.cc", "")
         self.assert_finds(check_test_mirror)
 
     def test_refuses_a_source_without_test(self):

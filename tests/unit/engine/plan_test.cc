@@ -39,8 +39,10 @@ void Note(std::size_t bytes) {
 // AddressSanitizer has its own allocator.
 #ifndef __SANITIZE_ADDRESS__
 extern "C" {
-void* __libc_malloc(std::size_t bytes);                           // NOLINT
-void* __libc_memalign(std::size_t alignment, std::size_t bytes);  // NOLINT
+// NOLINTBEGIN(readability-identifier-naming): glibc's names.
+void* __libc_malloc(std::size_t bytes);
+void* __libc_memalign(std::size_t alignment, std::size_t bytes);
+// NOLINTEND(readability-identifier-naming)
 
 void* malloc(std::size_t bytes) noexcept {
   resnetd::Note(bytes);
