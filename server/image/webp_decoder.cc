@@ -1,8 +1,8 @@
 #include <webp/decode.h>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -42,6 +42,17 @@ absl::Status ErrorOf(VP8StatusCode status) {
   }
 }
 
+// libwebp reports missing memory for the alpha plane as damage. Whether that
+// may be it: no room for the several planes it works with.
+bool LacksMemory(std::size_t pixels) {
+  constexpr std::size_t kPlanes = 4;
+  // Volatile: a compiler may leave out an allocation that nobody looks at.
+  void* volatile probe = std::malloc(pixels * kPlanes);
+  const bool lacks = probe == nullptr;
+  std::free(probe);
+  return lacks;
+}
+
 // Decodes into `buffer`. The end of the data is held back at first: a decoder
 // that does not miss it did not use the stream it was given.
 absl::Status DecodeInto(Bytes encoded, const WebpStructure& structure,
@@ -60,7 +71,12 @@ absl::Status DecodeInto(Bytes encoded, const WebpStructure& structure,
   if (status == VP8_STATUS_SUSPENDED) {
     status = WebPIUpdate(decoder.get(), encoded.data(), structure.size);
   }
-  return status == VP8_STATUS_OK ? absl::OkStatus() : ErrorOf(status);
+  if (status == VP8_STATUS_OK) {
+    return absl::OkStatus();
+  }
+  const bool has_alpha = buffer.colorspace == MODE_RGBA;
+  return has_alpha && LacksMemory(buffer.u.RGBA.size / 4) ? OutOfMemoryError()
+                                                          : ErrorOf(status);
 }
 
 }  // namespace
