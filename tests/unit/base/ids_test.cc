@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
 #include <set>
 #include <string>
 
@@ -44,12 +43,12 @@ TEST(ModelNameTest, HasAtMost64Characters) {
 // The regular expression of the contract, over all texts of up to 3 of the
 // characters that matter.
 TEST(ModelNameTest, AgreesWithItsRegularExpression) {
-  const std::regex form("[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?");
+  const auto has_form = testing::Matches(
+      testing::MatchesRegex("[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?"));
   const std::string alphabet = "az09._-A/ ";
   int checked = 0;
   const auto check = [&](const std::string& name) {
-    const bool wanted =
-        std::regex_match(name, form) && name.find("..") == std::string::npos;
+    const bool wanted = has_form(name) && name.find("..") == std::string::npos;
     EXPECT_EQ(ModelName::Parse(name).ok(), wanted) << name;
     ++checked;
   };
@@ -83,11 +82,10 @@ TEST(ModelNameTest, IsOrderedByItsText) {
 }
 
 TEST(RequestIdTest, IsRandomHex) {
-  const std::regex form("[0-9a-f]{32}");
   std::set<std::string> seen;
   for (int i = 0; i < 1000; ++i) {
     const std::string id = NewRequestId();
-    EXPECT_TRUE(std::regex_match(id, form)) << id;
+    EXPECT_THAT(id, testing::MatchesRegex("[0-9a-f]{32}"));
     EXPECT_TRUE(seen.insert(id).second) << id;
   }
 }
