@@ -66,11 +66,13 @@ def warped(large: torch.Tensor, random: torch.Generator) -> torch.Tensor:
         return low + (high - low) * torch.rand(n, generator=random)
 
     angle, shear = uniform(-0.2, 0.2), uniform(-0.15, 0.15)
-    # Above 1 the digit shrinks.
-    wide, high = uniform(0.85, 1.5), uniform(0.85, 1.5)
+    # From beyond the frame to half of it.
+    shrunk, aspect = uniform(0.85, 2.2), uniform(0.85, 1.18)
+    wide, high = shrunk * aspect, shrunk / aspect
+    right, down = shrunk * uniform(-0.15, 0.15), shrunk * uniform(-0.15, 0.15)
     cos, sin = torch.cos(angle), torch.sin(angle)
-    first = torch.stack([wide * cos, wide * (shear - sin), uniform(-0.2, 0.2)])
-    second = torch.stack([high * sin, high * cos, uniform(-0.2, 0.2)])
+    first = torch.stack([wide * cos, wide * (shear - sin), right])
+    second = torch.stack([high * sin, high * cos, down])
     matrix = torch.stack([first, second]).permute(2, 0, 1)
     grid = functional.affine_grid(matrix, list(large.shape), False)
     ink = functional.grid_sample(large, grid, align_corners=False)[:, 0]
@@ -152,12 +154,20 @@ def train(
     return average.module.eval()
 
 
+def with_margin(pictures: np.ndarray, side: int) -> np.ndarray:
+    """Digits enlarged to half of a picture of side x side, in its middle."""
+    margin = side // 4
+    half = digits.resize(pictures, side // 2)
+    return np.pad(half, ((0, 0), (margin, margin), (margin, margin)))
+
+
 def variants(pictures: np.ndarray) -> dict[str, np.ndarray]:
     """The ways in which the held-out digits are shown to the model."""
     return {
         "held-out digits, 8x8": pictures,
         "held-out digits, 8x8, dark on light": 255 - pictures,
         "held-out digits, enlarged to 128x128": digits.resize(pictures, 128),
+        "held-out digits, 64x64 amid 128x128": with_margin(pictures, 128),
     }
 
 
@@ -232,7 +242,7 @@ def write_golden(model: torch.nn.Module) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=48)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--development",

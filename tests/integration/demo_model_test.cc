@@ -132,18 +132,32 @@ std::vector<std::uint8_t> DarkOnLight(const Digit& digit) {
   return EncodePng(negative, kSide);
 }
 
-std::vector<std::uint8_t> Enlarged(const Digit& digit) {
-  constexpr int kLarge = 128;
+// The digit at side x side, one value a pixel.
+std::vector<std::uint8_t> Resized(const Digit& digit, int side) {
   Pixels small{.width = kSide, .height = kSide, .rgb = {}};
   for (const std::uint8_t value : digit.grey) {
     small.rgb.insert(small.rgb.end(), 3, value);
   }
-  const Pixels large = ResizeAndCrop(small, {.resize = kLarge, .crop = kLarge});
+  const Pixels large = ResizeAndCrop(small, {.resize = side, .crop = side});
   std::vector<std::uint8_t> grey;
   for (std::size_t i = 0; i < large.rgb.size(); i += 3) {
     grey.push_back(large.rgb[i]);
   }
-  return EncodePng(grey, kLarge);
+  return grey;
+}
+
+std::vector<std::uint8_t> Enlarged(const Digit& digit) {
+  return EncodePng(Resized(digit, 128), 128);
+}
+
+std::vector<std::uint8_t> WithMargin(const Digit& digit) {
+  const std::vector<std::uint8_t> half = Resized(digit, 64);
+  std::vector<std::uint8_t> whole(std::size_t{128} * 128, 0);
+  for (std::ptrdiff_t row = 0; row < 64; ++row) {
+    std::copy_n(half.begin() + row * 64, 64,
+                whole.begin() + (row + 32) * 128 + 32);
+  }
+  return EncodePng(whole, 128);
 }
 
 // How the data sets that the manifest names are made.
@@ -152,6 +166,7 @@ const std::map<std::string, Look>& Looks() {
       {"held-out digits, 8x8", AsItIs},
       {"held-out digits, 8x8, dark on light", DarkOnLight},
       {"held-out digits, enlarged to 128x128", Enlarged},
+      {"held-out digits, 64x64 amid 128x128", WithMargin},
   };
   return looks;
 }
