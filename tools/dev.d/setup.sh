@@ -14,8 +14,7 @@ readonly demo_packages=(
 )
 # What tests and static checks take on top.
 readonly test_packages=(
-  git clang clang-format clang-tidy shellcheck
-  python3-pip python3-yaml python3-numpy python3-pil
+  git clang clang-tidy shellcheck python3-pip python3-yaml
 )
 
 # Of DESIGN.md section 10: the wheel without its CUDA libraries builds the
