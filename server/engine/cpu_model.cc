@@ -169,6 +169,9 @@ std::unique_ptr<CpuModel::Workspace> CpuModel::TakeWorkspace() const {
   auto workspace = std::make_unique<Workspace>();
   workspace->stream = dnnl::stream(engine_);
   workspace->executions.resize(max_batch_ + 1);
+  MutexLock lock(workspaces_mutex_);
+  idle_workspaces_.reserve(workspaces_ + 1);
+  ++workspaces_;
   return workspace;
 }
 

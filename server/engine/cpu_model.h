@@ -24,7 +24,7 @@
 
 namespace resnetd {
 
-// One version on the CPU in float32.
+// One version on the CPU in float32. Thread-safe.
 //
 // Plans for one picture and for max_batch are made at load, others when a batch
 // of that size comes first; a call that finds its plan never waits for one that
@@ -71,6 +71,7 @@ class CpuModel final : public Model {
       ABSL_LOCKS_EXCLUDED(plans_mutex_);
   std::unique_ptr<Workspace> TakeWorkspace() const
       ABSL_LOCKS_EXCLUDED(workspaces_mutex_);
+  // Does not throw: a call gives its workspace back however it ends.
   void ReturnWorkspace(std::unique_ptr<Workspace> workspace) const
       ABSL_LOCKS_EXCLUDED(workspaces_mutex_);
   Execution& Bind(Workspace& workspace, const Plan& plan) const;
@@ -94,6 +95,8 @@ class CpuModel final : public Model {
   mutable Mutex workspaces_mutex_;
   mutable std::vector<std::unique_ptr<Workspace>> idle_workspaces_
       ABSL_GUARDED_BY(workspaces_mutex_);
+  // Idle and in use; idle_workspaces_ has room for all of them.
+  mutable std::size_t workspaces_ ABSL_GUARDED_BY(workspaces_mutex_) = 0;
 
   // Counters for resident_bytes(), read without a lock.
   mutable std::atomic<std::int64_t> parameter_bytes_{0};

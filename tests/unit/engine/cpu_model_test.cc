@@ -92,7 +92,7 @@ TEST_P(GoldenTest, LogitsEqualTheReferenceAloneAndInABatch) {
   const auto batch = model->Logits({&pictures[1], &pictures[0], &pictures[1]});
   ASSERT_TRUE(batch.ok()) << batch.status();
   ASSERT_EQ(batch->size(), 3 * classes);
-  for (const std::size_t row : {0, 1, 2}) {
+  for (std::size_t row = 0; row < 3; ++row) {
     EXPECT_LE(RelativeToScale(golden[row == 1 ? 0 : 1],
                               batch->data() + row * classes),
               kTolerance)
@@ -160,8 +160,8 @@ TEST(CpuModelTest, EveryBatchSizeUpToTheLargestAnswersTheSame) {
     ASSERT_TRUE(logits.ok()) << logits.status();
     ASSERT_EQ(logits->size(), batch * 10);
     for (std::size_t i = 0; i < batch; ++i) {
-      const std::vector<double> expected(all->begin() + 10 * i,
-                                         all->begin() + 10 * (i + 1));
+      const float* row = all->data() + 10 * i;
+      const std::vector<double> expected(row, row + 10);
       EXPECT_LE(RelativeToScale(expected, logits->data() + 10 * i), 1e-6)
           << "picture " << i << " of " << batch;
     }

@@ -15,6 +15,7 @@
 namespace resnetd {
 namespace {
 
+using ::testing::DoubleEq;
 using ::testing::ElementsAre;
 
 Weights OneConvolution() {
@@ -34,8 +35,9 @@ TEST(FoldingTest, ScaleAndShiftFollowTheDefinition) {
   // A variance of zero leaves epsilon.
   const double scale0 = 2 / std::sqrt(4 + 1e-5);
   const double scale1 = 0.5 / std::sqrt(1e-5);
-  EXPECT_THAT(line.scale, ElementsAre(scale0, scale1));
-  EXPECT_THAT(line.shift, ElementsAre(1 - 3 * scale0, -1 - 4 * scale1));
+  EXPECT_THAT(line.scale, ElementsAre(DoubleEq(scale0), DoubleEq(scale1)));
+  EXPECT_THAT(line.shift,
+              ElementsAre(DoubleEq(1 - 3 * scale0), DoubleEq(-1 - 4 * scale1)));
 }
 
 TEST(FoldingTest, FoldedValuesAreRoundedOnce) {

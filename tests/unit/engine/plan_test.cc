@@ -39,10 +39,12 @@ void Note(std::size_t bytes) {
 // AddressSanitizer has its own allocator.
 #ifndef __SANITIZE_ADDRESS__
 extern "C" {
+// NOLINTBEGIN(bugprone-reserved-identifier): glibc's names.
 // NOLINTBEGIN(readability-identifier-naming): glibc's names.
 void* __libc_malloc(std::size_t bytes);
 void* __libc_memalign(std::size_t alignment, std::size_t bytes);
-// NOLINTEND(readability-identifier-naming)
+// NOLINTEND(readability-identifier-naming): glibc's names.
+// NOLINTEND(bugprone-reserved-identifier): glibc's names.
 
 void* malloc(std::size_t bytes) noexcept {
   resnetd::Note(bytes);
