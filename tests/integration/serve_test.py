@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pathlib
 import re
 import signal
 import threading
@@ -11,14 +10,8 @@ import unittest
 
 from harness import DEMO_MODEL, RESNETD, SOURCE, Server, run
 
-PICTURES = sorted((SOURCE / "demo").glob("*.png")) + sorted((SOURCE / "demo").glob("*.jpg"))
-
-
-def expected_digit(picture: pathlib.Path) -> str:
-    """demo/digit-7.png shows a 7."""
-    found = re.search(r"digit-(\d)", picture.name)
-    assert found, picture
-    return found[1]
+EXPECTED: dict[str, str] = json.loads((SOURCE / "demo" / "expected.json").read_text())
+PICTURES = [SOURCE / "demo" / name for name in sorted(EXPECTED)]
 
 
 class ServeTest(unittest.TestCase):
@@ -43,7 +36,7 @@ class ServeTest(unittest.TestCase):
         self.assertEqual(len(images), len(PICTURES))
         for picture, image in zip(PICTURES, images):
             best = image["predictions"][0]
-            self.assertEqual(best["label"], expected_digit(picture), picture)
+            self.assertEqual(best["label"], EXPECTED[picture.name], picture)
             self.assertGreater(best["probability"], 0.5)
 
     def test_probes_and_version_answer(self) -> None:
