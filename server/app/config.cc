@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <type_traits>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "absl/types/span.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
@@ -30,6 +32,12 @@ absl::Status ConfigError(const std::string& text) {
                text);
 }
 
+// "max-batch" -> "RESNETD_MAX_BATCH".
+std::string VariableOf(const std::string& name) {
+  return "RESNETD_" +
+         absl::StrReplaceAll(absl::AsciiStrToUpper(name), {{"-", "_"}});
+}
+
 // Adds options to `app`, each with its environment variable.
 class Options {
  public:
@@ -38,16 +46,17 @@ class Options {
   template <typename T>
   CLI::Option* Add(const std::string& name, T& value, const std::string& help) {
     names_.push_back(name);
-    CLI::Option* option =
-        app_.add_option("--" + name, value, help)
-            ->envname(
-                "RESNETD_" +
-                absl::StrReplaceAll(absl::AsciiStrToUpper(name), {{"-", "_"}}));
-    // An empty list would be printed as the text "[]", which reads back as one
-    // element.
-    return std::is_same_v<T, std::vector<std::string>>
-               ? option
-               : option->capture_default_str();
+    CLI::Option* option = app_.add_option("--" + name, value, help);
+    // Shown in the help; read by EnvironmentArguments().
+    option->envname(VariableOf(name));
+    if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      // No default is captured: an empty list would be printed as the text
+      // "[]", which reads back as one element.
+      return option->delimiter(',');
+    } else {
+      return option->capture_default_str()->multi_option_policy(
+          CLI::MultiOptionPolicy::TakeLast);
+    }
   }
 
   template <typename T>
@@ -64,10 +73,36 @@ class Options {
   std::vector<std::string> names_;
 };
 
+bool IsGiven(const std::string& name, absl::Span<const char* const> arguments) {
+  const std::string flag = "--" + name;
+  return std::any_of(arguments.begin(), arguments.end(),
+                     [&flag](const std::string& argument) {
+                       return argument == flag ||
+                              argument.starts_with(flag + "=");
+                     });
+}
+
+// The settings of the environment as flags, but for those that are given as
+// flags anyway. CLI11 alone would let the file win over the environment; a
+// deployment expects a variable to override the file it ships.
+std::vector<std::string> EnvironmentArguments(
+    const std::vector<std::string>& names,
+    absl::Span<const char* const> arguments) {
+  std::vector<std::string> found;
+  for (const std::string& name : names) {
+    const char* const value = std::getenv(VariableOf(name).c_str());
+    if (value != nullptr && *value != '\0' && !IsGiven(name, arguments)) {
+      found.push_back(absl::StrCat("--", name, "=", value));
+    }
+  }
+  return found;
+}
+
 void AddModelOptions(Options& options, Config& config) {
   options.Add("model", config.models,
               "Folder of a model to serve: model.safetensors, manifest.json, "
-              "labels.txt. Repeat for more. Default: the demo model");
+              "labels.txt. Repeat, or separate by commas, for more. Default: the "
+              "demo model");
   options.Add("default-model", config.default_model,
               "Model that answers calls naming none. Default: the first");
   options.Add("backend", config.backend, "Who computes: engine (CPU) or torch")
@@ -232,8 +267,16 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
   AddComputeOptions(options, parsed.config);
   AddLimitOptions(options, parsed.config);
   AddOperationOptions(options, parsed.config);
+  const absl::Span<const char* const> given(argv,
+                                            static_cast<std::size_t>(argc));
+  std::vector<std::string> arguments(given.begin() + 1, given.end());
+  for (std::string& setting : EnvironmentArguments(options.names(), given)) {
+    arguments.push_back(std::move(setting));
+  }
+  // What CLI11 takes is a stack: the first argument last.
+  std::reverse(arguments.begin(), arguments.end());
   try {
-    app.parse(argc, argv);
+    app.parse(std::move(arguments));
   } catch (const CLI::CallForHelp&) {
     return ParsedCommandLine{
         .command = Command::kExit, .config = {}, .output = app.help()};

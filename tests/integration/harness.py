@@ -61,6 +61,7 @@ class Server:
         self._read_end = read_end
         self._lines: list[str] = []
         self._rest = b""
+        self._signalled = False
         self.wait_for_line("ready")
         ports = json.loads(port_file.read_text())
         self.grpc_port: int = ports["grpc"]
@@ -104,10 +105,11 @@ class Server:
         """Runs resnetctl against this server."""
         return run(RESNETCTL, "--server", self.address, *arguments, **extra)
 
-    def terminate(self) -> int:
-        """SIGTERM; returns the exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+    def end(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        """Signals once, as a second signal kills; returns the exit code."""
+        if not self._signalled and self.process.poll() is None:
+            self._signalled = True
+            self.process.send_signal(with_signal)
         self._drain_log()
         return self.process.wait(timeout=PATIENCE_SECONDS)
 
@@ -118,17 +120,21 @@ class Server:
         self._lines += self._rest.decode(errors="replace").splitlines()
         self._rest = b""
 
+    def close(self) -> None:
+        """Ends the process the hard way if it still runs; frees everything."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._read_end)
+        self._folder.cleanup()
+
     def __enter__(self) -> Server:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
         try:
-            code = self.terminate()
+            code = self.end()
         finally:
-            if self.process.poll() is None:
-                self.process.kill()
-                self.process.wait()
-            os.close(self._read_end)
-            self._folder.cleanup()
+            self.close()
         if kind is None and code != 0:
             raise AssertionError(f"the server ended with {code}:\n{self.log()}")

@@ -84,22 +84,28 @@ class EndTest(unittest.TestCase):
             for caller in callers:
                 caller.start()
             self.assertEqual(server.ctl("classify", PICTURES[0]).returncode, 0)
-            server.process.send_signal(signal.SIGTERM)
+            self.assertEqual(server.end(), 0)
             for caller in callers:
                 caller.join()
-            self.assertEqual(server.terminate(), 0)
             # Served, or refused as a whole because it came too late: never broken.
             self.assertTrue(set(codes) <= {0, 3}, codes)
             self.assertIn("drained", server.log())
 
     def test_sigint_ends_the_server_too(self) -> None:
         with Server() as server:
-            server.process.send_signal(signal.SIGINT)
-            self.assertEqual(server.terminate(), 0)
+            self.assertEqual(server.end(signal.SIGINT), 0)
+
+    def test_a_second_signal_ends_a_drain_at_once(self) -> None:
+        server = Server("--drain-delay-ms=600000")
+        server.process.send_signal(signal.SIGTERM)
+        server.wait_for_line("draining")
+        server.process.send_signal(signal.SIGTERM)
+        self.assertEqual(server.process.wait(), -signal.SIGTERM)
+        server.close()
 
     def test_json_logs_are_one_object_a_line(self) -> None:
         with Server("--log-format=json", "--model", DEMO_MODEL) as server:
-            self.assertEqual(server.terminate(), 0)
+            self.assertEqual(server.end(), 0)
             lines = [json.loads(line) for line in server.log().splitlines()]
         self.assertIn("ready", [line["message"] for line in lines])
         for line in lines:
