@@ -60,7 +60,7 @@ TEST_F(BadInputTest, AnImageOfOneByteOverTwentyMebibytesIsRefused) {
   EXPECT_EQ(error.metadata.at("limit_name"), "max-image-bytes");
   EXPECT_EQ(error.metadata.at("limit"), std::to_string(kLimit));
   EXPECT_EQ(error.metadata.at("value"), std::to_string(kLimit + 1));
-  EXPECT_EQ(error.violations.count("images[0]"), 1U);
+  EXPECT_EQ(error.violations.count("images[0].encoded"), 1U);
   // At the limit the size is not what is wrong with it.
   picture.resize(kLimit);
   request.mutable_images(0)->set_encoded(picture);
