@@ -3,7 +3,7 @@
 
 A cifar_resnet8 on the handwritten digits of data/digits. Everything random
 comes from one seed; the same machine and library versions give the same file.
-The held-out digits are looked at once, after the last step.
+The held-out digits are measured after the last step.
 """
 
 import argparse
