@@ -75,11 +75,10 @@ class Options {
 
 bool IsGiven(const std::string& name, absl::Span<const char* const> arguments) {
   const std::string flag = "--" + name;
-  return std::any_of(arguments.begin(), arguments.end(),
-                     [&flag](const std::string& argument) {
-                       return argument == flag ||
-                              argument.starts_with(flag + "=");
-                     });
+  return std::any_of(
+      arguments.begin(), arguments.end(), [&flag](const std::string& argument) {
+        return argument == flag || argument.starts_with(flag + "=");
+      });
 }
 
 // The settings of the environment as flags, but for those that are given as
@@ -99,10 +98,11 @@ std::vector<std::string> EnvironmentArguments(
 }
 
 void AddModelOptions(Options& options, Config& config) {
-  options.Add("model", config.models,
-              "Folder of a model to serve: model.safetensors, manifest.json, "
-              "labels.txt. Repeat, or separate by commas, for more. Default: the "
-              "demo model");
+  options.Add(
+      "model", config.models,
+      "Folder of a model to serve: model.safetensors, manifest.json, "
+      "labels.txt. Repeat, or separate by commas, for more. Default: the "
+      "demo model");
   options.Add("default-model", config.default_model,
               "Model that answers calls naming none. Default: the first");
   options.Add("backend", config.backend, "Who computes: engine (CPU) or torch")
