@@ -209,7 +209,7 @@ struct ClientOptions {
 // Errors carry ErrorInfoOf(). Beside what each RPC documents:
 //   UNAVAILABLE: nothing answers at the address (kReasonNoConnection) or nobody
 //     there takes calls now (kReasonNotServing).
-//   DEADLINE_EXCEEDED: the timeout passed.
+//   DEADLINE_EXCEEDED: the timeout passed (kReasonNoAnswer).
 //   INTERNAL: the answer does not fit the request (kReasonBadAnswer).
 //
 // Connects on first use and stays connected. Thread-safe; calls run side by

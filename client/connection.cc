@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/strings/substitute.h"
+#include "absl/time/time.h"
 #include "client/convert.h"
 #include "client/error_info.h"
 // For gRPC's serialisation of messages, whose header moves between releases.
@@ -261,11 +262,22 @@ absl::Status Connection::ExplainUnreachable(Route route,
                        " takes no calls now: it is starting or shutting down"));
     }
   }
-  if (channel(route)->GetState(false) == GRPC_CHANNEL_READY) {
-    return error;
+  const std::string within =
+      unavailable
+          ? ""
+          : absl::StrCat(" within ",
+                         absl::FormatDuration(absl::FromChrono(timeout_)));
+  if (channel(route)->GetState(false) != GRPC_CHANNEL_READY) {
+    return ClientError(
+        absl::StatusCode::kUnavailable, kReasonNoConnection,
+        absl::StrCat(unavailable ? "no server at " : "no connection to ",
+                     target_.shown, within));
   }
-  return ClientError(absl::StatusCode::kUnavailable, kReasonNoConnection,
-                     absl::StrCat("no server at ", target_.shown));
+  return unavailable
+             ? error
+             : ClientError(
+                   absl::StatusCode::kDeadlineExceeded, kReasonNoAnswer,
+                   absl::StrCat("no answer from ", target_.shown, within));
 }
 
 grpc::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel,

@@ -19,6 +19,8 @@ inline constexpr absl::string_view kClientDomain = "resnetd.client";
 inline constexpr absl::string_view kReasonNoConnection = "NO_CONNECTION";
 // UNAVAILABLE: a server is there, but says that it takes no calls now.
 inline constexpr absl::string_view kReasonNotServing = "NOT_SERVING";
+// DEADLINE_EXCEEDED: the server has not answered within the timeout.
+inline constexpr absl::string_view kReasonNoAnswer = "NO_ANSWER";
 // INVALID_ARGUMENT: ClientOptions::server is not an address.
 inline constexpr absl::string_view kReasonBadAddress = "BAD_ADDRESS";
 // INTERNAL: the answer does not fit the request.

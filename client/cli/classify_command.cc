@@ -115,6 +115,22 @@ std::string TimingText(const client::Timing& timing) {
                       FormatDuration(timing.total));
 }
 
+void WarnOfFailures(const Console& console, const ClassifySummary& summary,
+                    std::size_t images) {
+  std::string text;
+  if (summary.failed_images > 0) {
+    text =
+        absl::StrCat(summary.failed_images, " of ", images, " pictures failed");
+  }
+  if (summary.skipped_images > 0) {
+    absl::StrAppend(&text, text.empty() ? "" : ", ", summary.skipped_images,
+                    " of ", images, " were not classified");
+  }
+  if (!text.empty()) {
+    ReportWarning(console, text);
+  }
+}
+
 // What follows all pictures.
 void PrintSummary(const Session& session, const ClassifySummary& summary,
                   std::size_t images) {
@@ -131,9 +147,8 @@ void PrintSummary(const Session& session, const ClassifySummary& summary,
   if (!summary.call_error.ok()) {
     ReportError(console, summary.call_error);
   }
-  if (summary.failed_images > 0 && images > 1 && !quiet) {
-    ReportWarning(console, absl::StrCat(summary.failed_images, " of ", images,
-                                        " pictures failed"));
+  if (images > 1 && !quiet) {
+    WarnOfFailures(console, summary, images);
   }
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -39,6 +41,25 @@ std::optional<std::size_t> GuiltyImage(const absl::Status& error,
     return 0;
   }
   return std::nullopt;
+}
+
+// The error without "images[N]: " before its text: that number counts within
+// the request, which the caller does not know.
+absl::Status WithoutIndex(const absl::Status& error) {
+  absl::string_view text = error.message();
+  if (!absl::StartsWith(text, "images[")) {
+    return error;
+  }
+  const std::size_t end = text.find("]: ");
+  if (end == absl::string_view::npos) {
+    return error;
+  }
+  absl::Status out(error.code(), text.substr(end + 3));
+  error.ForEachPayload(
+      [&out](absl::string_view url, const absl::Cord& payload) {
+        out.SetPayload(url, payload);
+      });
+  return out;
 }
 
 }  // namespace
@@ -125,7 +146,7 @@ ClassifyRun::Answered ClassifyRun::Ask(const Batch& batch, std::size_t number) {
   }
   if (const auto guilty = GuiltyImage(answer.status(), asked.size(),
                                       options_.request.fail_fast)) {
-    asked[*guilty]->result = answer.status();
+    asked[*guilty]->result = WithoutIndex(answer.status());
     asked[*guilty]->bystander = false;
     return answered;
   }
@@ -178,13 +199,20 @@ ClassifyRun::Answered ClassifyRun::Wait(std::size_t number) {
 }
 
 void ClassifyRun::ReportUnsent(std::size_t end, const Report& report) {
-  for (; reported_ < end; ++reported_) {
+  while (reported_ < end) {
     const absl::Status& error = images_[reported_].file.status();
-    ++summary_.failed_images;
-    report({.image = images_[reported_].name,
-            .result = error,
-            .bystander = absl::IsCancelled(error)});
+    ReportOne(
+        {.image = "", .result = error, .bystander = absl::IsCancelled(error)},
+        report);
   }
+}
+
+void ClassifyRun::ReportOne(ImageOutcome outcome, const Report& report) {
+  outcome.image = images_[reported_++].name;
+  if (!outcome.result.ok()) {
+    ++(outcome.bystander ? summary_.skipped_images : summary_.failed_images);
+  }
+  report(std::move(outcome));
 }
 
 void ClassifyRun::ReportAnswered(const Batch& batch, Answered answered,
@@ -202,13 +230,10 @@ void ClassifyRun::ReportAnswered(const Batch& batch, Answered answered,
   for (std::size_t i = 0; i < batch.count; ++i) {
     ReportUnsent(sent_[batch.first + i], report);
     ImageOutcome& outcome = answered.outcomes[i];
-    outcome.image = images_[reported_++].name;
     if (outcome.result.ok()) {
       outcome.version = answered.served_by->version;
-    } else {
-      ++summary_.failed_images;
     }
-    report(std::move(outcome));
+    ReportOne(std::move(outcome), report);
   }
 }
 

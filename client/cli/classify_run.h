@@ -35,7 +35,10 @@ struct ClassifySummary {
   // batch.
   std::optional<client::Timing> timing;
   std::size_t requests = 0;
+  // Pictures with an error of their own.
   std::size_t failed_images = 0;
+  // Pictures that were not classified for another's sake.
+  std::size_t skipped_images = 0;
   // The first error that was not about a picture.
   absl::Status call_error;
 };
@@ -99,6 +102,7 @@ class ClassifyRun {
   Answered Wait(std::size_t number) ABSL_LOCKS_EXCLUDED(mutex_);
   // Reports pictures that were never sent, up to position `end`.
   void ReportUnsent(std::size_t end, const Report& report);
+  void ReportOne(ImageOutcome outcome, const Report& report);
   void ReportAnswered(const Batch& batch, Answered answered,
                       const Report& report);
 

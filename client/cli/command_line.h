@@ -9,10 +9,6 @@
 #include "absl/strings/string_view.h"
 #include "client/cli/exit_code.h"
 
-namespace CLI {
-class App;
-}  // namespace CLI
-
 namespace resnetd::cli {
 
 enum class OutputFormat { kTable, kJson };
@@ -92,8 +88,5 @@ struct Ending {
 // --server is absent.
 std::variant<Arguments, Ending> ParseCommandLine(
     std::vector<std::string> words);
-
-// The tree of commands and options, for help and completion.
-std::unique_ptr<CLI::App> CommandTree(Arguments& arguments);
 
 }  // namespace resnetd::cli

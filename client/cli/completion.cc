@@ -1,7 +1,5 @@
 #include "client/cli/completion.h"
 
-#include <CLI/CLI.hpp>
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -9,102 +7,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "client/cli/help.h"
+#include "client/cli/completion_words.h"
 
 namespace resnetd::cli {
 namespace {
 
-// An option or an argument.
-struct Word {
-  // "-o", "--output"; empty for an argument.
-  std::vector<std::string> names;
-  std::string description;
-  // "FORMAT"; empty for a flag.
-  std::string value;
-  // The only values there are, if they are few.
-  std::vector<std::string> choices;
-  bool is_file = false;
-  bool repeats = false;
-};
-
-// What can stand behind a command.
-struct Context {
-  // "models show"; empty for the program itself.
-  std::string path;
-  std::vector<std::pair<std::string, std::string>> commands;
-  std::vector<Word> options;
-  std::vector<Word> arguments;
-};
-
-Word Describe(const CLI::Option& option) {
-  Word word;
-  for (const std::string& name : option.get_snames()) {
-    word.names.push_back(absl::StrCat("-", name));
-  }
-  for (const std::string& name : option.get_lnames()) {
-    word.names.push_back(absl::StrCat("--", name));
-  }
-  word.description = option.get_description();
-  word.value = option.get_type_size() == 0 ? "" : option.get_type_name();
-  word.is_file = word.value == "IMAGE...";
-  word.repeats = word.is_file;
-  if (word.value == "FORMAT") {
-    word.choices = {"table", "json"};
-  } else if (word.value == "SHELL") {
-    word.choices = {"bash", "zsh", "fish"};
-  }
-  return word;
-}
-
-// Adds the options of `app`; those of its parents may stand behind it too.
-void AddWords(const CLI::App& app, bool is_parent, Context& context) {
-  for (const CLI::Option* option : app.get_options()) {
-    Word word = Describe(*option);
-    if (!word.names.empty()) {
-      // Help is an option of each command itself.
-      if (!is_parent ||
-          (word.names.back() != "--help" && word.names.back() != "--version")) {
-        context.options.push_back(std::move(word));
-      }
-    } else if (!is_parent) {
-      context.arguments.push_back(std::move(word));
-    }
-  }
-  if (app.get_parent() != nullptr) {
-    AddWords(*app.get_parent(), true, context);
-  }
-}
-
-void Collect(const CLI::App& app, std::vector<Context>& contexts) {
-  Context context;
-  const std::string name = FullName(app);
-  const std::size_t space = name.find(' ');
-  context.path = space == std::string::npos ? "" : name.substr(space + 1);
-  for (const CLI::App* child : app.get_subcommands({})) {
-    context.commands.emplace_back(child->get_name(), child->get_description());
-  }
-  AddWords(app, false, context);
-  contexts.push_back(std::move(context));
-  for (const CLI::App* child : app.get_subcommands({})) {
-    Collect(*child, contexts);
-  }
-}
-
-// Every option that takes a value, of any command, each once.
-std::vector<Word> OptionsWithValue(const std::vector<Context>& contexts) {
-  std::vector<Word> found;
-  for (const Context& context : contexts) {
-    for (const Word& word : context.options) {
-      const bool known = std::any_of(
-          found.begin(), found.end(),
-          [&word](const Word& other) { return other.names == word.names; });
-      if (!word.value.empty() && !known) {
-        found.push_back(word);
-      }
-    }
-  }
-  return found;
-}
+using Word = CompletionWord;
+using Context = CompletionContext;
 
 // --- bash ---
 
@@ -374,8 +283,7 @@ std::string Fish(const std::vector<Context>& contexts) {
 }  // namespace
 
 std::string CompletionScript(absl::string_view shell, const CLI::App& root) {
-  std::vector<Context> contexts;
-  Collect(root, contexts);
+  const std::vector<Context> contexts = CompletionContexts(root);
   if (shell == "bash") {
     return Bash(contexts);
   }

@@ -1,7 +1,7 @@
 #include <CLI/CLI.hpp>
 #include <ostream>
 
-#include "client/cli/command_line.h"
+#include "client/cli/command_tree.h"
 #include "client/cli/commands.h"
 #include "client/cli/completion.h"
 

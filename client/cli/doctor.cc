@@ -158,7 +158,7 @@ std::vector<Finding> JudgeBackends(const client::ServerInfo& info) {
 Finding JudgeLimits(const client::ServerInfo& info) {
   const BatchLimits ours;
   const std::int64_t images = LimitOf(info, "max-images-per-request");
-  const std::int64_t bytes = LimitOf(info, "max-encoded-bytes");
+  const std::int64_t bytes = LimitOf(info, "max-image-bytes");
   Finding finding = {.name = "limits"};
   if (images >= 0) {
     absl::StrAppend(&finding.message, FormatCount(images),
@@ -181,7 +181,7 @@ Finding JudgeLimits(const client::ServerInfo& info) {
   } else if (below(bytes, kMaxImageBytes)) {
     finding.verdict = Verdict::kWarn;
     finding.advice =
-        "pictures above this are refused: --max-encoded-bytes of the server "
+        "pictures above this are refused: --max-image-bytes of the server "
         "sets it";
   }
   return finding;
@@ -212,7 +212,7 @@ Finding JudgeClock(const client::ServerInfo& info,
 Finding JudgeMetrics(const absl::StatusOr<HttpAnswer>& answer) {
   Finding finding = {.name = "metrics", .message = "/metrics answers"};
   constexpr absl::string_view kAdvice =
-      "the server's --http-port sets the port, 8002 by default";
+      "the server's --http-listen sets it, port 8002 by default";
   if (!answer.ok()) {
     finding.verdict = Verdict::kFail;
     finding.message = Explain(answer.status());

@@ -10,7 +10,7 @@
 
 namespace resnetd::cli {
 
-// The most that a server takes by default (its flag --max-encoded-bytes).
+// The most that a server takes by default (its flag --max-image-bytes).
 inline constexpr std::size_t kMaxImageBytes = std::size_t{20} << 20U;
 
 // A picture on this machine, before it is sent.

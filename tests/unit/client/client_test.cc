@@ -1,7 +1,11 @@
 #include "client/client.h"
 
+#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <string>
@@ -271,6 +275,8 @@ TEST_F(ClientTest, StopsAtTheDeadline) {
   const absl::Status error =
       Connect(std::chrono::milliseconds(200)).Classify(Pictures(1)).status();
   EXPECT_TRUE(absl::IsDeadlineExceeded(error)) << error;
+  EXPECT_EQ(error.message(),
+            "no answer from " + fake_.address() + " within 200ms");
 }
 
 TEST_F(ClientTest, SaysThatAServerTakesNoCallsNow) {
@@ -355,6 +361,28 @@ TEST(ClientConnectionTest, SaysThatNothingAnswersAtTheAddress) {
   EXPECT_EQ(ErrorInfoOf(error).reason, kReasonNoConnection);
   EXPECT_EQ(error.message(), "no server at " + address);
   EXPECT_EQ(ErrorInfoOf(client.Health().status()).reason, kReasonNoConnection);
+}
+
+TEST(ClientConnectionTest, TellsAServerThatNeverSpeaksFromASlowOne) {
+  // Accepts connections by the kernel alone, and says nothing.
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(listener, 1), 0);
+  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size),
+            0);
+  const std::string server =
+      "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  Client client = *Client::Create(
+      {.server = server, .timeout = std::chrono::milliseconds(200)});
+  const absl::Status error = client.GetServerInfo().status();
+  EXPECT_TRUE(absl::IsUnavailable(error)) << error;
+  EXPECT_EQ(ErrorInfoOf(error).reason, kReasonNoConnection);
+  EXPECT_EQ(error.message(), "no connection to " + server + " within 200ms");
+  close(listener);
 }
 
 TEST(ClientConnectionTest, RefusesWhatIsNoAddress) {

@@ -121,7 +121,7 @@ void FillInfo(v1::GetServerInfoResponse& info) {
     limit->set_value(value);
   };
   add_limit("max-images-per-request", 256);
-  add_limit("max-encoded-bytes", 20 << 20);
+  add_limit("max-image-bytes", 20 << 20);
   auto* engine = info.add_backends();
   engine->set_name("engine");
   engine->set_usable(true);

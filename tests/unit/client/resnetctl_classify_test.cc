@@ -260,7 +260,7 @@ TEST_F(ClassifyCommandTest, NamesThePictureThatFailedFast) {
                               const v1::ClassifyRequest& /*request*/,
                               v1::ClassifyResponse& /*response*/) {
     google::rpc::Status error =
-        RichError(grpc::StatusCode::INVALID_ARGUMENT, "images[1] is a text",
+        RichError(grpc::StatusCode::INVALID_ARGUMENT, "images[1]: a text",
                   "IMAGE_DECODE_FAILED");
     google::rpc::BadRequest bad;
     bad.add_field_violations()->set_field("images[1].encoded");
@@ -272,6 +272,7 @@ TEST_F(ClassifyCommandTest, NamesThePictureThatFailedFast) {
                                 8);
   EXPECT_EQ(document["images"][0]["error"]["reason"], "NOT_SENT");
   EXPECT_EQ(document["images"][1]["error"]["reason"], "IMAGE_DECODE_FAILED");
+  EXPECT_EQ(document["images"][1]["error"]["message"], "a text");
   EXPECT_EQ(document["images"][2]["error"]["reason"], "NOT_SENT");
 }
 
@@ -284,7 +285,7 @@ TEST_F(ClassifyCommandTest, ReportsAFailedCallOnceForAllPictures) {
   EXPECT_EQ(result.out, "");
   EXPECT_EQ(result.err,
             "error: there is no model \"cats\": `resnetctl models list` shows "
-            "what there is\nwarning: 3 of 3 pictures failed\n");
+            "what there is\nwarning: 3 of 3 were not classified\n");
   const json document = RunJson(words, 4);
   ASSERT_EQ(document["images"].size(), 3U);
   for (const json& image : document["images"]) {

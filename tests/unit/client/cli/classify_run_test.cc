@@ -108,7 +108,8 @@ TEST_F(ClassifyRunTest, SendsNothingMoreAfterAFailedCall) {
       false, 1);
   EXPECT_EQ(calls, 2);
   EXPECT_TRUE(absl::IsNotFound(summary.call_error));
-  EXPECT_EQ(summary.failed_images, 4U);
+  EXPECT_EQ(summary.failed_images, 0U);
+  EXPECT_EQ(summary.skipped_images, 4U);
   ASSERT_EQ(outcomes_.size(), 5U);
   EXPECT_TRUE(outcomes_[0].result.ok());
   EXPECT_TRUE(outcomes_[1].bystander);
@@ -134,7 +135,8 @@ TEST_F(ClassifyRunTest, GoesOnAfterABrokenPictureUnlessItFailsFast) {
 
   outcomes_.clear();
   summary = Run(Pictures(4), send, true, 1);
-  EXPECT_EQ(summary.failed_images, 3U);
+  EXPECT_EQ(summary.failed_images, 1U);
+  EXPECT_EQ(summary.skipped_images, 2U);
   EXPECT_TRUE(summary.call_error.ok());
   EXPECT_FALSE(outcomes_[1].bystander);
   EXPECT_TRUE(outcomes_[2].bystander);

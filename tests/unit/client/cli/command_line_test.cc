@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "client/cli/command_tree.h"
 #include "client/cli/completion.h"
 #include "client/cli/help.h"
 

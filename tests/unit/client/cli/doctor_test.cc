@@ -72,7 +72,7 @@ TEST(JudgeLimitsTest, WarnsOfLimitsBelowWhatClassifySends) {
   const auto verdict = [](std::int64_t images, std::int64_t bytes) {
     ServerInfo info;
     info.limits = {{"max-images-per-request", images},
-                   {"max-encoded-bytes", bytes}};
+                   {"max-image-bytes", bytes}};
     return JudgeLimits(info).verdict;
   };
   EXPECT_EQ(verdict(32, 20 << 20), Verdict::kOk);

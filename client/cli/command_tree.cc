@@ -1,0 +1,243 @@
+#include "client/cli/command_tree.h"
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "client/cli/help.h"
+#include "client/cli/option_values.h"
+
+namespace resnetd::cli {
+namespace {
+
+constexpr char kRootFooter[] =
+    "Examples:\n"
+    "  resnetctl classify cat.jpg\n"
+    "  resnetctl classify -o json *.jpg | jq '.images[].predictions[0].label'\n"
+    "  resnetctl models list\n"
+    "  RESNETD_SERVER=gpu-box:8001 resnetctl doctor\n"
+    "  source <(resnetctl completion bash)\n"
+    "\n"
+    "Exit codes:\n"
+    "  0  success                      5  deadline exceeded\n"
+    "  1  any other error              6  server overloaded or over a quota\n"
+    "  2  wrong usage                  7  not authenticated or not allowed\n"
+    "  3  no server, or not serving    8  invalid input, e.g. a broken "
+    "picture\n"
+    "  4  model or version not found   130  interrupted\n"
+    "\n"
+    "Data goes to stdout, everything else to stderr. NO_COLOR is honoured.";
+
+constexpr char kClassifyFooter[] =
+    "Examples:\n"
+    "  resnetctl classify cat.jpg\n"
+    "  resnetctl classify -m resnet50 -k 3 photos/*.jpg\n"
+    "  curl -s https://example.org/cat.jpg | resnetctl classify -\n"
+    "  resnetctl classify -o json cat.jpg dog.png > answers.json\n"
+    "\n"
+    "Several pictures travel in requests of at most 32 pictures and 48 MiB,\n"
+    "4 of them at a time. The exit code is 8 if any picture failed.";
+
+constexpr char kModelsFooter[] =
+    "Examples:\n"
+    "  resnetctl models list\n"
+    "  resnetctl models show digits";
+
+constexpr char kModelsListFooter[] =
+    "Example:\n"
+    "  resnetctl models list -o json | jq -r '.models[].name'";
+
+constexpr char kModelsShowFooter[] =
+    "Examples:\n"
+    "  resnetctl models show digits\n"
+    "  resnetctl models show models/digits/versions/1 -o json";
+
+constexpr char kHealthFooter[] =
+    "Examples:\n"
+    "  resnetctl health\n"
+    "  resnetctl health models/digits\n"
+    "\n"
+    "The exit code is 0 when it serves and 3 when it does not.";
+
+constexpr char kVersionFooter[] =
+    "Examples:\n"
+    "  resnetctl version\n"
+    "  resnetctl version --client";
+
+constexpr char kDoctorFooter[] =
+    "Examples:\n"
+    "  resnetctl doctor\n"
+    "  resnetctl doctor --server gpu-box:8001 --http gpu-box:8002\n"
+    "\n"
+    "The exit code is 1 when a check fails; warnings leave it at 0.";
+
+constexpr char kCompletionFooter[] =
+    "Examples:\n"
+    "  source <(resnetctl completion bash)\n"
+    "  resnetctl completion zsh > \"${fpath[1]}/_resnetctl\"\n"
+    "  resnetctl completion fish > ~/.config/fish/completions/resnetctl.fish";
+
+// Turns the text of an option into its value; returns what is wrong with the
+// text, as CLI11 wants it of a check.
+template <typename Parse>
+CLI::Validator Check(Parse parse) {
+  return CLI::Validator(
+      [parse](std::string& text) -> std::string { return parse(text); }, "");
+}
+
+void AddGlobalOptions(CLI::App& app, GlobalOptions& global) {
+  app.add_option("-s,--server", global.server,
+                 "Address of the server; HOST alone means port 8001 "
+                 "[RESNETD_SERVER, else localhost:8001]")
+      ->type_name("HOST:PORT")
+      ->envname("RESNETD_SERVER");
+  app.add_option_function<std::string>(
+         "-o,--output",
+         [&global](const std::string& text) {
+           global.output =
+               text == "json" ? OutputFormat::kJson : OutputFormat::kTable;
+         },
+         "How to print: table or json [table]")
+      ->type_name("FORMAT")
+      ->check(Check([](const std::string& text) {
+        return ParseChoice(text, {"table", "json"});
+      }));
+  app.add_option("--timeout",
+                 "How long a call may take with its repetitions, e.g. 500ms, "
+                 "10s, 2m [10s]")
+      ->type_name("TIME")
+      ->check(Check([&global](const std::string& text) {
+        return ParseTimeout(text, global.timeout);
+      }));
+  app.add_flag("-q,--quiet", global.quiet,
+               "Print the data and errors only: no progress, no summary");
+  app.add_flag("-v,--verbose", global.verbose,
+               "Print each call and the grpcurl line for it to stderr");
+  app.add_flag("--no-color", global.no_color, "Print without colours");
+}
+
+void AddClassify(CLI::App& root, Arguments& arguments) {
+  ClassifyOptions& options = arguments.classify;
+  CLI::App* app = root.add_subcommand("classify", "Classify pictures");
+  app->add_option("images", options.images,
+                  "JPEG, PNG or WebP files; - reads one from standard input")
+      ->type_name("IMAGE...")
+      ->required();
+  app->add_option("-m,--model", options.model,
+                  "NAME or models/NAME/versions/N [the server's default]")
+      ->type_name("MODEL");
+  app->add_option("-k,--top-k", "Predictions per picture [5]")
+      ->type_name("N")
+      ->check(Check([&options](const std::string& text) {
+        return ParseTopK(text, options.top_k);
+      }));
+  app->add_option("--min-probability",
+                  "Leave out predictions below this probability, 0 to 1 [0]")
+      ->type_name("P")
+      ->check(Check([&options](const std::string& text) {
+        return ParseProbability(text, options.min_probability);
+      }));
+  app->add_flag("--fail-fast", options.fail_fast,
+                "Stop at the first picture that fails");
+  app->add_flag("--logits", options.logits,
+                "Add the logit of every class (with -o json)");
+  app->add_option("--request-id", options.request_id,
+                  "Id for the server's log lines; with several requests -1, "
+                  "-2, ... are put behind it")
+      ->type_name("ID")
+      ->check(Check(ParseRequestId));
+  app->footer(kClassifyFooter);
+  app->final_callback([&arguments] { arguments.command = Command::kClassify; });
+}
+
+void AddModels(CLI::App& root, Arguments& arguments) {
+  CLI::App* app = root.add_subcommand("models", "Show the server's models");
+  app->footer(kModelsFooter);
+  CLI::App* list = app->add_subcommand("list", "List the models");
+  list->footer(kModelsListFooter);
+  list->final_callback(
+      [&arguments] { arguments.command = Command::kModelsList; });
+  CLI::App* show =
+      app->add_subcommand("show", "Show a model and the version that answers");
+  show->add_option("name", arguments.models_show.name,
+                   "NAME, models/NAME or models/NAME/versions/N")
+      ->type_name("NAME")
+      ->required();
+  show->footer(kModelsShowFooter);
+  show->final_callback(
+      [&arguments] { arguments.command = Command::kModelsShow; });
+}
+
+void AddServerCommands(CLI::App& root, Arguments& arguments) {
+  CLI::App* health = root.add_subcommand("health", "Ask whether it serves");
+  health
+      ->add_option("service", arguments.health.service,
+                   "A service or models/NAME [the whole server]")
+      ->type_name("SERVICE");
+  health->footer(kHealthFooter);
+  health->final_callback(
+      [&arguments] { arguments.command = Command::kHealth; });
+
+  CLI::App* version =
+      root.add_subcommand("version", "Print the versions of client and server");
+  version->add_flag("--client", arguments.version.client_only,
+                    "Do not ask the server");
+  version->footer(kVersionFooter);
+  version->final_callback(
+      [&arguments] { arguments.command = Command::kVersion; });
+
+  CLI::App* doctor = root.add_subcommand(
+      "doctor", "Check connection, server and models, and tell what to do");
+  doctor
+      ->add_option("--http", arguments.doctor.http,
+                   "Check the server's HTTP listener too (port 8002)")
+      ->type_name("HOST:PORT");
+  doctor->footer(kDoctorFooter);
+  doctor->final_callback(
+      [&arguments] { arguments.command = Command::kDoctor; });
+
+  CLI::App* completion =
+      root.add_subcommand("completion", "Print a shell's completion script");
+  completion
+      ->add_option("shell", arguments.completion.shell, "bash, zsh or fish")
+      ->type_name("SHELL")
+      ->required()
+      ->check(Check([](const std::string& text) {
+        return ParseChoice(text, {"bash", "zsh", "fish"});
+      }));
+  completion->footer(kCompletionFooter);
+  completion->final_callback(
+      [&arguments] { arguments.command = Command::kCompletion; });
+}
+
+// Lets options of the root stand behind a command, and leaves words that
+// nobody knows for WrongWord().
+void Prepare(CLI::App& app) {
+  app.allow_extras();
+  app.fallthrough(app.get_parent() != nullptr);
+  app.set_help_flag("-h,--help", "Print this help");
+  app.formatter_fn(
+      [](const CLI::App* command, std::string /*name*/,
+         CLI::AppFormatMode /*mode*/) { return HelpText(*command); });
+  for (CLI::App* child : app.get_subcommands({})) {
+    Prepare(*child);
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
+  auto root = std::make_unique<CLI::App>(
+      "Client of resnetd: classifies pictures and shows the server's state.",
+      "resnetctl");
+  AddGlobalOptions(*root, arguments.global);
+  AddClassify(*root, arguments);
+  AddModels(*root, arguments);
+  AddServerCommands(*root, arguments);
+  Prepare(*root);
+  root->set_version_flag("--version", "resnetctl " RESNETD_VERSION,
+                         "Print the version of resnetctl");
+  root->footer(kRootFooter);
+  return root;
+}
+
+}  // namespace resnetd::cli

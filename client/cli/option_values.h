@@ -1,0 +1,26 @@
+#pragma once
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+namespace resnetd::cli {
+
+// The texts of options as values. Each function returns what is wrong with the
+// text, for the end of "--option: ", or nothing; the value is set only when
+// nothing is wrong.
+
+// "10s", "500ms", "1m30s" or seconds as a number; above 0, at most an hour.
+std::string ParseTimeout(const std::string& text,
+                         std::chrono::nanoseconds& timeout);
+// A whole number from 1 on. The server knows how many classes its model has.
+std::string ParseTopK(const std::string& text, int& top_k);
+// 0 to 1.
+std::string ParseProbability(const std::string& text, float& probability);
+// 1 to 128 bytes of printable ASCII without spaces.
+std::string ParseRequestId(const std::string& text);
+// One of `choices`.
+std::string ParseChoice(const std::string& text,
+                        const std::vector<std::string>& choices);
+
+}  // namespace resnetd::cli
