@@ -1,6 +1,10 @@
 #include "server/nn/layers.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/batch_norm.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/linear.h>
 
 #include <array>
 #include <cstdint>

@@ -1,6 +1,6 @@
 #include "server/nn/torch_residual_block.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
 
 #include <cstddef>
 

@@ -1,6 +1,8 @@
 #include "server/nn/torch_resnet.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/max_pool2d.h>
 
 namespace resnetd {
 

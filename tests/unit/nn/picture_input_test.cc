@@ -1,6 +1,7 @@
 #include "server/nn/picture_input.h"
 
-#include <ATen/ATen.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
 #include <cstddef>
