@@ -5,7 +5,11 @@
 
 #include <chrono>
 #include <cstdio>
+#include <latch>
+#include <thread>
+#include <vector>
 
+#include "server/image/preprocess.h"
 #include "tests/unit/image/allocation_counter.h"
 #include "tests/unit/image/decode_matchers.h"
 #include "tests/unit/image/picture_edits.h"
@@ -183,6 +187,40 @@ TEST(ImageDecoderTest, RefusesBombsBeforeItAllocates) {
     EXPECT_EQ(testing::OutcomeOf(error), c.outcome) << c.name;
     std::printf("%s: %zu bytes refused in %.0f us\n", c.name, c.bomb.size(),
                 taken.count());
+  }
+}
+
+TEST(ImageDecoderTest, DecodesOnSeveralThreadsAtOnce) {
+  const Pixels photo = MakePhoto(61, 40);
+  const Encoded pictures[] = {
+      EncodeJpeg(photo, {.progressive = true}), EncodePng(photo),
+      EncodeWebp(photo, {.lossless = true}), Text("not a picture")};
+  std::vector<Encoded> expected;
+  for (const Encoded& picture : pictures) {
+    const absl::StatusOr<Pixels> decoded = DecodeImage(picture, {});
+    expected.push_back(
+        decoded.ok() ? ResizeAndCrop(*decoded, {.resize = 32, .crop = 24}).rgb
+                     : Encoded());
+  }
+  std::latch start(4);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      start.arrive_and_wait();
+      for (int round = 0; round < 8; ++round) {
+        for (std::size_t p = 0; p < 4; ++p) {
+          const absl::StatusOr<Pixels> decoded = DecodeImage(pictures[p], {});
+          ASSERT_EQ(decoded.ok(), !expected[p].empty());
+          if (decoded.ok()) {
+            ASSERT_EQ(ResizeAndCrop(*decoded, {.resize = 32, .crop = 24}).rgb,
+                      expected[p]);
+          }
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
   }
 }
 

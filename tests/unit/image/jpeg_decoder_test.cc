@@ -140,6 +140,16 @@ TEST(JpegDecoderTest, RefusesAMissingQuantisationTable) {
       "CORRUPT");
 }
 
+TEST(JpegDecoderTest, SaysWhenTheLibraryLacksAFeature) {
+  Encoded jpeg = EncodeJpeg(MakePhoto(48, 48),
+                            {.horizontal_sampling = 1, .vertical_sampling = 1});
+  const std::size_t frame = testing::FindMarker(jpeg, 0xC0);
+  // Sampled 3 : 2 : 1, of which libjpeg takes whole ratios only.
+  jpeg[frame + 11] = 0x31;
+  jpeg[frame + 14] = 0x21;
+  EXPECT_EQ(Outcome(jpeg), "UNSUPPORTED_FEATURE");
+}
+
 TEST(JpegDecoderTest, TurnsThePictureAsItsExifSays) {
   const Pixels photo = MakePhoto(48, 24);
   const Encoded jpeg = EncodeJpeg(photo);

@@ -57,7 +57,7 @@ int DecodeWith(std::size_t bytes, const Encoded& encoded) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-TEST(OutOfMemoryTest, IsAnErrorAndNeverACrash) {
+TEST(ImageDecoderMemoryTest, MissingMemoryIsAnErrorAndNeverACrash) {
   const Pixels photo = testing::MakePhoto(800, 600);
   testing::PngPicture interlaced = testing::MakePng(800, 600, 6, 8);
   interlaced.interlaced = true;
