@@ -52,7 +52,7 @@ google::rpc::BadRequest ToBadRequest(const ErrorDetails& details,
   std::size_t left = details.violations.size();
   for (const auto& [field, description] : details.violations) {
     const std::string safe_field = SafeText(field, kMaxNameBytes);
-    const std::string safe_text = SafeText(description, kMaxMetadataValueBytes);
+    const std::string safe_text = SafeText(description, kMaxDescriptionBytes);
     const std::size_t bytes =
         safe_field.size() + safe_text.size() + kViolationOverheadBytes;
     const std::size_t reserve = left > 1 ? kMoreViolationsBytes : 0;
