@@ -89,7 +89,7 @@ TEST(WebpDecoderTest, RefusesDataThatIsTooShort) {
         EncodeWebp(MakePhoto(64, 64), {.lossless = is_lossless});
     const absl::string_view type = is_lossless ? "VP8L" : "VP8 ";
     Encoded body = RiffBody(webp, type);
-    body.resize(body.size() - 8);
+    body.erase(body.end() - 8, body.end());
     const Encoded shorter[] = {RiffChunk(type, body)};
     const std::string outcome = Outcome(RiffFile(shorter));
     EXPECT_TRUE(outcome == "TRUNCATED" || outcome == "CORRUPT") << outcome;
