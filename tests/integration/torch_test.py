@@ -1,0 +1,69 @@
+"""The LibTorch plug-in in the real server, and the server without it."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+import tempfile
+import unittest
+
+from harness import DEMO_MODEL, RESNETD, SOURCE, Server, run
+
+PICTURES = [SOURCE / "demo" / name
+            for name in json.loads((SOURCE / "demo" / "expected.json").read_text())]
+
+
+def logits(server: Server) -> list[list[float]]:
+    """Of every demo picture."""
+    result = server.ctl("classify", *PICTURES, "--logits", "-o", "json")
+    assert result.returncode == 0, result.stderr
+    return [image["logits"] for image in json.loads(result.stdout)["images"]]
+
+
+class TorchTest(unittest.TestCase):
+    """--backend=torch."""
+
+    def test_it_answers_as_the_engine_does(self) -> None:
+        with Server() as engine:
+            expected = logits(engine)
+        with Server("--backend=torch") as torch:
+            shown = json.loads(torch.ctl("classify", PICTURES[0], "-o", "json").stdout)
+            self.assertEqual(shown["served_by"]["backend"], "torch")
+            found = logits(torch)
+        for row, expected_row in zip(found, expected, strict=True):
+            scale = max(abs(value) for value in expected_row)
+            for value, expected_value in zip(row, expected_row, strict=True):
+                self.assertLessEqual(abs(value - expected_value), 1e-5 * scale)
+
+    def test_the_engine_server_never_loads_it(self) -> None:
+        with Server() as server:
+            maps = pathlib.Path(f"/proc/{server.process.pid}/maps").read_text()
+        self.assertNotIn("libtorch", maps)
+        self.assertNotIn("libresnetd_torch", maps)
+
+    def test_a_server_without_the_plug_in_says_how_to_get_it(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            alone = pathlib.Path(folder) / "bin" / "resnetd"
+            alone.parent.mkdir()
+            shutil.copy(RESNETD, alone)
+            result = run(alone, "--backend=torch", "--model", DEMO_MODEL,
+                         "--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0")
+            self.assertEqual(result.returncode, 1, result.stderr)
+            self.assertIn("./dev setup", result.stderr)
+            with Server("--model", DEMO_MODEL, binary=alone) as server:
+                self.assertEqual(server.ctl("classify", PICTURES[0]).returncode, 0)
+
+    def test_a_machine_without_a_gpu_says_so(self) -> None:
+        if pathlib.Path("/dev/nvidia0").exists():
+            with Server("--backend=torch", "--device=cuda") as server:
+                self.assertEqual(server.ctl("classify", PICTURES[0]).returncode, 0)
+            return
+        result = run(RESNETD, "--backend=torch", "--device=cuda",
+                     "--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0")
+        self.assertEqual(result.returncode, 1, result.stderr)
+        self.assertIn("--device", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
