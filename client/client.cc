@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/connection.h"
 #include "client/convert.h"
+#include "client/target.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
 #include "resnetd/v1/model_service.grpc.pb.h"
 #include "resnetd/v1/server_service.grpc.pb.h"

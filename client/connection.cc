@@ -10,19 +10,14 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/strings/substitute.h"
 #include "absl/time/time.h"
 #include "client/convert.h"
 #include "client/error_info.h"
 // For gRPC's serialisation of messages, whose header moves between releases.
 #include "resnetd/v1/server_service.grpc.pb.h"
-#include "server/base/quote.h"
-#include "server/base/status_macros.h"
 
 namespace resnetd::client {
 namespace {
@@ -30,63 +25,10 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
-constexpr int kDefaultPort = 8001;
 // Tries of one call, the first included: the most that gRPC allows is 5.
 constexpr int kMaxTries = 4;
 // Time to ask an unhealthy or unreachable server what is the matter.
 constexpr std::chrono::seconds kDiagnosisTimeout(1);
-
-absl::Status BadAddress(absl::string_view server, absl::string_view why) {
-  return ClientError(
-      absl::StatusCode::kInvalidArgument, kReasonBadAddress,
-      absl::StrCat("server address ", Quoted(server), " ", why,
-                   ": write HOST:PORT, for example localhost:8001"));
-}
-
-bool IsLocalHost(absl::string_view host) {
-  return host == "localhost" || host == "::1" || absl::StartsWith(host, "127.");
-}
-
-// "HOST:PORT", "HOST", "[IPV6]", "[IPV6]:PORT", as two parts.
-absl::Status SplitHostPort(absl::string_view server, absl::string_view& host,
-                           absl::string_view& port) {
-  host = server;
-  port = "";
-  if (absl::ConsumePrefix(&host, "[")) {
-    const std::size_t end = host.find(']');
-    if (end == absl::string_view::npos) {
-      return BadAddress(server, "lacks the ] of an IPv6 address");
-    }
-    port = host.substr(end + 1);
-    host = host.substr(0, end);
-    if (!port.empty() && !absl::ConsumePrefix(&port, ":")) {
-      return BadAddress(server, "has something between ] and :");
-    }
-    return absl::OkStatus();
-  }
-  const std::size_t colon = host.rfind(':');
-  if (colon != absl::string_view::npos) {
-    if (host.find(':') != colon) {
-      return BadAddress(server, "is an IPv6 address without [ ]");
-    }
-    port = host.substr(colon + 1);
-    host = host.substr(0, colon);
-    if (port.empty()) {
-      return BadAddress(server, "has no port after the colon");
-    }
-  }
-  return absl::OkStatus();
-}
-
-bool IsHostName(absl::string_view host) {
-  for (const char c : host) {
-    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '.' &&
-        c != '-' && c != '_' && c != ':' && c != '%') {
-      return false;
-    }
-  }
-  return !host.empty();
-}
 
 grpc::ChannelArguments Arguments(const Target& target, bool health_checked) {
   grpc::ChannelArguments arguments;
@@ -152,39 +94,6 @@ void IgnoreLog(gpr_log_func_args* /*args*/) {}
 
 }  // namespace
 
-absl::StatusOr<Target> ParseTarget(absl::string_view server) {
-  for (const absl::string_view scheme :
-       {"dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "xds:"}) {
-    if (absl::StartsWith(server, scheme)) {
-      return Target{.grpc = std::string(server),
-                    .shown = std::string(server),
-                    .local = absl::StartsWith(scheme, "unix")};
-    }
-  }
-  if (absl::StrContains(server, "://")) {
-    return BadAddress(server, "has a scheme that gRPC does not know");
-  }
-  absl::string_view host;
-  absl::string_view port;
-  RETURN_IF_ERROR(SplitHostPort(server, host, port));
-  if (!IsHostName(host)) {
-    return BadAddress(server,
-                      host.empty() ? "has no host" : "is not a host name");
-  }
-  int number = kDefaultPort;
-  if (!port.empty() &&
-      (!absl::SimpleAtoi(port, &number) || number < 1 || number > 65'535)) {
-    return BadAddress(server, "has a port that is not 1 to 65535");
-  }
-  const bool ipv6 = absl::StrContains(host, ":");
-  Target target;
-  target.shown = ipv6 ? absl::StrCat("[", host, "]:", number)
-                      : absl::StrCat(host, ":", number);
-  target.grpc = absl::StrCat("dns:///", target.shown);
-  target.local = IsLocalHost(host);
-  return target;
-}
-
 std::string ServiceConfig(bool health_checked) {
   return absl::Substitute(
       R"({
@@ -241,7 +150,7 @@ absl::Status Connection::Call(Route route, const Try& attempt) const {
 
 absl::Status Connection::ExplainUnreachable(Route route,
                                             const grpc::Status& status) const {
-  const absl::Status error = FromGrpc(status);
+  absl::Status error = FromGrpc(status);
   const bool answered = !status.error_details().empty();
   const bool unavailable = absl::IsUnavailable(error);
   if (answered || (!unavailable && !absl::IsDeadlineExceeded(error))) {
@@ -297,7 +206,7 @@ grpc::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
                  &request, &response, [&answered](grpc::Status status) {
                    answered.set_value(std::move(status));
                  });
-  const grpc::Status status = answered.get_future().get();
+  grpc::Status status = answered.get_future().get();
   serving_status = response.value();
   return status;
 }

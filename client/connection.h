@@ -8,27 +8,13 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "client/target.h"
 
 namespace resnetd::client {
 
 // The largest message in either direction; the server's default is the same.
 inline constexpr int kMaxMessageBytes = 64 << 20;
-
-// An address as a person writes it.
-struct Target {
-  // As gRPC takes it, e.g. "dns:///localhost:8001".
-  std::string grpc;
-  // For messages, e.g. "localhost:8001".
-  std::string shown;
-  // On this very machine, as far as the name tells.
-  bool local = false;
-};
-
-// "HOST:PORT", "HOST" (port 8001), "[IPV6]:PORT" or a gRPC target with a
-// scheme. INVALID_ARGUMENT with reason kReasonBadAddress otherwise.
-absl::StatusOr<Target> ParseTarget(absl::string_view server);
 
 // The service config of our clients, as JSON: which methods gRPC repeats, how
 // the load is spread and, with `health_checked`, that only servers which report

@@ -8,7 +8,7 @@
 #include "client/cli/doctor.h"
 #include "client/cli/report.h"
 #include "client/cli/text.h"
-#include "client/connection.h"
+#include "client/target.h"
 
 namespace resnetd::cli {
 namespace {

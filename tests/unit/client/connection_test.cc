@@ -1,56 +1,11 @@
 #include "client/connection.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <nlohmann/json.hpp>
 
-#include "client/error_info.h"
-
 namespace resnetd::client {
 namespace {
-
-TEST(ParseTargetTest, TakesHostsWithAndWithoutPort) {
-  const Target with_port = *ParseTarget("gpu-box.example:9001");
-  EXPECT_EQ(with_port.grpc, "dns:///gpu-box.example:9001");
-  EXPECT_EQ(with_port.shown, "gpu-box.example:9001");
-  EXPECT_FALSE(with_port.local);
-  EXPECT_EQ(ParseTarget("gpu-box")->shown, "gpu-box:8001");
-  EXPECT_EQ(ParseTarget("10.0.0.1:1")->shown, "10.0.0.1:1");
-  EXPECT_EQ(ParseTarget("host:65535")->shown, "host:65535");
-}
-
-TEST(ParseTargetTest, TakesIpv6InBrackets) {
-  EXPECT_EQ(ParseTarget("[::1]:8002")->grpc, "dns:///[::1]:8002");
-  EXPECT_EQ(ParseTarget("[2001:db8::1]")->shown, "[2001:db8::1]:8001");
-}
-
-TEST(ParseTargetTest, LeavesTargetsWithASchemeAsTheyAre) {
-  EXPECT_EQ(ParseTarget("dns:///a.b:1")->grpc, "dns:///a.b:1");
-  EXPECT_EQ(ParseTarget("unix:/run/x.sock")->shown, "unix:/run/x.sock");
-}
-
-TEST(ParseTargetTest, KnowsWhatIsOnThisMachine) {
-  for (const char* local : {"localhost", "localhost:1", "127.0.0.1:8001",
-                            "127.1.2.3", "[::1]:8001", "unix:/x"}) {
-    EXPECT_TRUE(ParseTarget(local)->local) << local;
-  }
-  for (const char* remote :
-       {"localhost.example", "128.0.0.1", "[::2]:1", "dns:///localhost:8001"}) {
-    EXPECT_FALSE(ParseTarget(remote)->local) << remote;
-  }
-}
-
-TEST(ParseTargetTest, RefusesWhatIsNoAddress) {
-  for (const char* wrong :
-       {"", ":8001", "host:", "host:0", "host:65536", "host:-1", "host:http",
-        "::1", "[::1", "[::1]8001", "[]:1", "a b:1", "host/path",
-        "http://host:8001", "host:1:2", "\x1b[31m:1"}) {
-    const absl::Status error = ParseTarget(wrong).status();
-    EXPECT_TRUE(absl::IsInvalidArgument(error)) << wrong;
-    EXPECT_EQ(ErrorInfoOf(error).reason, kReasonBadAddress) << wrong;
-  }
-}
 
 TEST(ServiceConfigTest, RepeatsWhatIsSafeAndNothingElse) {
   const auto config = nlohmann::json::parse(ServiceConfig(true));
