@@ -19,6 +19,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
 TESTS_MANY: dict[str, str] = {
     "tests/unit/image/damaged_pictures_test.cc":
         "one corpus for the decoders of all formats",
+    "tests/unit/image/out_of_memory_test.cc":
+        "every allocation of every decoder fails once",
 }
 
 
