@@ -59,7 +59,7 @@ std::string OptionNames(const CLI::Option& option) {
   }
   std::string out = absl::StrJoin(names, ", ");
   if (option.get_snames().empty()) {
-    out.insert(0, "    ");
+    out.insert(0, 4, ' ');
   }
   return option.get_type_size() == 0
              ? out
