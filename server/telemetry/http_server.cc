@@ -124,10 +124,6 @@ int LogMessage(const mg_connection* /*connection*/, const char* message) {
   return 1;
 }
 
-int NoAccessLog(const mg_connection* /*connection*/, const char* /*message*/) {
-  return 1;
-}
-
 // "8002" for all addresses, "127.0.0.1:8002", "[::1]:8002".
 std::string ListenText(const HttpServer::Options& options) {
   if (options.host.empty()) {
@@ -289,8 +285,9 @@ class CivetServer final : public HttpServer {
     mg_callbacks callbacks{};
     callbacks.begin_request = BeginRequest;
     callbacks.http_error = HttpError;
+    // No log_access: with one, the library calls localtime() from several
+    // threads at once for a text that nobody reads.
     callbacks.log_message = LogMessage;
-    callbacks.log_access = NoAccessLog;
     context_ = mg_start(&callbacks, &routes_, settings.data());
     mg_server_port port{};
     if (context_ == nullptr || mg_get_server_ports(context_, 1, &port) != 1) {

@@ -16,8 +16,12 @@ struct HttpReply {
 };
 
 // The plaintext HTTP listener for probes and metrics: GET and HEAD on fixed
-// paths, no files, no parameters. Two threads of its own; a handler must not
-// block. Stops on destruction.
+// paths (others get 404 with the list, other methods 405), no files, no
+// parameters (a query is ignored), one request a connection.
+//
+// Two threads answer and one accepts; a handler must not block. A caller that
+// stalls for 1 s loses its connection. Stops on destruction, within some 10 ms
+// of the last answer. Thread-safe.
 class HttpServer {
  public:
   // Paths, each with the function that answers it. Called from the listener's

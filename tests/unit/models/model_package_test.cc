@@ -233,7 +233,8 @@ TEST_F(ModelPackageTest, SeesEveryFlippedBitByTheDigest) {
   for (std::size_t i = 0; i < 50; ++i) {
     std::string damaged = file;
     const std::size_t at = i * (file.size() - 1) / 49;
-    damaged[at] = static_cast<char>(damaged[at] ^ (1U << (i % 8)));
+    damaged[at] = static_cast<char>(static_cast<unsigned char>(damaged[at]) ^
+                                    (1U << (i % 8)));
     dir_.Write("tiny/model.safetensors", damaged);
     EXPECT_EQ(Refused(folder).code(), absl::StatusCode::kDataLoss) << at;
   }

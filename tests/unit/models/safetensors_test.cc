@@ -158,7 +158,8 @@ std::string Mutate(std::string bytes, std::mt19937& random) {
         bytes[at] = static_cast<char>(random());
         break;
       case 1:
-        bytes[at] = static_cast<char>(bytes[at] ^ (1U << (random() % 8)));
+        bytes[at] = static_cast<char>(static_cast<unsigned char>(bytes[at]) ^
+                                      (1U << (random() % 8)));
         break;
       case 2:
         bytes.erase(at, 1 + random() % 3);
