@@ -58,8 +58,10 @@ absl::Status CannotFork(absl::string_view what) {
 // The signals that a broken kernel or the time limit raise must kill the child
 // whatever the parent did with them, and without a core file.
 void DieQuietly(Duration time_limit) {
+  struct sigaction by_default = {};
+  by_default.sa_handler = SIG_DFL;
   for (const int signal : {SIGILL, SIGSEGV, SIGBUS, SIGFPE, SIGTRAP, SIGALRM}) {
-    std::signal(signal, SIG_DFL);
+    sigaction(signal, &by_default, nullptr);
   }
   sigset_t none;
   sigemptyset(&none);
