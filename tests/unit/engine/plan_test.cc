@@ -20,6 +20,8 @@
 #include "server/models/weight_fill.h"
 #include "tests/support/filled_package.h"
 
+// AddressSanitizer has its own allocator.
+#ifndef __SANITIZE_ADDRESS__
 namespace resnetd {
 namespace {
 
@@ -36,8 +38,6 @@ void Note(std::size_t bytes) {
 }  // namespace
 }  // namespace resnetd
 
-// AddressSanitizer has its own allocator.
-#ifndef __SANITIZE_ADDRESS__
 extern "C" {
 // NOLINTBEGIN(bugprone-reserved-identifier): glibc's names.
 // NOLINTBEGIN(readability-identifier-naming): glibc's names.
