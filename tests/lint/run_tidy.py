@@ -4,7 +4,8 @@
 A file that was found clean is not looked at again until something it depends
 on changes: itself, a header of ours that it includes, a proto, its compile
 command, the configuration or clang-tidy itself. System libraries count by
-clang-tidy's version only; --no-cache looks at everything.
+clang-tidy's version only; --no-cache looks at everything. What was found clean
+is kept under the user's cache folder, for every checkout alike.
 
 usage: run_tidy.py [--jobs N] [--no-cache] [--build DIR] [FILE...]
 """
@@ -13,6 +14,7 @@ import concurrent.futures
 import functools
 import hashlib
 import json
+import os
 import pathlib
 import re
 import shlex
@@ -24,7 +26,9 @@ import time
 import lintlib
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-CACHE = ROOT / "build" / "tidy-cache"
+DATABASE = ROOT / "build" / "tidy"
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME")
+                     or pathlib.Path.home() / ".cache") / "resnetd" / "tidy"
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 SLOW_SHOWN = 5
 
@@ -63,6 +67,8 @@ def includes_of(path: pathlib.Path):
 
 def key_of(source: pathlib.Path, command: str, common: str) -> str:
     """Changes whenever the outcome for `source` could change."""
+    # Where the checkout lies is no matter.
+    command = command.replace(str(ROOT), "")
     digest = hashlib.sha256(f"{common}\0{command}".encode())
     waiting, seen = [source], set()
     while waiting:
@@ -72,7 +78,8 @@ def key_of(source: pathlib.Path, command: str, common: str) -> str:
         seen.add(path)
         waiting += includes_of(path)[1]
     for path in sorted(seen):
-        digest.update(f"\0{path}\0{includes_of(path)[0]}".encode())
+        name = path.relative_to(ROOT)
+        digest.update(f"\0{name}\0{includes_of(path)[0]}".encode())
     return digest.hexdigest()
 
 
@@ -135,7 +142,8 @@ def main() -> int:
     sources = [p for p in sources if p in commands]
 
     CACHE.mkdir(parents=True, exist_ok=True)
-    (CACHE / "compile_commands.json").write_text(json.dumps([
+    DATABASE.mkdir(parents=True, exist_ok=True)
+    (DATABASE / "compile_commands.json").write_text(json.dumps([
         {"file": str(path), "directory": folder, "arguments": arguments}
         for path, (folder, arguments) in commands.items()]))
     version = subprocess.run([tool, "--version"], capture_output=True,
@@ -150,7 +158,7 @@ def main() -> int:
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         # The long ones first, so that none runs alone at the end.
         todo.sort(key=lambda p: (p.parent.name != "nn", -p.stat().st_size))
-        runs = [pool.submit(check_one, tool, CACHE, p, keys[p]) for p in todo]
+        runs = [pool.submit(check_one, tool, DATABASE, p, keys[p]) for p in todo]
         for run in concurrent.futures.as_completed(runs):
             source, code, findings, took = run.result()
             times.append((took, source.relative_to(ROOT).as_posix()))
