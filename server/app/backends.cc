@@ -65,7 +65,9 @@ std::vector<ServerFacts::Backend> DescribeBackends(
   ServerFacts::Backend engine{
       .name = "engine", .usable = true, .detail = kernels.text};
   if (!uses_torch) {
-    engine.detail = absl::StrCat(loader.description(), "; ", engine.detail);
+    engine.detail = kernels.capped
+                        ? absl::StrCat(loader.description(), "; ", kernels.text)
+                        : loader.description();
   }
   ServerFacts::Backend torch = DescribeTorch();
   if (uses_torch) {

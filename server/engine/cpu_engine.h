@@ -18,6 +18,10 @@ inline constexpr int kMostEngineThreads = 1024;
 // The largest max_batch that Load() accepts.
 inline constexpr std::size_t kLargestEngineBatch = 1024;
 
+// How many of `threads` a network of `flops_per_picture` keeps busy, at
+// least 1.
+int UsefulThreads(double flops_per_picture, int threads);
+
 // Loads models for the CPU: float32 over oneDNN, every primitive made and every
 // buffer placed before the first picture.
 //

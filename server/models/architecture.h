@@ -80,8 +80,8 @@ struct ConvUnit {
 };
 
 struct ResidualBlock {
-  std::string name;  // e.g. "layer3.5"
-  int stage = 1;     // 1 = layer1
+  std::string name;                  // e.g. "layer3.5"
+  int stage = 1;                     // 1 = layer1
   std::vector<ConvUnit> main_path;   // 2 (basic) or 3 (bottleneck) units
   std::optional<ConvUnit> shortcut;  // absent: identity
 };
@@ -94,11 +94,11 @@ struct LinearLayer {
 
 struct Network {
   BlockVersion version = BlockVersion::kV1;
-  ConvUnit stem;                 // v1: followed by ReLU
-  bool max_pool = false;         // 3x3, stride 2, padding 1, after the stem
-  std::vector<ResidualBlock> blocks;  // in order of depth
+  ConvUnit stem;          // v1: followed by ReLU
+  bool max_pool = false;  // 3x3, stride 2, padding 1, after the stem
+  std::vector<ResidualBlock> blocks;         // in order of depth
   std::optional<BatchNormLayer> final_norm;  // v2: "bn_last", then ReLU
-  LinearLayer head;              // after global average pooling
+  LinearLayer head;                          // after global average pooling
 };
 
 Network BuildNetwork(const Architecture& architecture);

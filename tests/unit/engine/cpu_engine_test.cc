@@ -27,6 +27,16 @@ TEST(CpuEngineTest, DescribesLibraryInstructionSetAndThreads) {
   EXPECT_THAT((*two)->description(), HasSubstr("2 threads"));
 }
 
+TEST(UsefulThreadsTest, EachThreadHasAtLeastHalfAMillisecondOfWork) {
+  EXPECT_EQ(UsefulThreads(0, 8), 1);
+  EXPECT_EQ(UsefulThreads(25e6, 8), 1);  // cifar_resnet8
+  EXPECT_EQ(UsefulThreads(99.9e6, 8), 1);
+  EXPECT_EQ(UsefulThreads(100e6, 8), 2);
+  EXPECT_EQ(UsefulThreads(3.6e9, 8), 8);  // resnet18
+  EXPECT_EQ(UsefulThreads(3.6e9, 1), 1);
+  EXPECT_EQ(UsefulThreads(23e9, 1024), 460);  // resnet152
+}
+
 TEST(CpuEngineTest, ThreadsHaveLimits) {
   EXPECT_TRUE(CreateCpuEngine({.threads = kMostEngineThreads}).ok());
   for (const int threads : {-1, 0, kMostEngineThreads + 1}) {

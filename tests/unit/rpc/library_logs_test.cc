@@ -14,8 +14,14 @@ namespace {
 
 using testing::HasSubstr;
 
-TEST(LibraryLogsTest, ErrorsOfGrpcAreOurWarnings) {
+// gRPC writes nothing before its log was initialised, which a server does.
+void RouteLogsOfARunningLibrary() {
+  gpr_log_verbosity_init();
   RouteLibraryLogs();
+}
+
+TEST(LibraryLogsTest, ErrorsOfGrpcAreOurWarnings) {
+  RouteLogsOfARunningLibrary();
   testing::internal::CaptureStderr();
   gpr_log(GPR_ERROR, "something is %s", "odd");
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
@@ -23,14 +29,16 @@ TEST(LibraryLogsTest, ErrorsOfGrpcAreOurWarnings) {
 }
 
 TEST(LibraryLogsTest, AFloodOfThemIsAFewLines) {
-  RouteLibraryLogs();
+  RouteLogsOfARunningLibrary();
   testing::internal::CaptureStderr();
   for (int i = 0; i < 1000; ++i) {
     gpr_log(GPR_ERROR, "again");
   }
   const std::string lines = testing::internal::GetCapturedStderr();
+  const auto count = std::count(lines.begin(), lines.end(), '\n');
+  EXPECT_GE(count, 1);
   // 10 a second; the loop may see a second begin.
-  EXPECT_LE(std::count(lines.begin(), lines.end(), '\n'), 20);
+  EXPECT_LE(count, 20);
 }
 
 TEST(LibraryLogsTest, ProtobufIsSilentAboutBadText) {
