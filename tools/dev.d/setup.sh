@@ -15,6 +15,7 @@ readonly demo_packages=(
 # What tests and static checks take on top.
 readonly test_packages=(
   git clang clang-tidy shellcheck python3-pip python3-yaml
+  python3-numpy python3-pil
 )
 
 # Of DESIGN.md section 10: the wheel without its CUDA libraries builds the
@@ -120,6 +121,27 @@ setup_lint_tools() {
   step "lint tools into .deps/lint: ${lint_tools[*]} (40 MB)" \
     pip_into .deps/lint --no-deps "${lint_tools[@]}"
   echo "${lint_tools[*]}" >.deps/lint/.stamp
+}
+
+# The checker of metrics. It comes with the server of the package prometheus,
+# which would be started by installing it: only the tool is taken out.
+setup_promtool() {
+  [[ -z ${RESNETD_SKIP_SETUP:-} && ! -x .deps/promtool/promtool ]] || return 0
+  step "promtool into .deps/promtool (19 MB to fetch)" quietly fetch_promtool
+}
+
+fetch_promtool() {
+  local part
+  part=$(mktemp -d)
+  mkdir -p .deps/promtool
+  # -o: without it apt wants to become a user who may not write there.
+  if ! (cd "$part" && apt-get download -o APT::Sandbox::User=root prometheus); then
+    as_root apt-get update -q
+    (cd "$part" && apt-get download -o APT::Sandbox::User=root prometheus) || return 1
+  fi
+  dpkg-deb -x "$part"/prometheus_*.deb "$part/files" || return 1
+  mv "$part/files/usr/bin/promtool" .deps/promtool/promtool
+  rm -rf "$part"
 }
 
 # setup_torch slim|cuda|none. A fuller set already there serves a smaller wish.

@@ -30,7 +30,7 @@ std::vector<float> Ramp(std::size_t count) {
 }
 
 at::Tensor ToTensor(const std::vector<float>& values,
-                    std::vector<std::int64_t> shape) {
+                    const std::vector<std::int64_t>& shape) {
   return at::from_blob(const_cast<float*>(values.data()), shape, at::kFloat)
       .clone();
 }
@@ -53,8 +53,8 @@ TEST(ConvolutionTest, ComputesTheSumWithStridePaddingAndGroups) {
                         .stride = 2,
                         .padding = 1,
                         .groups = 2};
-  const std::vector<float> kernel = Ramp(2 * 2 * 3 * 3);
-  const std::vector<float> image = Ramp(4 * 5 * 5);
+  const std::vector<float> kernel = Ramp(36);
+  const std::vector<float> image = Ramp(100);
   const Weights weights =
       Weights::FromTensors({{"conv.weight", {{2, 2, 3, 3}, kernel}}});
   const at::Tensor output = Convolution(layer, weights, at::kCPU)
@@ -69,11 +69,10 @@ TEST(ConvolutionTest, ComputesTheSumWithStridePaddingAndGroups) {
             const int y = row * 2 - 1 + k / 3;
             const int x = column * 2 - 1 + k % 3;
             if (y >= 0 && y < 5 && x >= 0 && x < 5) {
-              const auto at_kernel =
-                  static_cast<std::size_t>((out * 2 + in) * 9 + k);
-              const auto at_image =
-                  static_cast<std::size_t>((out * 2 + in) * 25 + y * 5 + x);
-              sum += double{kernel[at_kernel]} * double{image[at_image]};
+              const int at_kernel = (out * 2 + in) * 9 + k;
+              const int at_image = (out * 2 + in) * 25 + y * 5 + x;
+              sum += double{kernel.at(static_cast<std::size_t>(at_kernel))} *
+                     double{image.at(static_cast<std::size_t>(at_image))};
             }
           }
         }

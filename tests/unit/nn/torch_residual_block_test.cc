@@ -137,9 +137,8 @@ std::vector<std::string> NamesOf(const ScalarBlock& block) {
   block.Make().AppendTo(state);
   std::vector<std::string> names;
   for (const NamedTensor& entry : state) {
-    if (entry.tensor.dim() == 4) {
-      names.push_back(entry.name);
-    } else if (entry.name.find("running_mean") != std::string::npos) {
+    if (entry.tensor.dim() == 4 ||
+        entry.name.find("running_mean") != std::string::npos) {
       names.push_back(entry.name);
     }
   }
