@@ -58,18 +58,7 @@ std::string BashCommands(const std::vector<Context>& contexts) {
   return out;
 }
 
-std::string Bash(const std::vector<Context>& contexts) {
-  std::vector<std::string> paths;
-  for (const Context& context : contexts) {
-    if (!context.path.empty()) {
-      paths.push_back(absl::StrCat("\"", context.path, "\""));
-    }
-  }
-  std::vector<std::string> valued;
-  for (const Word& word : OptionsWithValue(contexts)) {
-    valued.insert(valued.end(), word.names.begin(), word.names.end());
-  }
-  constexpr char kTemplate[] = R"(# bash completion of resnetctl
+constexpr char kBashTemplate[] = R"(# bash completion of resnetctl
 _resnetctl() {
   local current="${COMP_WORDS[COMP_CWORD]}"
   local previous="${COMP_WORDS[COMP_CWORD - 1]}"
@@ -114,7 +103,19 @@ _resnetctl() {
 }
 complete -F _resnetctl resnetctl
 )";
-  return absl::StrReplaceAll(kTemplate,
+
+std::string Bash(const std::vector<Context>& contexts) {
+  std::vector<std::string> paths;
+  for (const Context& context : contexts) {
+    if (!context.path.empty()) {
+      paths.push_back(absl::StrCat("\"", context.path, "\""));
+    }
+  }
+  std::vector<std::string> valued;
+  for (const Word& word : OptionsWithValue(contexts)) {
+    valued.insert(valued.end(), word.names.begin(), word.names.end());
+  }
+  return absl::StrReplaceAll(kBashTemplate,
                              {{"@VALUED@", absl::StrJoin(valued, "|")},
                               {"@PATHS@", absl::StrJoin(paths, "|")},
                               {"@VALUES@", BashValues(contexts)},
@@ -224,6 +225,7 @@ std::string FishCondition(const Context& context) {
   }
   std::vector<std::string> words =
       absl::StrSplit(context.path, ' ', absl::SkipEmpty());
+  tests.reserve(words.size() + 1);
   for (const std::string& word : words) {
     tests.push_back(absl::StrCat("__fish_seen_subcommand_from ", word));
   }

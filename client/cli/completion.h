@@ -4,7 +4,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's name.
 class App;
 }  // namespace CLI
 

@@ -89,6 +89,7 @@ std::vector<std::string> EnvironmentArguments(
     absl::Span<const char* const> arguments) {
   std::vector<std::string> found;
   for (const std::string& name : names) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread exists yet.
     const char* const value = std::getenv(VariableOf(name).c_str());
     if (value != nullptr && *value != '\0' && !IsGiven(name, arguments)) {
       found.push_back(absl::StrCat("--", name, "=", value));

@@ -37,6 +37,7 @@ struct CallEnvironment {
 //
 // Made by the method with `new`, handed to gRPC, deletes itself when the call
 // is done. Accept() once, then Reply() or Fail() exactly once, from any thread.
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): ends itself.
 class UnaryCall : public grpc::ServerUnaryReactor {
  public:
   // `method` is a literal; context and response are gRPC's and live as long as

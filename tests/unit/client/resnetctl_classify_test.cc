@@ -11,10 +11,8 @@
 namespace resnetd::test {
 namespace {
 
-using ::testing::Each;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using ::testing::SizeIs;
 
 using nlohmann::json;
 

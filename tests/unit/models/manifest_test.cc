@@ -17,9 +17,7 @@
 namespace resnetd {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Pair;
 
 using Json = nlohmann::json;
 

@@ -32,7 +32,7 @@ class ClassificationServiceTest : public RpcTest {
 
 TEST_F(ClassificationServiceTest, AnswersImagesInTheirOrder) {
   v1::ClassifyRequest request;
-  for (const int bytes : {5, 1, 9}) {
+  for (const std::size_t bytes : {5U, 1U, 9U}) {
     request.add_images()->set_encoded(std::string(bytes, 'x'));
   }
   v1::ClassifyResponse response;
