@@ -216,7 +216,7 @@ void Prepare(CLI::App& app) {
   app.fallthrough(app.get_parent() != nullptr);
   app.set_help_flag("-h,--help", "Print this help");
   app.formatter_fn(
-      [](const CLI::App* command, std::string /*name*/,
+      [](const CLI::App* command, const std::string& /*name*/,
          CLI::AppFormatMode /*mode*/) { return HelpText(*command); });
   for (CLI::App* child : app.get_subcommands({})) {
     Prepare(*child);

@@ -2,11 +2,8 @@
 
 #include <memory>
 
+#include "client/cli/app_fwd.h"
 #include "client/cli/command_line.h"
-
-namespace CLI {
-class App;
-}  // namespace CLI
 
 namespace resnetd::cli {
 

@@ -3,10 +3,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-
-namespace CLI {  // NOLINT(readability-identifier-naming): the library's name.
-class App;
-}  // namespace CLI
+#include "client/cli/app_fwd.h"
 
 namespace resnetd::cli {
 

@@ -4,9 +4,7 @@
 #include <utility>
 #include <vector>
 
-namespace CLI {
-class App;
-}  // namespace CLI
+#include "client/cli/app_fwd.h"
 
 namespace resnetd::cli {
 

@@ -2,9 +2,7 @@
 
 #include <string>
 
-namespace CLI {
-class App;
-}  // namespace CLI
+#include "client/cli/app_fwd.h"
 
 namespace resnetd::cli {
 

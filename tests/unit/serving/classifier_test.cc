@@ -3,8 +3,6 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <future>
-#include <latch>
 #include <memory>
 #include <string>
 #include <thread>
@@ -124,47 +122,31 @@ TEST_F(ClassifierTest, RefusesWhatTheValidationRefuses) {
 }
 
 TEST_F(ClassifierTest, RefusesMoreThanTheQueueHolds) {
-  std::promise<void> release;
-  const std::shared_future<void> released = release.get_future().share();
-  std::latch running(1);
+  FirstBatchHeld first;
   ClassifierOptions options;
   options.queue.max_images = 3;
-  Start(options, [&, first = true](std::size_t) mutable {
-    if (std::exchange(first, false)) {
-      running.count_down();
-      released.wait();
-    }
-    return absl::OkStatus();
-  });
+  Start(options, first.Hook());
   AnswerBox held;
   classifier_->Classify(PixelRequest(1), held.Taker());
-  running.wait();
+  first.WaitUntilRunning();
   AnswerBox fits;
   classifier_->Classify(PixelRequest(2), fits.Taker());
   const absl::Status refused = Call(PixelRequest(1)).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(DetailsOf(refused).reason, "QUEUE_FULL");
   EXPECT_TRUE(DetailsOf(refused).retry_after.has_value());
-  release.set_value();
+  first.Release();
   EXPECT_TRUE(held.Take().ok());
   EXPECT_TRUE(fits.Take().ok());
   EXPECT_TRUE(Call(PixelRequest(3)).ok());
 }
 
 TEST_F(ClassifierTest, AnswersDeadlineExceededForWhatWaitedTooLong) {
-  std::promise<void> release;
-  const std::shared_future<void> released = release.get_future().share();
-  std::latch running(1);
-  Start({}, [&, first = true](std::size_t) mutable {
-    if (std::exchange(first, false)) {
-      running.count_down();
-      released.wait();
-    }
-    return absl::OkStatus();
-  });
+  FirstBatchHeld first;
+  Start({}, first.Hook());
   AnswerBox held;
   classifier_->Classify(PixelRequest(1), held.Taker());
-  running.wait();
+  first.WaitUntilRunning();
   // Its deadline passes while the worker is held.
   ClassifyRequest late = PixelRequest(1);
   late.deadline = RealClock().Now() + std::chrono::milliseconds(5);
@@ -174,32 +156,24 @@ TEST_F(ClassifierTest, AnswersDeadlineExceededForWhatWaitedTooLong) {
   while (RealClock().Now() < deadline) {
     std::this_thread::yield();
   }
-  release.set_value();
+  first.Release();
   EXPECT_EQ(expired.Take().status().code(),
             absl::StatusCode::kDeadlineExceeded);
   EXPECT_TRUE(held.Take().ok());
 }
 
 TEST_F(ClassifierTest, RefusesNewRequestsOnceClosedAndFinishesTheOldOnes) {
-  std::promise<void> release;
-  const std::shared_future<void> released = release.get_future().share();
-  std::latch running(1);
-  Start({}, [&, first = true](std::size_t) mutable {
-    if (std::exchange(first, false)) {
-      running.count_down();
-      released.wait();
-    }
-    return absl::OkStatus();
-  });
+  FirstBatchHeld first;
+  Start({}, first.Hook());
   AnswerBox held;
   classifier_->Classify(PixelRequest(1), held.Taker());
-  running.wait();
+  first.WaitUntilRunning();
   EXPECT_EQ(classifier_->in_flight(), 1U);
   classifier_->Close();
   const absl::Status refused = Call(PixelRequest(1)).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(DetailsOf(refused).reason, "DRAINING");
-  release.set_value();
+  first.Release();
   EXPECT_TRUE(held.Take().ok());
 }
 

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <future>
+#include <latch>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -43,6 +45,30 @@ inline ClassifyRequest PixelRequest(std::size_t images) {
   }
   return request;
 }
+
+// A hook for FakeModel that holds the first batch until it is released; later
+// ones pass.
+class FirstBatchHeld {
+ public:
+  FakeModel::Hook Hook() {
+    return [this](std::size_t) {
+      if (!seen_.exchange(true)) {
+        running_.count_down();
+        released_.wait();
+      }
+      return absl::OkStatus();
+    };
+  }
+  // Returns once the first batch runs.
+  void WaitUntilRunning() { running_.wait(); }
+  void Release() { release_.set_value(); }
+
+ private:
+  std::atomic<bool> seen_{false};
+  std::latch running_{1};
+  std::promise<void> release_;
+  std::shared_future<void> released_ = release_.get_future().share();
+};
 
 // Makes pending requests by hand, as Classifier would, without its threads.
 struct ServingFixture {
