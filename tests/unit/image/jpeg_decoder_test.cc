@@ -37,12 +37,12 @@ Pixels Expected(const Pixels& photo, Colour colour) {
           &expected.rgb[static_cast<std::size_t>(3 * (y * photo.width + x))];
       if (colour == Colour::kGrey) {
         const double grey = 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2];
-        rgb[0] = rgb[1] = rgb[2] = static_cast<std::uint8_t>(grey + 0.5);
+        rgb[0] = rgb[1] = rgb[2] = static_cast<std::uint8_t>(std::lround(grey));
       } else if (colour == Colour::kCmyk || colour == Colour::kYcck) {
         const double light = 255 - (x * 3 + y) % 120;
         for (int c = 0; c < 3; ++c) {
           rgb[c] = static_cast<std::uint8_t>(
-              light - (255 - rgb[c]) * light / 255 + 0.5);
+              std::lround(light - (255 - rgb[c]) * light / 255));
         }
       }
     }

@@ -151,7 +151,7 @@ TEST(StatusCodesTest, FitsTheTrailersWhateverAnErrorHolds) {
   constexpr std::size_t kRoom = 8192 - 512;
   Error error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
               std::string(100'000, '\x01'));
-  for (int i = 0; i < 300; ++i) {
+  for (std::size_t i = 0; i < 300; ++i) {
     error.AddViolation(absl::StrCat("images[", i, "].raw.height"),
                        std::string(i % 400, 'v'));
   }
