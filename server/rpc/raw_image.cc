@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::int64_t kRgbChannels = 3;
 
-absl::Status Invalid(absl::string_view field, std::string text) {
+absl::Status Invalid(absl::string_view field, absl::string_view text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
                text)
       .Violation(field, text);
@@ -23,7 +23,7 @@ absl::Status Invalid(absl::string_view field, std::string text) {
 
 absl::Status OverLimit(absl::string_view field, absl::string_view flag,
                        std::int64_t limit, std::int64_t value,
-                       std::string text) {
+                       absl::string_view text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded, text)
       .Violation(field, text)
       .Metadata("limit_name", flag)

@@ -61,9 +61,11 @@ std::vector<std::uint8_t> PlainPass(const std::vector<std::uint8_t>& in,
   for (int line = 0; line < lines; ++line) {
     for (int i = 0; i < out_size; ++i) {
       const double center = (i + 0.5) * scale;
-      const int begin = std::max(0, static_cast<int>(center - support + 0.5));
-      const int end =
-          std::min(in_size, static_cast<int>(center + support + 0.5));
+      // Cut off, not rounded: so does Pillow, also below zero.
+      const double first = center - support + 0.5;
+      const double last = center + support + 0.5;
+      const int begin = std::max(0, static_cast<int>(first));
+      const int end = std::min(in_size, static_cast<int>(last));
       std::vector<double> weights;
       double sum = 0;
       for (int x = begin; x < end; ++x) {
@@ -75,7 +77,8 @@ std::vector<std::uint8_t> PlainPass(const std::vector<std::uint8_t>& in,
         long total = 1L << 21;
         for (int x = begin; x < end; ++x) {
           const double weight = weights[static_cast<std::size_t>(x - begin)];
-          total += static_cast<long>(0.5 + weight / sum * (1 << 22)) *
+          const double fixed = 0.5 + weight / sum * (1 << 22);
+          total += static_cast<long>(fixed) *
                    in[static_cast<std::size_t>((line * in_size + x) * 3 + c)];
         }
         out.push_back(

@@ -15,7 +15,6 @@ namespace {
 
 using client::ClassifyAnswer;
 using client::ClassifyRequest;
-using ::testing::ElementsAre;
 
 // Answers each picture with its own content as label.
 ClassifyAnswer Echo(const ClassifyRequest& request) {
