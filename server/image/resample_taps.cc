@@ -31,7 +31,9 @@ void WriteWeights(double center, double inverse_scale, int first, int count,
     if (sum != 0.0) {
       weight /= sum;
     }
-    weights[i] = static_cast<std::int32_t>(0.5 + weight * kOne);
+    // As Pillow: a half added, then cut off. Weights are never negative.
+    const double shifted = 0.5 + weight * kOne;
+    weights[i] = static_cast<std::int32_t>(shifted);
   }
 }
 
@@ -73,14 +75,17 @@ ResampleTaps ComputeTaps(int in_size, std::int64_t out_size, std::int64_t begin,
     const double center =
         (static_cast<double>(begin + static_cast<std::int64_t>(i)) + 0.5) *
         scale;
-    const int first = std::max(0, static_cast<int>(center - support + 0.5));
-    const int last =
-        std::min(in_size, static_cast<int>(center + support + 0.5));
+    // As Pillow: cut off, also below zero, where the clamp catches it.
+    const double from = center - support + 0.5;
+    const double to = center + support + 0.5;
+    const int first = std::max(0, static_cast<int>(from));
+    const int last = std::min(in_size, static_cast<int>(to));
     taps.first[i] = first;
     taps.count[i] = last - first;
     most = std::max(most, last - first);
   }
-  taps.stride = static_cast<std::size_t>(most + most % 2);
+  taps.stride = static_cast<std::size_t>(most);
+  taps.stride += taps.stride % 2;
   taps.weights.assign(size * taps.stride, 0);
   std::vector<double> scratch;
   for (std::size_t i = 0; i < size; ++i) {
