@@ -25,11 +25,11 @@ void Preprocess(benchmark::State& state, const ResampleKernels& kernels) {
   }
 }
 
-void BM_Preprocess(benchmark::State& state) {
+void BenchPreprocess(benchmark::State& state) {
   Preprocess(state, BestKernels());
 }
 
-void BM_PreprocessScalar(benchmark::State& state) {
+void BenchPreprocessScalar(benchmark::State& state) {
   Preprocess(state, ScalarKernels());
 }
 
@@ -55,42 +55,42 @@ void Decode(benchmark::State& state, const Encoded& encoded) {
     }
     benchmark::DoNotOptimize(*pixels);
   }
-  state.SetBytesProcessed(
-      static_cast<std::int64_t>(state.iterations() * encoded.size()));
+  state.SetBytesProcessed(state.iterations() *
+                          static_cast<std::int64_t>(encoded.size()));
 }
 
-void BM_DecodeJpeg(benchmark::State& state) {
+void BenchDecodeJpeg(benchmark::State& state) {
   Decode(state, testing::EncodeJpeg(MakePhoto(640, 427)));
 }
 
-void BM_DecodeProgressiveJpeg(benchmark::State& state) {
+void BenchDecodeProgressiveJpeg(benchmark::State& state) {
   Decode(state,
          testing::EncodeJpeg(MakePhoto(640, 427), {.progressive = true}));
 }
 
-void BM_DecodePng(benchmark::State& state) {
+void BenchDecodePng(benchmark::State& state) {
   Decode(state, testing::EncodePng(MakePhoto(640, 427)));
 }
 
-void BM_DecodeWebp(benchmark::State& state) {
+void BenchDecodeWebp(benchmark::State& state) {
   Decode(state, testing::EncodeWebp(MakePhoto(640, 427)));
 }
 
 // A picture whose header states a size over the limit.
-void BM_RefuseBomb(benchmark::State& state) {
+void BenchRefuseBomb(benchmark::State& state) {
   const Encoded encoded = testing::EncodeJpeg(MakePhoto(640, 427));
   for (auto _ : state) {
     benchmark::DoNotOptimize(DecodeImage(encoded, {.max_pixels = 1000}));
   }
 }
 
-BENCHMARK(BM_Preprocess)->Apply(Sizes);
-BENCHMARK(BM_PreprocessScalar)->Apply(Sizes);
-BENCHMARK(BM_DecodeJpeg)->Unit(benchmark::kMicrosecond);
-BENCHMARK(BM_DecodeProgressiveJpeg)->Unit(benchmark::kMicrosecond);
-BENCHMARK(BM_DecodePng)->Unit(benchmark::kMicrosecond);
-BENCHMARK(BM_DecodeWebp)->Unit(benchmark::kMicrosecond);
-BENCHMARK(BM_RefuseBomb)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BenchPreprocess)->Apply(Sizes);
+BENCHMARK(BenchPreprocessScalar)->Apply(Sizes);
+BENCHMARK(BenchDecodeJpeg)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BenchDecodeProgressiveJpeg)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BenchDecodePng)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BenchDecodeWebp)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BenchRefuseBomb)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace resnetd

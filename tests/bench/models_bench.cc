@@ -52,7 +52,7 @@ void SetBytes(benchmark::State& state, std::size_t bytes) {
                           static_cast<std::int64_t>(bytes));
 }
 
-void BM_ReadFile(benchmark::State& state) {
+void BenchReadFile(benchmark::State& state) {
   std::size_t bytes = 0;
   Folder();
   for (auto _ : state) {
@@ -60,18 +60,18 @@ void BM_ReadFile(benchmark::State& state) {
   }
   SetBytes(state, bytes);
 }
-BENCHMARK(BM_ReadFile)->Unit(benchmark::kMillisecond);
+BENCHMARK(BenchReadFile)->Unit(benchmark::kMillisecond);
 
-void BM_Digest(benchmark::State& state) {
+void BenchDigest(benchmark::State& state) {
   const std::vector<std::uint8_t> bytes = Bytes();
   for (auto _ : state) {
     benchmark::DoNotOptimize(Sha256Hex(bytes));
   }
   SetBytes(state, bytes.size());
 }
-BENCHMARK(BM_Digest)->Unit(benchmark::kMillisecond);
+BENCHMARK(BenchDigest)->Unit(benchmark::kMillisecond);
 
-void BM_Bind(benchmark::State& state) {
+void BenchBind(benchmark::State& state) {
   const Network network =
       BuildNetwork(FindArchitecture(kArchitecture, 1000).value());
   const SafetensorsFile file = SafetensorsFile::Parse(Bytes()).value();
@@ -80,9 +80,9 @@ void BM_Bind(benchmark::State& state) {
   }
   SetBytes(state, file.size_bytes());
 }
-BENCHMARK(BM_Bind)->Unit(benchmark::kMillisecond);
+BENCHMARK(BenchBind)->Unit(benchmark::kMillisecond);
 
-void BM_ReadModelFolder(benchmark::State& state) {
+void BenchReadModelFolder(benchmark::State& state) {
   const std::string folder = Folder().File(kArchitecture);
   std::int64_t bytes = 0;
   for (auto _ : state) {
@@ -90,7 +90,7 @@ void BM_ReadModelFolder(benchmark::State& state) {
   }
   SetBytes(state, static_cast<std::size_t>(bytes));
 }
-BENCHMARK(BM_ReadModelFolder)->Unit(benchmark::kMillisecond);
+BENCHMARK(BenchReadModelFolder)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace resnetd

@@ -16,42 +16,42 @@ namespace {
 
 constexpr Duration kDuration = std::chrono::microseconds(730);
 
-void BM_CountImage(benchmark::State& state) {
+void BenchCountImage(benchmark::State& state) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   ModelMetrics& model = telemetry->ForModel("digits");
   for (auto _ : state) {
     model.CountImage(absl::StatusCode::kOk);
   }
 }
-BENCHMARK(BM_CountImage);
+BENCHMARK(BenchCountImage);
 
-void BM_ObserveStage(benchmark::State& state) {
+void BenchObserveStage(benchmark::State& state) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   ModelMetrics& model = telemetry->ForModel("digits");
   for (auto _ : state) {
     model.ObserveStage(Stage::kForward, kDuration);
   }
 }
-BENCHMARK(BM_ObserveStage);
+BENCHMARK(BenchObserveStage);
 
-void BM_Call(benchmark::State& state) {
+void BenchCall(benchmark::State& state) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   for (auto _ : state) {
     telemetry->RpcStarted("Classify");
     telemetry->RpcEnded("Classify", absl::StatusCode::kOk, kDuration);
   }
 }
-BENCHMARK(BM_Call);
+BENCHMARK(BenchCall);
 
-void BM_ProcessMetrics(benchmark::State& state) {
+void BenchProcessMetrics(benchmark::State& state) {
   for (auto _ : state) {
     benchmark::DoNotOptimize(CollectProcessMetrics());
   }
 }
-BENCHMARK(BM_ProcessMetrics)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BenchProcessMetrics)->Unit(benchmark::kMicrosecond);
 
 // A scrape with so many models.
-void BM_Expose(benchmark::State& state) {
+void BenchExpose(benchmark::State& state) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   for (int i = 0; i < state.range(0); ++i) {
     telemetry->ForModel(absl::StrCat("model-", i));
@@ -62,7 +62,11 @@ void BM_Expose(benchmark::State& state) {
   }
   state.counters["bytes"] = static_cast<double>(bytes);
 }
-BENCHMARK(BM_Expose)->Arg(1)->Arg(10)->Arg(100)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BenchExpose)
+    ->Arg(1)
+    ->Arg(10)
+    ->Arg(100)
+    ->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace resnetd
