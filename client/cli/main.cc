@@ -58,6 +58,7 @@ ExitCode Main(std::vector<std::string> words, const Environment& environment) {
 }  // namespace
 }  // namespace resnetd::cli
 
+// NOLINTNEXTLINE(bugprone-exception-escape): no memory is the only one.
 int main(int argc, char** argv, char** environment) {
   std::ios::sync_with_stdio(false);
   return static_cast<int>(resnetd::cli::Main(

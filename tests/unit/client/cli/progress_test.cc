@@ -17,7 +17,7 @@ TEST(ProgressLineTest, TellsHowFarItIs) {
 }
 
 TEST(ProgressLineTest, StaysWithinTheTerminal) {
-  for (const std::size_t columns : {0, 1, 5, 20, 39, 40, 41}) {
+  for (const std::size_t columns : {0U, 1U, 5U, 20U, 39U, 40U, 41U}) {
     const std::string line =
         ProgressLine("sent", 1, 2, {.unicode = true, .columns = columns});
     EXPECT_LT(DisplayWidth(line), std::max<std::size_t>(columns, 1));
