@@ -29,7 +29,10 @@ done
 [[ ${#commands[@]} -gt 0 ]] || commands=(demo demo test)
 : "${root:=/var/tmp/resnetd-$suite}"
 source_tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-readonly mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+# DEBIAN_MIRROR, else debootstrap's own choice.
+mirror=()
+[[ -z ${DEBIAN_MIRROR:-} ]] || mirror=("$DEBIAN_MIRROR")
+readonly mirror
 
 [[ $EUID -eq 0 ]] || { echo "error: needs root, for chroot and mount" >&2; exit 1; }
 command -v debootstrap >/dev/null ||
@@ -44,7 +47,7 @@ unmount() {
 
 if [[ ! -f $root/.complete ]]; then
   echo "==> bootstrap $suite into $root (2 minutes, 400 MB)"
-  debootstrap --variant=minbase "$suite" "$root" "$mirror" >/dev/null
+  debootstrap --variant=minbase "$suite" "$root" "${mirror[@]}" >/dev/null
   touch "$root/.complete"
 fi
 trap unmount EXIT
