@@ -129,7 +129,8 @@ std::size_t PixelBytesOf(const v1::RawImage& raw) {
   // A picture whose data does not match its sides is refused unread.
   const std::int64_t pixels = PixelCount(raw);
   const auto bytes = static_cast<std::int64_t>(raw.data().size());
-  if (pixels != bytes && pixels * kRgbChannels != bytes) {
+  // Compared first: the product of two sides of 2^31 has no room for channels.
+  if (pixels > bytes || (pixels != bytes && pixels * kRgbChannels != bytes)) {
     return 0;
   }
   return static_cast<std::size_t>(pixels * kRgbChannels);
