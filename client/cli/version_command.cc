@@ -1,5 +1,6 @@
 #include <ostream>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/report.h"
 #include "client/cli/table.h"
