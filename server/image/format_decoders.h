@@ -16,6 +16,9 @@ struct StoredPicture {
   int orientation = 1;
 };
 
+// A picture of that size with room for its pixels. May throw std::bad_alloc.
+StoredPicture MakeStoredPicture(int width, int height, int orientation);
+
 // One decoder per format. Each expects that `encoded` begins with the magic
 // bytes of its format, checks `limits` before it allocates for pixels, and
 // fails as DecodeImage does. They may throw std::bad_alloc.

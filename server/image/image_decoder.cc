@@ -83,6 +83,15 @@ absl::string_view DecodeCauseName(DecodeCause cause) {
   return "CORRUPT";
 }
 
+StoredPicture MakeStoredPicture(int width, int height, int orientation) {
+  StoredPicture picture{.orientation = orientation};
+  picture.pixels.width = width;
+  picture.pixels.height = height;
+  picture.pixels.rgb.resize(static_cast<std::size_t>(width) *
+                            static_cast<std::size_t>(height) * 3);
+  return picture;
+}
+
 absl::StatusOr<Pixels> DecodeImage(Bytes encoded, const DecodeLimits& limits) {
   if (encoded.empty()) {
     return DecodeError(DecodeCause::kEmpty, "image has no bytes");

@@ -182,13 +182,9 @@ absl::StatusOr<StoredPicture> DecodeJpeg(Bytes encoded,
                                          const DecodeLimits& limits) {
   ASSIGN_OR_RETURN(const JpegStructure structure,
                    ReadJpegStructure(encoded, limits));
-  StoredPicture picture;
-  picture.orientation = ReadOrientation(structure.exif);
+  StoredPicture picture = MakeStoredPicture(structure.width, structure.height,
+                                            ReadOrientation(structure.exif));
   Pixels& pixels = picture.pixels;
-  pixels.width = structure.width;
-  pixels.height = structure.height;
-  pixels.rgb.resize(static_cast<std::size_t>(pixels.width) *
-                    static_cast<std::size_t>(pixels.height) * 3);
   Session session(encoded.first(structure.size), pixels, pixels.rgb.data());
   if (!session.Run()) {
     return ErrorOf(session.code());

@@ -232,14 +232,11 @@ absl::StatusOr<StoredPicture> DecodePng(Bytes encoded,
                                         const DecodeLimits& limits) {
   ASSIGN_OR_RETURN(const PngStructure structure,
                    ReadPngStructure(encoded, limits));
-  StoredPicture picture;
-  picture.orientation = ReadOrientation(structure.exif);
+  StoredPicture picture = MakeStoredPicture(structure.width, structure.height,
+                                            ReadOrientation(structure.exif));
   Pixels& pixels = picture.pixels;
-  pixels.width = structure.width;
-  pixels.height = structure.height;
   const auto width = static_cast<std::size_t>(structure.width);
   const auto height = static_cast<std::size_t>(structure.height);
-  pixels.rgb.resize(width * height * 3);
   std::vector<std::uint8_t> scratch;
   if (const Layout layout = LayoutOf(structure); layout != Layout::kRgb) {
     scratch.resize(width * (structure.interlaced ? height : 1) *

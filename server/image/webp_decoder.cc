@@ -92,14 +92,11 @@ absl::StatusOr<StoredPicture> DecodeWebp(Bytes encoded,
     return ErrorOf(status);
   }
   RETURN_IF_ERROR(CheckDimensions(features.width, features.height, limits));
-  StoredPicture picture;
-  picture.orientation = ReadOrientation(structure.exif);
+  StoredPicture picture = MakeStoredPicture(features.width, features.height,
+                                            ReadOrientation(structure.exif));
   Pixels& pixels = picture.pixels;
-  pixels.width = features.width;
-  pixels.height = features.height;
   const auto width = static_cast<std::size_t>(features.width);
   const auto height = static_cast<std::size_t>(features.height);
-  pixels.rgb.resize(width * height * 3);
   std::vector<std::uint8_t> rgba;
   if (features.has_alpha != 0) {
     rgba.resize(width * height * 4);
