@@ -28,6 +28,7 @@ find_package(PNG REQUIRED)                        # image
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)  # image
 find_package(prometheus-cpp REQUIRED COMPONENTS core)   # telemetry
 find_package(civetweb REQUIRED)                   # telemetry: HTTP
+find_package(SQLite3 REQUIRED)                    # store
 
 if(RESNETD_WITH_ENGINE)
   # engine. Not the package's own CMake file: Debian's asks for OpenCL headers

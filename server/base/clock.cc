@@ -3,15 +3,16 @@
 namespace resnetd {
 namespace {
 
-class SteadyClock final : public Clock {
+class MachineClock final : public Clock {
  public:
   SteadyTime Now() const override { return std::chrono::steady_clock::now(); }
+  WallTime WallNow() const override { return std::chrono::system_clock::now(); }
 };
 
 }  // namespace
 
 const Clock& RealClock() {
-  static const SteadyClock clock;
+  static const MachineClock clock;
   return clock;
 }
 

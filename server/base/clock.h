@@ -10,6 +10,10 @@ namespace resnetd {
 using SteadyTime = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::nanoseconds;
 
+// Points in time that people and files see: they may jump, so nothing is
+// measured or decided by their difference.
+using WallTime = std::chrono::system_clock::time_point;
+
 // "Never": later than every deadline.
 inline constexpr SteadyTime kNoDeadline = SteadyTime::max();
 
@@ -18,9 +22,10 @@ class Clock {
  public:
   virtual ~Clock() = default;
   virtual SteadyTime Now() const = 0;
+  virtual WallTime WallNow() const = 0;
 };
 
-// The machine's steady clock. Lives as long as the process.
+// The machine's clocks. Lives as long as the process.
 const Clock& RealClock();
 
 // A duration in seconds, as metrics take it.

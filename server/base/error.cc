@@ -124,6 +124,40 @@ absl::string_view ReasonName(Reason reason) {
       return "DRAINING";
     case Reason::kBackendUnavailable:
       return "BACKEND_UNAVAILABLE";
+    case Reason::kAliasNotFound:
+      return "ALIAS_NOT_FOUND";
+    case Reason::kBlobNotFound:
+      return "BLOB_NOT_FOUND";
+    case Reason::kAliasMoved:
+      return "ALIAS_MOVED";
+    case Reason::kEtagMismatch:
+      return "ETAG_MISMATCH";
+    case Reason::kRequestIdConflict:
+      return "REQUEST_ID_CONFLICT";
+    case Reason::kVersionInUse:
+      return "VERSION_IN_USE";
+    case Reason::kVersionFailed:
+      return "VERSION_FAILED";
+    case Reason::kLabelChange:
+      return "LABEL_CHANGE";
+    case Reason::kNoPreviousVersion:
+      return "NO_PREVIOUS_VERSION";
+    case Reason::kGoldenMismatch:
+      return "GOLDEN_MISMATCH";
+    case Reason::kDigestMismatch:
+      return "DIGEST_MISMATCH";
+    case Reason::kMemoryAdmission:
+      return "MEMORY_ADMISSION";
+    case Reason::kStorageFull:
+      return "STORAGE_FULL";
+    case Reason::kStoreUnusable:
+      return "STORE_UNUSABLE";
+    case Reason::kStoreCorrupt:
+      return "STORE_CORRUPT";
+    case Reason::kStoreFailed:
+      return "STORE_FAILED";
+    case Reason::kEventsExpired:
+      return "EVENTS_EXPIRED";
   }
   return "INTERNAL";
 }

@@ -25,13 +25,58 @@ enum class Reason {
   kWeightsMismatch,      // INVALID_ARGUMENT: tensors do not fit the network.
   kWeightsCorrupt,       // DATA_LOSS: digest or format of the weights.
   kQueueFull,            // RESOURCE_EXHAUSTED: retry after RetryInfo.
-  kOverloaded,           // RESOURCE_EXHAUSTED: predicted wait over target.
+  kOverloaded,           // RESOURCE_EXHAUSTED: wait, calls, bytes or memory
+                         // over what is allowed; retry after RetryInfo.
   kDeadlineUnreachable,  // DEADLINE_EXCEEDED: refused on arrival.
   kExpiredInQueue,       // DEADLINE_EXCEEDED: passed while it waited.
   kCancelled,            // CANCELLED: by the caller.
   kStarting,             // UNAVAILABLE
   kDraining,             // UNAVAILABLE
   kBackendUnavailable,   // FAILED_PRECONDITION: plug-in missing or unusable.
+  // NOT_FOUND: the model has no such alias.
+  kAliasNotFound,
+  // NOT_FOUND: no blob of this digest.
+  kBlobNotFound,
+  // ABORTED: the alias no longer names the version that the caller
+  // expected. Metadata: "current" (version), "etag".
+  kAliasMoved,
+  // ABORTED: changed since the caller read it. Metadata: "etag", the current
+  // one.
+  kEtagMismatch,
+  // ALREADY_EXISTS: the request_id was used for another request.
+  kRequestIdConflict,
+  // FAILED_PRECONDITION: an alias names the version. Metadata: "aliases".
+  kVersionInUse,
+  // FAILED_PRECONDITION: the version could not be loaded on this server.
+  kVersionFailed,
+  // FAILED_PRECONDITION: the labels differ from those that are served and
+  // allow_label_change was not set.
+  kLabelChange,
+  // FAILED_PRECONDITION: the alias never named another version.
+  kNoPreviousVersion,
+  // DATA_LOSS: the version does not give the logits that it was stored with.
+  // Metadata: "difference", "tolerance".
+  kGoldenMismatch,
+  // INVALID_ARGUMENT: the bytes sent do not have the digest or size announced.
+  // Metadata: "expected", "actual".
+  kDigestMismatch,
+  // RESOURCE_EXHAUSTED: loading would exceed the memory for models. Metadata:
+  // "needed", "free", "limit" in bytes.
+  kMemoryAdmission,
+  // RESOURCE_EXHAUSTED: no room on the disk or over the quota of the store.
+  // Metadata: "needed", "free" in bytes.
+  kStorageFull,
+  // FAILED_PRECONDITION: the data directory cannot be used: locked by another
+  // server, on a network file system, or of a newer format.
+  kStoreUnusable,
+  // DATA_LOSS: the store is damaged: a blob or the database.
+  kStoreCorrupt,
+  // UNAVAILABLE: the disk failed while the store was written; nothing of the
+  // call took effect, and the server stops taking changes.
+  kStoreFailed,
+  // OUT_OF_RANGE: the events asked for are no longer kept. Metadata:
+  // "oldest", the first sequence there is.
+  kEventsExpired,
 };
 
 // The upper-case name, e.g. "MODEL_NOT_FOUND".

@@ -13,6 +13,12 @@ class FakeClock final : public Clock {
   SteadyTime Now() const override {
     return SteadyTime(Duration(nanoseconds_.load()));
   }
+  // 2026-01-01T00:00:00Z and as much later as Now() is after its start.
+  WallTime WallNow() const override {
+    return WallTime(std::chrono::seconds(1'767'225'600)) +
+           std::chrono::duration_cast<WallTime::duration>(
+               Duration(nanoseconds_.load()) - std::chrono::hours(1));
+  }
   void Advance(Duration duration) { nanoseconds_ += duration.count(); }
 
  private:

@@ -8,13 +8,14 @@ readonly demo_packages=(
   libabsl-dev libspdlog-dev libssl-dev nlohmann-json3-dev libcli11-dev
   libopencv-core-dev libopencv-imgproc-dev libjpeg-dev libpng-dev libwebp-dev
   prometheus-cpp-dev libcivetweb-dev libcurl4-openssl-dev zlib1g-dev
+  libsqlite3-dev
   libdnnl-dev
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 # What tests and static checks take on top.
 readonly test_packages=(
-  git clang clang-tidy shellcheck python3-pip python3-yaml
+  git clang clang-tidy shellcheck strace python3-pip python3-yaml
   python3-numpy python3-pil
 )
 

@@ -17,6 +17,13 @@ TEST(ClockTest, GoesForwardAsTheSteadyClockDoes) {
   EXPECT_GE(RealClock().Now(), now);
 }
 
+TEST(ClockTest, TellsTheTimeOfTheCalendar) {
+  const WallTime before = std::chrono::system_clock::now();
+  const WallTime now = RealClock().WallNow();
+  EXPECT_LT(now - before, std::chrono::hours(1));
+  EXPECT_GT(now - before, -std::chrono::hours(1));
+}
+
 TEST(ClockTest, NeverReachesNoDeadline) {
   EXPECT_LT(RealClock().Now() + std::chrono::hours(24 * 365 * 100),
             kNoDeadline);

@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 
@@ -27,6 +29,18 @@ TEST(Sha256Test, EqualsThePublishedExamples) {
 }
 
 TEST(Sha256Test, TakesNoBytesFromNowhere) { EXPECT_EQ(Sha256Hex({}), Of("")); }
+
+TEST(Sha256Test, PiecesGiveTheDigestOfTheWhole) {
+  Sha256 pieces;
+  pieces.Update(absl::MakeConstSpan(
+      reinterpret_cast<const unsigned char*>("ab"), std::size_t{2}));
+  pieces.Update({});
+  pieces.Update(absl::MakeConstSpan(reinterpret_cast<const unsigned char*>("c"),
+                                    std::size_t{1}));
+  Sha256 moved = std::move(pieces);
+  EXPECT_EQ(moved.Finish(), Of("abc"));
+  EXPECT_EQ(Sha256().Finish(), Of(""));
+}
 
 }  // namespace
 }  // namespace resnetd

@@ -1,0 +1,194 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "server/base/clock.h"
+#include "server/base/ids.h"
+#include "server/image/preprocess.h"
+#include "server/models/model.h"
+#include "server/models/model_package.h"
+#include "server/models/model_registry.h"
+#include "server/store/store.h"
+
+namespace resnetd {
+
+// What this server does with a version; as in model_service.proto.
+enum class Residency {
+  kUnloaded = 1,
+  kLoading = 2,
+  kWarming = 3,
+  kReady = 4,
+  kDraining = 5,
+  kFailed = 6,
+};
+
+// A version as the store and this server see it.
+struct VersionView {
+  VersionRow row;
+  // From its manifest; never null.
+  std::shared_ptr<const VersionFacts> facts;
+  std::vector<std::string> aliases;
+  Residency residency = Residency::kUnloaded;
+  // Why, if residency is kFailed.
+  absl::Status failure;
+  // The rest only while it is loaded.
+  std::string precision;
+  std::string backend;
+  std::int64_t resident_bytes = 0;
+  Duration load_time{};
+};
+
+struct ModelView {
+  ModelName name;
+  // Whom the alias "stable" names.
+  std::optional<VersionView> serving;
+  bool is_default = false;
+  std::vector<AliasRow> aliases;
+};
+
+// The alias by which a model answers.
+inline constexpr char kStableAlias[] = "stable";
+
+// What an upload says of itself before its bytes.
+struct ImportHeader {
+  ModelName model;
+  Digest sha256;
+  std::int64_t size_bytes = 0;
+  // Empty: "0", "1", ...
+  std::vector<std::string> labels;
+  // Absent: that of ImageNet.
+  std::optional<PreprocessSpec> preprocess;
+  // Empty: recognised.
+  std::string architecture;
+  std::string description;
+  std::vector<Evaluation> evaluations;
+  std::optional<VersionNumber> parent;
+  bool validate_only = false;
+};
+
+struct Imported {
+  VersionView version;
+  bool created = false;
+};
+
+// One upload. Destroyed before Finish(): nothing stays. Not thread-safe.
+class ImportSession {
+ public:
+  virtual ~ImportSession() = default;
+  // The next bytes of the file. INVALID_ARGUMENT (DIGEST_MISMATCH): more than
+  // announced; and the errors of BlobWriter::Write.
+  virtual absl::Status Write(absl::Span<const std::uint8_t> bytes) = 0;
+  // Checks, stores, loads and publishes; the errors of
+  // ModelService.ImportVersion.
+  virtual absl::StatusOr<Imported> Finish() = 0;
+};
+
+struct WarmUp {
+  VersionView version;
+  int batches = 0;
+  Duration duration{};
+};
+
+struct ModelManagerOptions {
+  // Images in the largest batch that is prepared.
+  std::size_t max_batch = 4;
+  // Memory for loaded versions together; 0: no limit.
+  std::int64_t max_model_bytes = 0;
+  // Bytes of one imported file.
+  std::int64_t max_import_bytes = std::int64_t{4} << 30U;
+  // Committed versions of a model that no alias names or named last: the newest
+  // so many are kept, older ones are retired when one is imported. 0: all.
+  int keep_versions = 0;
+};
+
+// The life of versions: import, storing, loading, switching over, freeing.
+// Meets serving only in the ModelRegistry.
+//
+// Thread-safe. Everything but List*, Get* and Events waits for disk, other
+// mutations or the network's first batches: never call it from a thread that
+// must not block.
+class ModelManager {
+ public:
+  // All references belong to the caller and outlive the manager.
+  static std::unique_ptr<ModelManager> Create(
+      const ModelManagerOptions& options, Store& store, ModelLoader& loader,
+      ModelRegistry& registry, const Clock& clock);
+  virtual ~ModelManager() = default;
+
+  // Loads what the aliases "stable" name and makes it answer; a version that
+  // cannot be loaded is logged, its model answers FAILED_PRECONDITION
+  // (VERSION_FAILED), and the others serve. Once, before anything else.
+  virtual absl::Status Start() = 0;
+
+  // Ordered by name.
+  virtual absl::StatusOr<std::vector<ModelView>> ListModels() = 0;
+  // NOT_FOUND (MODEL_NOT_FOUND).
+  virtual absl::StatusOr<ModelView> GetModel(const ModelName& model) = 0;
+  // Newest first. NOT_FOUND (MODEL_NOT_FOUND).
+  virtual absl::StatusOr<std::vector<VersionView>> ListVersions(
+      const ModelName& model) = 0;
+  // NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND).
+  virtual absl::StatusOr<VersionView> GetVersion(const ModelName& model,
+                                                 VersionNumber version) = 0;
+
+  virtual absl::StatusOr<std::unique_ptr<ImportSession>> Import(
+      const ImportHeader& header, const Mutation& mutation) = 0;
+  virtual absl::StatusOr<VersionView> DeleteVersion(
+      const ModelName& model, VersionNumber version, absl::string_view etag,
+      bool validate_only, const Mutation& mutation) = 0;
+
+  virtual absl::StatusOr<VersionView> Load(const ModelName& model,
+                                           VersionNumber version) = 0;
+  virtual absl::StatusOr<VersionView> Unload(const ModelName& model,
+                                             VersionNumber version) = 0;
+  virtual absl::StatusOr<WarmUp> WarmUpVersion(const ModelName& model,
+                                               VersionNumber version) = 0;
+
+  virtual absl::StatusOr<AliasRow> SetAlias(const AliasMove& move,
+                                            bool validate_only,
+                                            const Mutation& mutation) = 0;
+  // SetAlias with the checks of a promotion. FAILED_PRECONDITION
+  // (LABEL_CHANGE).
+  virtual absl::StatusOr<AliasRow> Promote(const AliasMove& move,
+                                           bool allow_label_change,
+                                           bool validate_only,
+                                           const Mutation& mutation) = 0;
+  virtual absl::StatusOr<AliasRow> RollbackAlias(const ModelName& model,
+                                                 absl::string_view alias,
+                                                 absl::string_view etag,
+                                                 bool validate_only,
+                                                 const Mutation& mutation) = 0;
+  virtual absl::Status DeleteAlias(const ModelName& model,
+                                   absl::string_view alias,
+                                   absl::string_view etag,
+                                   const Mutation& mutation) = 0;
+
+  // Events of the store; `listener` is called after each commit, from the
+  // thread that committed: it must be quick and must not call back. Until the
+  // handle is destroyed, which waits for a call that runs.
+  virtual absl::StatusOr<std::vector<EventRow>> Events(std::int64_t after,
+                                                       std::size_t limit) = 0;
+  virtual absl::StatusOr<std::int64_t> LastEvent() = 0;
+  class Subscription {
+   public:
+    virtual ~Subscription() = default;
+  };
+  virtual std::unique_ptr<Subscription> Subscribe(
+      std::function<void()> listener) = 0;
+
+  // For ExportVersion and GetBlob.
+  virtual absl::StatusOr<std::unique_ptr<BlobReader>> OpenBlob(
+      const Digest& digest) = 0;
+};
+
+}  // namespace resnetd
