@@ -144,6 +144,11 @@ class BlobWriter {
   virtual std::int64_t size() const = 0;
   // Ends writing: the digest of the bytes. Write() may not follow.
   virtual const Digest& Digested() = 0;
+  // The bytes as they lie on the disk, their digest verified: to check what was
+  // uploaded before it becomes a blob. After Digested(), before Commit(); as
+  // often as wanted. DATA_LOSS (STORE_CORRUPT): the disk changed them.
+  // RESOURCE_EXHAUSTED (LIMIT_EXCEEDED): no memory for them.
+  virtual absl::StatusOr<std::vector<std::uint8_t>> ReadBack() = 0;
   // Makes the bytes a durable blob under their digest: sync, rename, sync of
   // the folder. It is kept from the collector until the store is closed or a
   // version names it. Once.
