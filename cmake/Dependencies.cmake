@@ -22,6 +22,8 @@ find_package(spdlog REQUIRED)                     # base
 find_package(OpenSSL 3 REQUIRED)                  # base: SHA-256
 find_package(nlohmann_json REQUIRED)              # models, app, client
 find_package(CLI11 REQUIRED)                      # app, client
+# app. The header alone: the library beside it would be one more to install.
+find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)
 resnetd_find_opencv(core imgproc)                 # image
 find_package(JPEG REQUIRED)                       # image
 find_package(PNG REQUIRED)                        # image

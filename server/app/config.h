@@ -10,31 +10,27 @@
 
 namespace resnetd {
 
-// Host and port of a listener.
-struct Endpoint {
-  // Empty: all addresses.
-  std::string host;
-  // 0: any free port.
-  int port = 0;
-
-  friend bool operator==(const Endpoint&, const Endpoint&) = default;
-};
-
-// Reads "HOST:PORT", "[IPV6]:PORT", ":PORT" and "PORT".
-// INVALID_ARGUMENT naming `flag` otherwise.
-absl::StatusOr<Endpoint> ParseEndpoint(const std::string& flag,
-                                       const std::string& text);
-
 // Every setting of the server: default, unit, range. The name of a setting is
 // its flag; with - as _ and in capitals after RESNETD_ its environment
 // variable; as it is its key in the TOML file. A flag beats the environment,
 // the environment beats the file.
 struct Config {
   // What to serve.
-  std::vector<std::string> models;  // folders; empty: the demo model
+  std::vector<std::string> models;  // folders
+  std::string weights;              // one file, .safetensors or .pth
+  std::string labels;               // of weights; empty: numbered
+  std::string architecture;         // of weights; empty: recognised
+  std::string model_name;           // of weights; empty: the file's name
+  std::string models_file;          // TOML list of models
   std::string default_model;        // name; empty: the first
   std::string backend = "engine";   // engine | torch
   std::string device = "cpu";       // cpu | cuda (torch only)
+
+  // Where versions are kept. Empty: a temporary store, gone at the end.
+  std::string data_dir;
+  std::int64_t store_quota_bytes = 0;  // 0: no limit
+  std::int64_t collect_grace_s = 86'400;
+  int keep_versions = 0;  // 0: all
 
   // Where to listen.
   std::string listen = ":8001";
@@ -64,6 +60,8 @@ struct Config {
   std::int64_t max_bytes_held = 512LL << 20;
   std::int64_t max_metadata_bytes = 8LL << 10;
   std::int64_t max_connection_age_ms = 600'000;
+  std::int64_t max_import_bytes = 4LL << 30;
+  std::int64_t max_model_bytes = 0;  // 0: no limit
 
   // Shutting down.
   std::int64_t drain_delay_ms = 0;
@@ -75,7 +73,7 @@ struct Config {
 };
 
 // What the command line asks for.
-enum class Command { kServe, kPrintConfig, kExit };
+enum class Command { kServe, kVerifyStore, kPrintConfig, kExit };
 
 struct ParsedCommandLine {
   Command command = Command::kServe;

@@ -11,6 +11,7 @@
 #include "server/app/backends.h"
 #include "server/app/cpu.h"
 #include "server/app/demo_model.h"
+#include "server/app/endpoint.h"
 #include "server/app/model_start.h"
 #include "server/base/clock.h"
 #include "server/base/error.h"

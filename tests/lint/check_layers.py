@@ -41,7 +41,7 @@ DOORS = {
     "google/rpc/": {"rpc", "client"}, "resnetd/v1/": {"rpc", "client"},
     "sqlite3": {"store"},
     "openssl/": {"base"}, "spdlog/": {"base"}, "fmt/": {"base"},
-    "CLI/": {"app", "client"},
+    "CLI/": {"app", "client"}, "toml++/": {"app"},
     "nlohmann/": {"models", "app", "client"},
 }
 TESTS_MAY_TOO = {"nlohmann/"}

@@ -6,6 +6,7 @@
 readonly demo_packages=(
   g++ cmake ninja-build ccache mold pkg-config python3
   libabsl-dev libspdlog-dev libssl-dev nlohmann-json3-dev libcli11-dev
+  libtomlplusplus-dev
   libopencv-core-dev libopencv-imgproc-dev libjpeg-dev libpng-dev libwebp-dev
   prometheus-cpp-dev libcivetweb-dev libcurl4-openssl-dev zlib1g-dev
   libsqlite3-dev

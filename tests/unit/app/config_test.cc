@@ -39,20 +39,6 @@ TEST(ParseCommandLineTest, ModelsCanBeRepeated) {
   EXPECT_EQ(parsed->config.models, (std::vector<std::string>{"a", "b"}));
 }
 
-TEST(ParseCommandLineTest, TakesEveryNumberUpToItsBounds) {
-  for (const char* good :
-       {"--max-batch=1", "--max-batch=128", "--threads=0", "--threads=1024",
-        "--max-message-bytes=1024", "--max-message-bytes=2147483647"}) {
-    EXPECT_TRUE(Parse({good}).ok()) << good;
-  }
-  for (const char* bad :
-       {"--max-batch=0", "--max-batch=129", "--threads=-1", "--threads=1025",
-        "--max-message-bytes=1023", "--max-message-bytes=2147483648",
-        "--max-batch=", "--max-batch=4x", "--max-batch=1e9"}) {
-    EXPECT_FALSE(Parse({bad}).ok()) << bad;
-  }
-}
-
 TEST(ParseCommandLineTest, AnUnknownFlagNamesTheNearest) {
   EXPECT_EQ(ErrorOf({"--max-bach=3"}),
             "unknown flag \"--max-bach\"; did you mean \"max-batch\"?; see "
@@ -105,6 +91,31 @@ TEST(ParseCommandLineTest, RefusesSettingsThatContradictEachOther) {
   EXPECT_TRUE(Parse({"--default-deadline-ms=60000"}).ok());
 }
 
+TEST(ParseCommandLineTest, WhatDescribesWeightsNeedsThem) {
+  EXPECT_EQ(ErrorOf({"--labels=l.txt"}),
+            "--labels needs --weights FILE, which it describes");
+  EXPECT_EQ(ErrorOf({"--architecture=resnet18"}),
+            "--architecture needs --weights FILE, which it describes");
+  EXPECT_EQ(ErrorOf({"--model-name=m"}),
+            "--model-name needs --weights FILE, which it describes");
+  const auto parsed = Parse({"--weights=a.pth", "--labels=l.txt",
+                             "--architecture=resnet18", "--model-name=m"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->config.weights, "a.pth");
+  EXPECT_EQ(parsed->config.labels, "l.txt");
+  EXPECT_EQ(parsed->config.architecture, "resnet18");
+  EXPECT_EQ(parsed->config.model_name, "m");
+}
+
+TEST(ParseCommandLineTest, VerifyingAStoreNeedsItsFolder) {
+  EXPECT_EQ(ErrorOf({"--verify-store"}),
+            "--verify-store needs --data-dir, which it verifies");
+  const auto parsed = Parse({"--verify-store", "--data-dir=d"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->command, Command::kVerifyStore);
+  EXPECT_EQ(parsed->config.data_dir, "d");
+}
+
 TEST(ParseCommandLineTest, PrintsTheSettingsInForce) {
   const auto parsed = Parse({"--max-batch=7", "--print-config"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
@@ -116,44 +127,22 @@ TEST(ParseCommandLineTest, PrintsTheSettingsInForce) {
 TEST(LimitsOfTest, EveryLimitIsAFlag) {
   const auto help = Parse({"--help"});
   ASSERT_TRUE(help.ok());
-  for (const auto& [name, value] : LimitsOf({})) {
+  Config config;
+  config.max_model_bytes = 1;
+  config.store_quota_bytes = 1;
+  for (const auto& [name, value] : LimitsOf(config)) {
     EXPECT_NE(help->output.find("--" + name), std::string::npos) << name;
     EXPECT_GT(value, 0) << name;
   }
 }
 
-struct EndpointCase {
-  std::string text;
-  Endpoint expected;
-};
-
-class ParseEndpointTest : public testing::TestWithParam<EndpointCase> {};
-
-TEST_P(ParseEndpointTest, Reads) {
-  const auto endpoint = ParseEndpoint("--listen", GetParam().text);
-  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
-  EXPECT_EQ(*endpoint, GetParam().expected);
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Table, ParseEndpointTest,
-    testing::Values(EndpointCase{"8001", {"", 8001}},
-                    EndpointCase{":8001", {"", 8001}},
-                    EndpointCase{":0", {"", 0}},
-                    EndpointCase{":65535", {"", 65'535}},
-                    EndpointCase{"localhost:1", {"localhost", 1}},
-                    EndpointCase{"10.0.0.1:80", {"10.0.0.1", 80}},
-                    EndpointCase{"[::1]:80", {"::1", 80}}));
-
-TEST(ParseEndpointTest, RefusesWhatIsNoEndpoint) {
-  for (const char* text : {"", ":", "host", "host:", ":65536", ":-1", "::1",
-                           "::1:80", "host:80x", "[::1]"}) {
-    const auto endpoint = ParseEndpoint("--listen", text);
-    EXPECT_EQ(endpoint.status().code(), absl::StatusCode::kInvalidArgument)
-        << text;
-    EXPECT_NE(endpoint.status().message().find("--listen"),
-              absl::string_view::npos);
-  }
+TEST(LimitsOfTest, LeavesOutWhatIsNotLimited) {
+  Config config;
+  const std::size_t always = LimitsOf(config).size();
+  config.max_model_bytes = 1;
+  EXPECT_EQ(LimitsOf(config).size(), always + 1);
+  config.store_quota_bytes = 1;
+  EXPECT_EQ(LimitsOf(config).size(), always + 2);
 }
 
 }  // namespace

@@ -1,0 +1,182 @@
+#include "server/app/config_options.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <type_traits>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_replace.h"
+
+namespace resnetd {
+namespace {
+
+constexpr std::int64_t kOneGiB = 1LL << 30;
+// gRPC's own limit of a message: its length is a signed 32-bit number.
+constexpr std::int64_t kMaxMessageBytes = 0x7fffffff;
+// Above any disk; below what sums of it overflow.
+constexpr std::int64_t kMaxStoreBytes = 1LL << 50;
+constexpr std::int64_t kOneYearS = 365LL * 24 * 3600;
+
+// Adds options to `app`, each with its environment variable.
+class Options {
+ public:
+  explicit Options(CLI::App& app) : app_(app) {}
+
+  template <typename T>
+  CLI::Option* Add(const std::string& name, T& value, const std::string& help) {
+    names_.push_back(name);
+    CLI::Option* option = app_.add_option("--" + name, value, help);
+    // Shown in the help; read by EnvironmentArguments().
+    option->envname(VariableOf(name));
+    if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      // No default is captured: an empty list would be printed as the text
+      // "[]", which reads back as one element.
+      return option->delimiter(',');
+    } else {
+      return option->capture_default_str()->multi_option_policy(
+          CLI::MultiOptionPolicy::TakeLast);
+    }
+  }
+
+  template <typename T>
+  void AddInRange(const std::string& name, T& value, std::int64_t least,
+                  std::int64_t most, const std::string& help) {
+    Add(name, value, help)
+        ->check(CLI::Range(static_cast<T>(least), static_cast<T>(most)));
+  }
+
+  const std::vector<std::string>& names() const { return names_; }
+
+ private:
+  CLI::App& app_;
+  std::vector<std::string> names_;
+};
+
+void AddModelOptions(Options& options, Config& config) {
+  options.Add(
+      "model", config.models,
+      "Folder of a model to serve: model.safetensors, manifest.json, "
+      "labels.txt. Repeat, or separate by commas, for more. Without any model "
+      "and --data-dir: the demo model");
+  options.Add("weights", config.weights,
+              "One file to serve: .safetensors, or .pth with a state dict");
+  options.Add("labels", config.labels,
+              "Labels of --weights, one a line. Default: 0, 1, ...");
+  options.Add("architecture", config.architecture,
+              "Network of --weights, e.g. resnet50. Default: recognised");
+  options.Add("model-name", config.model_name,
+              "Name of --weights. Default: that of the file");
+  options.Add("models-file", config.models_file,
+              "TOML list of models that the server brings about at start");
+  options.Add("default-model", config.default_model,
+              "Model that answers calls naming none. Default: the first");
+  options.Add("backend", config.backend, "Who computes: engine (CPU) or torch")
+      ->check(CLI::IsMember({"engine", "torch"}));
+  options.Add("device", config.device, "Device of the torch backend")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+}
+
+void AddStoreOptions(Options& options, Config& config) {
+  options.Add("data-dir", config.data_dir,
+              "Folder that keeps every version and alias; made when missing. "
+              "Default: a temporary one, gone at the end");
+  options.AddInRange("store-quota-bytes", config.store_quota_bytes, 0,
+                     kMaxStoreBytes, "All files of the store; 0: no limit");
+  options.AddInRange("keep-versions", config.keep_versions, 0, 1'000'000,
+                     "Versions of a model, beside those that aliases name, "
+                     "that are kept when one is imported; 0: all");
+  options.AddInRange("collect-grace-s", config.collect_grace_s, 0, kOneYearS,
+                     "Seconds that files stay after nothing names them");
+}
+
+void AddListenerOptions(Options& options, Config& config) {
+  options.Add("listen", config.listen, "HOST:PORT of gRPC; port 0: any free");
+  options.Add("http-listen", config.http_listen,
+              "HOST:PORT of /metrics /livez /readyz /version");
+  options.Add("port-file", config.port_file,
+              "Write the ports as JSON to this file once ready");
+}
+
+void AddComputeOptions(Options& options, Config& config) {
+  options.AddInRange("threads", config.threads, 0, 1024,
+                     "Threads of one batch; 0: all cores");
+  options.AddInRange("workers", config.workers, 1, 256,
+                     "Batches that run at once");
+  options.AddInRange("decode-threads", config.decode_threads, 0, 1024,
+                     "Threads that decode; 0: cores - 1");
+  options.AddInRange("max-batch", config.max_batch, 1, 128,
+                     "Images in one run of the network");
+}
+
+void AddLimitOptions(Options& options, Config& config) {
+  options.AddInRange("max-message-bytes", config.max_message_bytes, 1024,
+                     kMaxMessageBytes, "Largest gRPC message");
+  options.AddInRange("max-images-per-request", config.max_images_per_request, 1,
+                     65'536, "Images in one Classify");
+  options.AddInRange("max-image-bytes", config.max_image_bytes, 1, kOneGiB,
+                     "Largest encoded image");
+  options.AddInRange("max-image-pixels", config.max_image_pixels, 1, kOneGiB,
+                     "Most pixels of an image");
+  options.AddInRange("max-image-side", config.max_image_side, 1, 65'535,
+                     "Longest side of an image, in pixels");
+  options.AddInRange("max-progressive-scans", config.max_progressive_scans, 1,
+                     10'000, "Most scans of a progressive JPEG");
+  options.AddInRange("max-queue-images", config.max_queue_images, 1, 1'000'000,
+                     "Images that may wait for one model");
+  options.AddInRange("max-queue-bytes", config.max_queue_bytes, 1, 64 * kOneGiB,
+                     "Bytes of images that may wait");
+  options.AddInRange("max-queue-wait-ms", config.max_queue_wait_ms, 1, 600'000,
+                     "Longest predicted wait before a request is refused");
+  options.AddInRange("default-deadline-ms", config.default_deadline_ms, 1,
+                     600'000, "Deadline of calls that bring none");
+  options.AddInRange("max-deadline-ms", config.max_deadline_ms, 1, 3'600'000,
+                     "Longest deadline; a later one is cut");
+  options.AddInRange("max-calls", config.max_calls, 1, 1'000'000,
+                     "Calls at once, over all connections");
+  options.AddInRange("max-calls-per-connection",
+                     config.max_calls_per_connection, 1, 1'000'000,
+                     "Calls at once on one connection");
+  options.AddInRange("max-bytes-held", config.max_bytes_held, 1, 64 * kOneGiB,
+                     "Bytes of requests being answered");
+  options.AddInRange("max-metadata-bytes", config.max_metadata_bytes, 1024,
+                     1LL << 20, "Metadata of one call");
+  options.AddInRange("max-connection-age-ms", config.max_connection_age_ms,
+                     1'000, 86'400'000, "Age at which a connection is renewed");
+  options.AddInRange("max-import-bytes", config.max_import_bytes, 1,
+                     64 * kOneGiB, "Largest file that is imported");
+  options.AddInRange("max-model-bytes", config.max_model_bytes, 0,
+                     kMaxStoreBytes,
+                     "Memory for loaded versions together; 0: no limit");
+}
+
+void AddOperationOptions(Options& options, Config& config) {
+  options.AddInRange("drain-delay-ms", config.drain_delay_ms, 0, 600'000,
+                     "Time between readiness off and refusing calls");
+  options.AddInRange("drain-grace-ms", config.drain_grace_ms, 0, 3'600'000,
+                     "Time for calls in flight to finish");
+  options.Add("log-level", config.log_level, "Least level that is written")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}));
+  options
+      .Add("log-format", config.log_format, "text or json (one object a line)")
+      ->check(CLI::IsMember({"text", "json"}));
+}
+
+}  // namespace
+
+std::string VariableOf(const std::string& name) {
+  return "RESNETD_" +
+         absl::StrReplaceAll(absl::AsciiStrToUpper(name), {{"-", "_"}});
+}
+
+std::vector<std::string> AddSettings(CLI::App& app, Config& config) {
+  Options options(app);
+  AddModelOptions(options, config);
+  AddStoreOptions(options, config);
+  AddListenerOptions(options, config);
+  AddComputeOptions(options, config);
+  AddLimitOptions(options, config);
+  AddOperationOptions(options, config);
+  return options.names();
+}
+
+}  // namespace resnetd
