@@ -201,12 +201,14 @@ absl::Status ServerParts::LoadModels() {
 
 void ServerParts::Serve(ModelHandle version) {
   const VersionFacts& facts = version->facts;
-  telemetry_->SetModelInfo({.model = facts.name.text(),
-                            .version = absl::StrCat(facts.version.value),
-                            .digest = facts.weights_sha256,
-                            .architecture = facts.architecture.name,
-                            .precision = version->model->precision(),
-                            .backend = version->model->backend()});
+  telemetry_->versions().VersionLoaded(
+      {.model = facts.name.text(),
+       .version = absl::StrCat(facts.version.value),
+       .digest = facts.weights_sha256,
+       .architecture = facts.architecture.name,
+       .precision = version->model->precision(),
+       .backend = version->model->backend()},
+      version->load_time);
   // Makes the model's series visible before its first call.
   telemetry_->ForModel(facts.name.text());
   const ModelName name = facts.name;

@@ -26,7 +26,59 @@ inline constexpr MetricSpec kBuildInfo = {
 inline constexpr MetricSpec kModelInfo = {
     "resnetd_model_info", MetricKind::kGauge,
     "arch,backend,digest,model,precision,version",
-    "Always 1; the labels say which version of each model serves."};
+    "Always 1; one series for each version that is loaded."};
+inline constexpr MetricSpec kAliasInfo = {
+    "resnetd_alias_info", MetricKind::kGauge, "alias,digest,model,version",
+    "Always 1; the labels say which version each alias names."};
+inline constexpr MetricSpec kAliasGeneration = {
+    "resnetd_alias_generation", MetricKind::kGauge, "alias,model",
+    "Generation of an alias: grows by one with every move."};
+inline constexpr MetricSpec kAliasSwitchesTotal = {
+    "resnetd_alias_switches_total", MetricKind::kCounter, "kind,model",
+    "Moves of aliases since the start: set, rollback."};
+inline constexpr MetricSpec kModelPromotedTimestampSeconds = {
+    "resnetd_model_promoted_timestamp_seconds", MetricKind::kGauge, "model",
+    "When the alias stable was moved last, since unix epoch in seconds."};
+inline constexpr MetricSpec kModelLoadDurationSeconds = {
+    "resnetd_model_load_duration_seconds", MetricKind::kHistogram, "model",
+    "Time from reading a version to its first finished batches."};
+inline constexpr MetricSpec kModelLoadFailuresTotal = {
+    "resnetd_model_load_failures_total", MetricKind::kCounter, "reason",
+    "Versions that could not be loaded, by the reason of the error."};
+inline constexpr MetricSpec kModelSwapDurationSeconds = {
+    "resnetd_model_swap_duration_seconds", MetricKind::kHistogram, "model",
+    "Time from the commit of an alias to the first call that follows it."};
+inline constexpr MetricSpec kModelMemoryBytes = {
+    "resnetd_model_memory_bytes", MetricKind::kGauge, "owner",
+    "Memory of loaded versions: weights, activations, loading."};
+inline constexpr MetricSpec kModelIntegrityFailuresTotal = {
+    "resnetd_model_integrity_failures_total", MetricKind::kCounter, "model",
+    "Committed versions whose bytes or logits were not what was stored."};
+
+inline constexpr MetricSpec kStoreSizeBytes = {
+    "resnetd_store_size_bytes", MetricKind::kGauge, "kind",
+    "Bytes that the store takes: blobs, database."};
+inline constexpr MetricSpec kStoreBlobs = {"resnetd_store_blobs",
+                                           MetricKind::kGauge, "",
+                                           "Files with content in the store."};
+inline constexpr MetricSpec kStoreVersions = {
+    "resnetd_store_versions", MetricKind::kGauge, "",
+    "Versions in the store that are not deleted."};
+inline constexpr MetricSpec kStoreFreeBytes = {
+    "resnetd_store_free_bytes", MetricKind::kGauge, "",
+    "Bytes that the disk of the store has left."};
+inline constexpr MetricSpec kStoreQuotaBytes = {
+    "resnetd_store_quota_bytes", MetricKind::kGauge, "",
+    "Bytes that the store may take; 0: no limit but the disk."};
+inline constexpr MetricSpec kStoreIntegrityFailuresTotal = {
+    "resnetd_store_integrity_failures_total", MetricKind::kCounter, "",
+    "Files of the store whose bytes did not have their digest."};
+inline constexpr MetricSpec kImportsTotal = {
+    "resnetd_imports_total", MetricKind::kCounter, "outcome",
+    "Imports that ended, by OK or the status code of their error."};
+inline constexpr MetricSpec kImportBytesTotal = {
+    "resnetd_import_bytes_total", MetricKind::kCounter, "",
+    "Bytes of files received by imports, whatever became of them."};
 inline constexpr MetricSpec kReady = {
     "resnetd_ready", MetricKind::kGauge, "",
     "1 while the server takes calls, 0 while it starts or drains."};
@@ -93,10 +145,21 @@ inline constexpr std::array kAllMetrics = {
     kProcessStartTimeSeconds,
     kProcessThreads,
     kProcessVirtualMemoryBytes,
+    kAliasGeneration,
+    kAliasInfo,
+    kAliasSwitchesTotal,
     kBatchSizeImages,
     kBuildInfo,
     kImagesTotal,
+    kImportBytesTotal,
+    kImportsTotal,
     kModelInfo,
+    kModelIntegrityFailuresTotal,
+    kModelLoadDurationSeconds,
+    kModelLoadFailuresTotal,
+    kModelMemoryBytes,
+    kModelPromotedTimestampSeconds,
+    kModelSwapDurationSeconds,
     kQueueDepthImages,
     kQueueLimitImages,
     kReady,
@@ -105,6 +168,12 @@ inline constexpr std::array kAllMetrics = {
     kRpcInFlight,
     kRpcRequestsTotal,
     kStageDurationSeconds,
+    kStoreBlobs,
+    kStoreFreeBytes,
+    kStoreIntegrityFailuresTotal,
+    kStoreQuotaBytes,
+    kStoreSizeBytes,
+    kStoreVersions,
 };
 
 }  // namespace resnetd

@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "server/base/mutex.h"
 #include "server/base/version.h"
+#include "server/telemetry/metric_family.h"
 #include "server/telemetry/metric_names.h"
 #include "server/telemetry/process_metrics.h"
 #include "server/telemetry/text_exposition.h"
@@ -64,15 +65,6 @@ constexpr std::array<absl::string_view, 7> kReasons = {
     "queue_full", "overloaded", "deadline", "too_large",
     "bad_image",  "draining",   "other"};
 
-template <typename Metric>
-Family<Metric>& Register(prometheus::detail::Builder<Metric> builder,
-                         const MetricSpec& spec,
-                         prometheus::Registry& registry) {
-  return builder.Name(std::string(spec.name))
-      .Help(std::string(spec.help))
-      .Register(registry);
-}
-
 // Metrics of one family that differ in the status code; each made when its code
 // is first seen, so that a server shows no zeros for codes it never answers.
 // Thread-safe.
@@ -104,29 +96,29 @@ class ByCode {
 // The families; one set a registry. Thread-safe as prometheus-cpp is.
 struct Families {
   explicit Families(prometheus::Registry& registry)
-      : build_info(Register(prometheus::BuildGauge(), kBuildInfo, registry)),
-        model_info(Register(prometheus::BuildGauge(), kModelInfo, registry)),
-        ready(Register(prometheus::BuildGauge(), kReady, registry)),
-        rpc_requests(
-            Register(prometheus::BuildCounter(), kRpcRequestsTotal, registry)),
-        rpc_duration(Register(prometheus::BuildHistogram(), kRpcDurationSeconds,
-                              registry)),
+      : build_info(
+            RegisterFamily(prometheus::BuildGauge(), kBuildInfo, registry)),
+        ready(RegisterFamily(prometheus::BuildGauge(), kReady, registry)),
+        rpc_requests(RegisterFamily(prometheus::BuildCounter(),
+                                    kRpcRequestsTotal, registry)),
+        rpc_duration(RegisterFamily(prometheus::BuildHistogram(),
+                                    kRpcDurationSeconds, registry)),
         rpc_in_flight(
-            Register(prometheus::BuildGauge(), kRpcInFlight, registry)),
-        images(Register(prometheus::BuildCounter(), kImagesTotal, registry)),
-        stage_duration(Register(prometheus::BuildHistogram(),
-                                kStageDurationSeconds, registry)),
-        batch_size(
-            Register(prometheus::BuildHistogram(), kBatchSizeImages, registry)),
-        queue_depth(
-            Register(prometheus::BuildGauge(), kQueueDepthImages, registry)),
-        queue_limit(
-            Register(prometheus::BuildGauge(), kQueueLimitImages, registry)),
-        rejected(
-            Register(prometheus::BuildCounter(), kRejectedTotal, registry)) {}
+            RegisterFamily(prometheus::BuildGauge(), kRpcInFlight, registry)),
+        images(
+            RegisterFamily(prometheus::BuildCounter(), kImagesTotal, registry)),
+        stage_duration(RegisterFamily(prometheus::BuildHistogram(),
+                                      kStageDurationSeconds, registry)),
+        batch_size(RegisterFamily(prometheus::BuildHistogram(),
+                                  kBatchSizeImages, registry)),
+        queue_depth(RegisterFamily(prometheus::BuildGauge(), kQueueDepthImages,
+                                   registry)),
+        queue_limit(RegisterFamily(prometheus::BuildGauge(), kQueueLimitImages,
+                                   registry)),
+        rejected(RegisterFamily(prometheus::BuildCounter(), kRejectedTotal,
+                                registry)) {}
 
   Family<Gauge>& build_info;
-  Family<Gauge>& model_info;
   Family<Gauge>& ready;
   Family<Counter>& rpc_requests;
   Family<Histogram>& rpc_duration;
@@ -229,7 +221,9 @@ constexpr std::size_t kMaxMethods = 64;
 class PrometheusTelemetry final : public Telemetry {
  public:
   PrometheusTelemetry()
-      : families_(registry_), ready_(families_.ready.Add({})) {
+      : families_(registry_),
+        versions_(VersionMetrics::Create(registry_)),
+        ready_(families_.ready.Add({})) {
     families_.build_info.Add({{"version", kVersion}}).Set(1);
   }
 
@@ -253,22 +247,7 @@ class PrometheusTelemetry final : public Telemetry {
     ForMethod(method).Ended(code, duration);
   }
 
-  void SetModelInfo(const ModelInfoLabels& labels) override
-      ABSL_LOCKS_EXCLUDED(mutex_) {
-    const MutexLock lock(mutex_);
-    Gauge& now = families_.model_info.Add({{"model", labels.model},
-                                           {"version", labels.version},
-                                           {"digest", labels.digest},
-                                           {"arch", labels.architecture},
-                                           {"precision", labels.precision},
-                                           {"backend", labels.backend}});
-    now.Set(1);
-    // One version of a model serves: what was said before is not true any more.
-    Gauge* const before = std::exchange(model_info_[labels.model], &now);
-    if (before != nullptr && before != &now) {
-      families_.model_info.Remove(before);
-    }
-  }
+  VersionMetrics& versions() override { return *versions_; }
 
   void SetReady(bool ready) override { ready_.Set(ready ? 1 : 0); }
 
@@ -300,6 +279,7 @@ class PrometheusTelemetry final : public Telemetry {
 
   prometheus::Registry registry_;
   Families families_;
+  const std::unique_ptr<VersionMetrics> versions_;
   Gauge& ready_;
   Mutex mutex_;
   // Values live as long as this object: handles of them are given away.
@@ -307,7 +287,6 @@ class PrometheusTelemetry final : public Telemetry {
       ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::unique_ptr<MethodMetrics>> methods_
       ABSL_GUARDED_BY(mutex_);
-  std::map<std::string, Gauge*> model_info_ ABSL_GUARDED_BY(mutex_);
 };
 
 class ForgetfulModelMetrics final : public ModelMetrics {

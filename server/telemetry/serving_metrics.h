@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
+#include "server/telemetry/version_metrics.h"
 
 namespace resnetd {
 
@@ -36,17 +37,7 @@ class ModelMetrics {
   virtual void SetQueue(std::size_t depth, std::size_t limit) = 0;
 };
 
-// What resnetd_model_info says of a served version.
-struct ModelInfoLabels {
-  std::string model;
-  std::string version;
-  std::string digest;
-  std::string architecture;
-  std::string precision;
-  std::string backend;
-};
-
-// All metrics of the serving plane and their exposition. Owns its registry;
+// All metrics and their exposition. Owns its registry;
 // nothing is global. Thread-safe.
 class Telemetry {
  public:
@@ -63,8 +54,8 @@ class Telemetry {
   virtual void RpcEnded(absl::string_view method, absl::StatusCode code,
                         Duration duration) = 0;
 
-  // Replaces what was said of the same model before.
-  virtual void SetModelInfo(const ModelInfoLabels& labels) = 0;
+  // Of versions, aliases and the store; lives as long as this object.
+  virtual VersionMetrics& versions() = 0;
   virtual void SetReady(bool ready) = 0;
 
   // The whole registry and the process's own figures as Prometheus text 0.0.4,

@@ -33,7 +33,7 @@ class FakeTelemetry final : public Telemetry {
     ended_.emplace_back(std::string(method), code);
   }
 
-  void SetModelInfo(const ModelInfoLabels&) override {}
+  VersionMetrics& versions() override { return NullVersionMetrics(); }
   void SetReady(bool) override {}
   std::string Expose() const override { return ""; }
 

@@ -37,12 +37,17 @@ using ::testing::Not;
 std::unique_ptr<Telemetry> Exercised() {
   std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   telemetry->SetReady(true);
-  telemetry->SetModelInfo({.model = "digits",
-                           .version = "1",
-                           .digest = "abc",
-                           .architecture = "cifar_resnet8",
-                           .precision = "fp32",
-                           .backend = "engine"});
+  VersionMetrics& versions = telemetry->versions();
+  versions.VersionLoaded({.model = "digits",
+                          .version = "1",
+                          .digest = "abc",
+                          .architecture = "cifar_resnet8",
+                          .precision = "fp32",
+                          .backend = "engine"},
+                         milliseconds(20));
+  versions.AliasPointed(
+      {.model = "digits", .alias = "stable", .version = "1", .digest = "abc"},
+      7, WallTime{}, AliasSwitch::kSet, microseconds(5));
   telemetry->RpcStarted("Classify");
   telemetry->RpcEnded("Classify", absl::StatusCode::kOk, milliseconds(3));
   telemetry->RpcStarted("Classify");
@@ -206,29 +211,6 @@ TEST(TelemetryTest, GivesTheSameHandlesForAModel) {
   EXPECT_NE(&telemetry->ForModel("a"), &telemetry->ForModel("b"));
 }
 
-TEST(TelemetryTest, SaysWhichVersionServesNowOnly) {
-  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
-  ModelInfoLabels labels = {.model = "m",
-                            .version = "1",
-                            .digest = "aa",
-                            .architecture = "resnet50",
-                            .precision = "fp32",
-                            .backend = "engine"};
-  telemetry->SetModelInfo(labels);
-  telemetry->SetModelInfo(labels);
-  const std::string first =
-      "resnetd_model_info{arch=\"resnet50\",backend=\"engine\",digest=\"aa\","
-      "model=\"m\",precision=\"fp32\",version=\"1\"}";
-  EXPECT_EQ(ValueOf(*telemetry, first), "1");
-  labels.version = "2";
-  telemetry->SetModelInfo(labels);
-  EXPECT_EQ(ValueOf(*telemetry, first), "absent");
-  EXPECT_THAT(telemetry->Expose(), HasSubstr("version=\"2\"} 1"));
-  labels.model = "other";
-  telemetry->SetModelInfo(labels);
-  EXPECT_THAT(telemetry->Expose(), HasSubstr("model=\"m\""));
-}
-
 TEST(TelemetryTest, SaysWhetherItIsReadyAndWhichServerItIs) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   EXPECT_EQ(ValueOf(*telemetry, "resnetd_ready"), "0");
@@ -279,7 +261,7 @@ TEST(TelemetryTest, CountsFromManyThreads) {
           telemetry->RpcEnded("Classify", absl::StatusCode::kOk,
                               microseconds(turn));
           if (turn % 500 == 0) {
-            telemetry->SetModelInfo(labels);
+            telemetry->versions().VersionLoaded(labels, microseconds(1));
             EXPECT_NE(telemetry->Expose(), "");
           }
         }
