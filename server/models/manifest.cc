@@ -26,7 +26,6 @@ constexpr char kFormat[] = "resnetd-model/1";
 
 // A manifest is written by people; nothing in it is long.
 constexpr std::size_t kMaxManifestBytes = 256U << 10U;
-constexpr std::size_t kMaxDescriptionBytes = 4096;
 constexpr std::size_t kMaxNameBytes = 256;
 constexpr std::size_t kMaxEvaluations = 100;
 // More would cost more than the network: 2048 x 100,000 weights of the head.
@@ -106,6 +105,16 @@ bool IsHexDigest(absl::string_view text) {
          text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
 }
 
+absl::StatusOr<std::optional<std::string>> ReadDigest(
+    const ObjectReader& reader, absl::string_view name) {
+  ASSIGN_OR_RETURN(std::optional<std::string> digest,
+                   reader.Text(name, kMaxNameBytes));
+  if (digest && !IsHexDigest(*digest)) {
+    return MemberError(reader.Path(name), "must be 64 lower-case hex digits");
+  }
+  return digest;
+}
+
 // "name", "version" and "weights_sha256": what names these weights.
 absl::Status ReadIdentity(const ObjectReader& reader, Manifest& manifest) {
   ASSIGN_OR_RETURN(const auto name, reader.Text("name", kMaxNameBytes));
@@ -120,11 +129,56 @@ absl::Status ReadIdentity(const ObjectReader& reader, Manifest& manifest) {
   }
   ASSIGN_OR_RETURN(const auto version,
                    reader.Integer("version", 1, kMaxInteger));
-  manifest.version.value = version.value_or(1);
+  if (version) {
+    manifest.version = VersionNumber{*version};
+  }
   ASSIGN_OR_RETURN(manifest.weights_sha256,
-                   reader.Text("weights_sha256", kMaxNameBytes));
-  if (manifest.weights_sha256 && !IsHexDigest(*manifest.weights_sha256)) {
-    return MemberError("weights_sha256", "must be 64 lower-case hex digits");
+                   ReadDigest(reader, "weights_sha256"));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ManifestSource> ReadSource(const Json& value) {
+  ASSIGN_OR_RETURN(const ObjectReader reader,
+                   ObjectReader::Open(value, "source", {"format", "sha256"}));
+  ManifestSource source;
+  ASSIGN_OR_RETURN(
+      source.format,
+      reader.Required(reader.Text("format", kMaxNameBytes), "format"));
+  ASSIGN_OR_RETURN(source.sha256,
+                   reader.Required(ReadDigest(reader, "sha256"), "sha256"));
+  return source;
+}
+
+absl::StatusOr<std::vector<std::string>> ReadLineage(const Json& value) {
+  if (!value.is_array() || value.size() > kMaxLineage) {
+    return MemberError("lineage", absl::StrCat("must be an array of at most ",
+                                               kMaxLineage, " digests"));
+  }
+  std::vector<std::string> lineage;
+  for (const Json& digest : value) {
+    if (!digest.is_string() || !IsHexDigest(digest.get<std::string>())) {
+      return MemberError(absl::StrCat("lineage[", lineage.size(), "]"),
+                         "must be 64 lower-case hex digits");
+    }
+    lineage.push_back(digest.get<std::string>());
+  }
+  return lineage;
+}
+
+// The members that an import adds.
+absl::Status ReadOrigin(const ObjectReader& reader, Manifest& manifest) {
+  ASSIGN_OR_RETURN(manifest.labels_sha256, ReadDigest(reader, "labels_sha256"));
+  ASSIGN_OR_RETURN(manifest.golden_sha256, ReadDigest(reader, "golden_sha256"));
+  if (const Json* source = reader.Find("source")) {
+    ASSIGN_OR_RETURN(manifest.source, ReadSource(*source));
+  }
+  ASSIGN_OR_RETURN(const auto parent,
+                   reader.Integer("parent_version", 1, kMaxInteger));
+  if (parent) {
+    manifest.parent_version = VersionNumber{*parent};
+  }
+  if (const Json* lineage = reader.Find("lineage")) {
+    ASSIGN_OR_RETURN(manifest.lineage, ReadLineage(*lineage));
   }
   return absl::OkStatus();
 }
@@ -155,6 +209,43 @@ std::string EvaluationText(const Evaluation& evaluation) {
                       ", \"accuracy\": ", NumberText(evaluation.accuracy), "}");
 }
 
+std::string EvaluationsText(const std::vector<Evaluation>& evaluations) {
+  std::vector<std::string> texts;
+  texts.reserve(evaluations.size());
+  for (const Evaluation& evaluation : evaluations) {
+    texts.push_back(EvaluationText(evaluation));
+  }
+  return absl::StrCat("[\n    ", absl::StrJoin(texts, ",\n    "), "\n  ]");
+}
+
+using Members = std::vector<std::pair<std::string, std::string>>;
+
+void AddOrigin(const Manifest& manifest, Members& members) {
+  if (manifest.labels_sha256) {
+    members.emplace_back("labels_sha256", StringText(*manifest.labels_sha256));
+  }
+  if (manifest.golden_sha256) {
+    members.emplace_back("golden_sha256", StringText(*manifest.golden_sha256));
+  }
+  if (manifest.source) {
+    members.emplace_back(
+        "source",
+        absl::StrCat("{\"format\": ", StringText(manifest.source->format),
+                     ", \"sha256\": ", StringText(manifest.source->sha256),
+                     "}"));
+  }
+  if (manifest.parent_version) {
+    members.emplace_back("parent_version",
+                         absl::StrCat(manifest.parent_version->value));
+  }
+  if (!manifest.lineage.empty()) {
+    members.emplace_back(
+        "lineage", absl::StrCat("[\n    \"",
+                                absl::StrJoin(manifest.lineage, "\",\n    \""),
+                                "\"\n  ]"));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
@@ -164,7 +255,9 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
       ObjectReader::Open(
           json, "",
           {"format", "name", "version", "architecture", "num_classes",
-           "preprocess", "weights_sha256", "description", "evaluations"}));
+           "preprocess", "weights_sha256", "description", "evaluations",
+           "labels_sha256", "golden_sha256", "source", "parent_version",
+           "lineage"}));
   RETURN_IF_ERROR(CheckFormat(reader));
   Manifest manifest;
   RETURN_IF_ERROR(ReadIdentity(reader, manifest));
@@ -193,43 +286,55 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
   if (const Json* evaluations = reader.Find("evaluations")) {
     ASSIGN_OR_RETURN(manifest.evaluations, ReadEvaluations(*evaluations));
   }
+  RETURN_IF_ERROR(ReadOrigin(reader, manifest));
   return manifest;
 }
 
 std::string FormatManifest(const Manifest& manifest) {
-  std::vector<std::string> members;
-  const auto add = [&members](absl::string_view name, absl::string_view value) {
-    members.push_back(absl::StrCat("  \"", name, "\": ", value));
-  };
-  add("format", StringText(kFormat));
+  Members members;
+  members.emplace_back("format", StringText(kFormat));
   if (manifest.name) {
-    add("name", StringText(manifest.name->text()));
+    members.emplace_back("name", StringText(manifest.name->text()));
   }
-  add("version", absl::StrCat(manifest.version.value));
-  add("architecture", StringText(manifest.architecture));
-  add("num_classes", absl::StrCat(manifest.num_classes));
-  add("preprocess",
+  if (manifest.version) {
+    members.emplace_back("version", absl::StrCat(manifest.version->value));
+  }
+  members.emplace_back("architecture", StringText(manifest.architecture));
+  members.emplace_back("num_classes", absl::StrCat(manifest.num_classes));
+  members.emplace_back(
+      "preprocess",
       absl::StrCat("{\n    \"resize\": ", manifest.preprocess.resize,
                    ",\n    \"crop\": ", manifest.preprocess.crop,
                    ",\n    \"mean\": ", ChannelsText(manifest.preprocess.mean),
                    ",\n    \"std\": ", ChannelsText(manifest.preprocess.std),
                    "\n  }"));
   if (manifest.weights_sha256) {
-    add("weights_sha256", StringText(*manifest.weights_sha256));
+    members.emplace_back("weights_sha256",
+                         StringText(*manifest.weights_sha256));
   }
   if (!manifest.description.empty()) {
-    add("description", StringText(manifest.description));
+    members.emplace_back("description", StringText(manifest.description));
   }
   if (!manifest.evaluations.empty()) {
-    std::vector<std::string> evaluations;
-    for (const Evaluation& evaluation : manifest.evaluations) {
-      evaluations.push_back(EvaluationText(evaluation));
-    }
-    add("evaluations",
-        absl::StrCat("[\n    ", absl::StrJoin(evaluations, ",\n    "),
-                     "\n  ]"));
+    members.emplace_back("evaluations", EvaluationsText(manifest.evaluations));
   }
-  return absl::StrCat("{\n", absl::StrJoin(members, ",\n"), "\n}\n");
+  AddOrigin(manifest, members);
+  std::vector<std::string> lines;
+  lines.reserve(members.size());
+  for (const auto& [name, value] : members) {
+    lines.push_back(absl::StrCat("  \"", name, "\": ", value));
+  }
+  return absl::StrCat("{\n", absl::StrJoin(lines, ",\n"), "\n}\n");
+}
+
+absl::Status CheckEvaluations(const std::vector<Evaluation>& evaluations) {
+  if (evaluations.empty()) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(
+      const Json json,
+      ParseStrictJson(EvaluationsText(evaluations), kMaxManifestBytes));
+  return ReadEvaluations(json).status();
 }
 
 }  // namespace resnetd

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/base/ids.h"
@@ -19,7 +21,14 @@ struct Evaluation {
   double accuracy = 0;  // 0 to 1
 };
 
-// manifest.json of a model folder: what the weights alone do not say.
+// The file that a version was imported from.
+struct ManifestSource {
+  std::string format;  // "safetensors" or "pth"
+  std::string sha256;
+};
+
+// manifest.json of a model folder, and the manifest of a version in the store:
+// what the weights alone do not say.
 // {
 //   "format": "resnetd-model/1",
 //   "name": "digits",                         optional: the folder's name
@@ -30,25 +39,45 @@ struct Evaluation {
 //                                             optional: ImageNet's
 //   "weights_sha256": "<64 hex>",             optional, verified when given
 //   "description": "...",                     optional
-//   "evaluations": [{"dataset": "...", "examples": 360, "accuracy": 0.99}]
-// }
+//   "evaluations": [{"dataset": "...", "examples": 360, "accuracy": 0.99}],
+//                                             optional
+//   the rest is optional, and written into the store:
+//   "labels_sha256": "<64 hex>",              of the labels, one a line
+//   "golden_sha256": "<64 hex>",              of the golden logits, golden.h
+//   "source": {"format": "pth", "sha256": "<64 hex>"},
+//   "parent_version": 3,                      the version it was made from
+//   "lineage": ["<64 hex>"]                   weights of the parent, of its
+// }                                           parent, and so on; at most 100
 struct Manifest {
   std::optional<ModelName> name;
-  VersionNumber version;
+  // A stored version has its number in the database only: it gets it last.
+  std::optional<VersionNumber> version;
   std::string architecture;
   int num_classes = 0;
   PreprocessSpec preprocess;
   std::optional<std::string> weights_sha256;
   std::string description;
   std::vector<Evaluation> evaluations;
+  std::optional<std::string> labels_sha256;
+  std::optional<std::string> golden_sha256;
+  std::optional<ManifestSource> source;
+  std::optional<VersionNumber> parent_version;
+  std::vector<std::string> lineage;
 };
+
+inline constexpr std::size_t kMaxDescriptionBytes = 4096;
+inline constexpr std::size_t kMaxLineage = 100;
 
 // Strict: unknown members, wrong types, duplicates and values out of range are
 // INVALID_ARGUMENT (MODEL_INVALID) naming the member, with the nearest known
 // name for a misspelt one.
 absl::StatusOr<Manifest> ParseManifest(absl::string_view json);
 
-// The canonical text: two spaces, members in the order above, a line end.
+// The canonical text: two spaces, members in the order above, a line end. Equal
+// manifests have equal texts.
 std::string FormatManifest(const Manifest& manifest);
+
+// OK when ParseManifest() takes such a list. INVALID_ARGUMENT (MODEL_INVALID).
+absl::Status CheckEvaluations(const std::vector<Evaluation>& evaluations);
 
 }  // namespace resnetd

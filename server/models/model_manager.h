@@ -16,21 +16,13 @@
 #include "server/base/ids.h"
 #include "server/image/preprocess.h"
 #include "server/models/model.h"
+#include "server/models/model_events.h"
 #include "server/models/model_package.h"
 #include "server/models/model_registry.h"
+#include "server/models/residency.h"
 #include "server/store/store.h"
 
 namespace resnetd {
-
-// What this server does with a version; as in model_service.proto.
-enum class Residency {
-  kUnloaded = 1,
-  kLoading = 2,
-  kWarming = 3,
-  kReady = 4,
-  kDraining = 5,
-  kFailed = 6,
-};
 
 // A version as the store and this server see it.
 struct VersionView {
@@ -55,9 +47,6 @@ struct ModelView {
   bool is_default = false;
   std::vector<AliasRow> aliases;
 };
-
-// The alias by which a model answers.
-inline constexpr char kStableAlias[] = "stable";
 
 // What an upload says of itself before its bytes.
 struct ImportHeader {

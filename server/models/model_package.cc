@@ -226,7 +226,7 @@ absl::StatusOr<ModelPackage> ReadFolder(const std::string& folder) {
   const std::int64_t parameters = ParameterCount(network);
   return ModelPackage{
       .facts = {.name = std::move(name),
-                .version = manifest->version,
+                .version = manifest->version.value_or(VersionNumber{}),
                 .architecture = std::move(architecture),
                 .preprocess = manifest->preprocess,
                 .labels = std::move(labels),

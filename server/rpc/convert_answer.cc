@@ -62,6 +62,7 @@ v1::ClassifyResponse ToProto(const ClassifyResponse& response,
   }
   if (response.served_by != nullptr) {
     Fill(*response.served_by, *message.mutable_served_by());
+    message.mutable_served_by()->set_alias(response.alias);
   }
   if (want_timing) {
     Fill(response.timings, *message.mutable_timing());

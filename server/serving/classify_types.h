@@ -83,6 +83,8 @@ struct ClassifyResponse {
   // One per image, in the order of the request.
   std::vector<absl::StatusOr<Classification>> results;
   ModelHandle served_by;
+  // The alias that led to it; empty: the request named the version.
+  std::string alias;
   Timings timings;
 };
 

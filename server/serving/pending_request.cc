@@ -140,6 +140,7 @@ absl::StatusOr<ClassifyResponse> PendingRequest::BuildAnswer() {
   timings_.total = clock_.Now() - request_.arrived;
   return ClassifyResponse{.results = std::move(results_),
                           .served_by = version_,
+                          .alias = AliasOf(request_.model),
                           .timings = timings_};
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
@@ -38,6 +39,14 @@ constexpr char kFull[] = R"({
   "evaluations": [
     {"dataset": "held out", "examples": 360, "accuracy": 0.9875},
     {"dataset": "other", "examples": 1, "accuracy": 1}
+  ],
+  "labels_sha256": "1111111111111111111111111111111111111111111111111111111111111111",
+  "golden_sha256": "2222222222222222222222222222222222222222222222222222222222222222",
+  "source": {"format": "pth", "sha256": "3333333333333333333333333333333333333333333333333333333333333333"},
+  "parent_version": 2,
+  "lineage": [
+    "4444444444444444444444444444444444444444444444444444444444444444",
+    "5555555555555555555555555555555555555555555555555555555555555555"
   ]
 }
 )";
@@ -72,7 +81,7 @@ TEST(ManifestTest, ReadsEveryMember) {
   const auto manifest = ParseManifest(kFull);
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->name->text(), "digits");
-  EXPECT_EQ(manifest->version.value, 3);
+  EXPECT_EQ(manifest->version, VersionNumber{3});
   EXPECT_EQ(manifest->architecture, "cifar_resnet8");
   EXPECT_EQ(manifest->num_classes, 10);
   EXPECT_EQ(manifest->preprocess, (PreprocessSpec{.resize = 40,
@@ -85,13 +94,21 @@ TEST(ManifestTest, ReadsEveryMember) {
   EXPECT_EQ(manifest->evaluations[0].dataset, "held out");
   EXPECT_EQ(manifest->evaluations[0].examples, 360);
   EXPECT_EQ(manifest->evaluations[0].accuracy, 0.9875);
+  EXPECT_EQ(manifest->labels_sha256, std::string(64, '1'));
+  EXPECT_EQ(manifest->golden_sha256, std::string(64, '2'));
+  EXPECT_EQ(manifest->source->format, "pth");
+  EXPECT_EQ(manifest->source->sha256, std::string(64, '3'));
+  EXPECT_EQ(manifest->parent_version, VersionNumber{2});
+  EXPECT_EQ(
+      manifest->lineage,
+      (std::vector<std::string>{std::string(64, '4'), std::string(64, '5')}));
 }
 
 TEST(ManifestTest, NeedsOnlyThreeMembers) {
   const auto manifest = ParseManifest(With("num_classes", 7).dump());
   ASSERT_TRUE(manifest.ok()) << manifest.status();
   EXPECT_EQ(manifest->name, std::nullopt);
-  EXPECT_EQ(manifest->version.value, 1);
+  EXPECT_EQ(manifest->version, std::nullopt);
   EXPECT_EQ(manifest->num_classes, 7);
   EXPECT_EQ(manifest->preprocess, PreprocessSpec());
   EXPECT_EQ(manifest->weights_sha256, std::nullopt);
@@ -135,7 +152,7 @@ TEST(ManifestTest, NamesTheLineOfBrokenJson) {
             "is not valid JSON at line 3, column 4");
   EXPECT_EQ(TextOf(""), "is not valid JSON at line 1, column 1");
   EXPECT_THAT(TextOf(absl::StrCat(kFull, "x")),
-              HasSubstr("is not valid JSON at line 20"));
+              HasSubstr("is not valid JSON at line 28"));
   EXPECT_EQ(TextOf(absl::string_view("{}\0", 3)),
             "has a zero byte at line 1, column 3");
   EXPECT_EQ(TextOf("{\"a\": \"\xff\"}"),
@@ -199,6 +216,11 @@ TEST(ManifestTest, RefusesEveryOtherType) {
       {"weights_sha256", {}},
       {"description", {"string"}},
       {"evaluations", {"empty array"}},
+      {"labels_sha256", {}},
+      {"golden_sha256", {}},
+      {"source", {}},
+      {"parent_version", {"1"}},
+      {"lineage", {"empty array"}},
   };
   for (const auto& [member, kinds] : taken) {
     for (const Json& value : values) {
@@ -254,6 +276,16 @@ TEST(ManifestTest, RefusesValuesOutOfRange) {
     wrong["accuracy"] = accuracy;
     refused("evaluations", {wrong});
   }
+  refused("labels_sha256", std::string(64, 'A'));
+  refused("golden_sha256", std::string(63, 'a'));
+  refused("source", {{"format", "pth"}});
+  refused("source", {{"format", "pth"}, {"sha256", "x"}});
+  refused("parent_version", 0);
+  const Json digest = std::string(64, 'a');
+  taken("lineage", std::vector<Json>(100, digest));
+  refused("lineage", std::vector<Json>(101, digest));
+  refused("lineage", std::vector<Json>{"a"});
+  refused("lineage", std::vector<Json>{1});
   refused("preprocess", {{"crop", 7}});
   refused("preprocess", {{"resize", 300}, {"crop", 301}});
   refused("preprocess", {{"std", {0, 1, 1}}});
@@ -302,6 +334,22 @@ TEST(ManifestTest, SurvivesDeepNestingAndDamage) {
       EXPECT_TRUE(ParseManifest(FormatManifest(*manifest)).ok()) << text;
     }
   }
+}
+
+TEST(CheckEvaluationsTest, TakesWhatAManifestTakes) {
+  EXPECT_TRUE(CheckEvaluations({}).ok());
+  EXPECT_TRUE(CheckEvaluations({{"held out", 360, 0.5}}).ok());
+  for (const Evaluation& wrong :
+       {Evaluation{"d", 0, 0.5}, Evaluation{"d", 1, 1.5},
+        Evaluation{"d", 1, std::nan("")}, Evaluation{"d", 1, -0.5},
+        Evaluation{std::string(257, 'd'), 1, 0.5}}) {
+    EXPECT_EQ(CheckEvaluations({wrong}).code(),
+              absl::StatusCode::kInvalidArgument);
+  }
+  EXPECT_TRUE(
+      CheckEvaluations(std::vector<Evaluation>(100, {"d", 1, 0.5})).ok());
+  EXPECT_FALSE(
+      CheckEvaluations(std::vector<Evaluation>(101, {"d", 1, 0.5})).ok());
 }
 
 }  // namespace

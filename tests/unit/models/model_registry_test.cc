@@ -7,6 +7,7 @@
 #include <latch>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,30 @@ TEST(ParseModelReferenceTest, ReadsAllForms) {
   EXPECT_EQ(Reference("models/a/versions/9223372036854775807").version,
             VersionNumber{9223372036854775807});
   EXPECT_EQ(Reference("models").name->text(), "models");
+  EXPECT_EQ(Reference("models/a/aliases/canary").name->text(), "a");
+  EXPECT_EQ(Reference("models/a/aliases/canary").alias, "canary");
+  EXPECT_EQ(Reference("models/a/aliases/canary").version, std::nullopt);
+}
+
+TEST(AliasOfTest, IsStableUnlessTheReferenceSaysOtherwise) {
+  EXPECT_EQ(AliasOf(Reference("")), "stable");
+  EXPECT_EQ(AliasOf(Reference("models/a")), "stable");
+  EXPECT_EQ(AliasOf(Reference("models/a/aliases/canary")), "canary");
+  EXPECT_EQ(AliasOf(Reference("models/a/versions/1")), "");
+}
+
+TEST(CheckAliasTest, TakesWhatIsAName) {
+  for (const char* good : {"stable", "a", "2", "blue-green_1.0"}) {
+    EXPECT_TRUE(CheckAlias(good).ok()) << good;
+  }
+  EXPECT_TRUE(CheckAlias(std::string(64, 'a')).ok());
+  for (const std::string& bad :
+       {std::string(), std::string("-a"), std::string("a/b"), std::string(".."),
+        std::string("Stable"), std::string(65, 'a')}) {
+    const absl::Status status = CheckAlias(bad);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << bad;
+    EXPECT_EQ(DetailsOf(status).reason, "REQUEST_INVALID") << bad;
+  }
 }
 
 TEST(ParseModelReferenceTest, RefusesEverythingElse) {
@@ -48,6 +73,12 @@ TEST(ParseModelReferenceTest, RefusesEverythingElse) {
                            "models/a/",
                            "a/b",
                            "models/a/versions",
+                           "models/a/aliases/",
+                           "models/a/aliases/b/",
+                           "models/a/aliases/B",
+                           "models//aliases/b",
+                           "models/a/aliases/b/versions/1",
+                           "models/a/versions/1/aliases/b",
                            "models/a/versions/",
                            "models/a/versions/0",
                            "models/a/versions/-1",
@@ -78,6 +109,101 @@ TEST(ResourceNameTest, IsReadBackAsItself) {
       Reference(ResourceName(name, VersionNumber{12}));
   EXPECT_EQ(reference.name, name);
   EXPECT_EQ(reference.version, VersionNumber{12});
+  EXPECT_EQ(AliasResourceName(name, "canary"), "models/a.b-c_1/aliases/canary");
+}
+
+// A model with versions 1 to 4 of which 1 and 2 are loaded and 4 failed.
+RegisteredModel FourVersions() {
+  RegisteredModel model;
+  model.versions[{1}].handle = FakeVersion(FakeFacts("digits", 10, 1));
+  model.versions[{2}].handle = FakeVersion(FakeFacts("digits", 10, 2));
+  model.versions[{3}] = {};
+  model.versions[{4}].failure = Error(
+      absl::StatusCode::kDataLoss, Reason::kGoldenMismatch, "differs by much");
+  model.aliases = {
+      {"stable", {1}}, {"canary", {2}}, {"next", {3}}, {"broken", {4}}};
+  return model;
+}
+
+TEST(ModelRegistryTest, AnswersByAliasAndByLoadedVersion) {
+  ModelRegistry registry;
+  registry.Publish(ModelName::Parse("digits").value(), FourVersions());
+  for (const auto& [reference, version] :
+       std::vector<std::pair<const char*, std::int64_t>>{
+           {"", 1},
+           {"digits", 1},
+           {"models/digits/aliases/stable", 1},
+           {"models/digits/aliases/canary", 2},
+           {"models/digits/versions/1", 1},
+           {"models/digits/versions/2", 2}}) {
+    const auto acquired = registry.Acquire(Reference(reference));
+    ASSERT_TRUE(acquired.ok()) << reference << acquired.status();
+    EXPECT_EQ((*acquired)->facts.version.value, version) << reference;
+  }
+}
+
+TEST(ModelRegistryTest, SaysWhyAKnownVersionDoesNotAnswer) {
+  ModelRegistry registry;
+  registry.Publish(ModelName::Parse("digits").value(), FourVersions());
+  for (const auto& [reference, code, reason] :
+       std::vector<std::tuple<const char*, absl::StatusCode, const char*>>{
+           {"models/digits/versions/3", absl::StatusCode::kFailedPrecondition,
+            "VERSION_NOT_READY"},
+           {"models/digits/aliases/next", absl::StatusCode::kFailedPrecondition,
+            "VERSION_NOT_READY"},
+           {"models/digits/versions/4", absl::StatusCode::kFailedPrecondition,
+            "VERSION_FAILED"},
+           {"models/digits/aliases/broken",
+            absl::StatusCode::kFailedPrecondition, "VERSION_FAILED"},
+           {"models/digits/versions/5", absl::StatusCode::kNotFound,
+            "VERSION_NOT_FOUND"},
+           {"models/digits/aliases/gone", absl::StatusCode::kNotFound,
+            "ALIAS_NOT_FOUND"}}) {
+    const absl::Status status = registry.Acquire(Reference(reference)).status();
+    EXPECT_EQ(status.code(), code) << reference;
+    EXPECT_EQ(DetailsOf(status).reason, reason) << reference;
+  }
+  EXPECT_THAT(
+      std::string(registry.Acquire(Reference("models/digits/versions/4"))
+                      .status()
+                      .message()),
+      HasSubstr("differs by much"));
+}
+
+TEST(ModelRegistryTest, KeepsTheNewerPictureWhateverTheOrder) {
+  ModelRegistry registry;
+  const ModelName name = ModelName::Parse("digits").value();
+  RegisteredModel newer = FourVersions();
+  newer.revision = 2;
+  newer.aliases["stable"] = {2};
+  RegisteredModel older = FourVersions();
+  older.revision = 1;
+  registry.Publish(name, std::move(newer));
+  registry.Publish(name, std::move(older));
+  EXPECT_EQ(registry.Acquire({}).value()->facts.version.value, 2);
+}
+
+TEST(ModelRegistryTest, ListsOnlyWhatStableNamesAndIsLoaded) {
+  ModelRegistry registry;
+  RegisteredModel failed = FourVersions();
+  failed.aliases["stable"] = {4};
+  RegisteredModel without = FourVersions();
+  without.aliases.erase("stable");
+  registry.Publish(ModelName::Parse("failed").value(), std::move(failed));
+  registry.Publish(ModelName::Parse("without").value(), std::move(without));
+  registry.Publish(ModelName::Parse("digits").value(), FourVersions());
+  ASSERT_EQ(registry.List().size(), 1U);
+  EXPECT_EQ(registry.List()[0]->facts.version.value, 1);
+}
+
+TEST(ModelRegistryTest, AnswersByTheDefaultThatWasSet) {
+  ModelRegistry registry;
+  registry.Serve(FakeVersion(FakeFacts("first")));
+  registry.SetDefault(ModelName::Parse("second").value());
+  EXPECT_EQ(registry.default_model()->text(), "second");
+  EXPECT_EQ(DetailsOf(registry.Acquire({}).status()).reason, "MODEL_NOT_FOUND");
+  registry.Serve(FakeVersion(FakeFacts("second")));
+  EXPECT_EQ(registry.Acquire({}).value()->facts.name.text(), "second");
 }
 
 TEST(ModelRegistryTest, AnswersByNameVersionAndDefault) {

@@ -21,6 +21,7 @@ TEST(ConvertAnswerTest, CarriesPredictionsLogitsAndWhoAnswered) {
            {.index = 0, .label = "zero", .probability = 0.25F, .logit = -1.0F}},
       .logits = {-1.0F, 0.0F, 3.5F}});
   response.served_by = FakeVersion(FakeFacts("net", 3, 7));
+  response.alias = "canary";
   const v1::ClassifyResponse message = ToProto(response, "id", false);
   ASSERT_EQ(message.results_size(), 1);
   const v1::Classification& result = message.results(0).classification();
@@ -33,6 +34,7 @@ TEST(ConvertAnswerTest, CarriesPredictionsLogitsAndWhoAnswered) {
   EXPECT_THAT(result.logits(), ElementsAre(-1.0F, 0.0F, 3.5F));
   EXPECT_EQ(message.served_by().model(), "models/net");
   EXPECT_EQ(message.served_by().version(), 7);
+  EXPECT_EQ(message.served_by().alias(), "canary");
   EXPECT_EQ(message.served_by().weights_sha256(), std::string(64, 'a'));
   EXPECT_EQ(message.served_by().precision(), "fp32");
   EXPECT_EQ(message.served_by().backend(), "fake");

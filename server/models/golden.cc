@@ -1,0 +1,143 @@
+#include "server/models/golden.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/status_macros.h"
+#include "server/models/weight_fill.h"
+
+namespace resnetd {
+namespace {
+
+constexpr int kPatches = 8;
+
+Pixels Patches(int side) {
+  const Pixels small = FillPicture(kPatches, kPatches, 1);
+  const int patch = (side + kPatches - 1) / kPatches;
+  Pixels pixels{.width = side, .height = side, .rgb = {}};
+  pixels.rgb.reserve(static_cast<std::size_t>(side) *
+                     static_cast<std::size_t>(side) * 3);
+  for (int y = 0; y < side; ++y) {
+    for (int x = 0; x < side; ++x) {
+      const auto cell =
+          static_cast<std::ptrdiff_t>((y / patch) * kPatches + x / patch);
+      const auto from = small.rgb.begin() + 3 * cell;
+      pixels.rgb.insert(pixels.rgb.end(), from, from + 3);
+    }
+  }
+  return pixels;
+}
+
+Pixels Ramps(int side) {
+  const int last = side - 1;
+  Pixels pixels{.width = side, .height = side, .rgb = {}};
+  pixels.rgb.reserve(static_cast<std::size_t>(side) *
+                     static_cast<std::size_t>(side) * 3);
+  for (int y = 0; y < side; ++y) {
+    for (int x = 0; x < side; ++x) {
+      for (const int value :
+           {255 * x / last, 255 * y / last, 255 * (x + y) / (2 * last)}) {
+        pixels.rgb.push_back(static_cast<std::uint8_t>(value));
+      }
+    }
+  }
+  return pixels;
+}
+
+double Magnitude(absl::Span<const float> row) {
+  double largest = 0;
+  for (const float value : row) {
+    largest = std::max(largest, std::fabs(static_cast<double>(value)));
+  }
+  return largest;
+}
+
+// Infinite when it cannot be told.
+double LargestGap(absl::Span<const float> expected,
+                  absl::Span<const float> actual) {
+  double largest = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double gap = std::fabs(static_cast<double>(expected[i]) -
+                                 static_cast<double>(actual[i]));
+    if (!std::isfinite(gap)) {
+      return std::numeric_limits<double>::infinity();
+    }
+    largest = std::max(largest, gap);
+  }
+  return largest;
+}
+
+double RowDifference(absl::Span<const float> expected,
+                     absl::Span<const float> actual) {
+  const double gap = LargestGap(expected, actual);
+  const double size = Magnitude(expected);
+  if (gap == 0) {
+    return 0;
+  }
+  return std::isfinite(gap) && size > 0
+             ? gap / size
+             : std::numeric_limits<double>::infinity();
+}
+
+}  // namespace
+
+std::vector<Pixels> GoldenPictures(int side) {
+  return {FillPicture(side, side, 0), Patches(side), Ramps(side)};
+}
+
+absl::StatusOr<std::vector<float>> GoldenLogits(const Model& model, int side,
+                                                std::size_t max_batch) {
+  const std::vector<Pixels> pictures = GoldenPictures(side);
+  std::vector<float> logits;
+  for (std::size_t first = 0; first < pictures.size();) {
+    const std::size_t count =
+        std::min(std::max<std::size_t>(1, max_batch), pictures.size() - first);
+    std::vector<const Pixels*> batch;
+    for (std::size_t i = 0; i < count; ++i) {
+      batch.push_back(&pictures[first + i]);
+    }
+    ASSIGN_OR_RETURN(const std::vector<float> rows, model.Logits(batch));
+    logits.insert(logits.end(), rows.begin(), rows.end());
+    first += count;
+  }
+  return logits;
+}
+
+double GoldenTolerance(absl::string_view precision) {
+  return precision == "fp32" ? 1e-4 : 5e-2;
+}
+
+double GoldenDifference(absl::Span<const float> expected,
+                        absl::Span<const float> actual, std::size_t classes) {
+  double largest = 0;
+  for (std::size_t at = 0; at < expected.size(); at += classes) {
+    largest = std::max(largest, RowDifference(expected.subspan(at, classes),
+                                              actual.subspan(at, classes)));
+  }
+  return largest;
+}
+
+absl::Status CompareGolden(absl::Span<const float> expected,
+                           absl::Span<const float> actual, std::size_t classes,
+                           double tolerance) {
+  const double difference = expected.size() == actual.size()
+                                ? GoldenDifference(expected, actual, classes)
+                                : std::numeric_limits<double>::infinity();
+  if (difference <= tolerance) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kDataLoss, Reason::kGoldenMismatch,
+               absl::StrCat("the network does not compute what it did when it "
+                            "was imported: logits of the golden pictures "
+                            "differ by ",
+                            difference, " of their size, ", tolerance,
+                            " is accepted; import the version again"))
+      .Metadata("difference", absl::StrCat(difference))
+      .Metadata("tolerance", absl::StrCat(tolerance));
+}
+
+}  // namespace resnetd

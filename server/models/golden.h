@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "server/image/pixels.h"
+#include "server/models/model.h"
+
+namespace resnetd {
+
+// What a version answered for a few fixed pictures when it was imported: every
+// later load must give the same. It catches what the digest of the weights
+// cannot: a network that computes something else, on this machine or in this
+// build, and memory that lost bits on the way.
+
+inline constexpr int kGoldenPictures = 3;
+
+// Pictures of side x side, with FillPicture() of weight_fill.h:
+//   0: noise: FillPicture(side, side, 0)
+//   1: patches: FillPicture(8, 8, 1), where pixel (x, y) is taken from
+//      (x / p, y / p) with p = ceil(side / 8)
+//   2: ramps: red 255 x / (side - 1), green 255 y / (side - 1), blue
+//      255 (x + y) / (2 side - 2), rounded down
+// so that fine detail, large areas and slow changes all reach the network.
+// Precondition: side >= 2.
+std::vector<Pixels> GoldenPictures(int side);
+
+// The logits of those pictures, one row each, computed in one batch of
+// min(kGoldenPictures, max_batch) at a time. The errors of Model::Logits().
+absl::StatusOr<std::vector<float>> GoldenLogits(const Model& model, int side,
+                                                std::size_t max_batch);
+
+// Largest difference that is no fault, as a share of the largest expected logit
+// (by magnitude) of the picture.
+//   fp32: 1e-4. Implementations that add in another order (other vector
+//   widths, other libraries) differ by about 1e-6 on these networks; a flipped
+//   bit above the lowest of a weight that matters, a missing layer or another
+//   normalisation by far more.
+//   else (reduced precision): 5e-2.
+double GoldenTolerance(absl::string_view precision);
+
+// The largest difference of `actual` to `expected` as a share of the largest
+// expected magnitude of its row of `classes`; infinite when a value is not
+// finite, or differs where the whole row is zero. Precondition: equal sizes, a
+// multiple of `classes`.
+double GoldenDifference(absl::Span<const float> expected,
+                        absl::Span<const float> actual, std::size_t classes);
+
+// DATA_LOSS (GOLDEN_MISMATCH, metadata "difference", "tolerance"): the
+// difference is over `tolerance`, or the sizes differ.
+absl::Status CompareGolden(absl::Span<const float> expected,
+                           absl::Span<const float> actual, std::size_t classes,
+                           double tolerance);
+
+// The blob: a .safetensors file of one float32 tensor, "logits", of
+// [kGoldenPictures, classes], with {"format": "resnetd-golden/1"}.
+absl::StatusOr<std::vector<std::uint8_t>> WriteGolden(
+    absl::Span<const float> logits, std::size_t classes);
+// DATA_LOSS (STORE_CORRUPT): not such a blob.
+absl::StatusOr<std::vector<float>> ReadGolden(std::vector<std::uint8_t> blob,
+                                              std::size_t classes);
+
+}  // namespace resnetd
