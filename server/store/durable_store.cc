@@ -1,0 +1,222 @@
+#include "server/store/durable_store.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/status_macros.h"
+#include "server/store/collector.h"
+#include "server/store/verify.h"
+#include "server/store/version_table.h"
+
+namespace resnetd {
+
+DurableStore::DurableStore(const StoreOptions& options, const Clock& clock,
+                           std::shared_ptr<const void> ground,
+                           std::unique_ptr<Catalog> catalog,
+                           std::shared_ptr<BlobStore> blobs)
+    : options_(options),
+      clock_(clock),
+      ground_(std::move(ground)),
+      catalog_(std::move(catalog)),
+      blobs_(std::move(blobs)) {
+  CheckAliasBlobs();
+}
+
+void DurableStore::CheckAliasBlobs() {
+  const absl::StatusOr<std::vector<VersionRow>> rows =
+      catalog_->ListAliasedVersions();
+  if (!rows.ok()) {
+    // The rows were read a moment ago, when the catalog was checked.
+    Log(LogLevel::kError, "the store's aliases cannot be read",
+        {{"error", std::string(rows.status().message())}});
+    return;
+  }
+  for (const VersionRow& row : *rows) {
+    for (const Digest& digest : BlobsOf(row)) {
+      const absl::StatusOr<std::int64_t> size = blobs_->SizeOf(digest);
+      if (size.ok() && (digest != row.weights || *size == row.weights_bytes)) {
+        continue;
+      }
+      if (size.ok()) {
+        blobs_->PutAside(digest).IgnoreError();  // Found again at the load.
+      }
+      Log(LogLevel::kError,
+          size.ok() ? "a blob of the store has another size; put aside"
+                    : "a blob of the store is missing",
+          {{"model", row.model.text()},
+           {"version", absl::StrCat(row.version.value)},
+           {"digest", digest}});
+    }
+  }
+}
+
+absl::Status DurableStore::CheckWritable() {
+  if (blobs_->failed()) {
+    catalog_->SetFailed();
+  }
+  if (catalog_->failed()) {
+    return Error(absl::StatusCode::kUnavailable, Reason::kStoreFailed,
+                 "the disk of the store failed: no change is taken until the "
+                 "server was started again");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<BlobWriter>> DurableStore::NewBlob(
+    std::int64_t expected_bytes) {
+  RETURN_IF_ERROR(CheckWritable());
+  return blobs_->NewBlob(expected_bytes);
+}
+
+absl::StatusOr<std::unique_ptr<BlobReader>> DurableStore::OpenBlob(
+    const Digest& digest) {
+  return blobs_->OpenBlob(digest);
+}
+
+absl::StatusOr<std::vector<std::uint8_t>> DurableStore::ReadBlob(
+    const Digest& digest, std::int64_t max_bytes) {
+  return blobs_->ReadBlob(digest, max_bytes);
+}
+
+absl::StatusOr<std::vector<ModelName>> DurableStore::ListModels() {
+  return catalog_->ListModels();
+}
+
+absl::StatusOr<std::vector<VersionRow>> DurableStore::ListVersions(
+    const ModelName& model) {
+  return catalog_->ListVersions(model);
+}
+
+absl::StatusOr<VersionRow> DurableStore::GetVersion(const ModelName& model,
+                                                    VersionNumber version) {
+  return catalog_->GetVersion(model, version);
+}
+
+absl::StatusOr<std::vector<AliasRow>> DurableStore::ListAliases(
+    const ModelName& model) {
+  return catalog_->ListAliases(model);
+}
+
+absl::StatusOr<AliasRow> DurableStore::GetAlias(const ModelName& model,
+                                                absl::string_view alias) {
+  return catalog_->GetAlias(model, alias);
+}
+
+absl::StatusOr<std::vector<EventRow>> DurableStore::ListEvents(
+    std::int64_t after, std::size_t limit) {
+  return catalog_->ListEvents(after, limit);
+}
+
+absl::StatusOr<std::int64_t> DurableStore::LastEvent() {
+  return catalog_->LastEvent();
+}
+
+absl::StatusOr<std::vector<AuditRow>> DurableStore::ListAudit(
+    std::int64_t after, std::size_t limit) {
+  return catalog_->ListAudit(after, limit);
+}
+
+absl::StatusOr<std::vector<BlobStore::Pin>> DurableStore::PinAll(
+    const NewVersion& version) {
+  std::vector<BlobStore::Pin> pins;
+  for (const Digest* digest : {&version.weights, &version.manifest,
+                               &version.labels, &version.golden}) {
+    // Labels and golden inputs may be missing; the others may not.
+    if (digest->empty() && digest != &version.weights &&
+        digest != &version.manifest) {
+      continue;
+    }
+    ASSIGN_OR_RETURN(BlobStore::Pin pin, blobs_->PinBlob(*digest));
+    pins.push_back(std::move(pin));
+  }
+  return pins;
+}
+
+absl::StatusOr<Published> DurableStore::Publish(const NewVersion& version,
+                                                const Mutation& mutation) {
+  RETURN_IF_ERROR(CheckWritable());
+  // Before the blobs are looked for: since then they may have been retired and
+  // collected.
+  ASSIGN_OR_RETURN(std::optional<Published> repeated,
+                   catalog_->RepeatedPublish(mutation));
+  if (repeated) {
+    return *std::move(repeated);
+  }
+  ASSIGN_OR_RETURN(const std::vector<BlobStore::Pin> pins, PinAll(version));
+  ASSIGN_OR_RETURN(const std::int64_t weights_bytes,
+                   blobs_->SizeOf(version.weights));
+  ASSIGN_OR_RETURN(Published published,
+                   catalog_->Publish(version, weights_bytes, mutation));
+  // Named from here on, or not needed: the version was there with others.
+  for (const Digest* digest : {&version.weights, &version.manifest,
+                               &version.labels, &version.golden}) {
+    blobs_->Named(*digest);
+  }
+  return published;
+}
+
+absl::StatusOr<VersionRow> DurableStore::DeleteVersion(
+    const ModelName& model, VersionNumber version, absl::string_view etag,
+    const Mutation& mutation) {
+  RETURN_IF_ERROR(CheckWritable());
+  return catalog_->DeleteVersion(model, version, etag, mutation);
+}
+
+absl::StatusOr<AliasRow> DurableStore::MoveAlias(const AliasMove& move,
+                                                 const Mutation& mutation) {
+  RETURN_IF_ERROR(CheckWritable());
+  return catalog_->MoveAlias(move, mutation);
+}
+
+absl::StatusOr<AliasRow> DurableStore::CheckMove(const AliasMove& move) {
+  return catalog_->CheckMove(move);
+}
+
+absl::Status DurableStore::DeleteAlias(const ModelName& model,
+                                       absl::string_view alias,
+                                       absl::string_view etag,
+                                       const Mutation& mutation) {
+  RETURN_IF_ERROR(CheckWritable());
+  return catalog_->DeleteAlias(model, alias, etag, mutation);
+}
+
+absl::StatusOr<std::optional<std::string>> DurableStore::Remembered(
+    const Mutation& mutation) {
+  return catalog_->Remembered(mutation);
+}
+
+absl::StatusOr<std::string> DurableStore::GetNote(absl::string_view key) {
+  return catalog_->GetNote(key);
+}
+
+absl::Status DurableStore::SetNote(absl::string_view key,
+                                   absl::string_view value) {
+  RETURN_IF_ERROR(CheckWritable());
+  return catalog_->SetNote(key, value);
+}
+
+absl::StatusOr<Collected> DurableStore::Collect() {
+  RETURN_IF_ERROR(CheckWritable());
+  return CollectGarbage(*catalog_, *blobs_, options_, clock_);
+}
+
+absl::StatusOr<std::vector<Finding>> DurableStore::Verify() {
+  return VerifyStore(*catalog_, *blobs_);
+}
+
+absl::StatusOr<StoreStats> DurableStore::Stats() {
+  const BlobStore::Account account = blobs_->GetAccount();
+  ASSIGN_OR_RETURN(const std::int64_t free, blobs_->FreeBytes());
+  ASSIGN_OR_RETURN(const std::int64_t versions, catalog_->CountVersions());
+  ASSIGN_OR_RETURN(const std::int64_t database, catalog_->DatabaseBytes());
+  return StoreStats{.blobs = account.blobs,
+                    .blob_bytes = account.bytes,
+                    .database_bytes = database,
+                    .free_bytes = free,
+                    .versions = versions,
+                    .integrity_failures = account.integrity_failures};
+}
+
+}  // namespace resnetd

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "server/store/file_system.h"
+
+namespace resnetd {
+
+// Finds out by its file FORMAT whether a folder is a store, or makes it one
+// when it is empty (but for LOCK, lost+found and what an interrupted first
+// opening left). FAILED_PRECONDITION (STORE_UNUSABLE): the folder is something
+// else's, or the store of a newer server.
+absl::Status CheckOrMakeFormat(FileSystem& files);
+
+}  // namespace resnetd

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/store/file_system.h"
+#include "server/store/store.h"
+
+namespace resnetd {
+
+// SHA-256 of a whole file, read piece by piece. Errors: those of ReadAt().
+absl::StatusOr<Digest> HashOfFile(const ReadableFile& file);
+
+// DATA_LOSS (STORE_CORRUPT): a blob has not the bytes of its digest.
+absl::Status WrongBytes();
+
+}  // namespace resnetd

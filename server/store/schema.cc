@@ -1,0 +1,200 @@
+#include "server/store/schema.h"
+
+#include <array>
+#include <memory>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/status_macros.h"
+
+namespace resnetd {
+namespace {
+
+// Times are microseconds since 1970. `seal` is the SHA-256 over the other
+// columns (seal.h): SQLite itself does not notice a flipped bit inside a value.
+// Rows of models, versions and aliases are never removed: numbers and
+// generations only grow.
+constexpr absl::string_view kFirst = R"sql(
+CREATE TABLE models(
+  model TEXT NOT NULL PRIMARY KEY,
+  next_version INTEGER NOT NULL,
+  seal TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE versions(
+  model TEXT NOT NULL REFERENCES models(model),
+  version INTEGER NOT NULL CHECK (version >= 1),
+  state INTEGER NOT NULL CHECK (state IN (1, 2, 3)),
+  weights TEXT NOT NULL,
+  weights_bytes INTEGER NOT NULL,
+  manifest TEXT NOT NULL,
+  labels TEXT NOT NULL,
+  golden TEXT NOT NULL,
+  content_key TEXT NOT NULL,
+  source TEXT NOT NULL,
+  source_format TEXT NOT NULL,
+  parent INTEGER,
+  created_us INTEGER NOT NULL,
+  seal TEXT NOT NULL,
+  PRIMARY KEY (model, version),
+  FOREIGN KEY (model, parent) REFERENCES versions(model, version)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX versions_by_content
+  ON versions(model, content_key) WHERE state = 2;
+
+CREATE TABLE aliases(
+  model TEXT NOT NULL REFERENCES models(model),
+  alias TEXT NOT NULL,
+  version INTEGER,
+  previous INTEGER,
+  generation INTEGER NOT NULL CHECK (generation >= 1),
+  updated_us INTEGER NOT NULL,
+  seal TEXT NOT NULL,
+  PRIMARY KEY (model, alias),
+  FOREIGN KEY (model, version) REFERENCES versions(model, version),
+  FOREIGN KEY (model, previous) REFERENCES versions(model, version)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE events(
+  sequence INTEGER PRIMARY KEY,
+  time_us INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  model TEXT NOT NULL,
+  version INTEGER,
+  alias TEXT NOT NULL,
+  previous INTEGER,
+  generation INTEGER NOT NULL,
+  weights TEXT NOT NULL,
+  seal TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE audit(
+  sequence INTEGER PRIMARY KEY,
+  time_us INTEGER NOT NULL,
+  actor TEXT NOT NULL,
+  method TEXT NOT NULL,
+  resource TEXT NOT NULL,
+  request_id TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  hash TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE head(
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  audit_sequence INTEGER NOT NULL,
+  audit_hash TEXT NOT NULL,
+  event_sequence INTEGER NOT NULL,
+  oldest_event INTEGER NOT NULL,
+  models INTEGER NOT NULL,
+  aliases INTEGER NOT NULL,
+  seal TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE requests(
+  request_id TEXT NOT NULL PRIMARY KEY,
+  method TEXT NOT NULL,
+  request_hash TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  created INTEGER NOT NULL,
+  time_us INTEGER NOT NULL,
+  seal TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tombstones(
+  digest TEXT NOT NULL PRIMARY KEY,
+  since_us INTEGER NOT NULL,
+  seal TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE notes(
+  key TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL,
+  seal TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<Migration, 1> kMigrations = {Migration{kFirst}};
+
+absl::Status NotOurs() {
+  return Error(absl::StatusCode::kFailedPrecondition, Reason::kStoreUnusable,
+               "meta.db is the database of another program; give an empty "
+               "folder");
+}
+
+absl::StatusOr<std::string> SchemaText(Database& database) {
+  std::string text;
+  Query query = database.Prepare(
+      "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE "
+      "'sqlite_%' ORDER BY type, name");
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, query.Next());
+    if (!found) {
+      return text;
+    }
+    absl::StrAppend(&text, query.Text(0), " ", query.Text(1), " ",
+                    query.Text(2), "\n");
+  }
+}
+
+absl::Status Apply(Database& database, const Migration& migration,
+                   std::int64_t version) {
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database));
+  RETURN_IF_ERROR(database.ExecuteScript(std::string(migration.script)));
+  RETURN_IF_ERROR(database.ExecuteScript(
+      absl::StrCat("PRAGMA application_id=", kApplicationId,
+                   "; PRAGMA user_version=", version, ";")));
+  return transaction.Commit();
+}
+
+}  // namespace
+
+absl::Span<const Migration> Migrations() { return kMigrations; }
+
+absl::StatusOr<bool> Migrate(Database& database,
+                             absl::Span<const Migration> migrations) {
+  ASSIGN_OR_RETURN(const std::int64_t application,
+                   database.ReadInt("PRAGMA application_id"));
+  ASSIGN_OR_RETURN(const std::int64_t format,
+                   database.ReadInt("PRAGMA user_version"));
+  ASSIGN_OR_RETURN(const std::int64_t tables,
+                   database.ReadInt("SELECT count(*) FROM sqlite_schema"));
+  const bool is_empty = application == 0 && format == 0 && tables == 0;
+  if (!is_empty && application != kApplicationId) {
+    return NotOurs();
+  }
+  const auto newest = static_cast<std::int64_t>(migrations.size());
+  if (format > newest) {
+    return Error(absl::StatusCode::kFailedPrecondition, Reason::kStoreUnusable,
+                 absl::StrCat("the database has format ", format,
+                              ", this server knows formats up to ", newest,
+                              "; start the newer server that wrote it, or "
+                              "restore a backup of before"));
+  }
+  if (format < 0 || (format == 0 && !is_empty)) {
+    return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
+                 "the database has lost the number of its format");
+  }
+  for (std::int64_t next = format + 1; next <= newest; ++next) {
+    RETURN_IF_ERROR(
+        Apply(database, migrations[static_cast<std::size_t>(next - 1)], next));
+  }
+  return is_empty;
+}
+
+absl::Status CheckSchema(Database& database,
+                         absl::Span<const Migration> migrations) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<Database> model,
+                   Database::OpenEmpty());
+  RETURN_IF_ERROR(Migrate(*model, migrations).status());
+  ASSIGN_OR_RETURN(const std::string wanted, SchemaText(*model));
+  ASSIGN_OR_RETURN(const std::string found, SchemaText(database));
+  if (wanted != found) {
+    return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
+                 "the tables of the store's database are not as they were "
+                 "made");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace resnetd
