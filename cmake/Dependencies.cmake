@@ -28,6 +28,7 @@ resnetd_find_opencv(core imgproc)                 # image
 find_package(JPEG REQUIRED)                       # image
 find_package(PNG REQUIRED)                        # image
 pkg_check_modules(WEBP REQUIRED IMPORTED_TARGET libwebp libwebpdemux)  # image
+find_package(ZLIB REQUIRED)                       # models: CRC-32
 find_package(prometheus-cpp REQUIRED COMPONENTS core)   # telemetry
 find_package(civetweb REQUIRED)                   # telemetry: HTTP
 find_package(SQLite3 REQUIRED)                    # store

@@ -30,7 +30,6 @@ constexpr absl::string_view kV2Suffix = "_v2";
 constexpr int kImageNetPlanes = 64;
 constexpr int kCifarPlanes = 16;
 constexpr int kCifarStages = 3;
-constexpr int kLargestCifarN = 200;
 // A bottleneck's output has four times the planes of its stage.
 constexpr int kBottleneckExpansion = 4;
 // Sizes of the CIFAR-style family that papers report; the others work too.
@@ -259,6 +258,16 @@ class SpecWriter {
 };
 
 }  // namespace
+
+std::vector<std::string> ImageNetArchitectures() {
+  std::vector<std::string> names;
+  for (const absl::string_view suffix : {absl::string_view(), kV2Suffix}) {
+    for (const ImageNetRow& row : kImageNetRows) {
+      names.push_back(absl::StrCat(row.name, suffix));
+    }
+  }
+  return names;
+}
 
 std::vector<std::string> KnownArchitectures() {
   std::vector<std::string> names;

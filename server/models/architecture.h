@@ -40,6 +40,11 @@ struct Architecture {
 
 // Names that FindArchitecture knows, for error texts and --help.
 std::vector<std::string> KnownArchitectures();
+// All of them but the CIFAR-style ones.
+std::vector<std::string> ImageNetArchitectures();
+
+// n of the deepest cifar_resnet<6n+2>.
+inline constexpr int kLargestCifarN = 200;
 
 // The architecture called `name`, with a head of `num_classes` >= 1 outputs:
 //   resnet18 resnet34 resnet50 resnet101 resnet152 wide_resnet50_2

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "absl/types/span.h"
-#include "server/models/safetensors.h"
+#include "server/models/tensor_view.h"
 
 namespace resnetd {
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/base/error.h"
@@ -15,12 +14,14 @@
 #include "server/base/status_macros.h"
 #include "server/models/labels.h"
 #include "server/models/read_file.h"
-#include "server/models/safetensors.h"
+#include "server/models/recognise.h"
+#include "server/models/weights_file.h"
 
 namespace resnetd {
 namespace {
 
-constexpr char kWeightsFile[] = "model.safetensors";
+constexpr absl::string_view kSafetensorsFile = "model.safetensors";
+constexpr absl::string_view kPthFile = "model.pth";
 constexpr char kManifestFile[] = "manifest.json";
 constexpr char kLabelsFile[] = "labels.txt";
 
@@ -38,8 +39,7 @@ absl::string_view AsText(const std::vector<std::uint8_t>& bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
-// What a folder without a manifest is: its name says the architecture, its
-// weights the number of classes.
+// What the name of a folder says.
 struct FolderTitle {
   std::string text;          // "resnet50@v2"
   std::string architecture;  // "resnet50"
@@ -66,12 +66,12 @@ absl::StatusOr<std::optional<Manifest>> ReadManifest(
 }
 
 absl::Status CheckDigest(const std::optional<std::string>& wanted,
-                         absl::string_view found) {
+                         absl::string_view found, absl::string_view file) {
   if (!wanted || *wanted == found) {
     return absl::OkStatus();
   }
   return Error(absl::StatusCode::kDataLoss, Reason::kWeightsCorrupt,
-               absl::StrCat(kWeightsFile, ": its SHA-256 is ", found, ", ",
+               absl::StrCat(file, ": its SHA-256 is ", found, ", ",
                             kManifestFile, " says ", *wanted,
                             "; copy the file again, or correct the manifest if "
                             "the weights were changed on purpose"))
@@ -79,45 +79,19 @@ absl::Status CheckDigest(const std::optional<std::string>& wanted,
       .Metadata("actual", found);
 }
 
-// The outputs of the head, for a folder without a manifest.
-absl::StatusOr<int> CountClasses(const SafetensorsFile& file) {
-  constexpr absl::string_view kHead = "fc.weight";
-  constexpr std::int64_t kMaxClasses = 100'000;
-  for (const TensorView& tensor : file.tensors()) {
-    // Prefixes of training wrappers end with a dot.
-    const absl::string_view name = tensor.name;
-    const bool is_head =
-        name == kHead || absl::EndsWith(name, absl::StrCat(".", kHead));
-    if (is_head && tensor.shape.size() == 2 && tensor.shape[0] >= 1 &&
-        tensor.shape[0] <= kMaxClasses) {
-      return static_cast<int>(tensor.shape[0]);
-    }
-  }
-  return Invalid(absl::StrCat(
-      kWeightsFile, ": has no tensor ", kHead, " of 1 to ", kMaxClasses,
-      " rows, so that the classes cannot be counted; write a ", kManifestFile));
-}
-
 // Weights that do not fit mostly belong to another network of ours: names it.
-std::string FittingArchitecture(const SafetensorsFile& file) {
-  const absl::StatusOr<int> classes = CountClasses(file);
-  if (!classes.ok()) {
-    return "";
-  }
-  for (const std::string& name : KnownArchitectures()) {
-    const auto architecture = FindArchitecture(name, *classes);
-    if (architecture.ok() && Weights::Fit(file, BuildNetwork(*architecture))) {
-      return absl::StrCat(" (they are those of ", name, " with ", *classes,
-                          " classes)");
-    }
-  }
-  return "";
+std::string FittingArchitecture(const WeightsFile& file) {
+  const auto fitting = RecogniseArchitecture(file.tensors(), "");
+  return fitting.ok()
+             ? absl::StrCat(" (they are those of ", fitting->name, " with ",
+                            fitting->num_classes, " classes)")
+             : "";
 }
 
-absl::StatusOr<Weights> BindWeights(const SafetensorsFile& file,
+absl::StatusOr<Weights> BindWeights(const WeightsFile& file,
                                     const Network& network,
-                                    absl::string_view architecture) {
-  absl::StatusOr<Weights> weights = Weights::Bind(file, network);
+                                    absl::string_view title) {
+  absl::StatusOr<Weights> weights = Weights::Bind(file.tensors(), network);
   if (weights.ok()) {
     return weights;
   }
@@ -125,28 +99,25 @@ absl::StatusOr<Weights> BindWeights(const SafetensorsFile& file,
       weights.status().code() == absl::StatusCode::kInvalidArgument;
   return Annotate(
       weights.status(),
-      absl::StrCat(kWeightsFile, " as ", architecture,
-                   is_mismatch ? FittingArchitecture(file) : "", ": "));
+      absl::StrCat(title, is_mismatch ? FittingArchitecture(file) : "", ": "));
 }
 
-// The manifest that a folder without one stands for.
+// The manifest that a folder without one stands for. Its name says the
+// architecture if it is that of one; else the weights do.
 absl::StatusOr<Manifest> ImpliedManifest(const FolderTitle& title,
-                                         const SafetensorsFile& file) {
-  Manifest manifest;
-  manifest.architecture = title.architecture;
-  ASSIGN_OR_RETURN(manifest.num_classes, CountClasses(file));
-  return manifest;
-}
-
-// Fails early: before a large file is read for nothing.
-absl::Status CheckTitle(const FolderTitle& title) {
-  if (const auto known = FindArchitecture(title.architecture, 1); !known.ok()) {
-    return Invalid(absl::StrCat(
-        "the folder has no ", kManifestFile, ", and its name ",
-        Quoted(title.text), " is no architecture; write a ", kManifestFile,
-        " or rename the folder: ", std::string(known.status().message())));
+                                         const WeightsFile& file,
+                                         absl::string_view file_name) {
+  const bool says_it = FindArchitecture(title.architecture, 1).ok();
+  const absl::StatusOr<Architecture> found = RecogniseArchitecture(
+      file.tensors(),
+      says_it ? absl::string_view(title.architecture) : absl::string_view());
+  if (!found.ok()) {
+    return Annotate(found.status(), absl::StrCat(file_name, ": "));
   }
-  return absl::OkStatus();
+  Manifest manifest;
+  manifest.architecture = found->name;
+  manifest.num_classes = found->num_classes;
+  return manifest;
 }
 
 absl::StatusOr<ModelName> ChooseName(const Manifest& manifest,
@@ -179,40 +150,69 @@ absl::StatusOr<std::vector<std::string>> ReadLabels(const std::string& folder,
   return labels;
 }
 
-absl::StatusOr<std::vector<std::uint8_t>> ReadWeightsFile(
-    const std::string& folder) {
-  ASSIGN_OR_RETURN(auto bytes,
-                   ReadFileIfThere(folder, kWeightsFile, kMaxWeightsBytes));
-  if (!bytes) {
+struct WeightsBytes {
+  absl::string_view name;
+  std::vector<std::uint8_t> bytes;
+};
+
+// Whichever of the two weights files is there.
+absl::StatusOr<WeightsBytes> ReadWeightsFile(const std::string& folder) {
+  std::optional<WeightsBytes> found;
+  for (const absl::string_view name : {kSafetensorsFile, kPthFile}) {
+    ASSIGN_OR_RETURN(auto bytes, ReadFileIfThere(folder, std::string(name),
+                                                 kMaxWeightsBytes));
+    if (!bytes) {
+      continue;
+    }
+    if (found) {
+      return Invalid(absl::StrCat(
+          "the model folder ", Quoted(FolderName(folder)), " has both ",
+          kSafetensorsFile, " and ", kPthFile, "; remove one of them"));
+    }
+    found = {name, *std::move(bytes)};
+  }
+  if (!found) {
     return Invalid(absl::StrCat(
-        Quoted(kWeightsFile), " is missing in the model folder ",
+        Quoted(kSafetensorsFile), " is missing in the model folder ",
         Quoted(FolderName(folder)),
         "; write it with safetensors.torch.save_file(model.state_dict(), \"",
-        kWeightsFile, "\")"));
+        kSafetensorsFile, "\"), or put ", kPthFile,
+        " there, written by torch.save(model.state_dict(), \"", kPthFile,
+        "\")"));
   }
-  return *std::move(bytes);
+  return *std::move(found);
+}
+
+// The weights of a folder, read and not yet bound.
+struct FolderWeights {
+  absl::string_view name;
+  std::string digest;
+  std::int64_t bytes = 0;
+  WeightsFile file;
+};
+
+absl::StatusOr<FolderWeights> ReadWeights(
+    const std::string& folder, const std::optional<Manifest>& manifest) {
+  ASSIGN_OR_RETURN(WeightsBytes read, ReadWeightsFile(folder));
+  const auto bytes = static_cast<std::int64_t>(read.bytes.size());
+  std::string digest = Sha256Hex(read.bytes);
+  if (manifest) {
+    RETURN_IF_ERROR(CheckDigest(manifest->weights_sha256, digest, read.name));
+  }
+  absl::StatusOr<WeightsFile> file = WeightsFile::Parse(std::move(read.bytes));
+  if (!file.ok()) {
+    return Annotate(file.status(), absl::StrCat(read.name, ": "));
+  }
+  return FolderWeights{read.name, std::move(digest), bytes, *std::move(file)};
 }
 
 absl::StatusOr<ModelPackage> ReadFolder(const std::string& folder) {
   RETURN_IF_ERROR(CheckFolder(folder));
   const FolderTitle title = TitleOf(folder);
   ASSIGN_OR_RETURN(std::optional<Manifest> manifest, ReadManifest(folder));
+  ASSIGN_OR_RETURN(FolderWeights read, ReadWeights(folder, manifest));
   if (!manifest) {
-    RETURN_IF_ERROR(CheckTitle(title));
-  }
-  ASSIGN_OR_RETURN(std::vector<std::uint8_t> bytes, ReadWeightsFile(folder));
-  const auto weights_bytes = static_cast<std::int64_t>(bytes.size());
-  std::string digest = Sha256Hex(bytes);
-  if (manifest) {
-    RETURN_IF_ERROR(CheckDigest(manifest->weights_sha256, digest));
-  }
-  absl::StatusOr<SafetensorsFile> file =
-      SafetensorsFile::Parse(std::move(bytes));
-  if (!file.ok()) {
-    return Annotate(file.status(), absl::StrCat(kWeightsFile, ": "));
-  }
-  if (!manifest) {
-    ASSIGN_OR_RETURN(manifest, ImpliedManifest(title, *file));
+    ASSIGN_OR_RETURN(manifest, ImpliedManifest(title, read.file, read.name));
   }
   ASSIGN_OR_RETURN(ModelName name, ChooseName(*manifest, title));
   ASSIGN_OR_RETURN(
@@ -221,8 +221,10 @@ absl::StatusOr<ModelPackage> ReadFolder(const std::string& folder) {
   ASSIGN_OR_RETURN(std::vector<std::string> labels,
                    ReadLabels(folder, manifest->num_classes));
   Network network = BuildNetwork(architecture);
-  ASSIGN_OR_RETURN(Weights weights,
-                   BindWeights(*file, network, architecture.name));
+  ASSIGN_OR_RETURN(
+      Weights weights,
+      BindWeights(read.file, network,
+                  absl::StrCat(read.name, " as ", architecture.name)));
   const std::int64_t parameters = ParameterCount(network);
   return ModelPackage{
       .facts = {.name = std::move(name),
@@ -230,8 +232,8 @@ absl::StatusOr<ModelPackage> ReadFolder(const std::string& folder) {
                 .architecture = std::move(architecture),
                 .preprocess = manifest->preprocess,
                 .labels = std::move(labels),
-                .weights_sha256 = std::move(digest),
-                .weights_bytes = weights_bytes,
+                .weights_sha256 = std::move(read.digest),
+                .weights_bytes = read.bytes,
                 .parameters = parameters,
                 .description = std::move(manifest->description),
                 .evaluations = std::move(manifest->evaluations)},

@@ -34,18 +34,20 @@ struct ModelPackage {
 };
 
 // Reads a model folder of the operator:
-//   model.safetensors   the weights
-//   manifest.json       see manifest.h; optional when the folder's name, up to
-//                       an optional "@...", is a known architecture: then the
-//                       classes are counted from fc.weight
+//   model.safetensors   the weights; or model.pth, one of the two
+//   manifest.json       see manifest.h; optional: then the architecture is what
+//                       the folder's name up to an optional "@..." says, if it
+//                       is that of one, else the one that the weights fit, and
+//                       the classes are counted
 //   labels.txt          one label a line, as many as classes; optional: then
 //                       the labels are "0", "1", ...
 // Order of the checks: sizes, digest, header, names, shapes, finite values.
 //
 // NOT_FOUND / PERMISSION_DENIED-like problems of files come as
 // INVALID_ARGUMENT (MODEL_INVALID) naming the file (its last component) and
-// what to do; else the errors of ParseManifest, SafetensorsFile::Parse and
-// Weights::Bind. A digest that differs is DATA_LOSS (WEIGHTS_CORRUPT).
+// what to do; else the errors of ParseManifest, WeightsFile::Parse,
+// RecogniseArchitecture and Weights::Bind. A digest that differs is DATA_LOSS
+// (WEIGHTS_CORRUPT).
 absl::StatusOr<ModelPackage> ReadModelFolder(const std::string& folder);
 
 }  // namespace resnetd

@@ -1,13 +1,15 @@
 #include "server/models/safetensors.h"
 
 #include <algorithm>
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
@@ -30,21 +32,6 @@ std::uint64_t LittleEndian64(absl::Span<const std::uint8_t> bytes) {
   return value;
 }
 
-// Size of the tensor by type and shape; absent when over 2^64.
-std::optional<std::uint64_t> NeededBytes(const SafetensorsEntry& entry) {
-  std::uint64_t bytes = 1;
-  for (const std::int64_t size : entry.shape) {
-    if (__builtin_mul_overflow(bytes, static_cast<std::uint64_t>(size),
-                               &bytes)) {
-      return std::nullopt;
-    }
-  }
-  if (__builtin_mul_overflow(bytes, DTypeBytes(entry.dtype), &bytes)) {
-    return std::nullopt;
-  }
-  return bytes;
-}
-
 // The entry must begin where the one before it ended, and be as large as type
 // and shape say.
 absl::Status CheckPlace(const SafetensorsEntry& entry, std::uint64_t previous) {
@@ -54,11 +41,12 @@ absl::Status CheckPlace(const SafetensorsEntry& entry, std::uint64_t previous) {
         entry.end, "] leave a hole or overlap; the tensor before it ends at ",
         previous));
   }
-  const std::optional<std::uint64_t> needed = NeededBytes(entry);
+  const std::optional<std::uint64_t> needed =
+      TensorBytes(entry.dtype, entry.shape);
   if (!needed || *needed != entry.end - entry.begin) {
     return Corrupt(absl::StrCat(
-        "tensor ", Quoted(entry.name), ": ", DTypeName(entry.dtype), " [",
-        absl::StrJoin(entry.shape, ", "), "] needs ",
+        "tensor ", Quoted(entry.name), ": ", DTypeName(entry.dtype), " ",
+        ShapeText(entry.shape), " needs ",
         needed ? absl::StrCat(*needed) : "more than 2^64",
         " bytes, data_offsets give it ", entry.end - entry.begin));
   }
@@ -106,46 +94,6 @@ absl::StatusOr<absl::string_view> FindHeader(
 }
 
 }  // namespace
-
-absl::string_view DTypeName(DType dtype) {
-  switch (dtype) {
-    case DType::kF64:
-      return "F64";
-    case DType::kF32:
-      return "F32";
-    case DType::kF16:
-      return "F16";
-    case DType::kBF16:
-      return "BF16";
-    case DType::kI64:
-      return "I64";
-    case DType::kI32:
-      return "I32";
-    case DType::kU8:
-      return "U8";
-    case DType::kBool:
-      return "BOOL";
-  }
-  return "";
-}
-
-std::size_t DTypeBytes(DType dtype) {
-  switch (dtype) {
-    case DType::kF64:
-    case DType::kI64:
-      return 8;
-    case DType::kF32:
-    case DType::kI32:
-      return 4;
-    case DType::kF16:
-    case DType::kBF16:
-      return 2;
-    case DType::kU8:
-    case DType::kBool:
-      return 1;
-  }
-  return 1;
-}
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Parse(
     std::vector<std::uint8_t> bytes, const SafetensorsLimits& limits) {

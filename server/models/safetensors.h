@@ -7,24 +7,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-#include "absl/types/span.h"
+#include "server/models/tensor_view.h"
 
 namespace resnetd {
-
-enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kU8, kBool };
-
-// E.g. "F32", as the format spells it.
-absl::string_view DTypeName(DType dtype);
-std::size_t DTypeBytes(DType dtype);
-
-// One tensor of a file; `bytes` point into it.
-struct TensorView {
-  std::string name;
-  DType dtype = DType::kF32;
-  std::vector<std::int64_t> shape;
-  absl::Span<const std::uint8_t> bytes;
-};
 
 struct SafetensorsLimits {
   // The largest network of ours, cifar_resnet1202, needs 0.7 MiB.

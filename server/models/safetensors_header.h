@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/models/safetensors.h"
+#include "server/models/tensor_view.h"
 
 namespace resnetd {
 

@@ -76,7 +76,7 @@ void BenchBind(benchmark::State& state) {
       BuildNetwork(FindArchitecture(kArchitecture, 1000).value());
   const SafetensorsFile file = SafetensorsFile::Parse(Bytes()).value();
   for (auto _ : state) {
-    benchmark::DoNotOptimize(Weights::Bind(file, network));
+    benchmark::DoNotOptimize(Weights::Bind(file.tensors(), network));
   }
   SetBytes(state, file.size_bytes());
 }

@@ -14,6 +14,7 @@
 #include "absl/strings/str_replace.h"
 #include "server/base/error.h"
 #include "server/base/sha256.h"
+#include "tests/support/pth_writer.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_model.h"
@@ -121,17 +122,72 @@ TEST_F(ModelPackageTest, SaysHowToMakeMissingWeights) {
   EXPECT_EQ(TextOf(status),
             "\"model.safetensors\" is missing in the model folder \"tiny\"; "
             "write it with safetensors.torch.save_file(model.state_dict(), "
-            "\"model.safetensors\")");
+            "\"model.safetensors\"), or put model.pth there, written by "
+            "torch.save(model.state_dict(), \"model.pth\")");
 }
 
-TEST_F(ModelPackageTest, NeedsAManifestOrATellingName) {
-  const std::string folder = WriteTinyModel(dir_, "resnet5");
+TEST_F(ModelPackageTest, RecognisesTheArchitectureInAFolderOfAnyName) {
+  const std::string folder = WriteTinyModel(dir_, "digits");
+  std::filesystem::remove(folder + "/manifest.json");
+  const auto package = ReadModelFolder(folder);
+  ASSERT_TRUE(package.ok()) << package.status();
+  EXPECT_EQ(package->facts.name.text(), "digits");
+  EXPECT_EQ(package->facts.architecture.name, "cifar_resnet8");
+  EXPECT_EQ(package->facts.architecture.num_classes, 10);
+}
+
+TEST_F(ModelPackageTest, ShowsTheNearestArchitectureOfWeightsThatFitNone) {
+  const std::string folder = WriteTinyModel(dir_, "digits");
+  std::filesystem::remove(folder + "/manifest.json");
+  auto tensors = TensorsOf(BuildNetwork(TinyArchitecture()),
+                           FillWeights(BuildNetwork(TinyArchitecture())));
+  tensors.erase(tensors.begin());
+  dir_.Write("digits/model.safetensors", PackTensors(tensors));
+  const absl::Status status = Refused(folder);
+  EXPECT_EQ(DetailsOf(status).reason, "WEIGHTS_MISMATCH");
+  EXPECT_THAT(TextOf(status),
+              StartsWith("model.safetensors: the weights fit no known network; "
+                         "the nearest is cifar_resnet8 with 10 classes: "
+                         "1 missing"));
+}
+
+// A name that says an architecture is a promise.
+TEST_F(ModelPackageTest,
+       RefusesWeightsOfAnotherArchitectureThanTheFoldersName) {
+  const std::string folder = WriteTinyModel(dir_, "resnet18");
   std::filesystem::remove(folder + "/manifest.json");
   EXPECT_THAT(TextOf(Refused(folder)),
-              testing::AllOf(HasSubstr("the folder has no manifest.json, and "
-                                       "its name \"resnet5\" is no "
-                                       "architecture"),
-                             HasSubstr("did you mean \"resnet50\"")));
+              StartsWith("model.safetensors: the weights do not fit resnet18 "
+                         "with 10 classes (they are those of cifar_resnet8 "
+                         "with 10 classes): "));
+}
+
+TEST_F(ModelPackageTest, ReadsAPthFileInsteadOfSafetensors) {
+  const std::string folder = WriteTinyModel(dir_);
+  const Weights expected = ReadModelFolder(folder)->weights;
+  std::filesystem::remove(folder + "/model.safetensors");
+  const Network network = BuildNetwork(TinyArchitecture());
+  dir_.Write("tiny/model.pth",
+             PackPthTensors(TensorsOf(network, FillWeights(network))));
+  const auto package = ReadModelFolder(folder);
+  ASSERT_TRUE(package.ok()) << package.status();
+  for (const TensorSpec& spec : TensorSpecs(network)) {
+    EXPECT_EQ(package->weights.at(spec.name).values,
+              expected.at(spec.name).values)
+        << spec.name;
+  }
+  dir_.Write("tiny/model.pth", "PK");
+  EXPECT_THAT(TextOf(Refused(folder)), StartsWith("model.pth: zip archive: "));
+}
+
+TEST_F(ModelPackageTest, RefusesTwoWeightsFiles) {
+  const std::string folder = WriteTinyModel(dir_);
+  dir_.Write("tiny/model.pth", "");
+  const absl::Status status = Refused(folder);
+  EXPECT_EQ(DetailsOf(status).reason, "MODEL_INVALID");
+  EXPECT_EQ(TextOf(status),
+            "the model folder \"tiny\" has both model.safetensors and "
+            "model.pth; remove one of them");
 }
 
 TEST_F(ModelPackageTest, NamesTheFileOfABadManifest) {

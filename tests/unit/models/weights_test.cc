@@ -43,7 +43,7 @@ absl::StatusOr<Weights> Bind(const std::vector<WrittenTensor>& tensors,
   const absl::StatusOr<SafetensorsFile> file =
       SafetensorsFile::Parse(ToBytes(PackTensors(tensors)));
   EXPECT_TRUE(file.ok()) << file.status();
-  return Weights::Bind(*file, network);
+  return Weights::Bind(file->tensors(), network);
 }
 
 WrittenTensor& Named(std::vector<WrittenTensor>& tensors,
@@ -179,18 +179,6 @@ TEST(WeightsTest, OfEveryNetworkHaveAHeaderBelowTheLimit) {
     }
     EXPECT_LT(header, SafetensorsLimits().max_header_bytes) << name;
   }
-}
-
-TEST(WeightsTest, FitTheirOwnNetworkOnly) {
-  const SafetensorsFile file =
-      SafetensorsFile::Parse(ToBytes(PackTensors(TinyTensors()))).value();
-  EXPECT_TRUE(Weights::Fit(file, TinyNetwork()));
-  for (const char* other : {"cifar_resnet14", "cifar_resnet8_v2", "resnet18"}) {
-    EXPECT_FALSE(Weights::Fit(
-        file, BuildNetwork(FindArchitecture(other, kTinyClasses).value())));
-  }
-  EXPECT_FALSE(Weights::Fit(
-      file, BuildNetwork(FindArchitecture("cifar_resnet8", 11).value())));
 }
 
 TEST(WeightsTest, RefusesAnEmptyFile) {
