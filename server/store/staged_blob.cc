@@ -1,6 +1,7 @@
 #include "server/store/staged_blob.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 
 #include "server/base/error.h"
@@ -75,6 +76,21 @@ const Digest& StagedBlob::Digested() {
     digest_ = hash_.Finish();
   }
   return *digest_;
+}
+
+absl::StatusOr<std::vector<std::uint8_t>> StagedBlob::ReadBack() {
+  if (file_ == nullptr || !digest_) {
+    return Unwritable();
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file,
+                   store_->files_->Open(path_));
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size_));
+  RETURN_IF_ERROR(file->ReadAt(0, absl::MakeSpan(bytes)));
+  if (Sha256Hex(bytes) != *digest_) {
+    return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
+                 "the disk does not give back what was written; send it again");
+  }
+  return bytes;
 }
 
 absl::StatusOr<Digest> StagedBlob::Commit() {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -31,6 +32,7 @@ class StagedBlob final : public BlobWriter {
   absl::Status Write(absl::Span<const std::uint8_t> bytes) override;
   std::int64_t size() const override { return size_; }
   const Digest& Digested() override;
+  absl::StatusOr<std::vector<std::uint8_t>> ReadBack() override;
   absl::StatusOr<Digest> Commit() override;
 
  private:

@@ -147,7 +147,6 @@ class BlobWriter {
   // The bytes as they lie on the disk, their digest verified: to check what was
   // uploaded before it becomes a blob. After Digested(), before Commit(); as
   // often as wanted. DATA_LOSS (STORE_CORRUPT): the disk changed them.
-  // RESOURCE_EXHAUSTED (LIMIT_EXCEEDED): no memory for them.
   virtual absl::StatusOr<std::vector<std::uint8_t>> ReadBack() = 0;
   // Makes the bytes a durable blob under their digest: sync, rename, sync of
   // the folder. It is kept from the collector until the store is closed or a

@@ -46,5 +46,22 @@ TEST(StoreTest, ATemporaryOneLeavesNothing) {
   EXPECT_TRUE(PublishNumber(**store, "resnet", 1).created);
 }
 
+TEST(StoreTest, GivesBackWhatIsWrittenAndNotYetABlob) {
+  const auto store = Must(Store::Open({}, RealClock()));
+  const auto writer = Must(store->NewBlob(100));
+  Must(writer->Write(BytesOf("some ")));
+  Must(writer->Write(BytesOf("bytes")));
+  // Not while they may still change.
+  EXPECT_FALSE(writer->ReadBack().ok());
+  const Digest digest = writer->Digested();
+  for (int i = 0; i < 2; ++i) {
+    const std::vector<std::uint8_t> bytes = Must(writer->ReadBack());
+    EXPECT_EQ(std::string(bytes.begin(), bytes.end()), "some bytes");
+  }
+  EXPECT_FALSE(store->OpenBlob(digest).ok());
+  EXPECT_EQ(Must(writer->Commit()), digest);
+  EXPECT_FALSE(writer->ReadBack().ok());
+}
+
 }  // namespace
 }  // namespace resnetd
