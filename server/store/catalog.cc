@@ -122,6 +122,7 @@ absl::StatusOr<std::unique_ptr<Catalog>> Catalog::Open(
     RETURN_IF_ERROR(QuickCheck(*writer));
     RETURN_IF_ERROR(CheckSchema(*writer, Migrations()));
     RETURN_IF_ERROR(CheckCatalog(*writer));
+    RETURN_IF_ERROR(writer->Settle());
   }
   ASSIGN_OR_RETURN(std::unique_ptr<Database> reader,
                    Database::Open(options, Database::Access::kReadOnly));

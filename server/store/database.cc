@@ -216,6 +216,9 @@ absl::Status Database::Configure(bool durable) {
                    "the file system cannot keep the write-ahead log of the "
                    "store's database");
     }
+    // A new file is switched after the answer; without this step a failure to
+    // do so would pass, and commits would go by a journal that is not synced.
+    RETURN_IF_ERROR(mode.Next().status());
   }
   // WAL with less than FULL forgets commits at a power cut.
   RETURN_IF_ERROR(
@@ -279,6 +282,13 @@ absl::StatusOr<std::int64_t> Database::ReadInt(absl::string_view sql) {
     return absl::NotFoundError("no row");
   }
   return query.Int(0);
+}
+
+absl::Status Database::Settle() {
+  const int code = sqlite3_wal_checkpoint_v2(
+      connection_, nullptr, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+  // The log is synced before the first page is copied, and that is enough.
+  return code == SQLITE_FULL ? absl::OkStatus() : Judge(code);
 }
 
 void Database::CheckpointBeyond(int pages) {

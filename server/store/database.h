@@ -86,6 +86,10 @@ class Database {
   bool failed() const { return failed_; }
   void MarkFailed() { failed_ = true; }
 
+  // Makes durable what is read now: the process that wrote it may have been
+  // killed between writing the log and syncing it, and a power cut must not
+  // undo what was shown to anybody since.
+  absl::Status Settle();
   // Copies the log into the file when it has grown over `pages`. A failure
   // undoes no commit; it shows in failed().
   void CheckpointBeyond(int pages);
