@@ -8,7 +8,6 @@
 
 #include "absl/strings/string_view.h"
 #include "client/cli/exit_code.h"
-#include "client/cli/model_options.h"
 
 namespace resnetd::cli {
 
@@ -19,8 +18,6 @@ struct GlobalOptions {
   std::string server = "localhost:8001";
   OutputFormat output = OutputFormat::kTable;
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
-  // Of the calls that move files or run networks.
-  std::chrono::nanoseconds long_timeout = std::chrono::minutes(10);
   bool quiet = false;
   bool verbose = false;
   bool no_color = false;
@@ -34,6 +31,10 @@ struct ClassifyOptions {
   bool fail_fast = false;
   bool logits = false;
   std::string request_id;
+};
+
+struct ModelsShowOptions {
+  std::string name;
 };
 
 struct HealthOptions {
@@ -57,19 +58,6 @@ enum class Command {
   kClassify,
   kModelsList,
   kModelsShow,
-  kModelsVersions,
-  kModelsImport,
-  kModelsExport,
-  kModelsPromote,
-  kModelsRollback,
-  kModelsAliasSet,
-  kModelsAliasDelete,
-  kModelsDelete,
-  kModelsLoad,
-  kModelsUnload,
-  kModelsWarmUp,
-  kModelsVerify,
-  kModelsWatch,
   kHealth,
   kVersion,
   kDoctor,
@@ -81,7 +69,7 @@ struct Arguments {
   Command command = Command::kHealth;
   GlobalOptions global;
   ClassifyOptions classify;
-  ModelsOptions models;
+  ModelsShowOptions models_show;
   HealthOptions health;
   VersionOptions version;
   DoctorOptions doctor;

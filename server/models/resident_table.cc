@@ -166,8 +166,7 @@ ModelHandle ResidentTable::Drain(Slot& slot) {
   return std::exchange(slot.handle, nullptr);
 }
 
-ModelHandle ResidentTable::Unload(const ModelName& model,
-                                  VersionNumber version) {
+bool ResidentTable::Unload(const ModelName& model, VersionNumber version) {
   ModelHandle dropped;
   {
     const MutexLock lock(mutex_);
@@ -180,7 +179,7 @@ ModelHandle ResidentTable::Unload(const ModelName& model,
     }
   }
   Publish(model);
-  return dropped;
+  return dropped != nullptr;
 }
 
 ModelHandle ResidentTable::Use(const ModelName& model, VersionNumber version,

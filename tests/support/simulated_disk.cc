@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <iterator>
-#include <unordered_map>
 #include <utility>
 
-#include "tests/support/seeded_random.h"
+#include "absl/strings/str_cat.h"
 
 namespace resnetd {
 namespace {
@@ -32,7 +30,7 @@ absl::string_view NameOf(DiskOp op) {
   return kNames[static_cast<std::size_t>(op)];
 }
 
-DiskError SimulatedDisk::Begin(DiskOp op) {
+DiskError SimulatedDisk::Strike(DiskOp op) {
   if (dead_) {
     return DiskError::kFailed;
   }
@@ -50,18 +48,35 @@ DiskError SimulatedDisk::Begin(DiskOp op) {
     return DiskError::kNone;
   }
   if (fault_.kind == DiskFault::Kind::kFull) {
-    struck_ = struck_ || MayNeedRoom(op);
     return MayNeedRoom(op) ? DiskError::kNoSpace : DiskError::kNone;
   }
   dead_ = fault_.kind == DiskFault::Kind::kDie;
-  struck_ = true;
   return DiskError::kFailed;
+}
+
+DiskError SimulatedDisk::Begin(DiskOp op, const std::string& path) {
+  const DiskError error = Strike(op);
+  if (error != DiskError::kNone && struck_at_.empty()) {
+    struck_at_ = absl::StrCat(NameOf(op), " of ", path);
+  }
+  return error;
+}
+
+DiskError SimulatedDisk::Begin(DiskOp op, const File& file) {
+  const DiskError error = Strike(op);
+  if (error != DiskError::kNone && struck_at_.empty()) {
+    struck_at_ = absl::StrCat(NameOf(op), " of ");
+    for (const auto& [path, other] : now_) {
+      absl::StrAppend(&struck_at_, other == file ? path : "");
+    }
+  }
+  return error;
 }
 
 void SimulatedDisk::Plan(const DiskFault& fault) {
   MutexLock lock(mutex_);
   fault_ = fault;
-  struck_ = false;
+  struck_at_.clear();
 }
 
 void SimulatedDisk::set_capacity(std::int64_t bytes) {
@@ -71,7 +86,12 @@ void SimulatedDisk::set_capacity(std::int64_t bytes) {
 
 bool SimulatedDisk::struck() const {
   MutexLock lock(mutex_);
-  return struck_;
+  return !struck_at_.empty();
+}
+
+std::string SimulatedDisk::struck_at() const {
+  MutexLock lock(mutex_);
+  return struck_at_;
 }
 
 bool SimulatedDisk::dead() const {
@@ -132,7 +152,7 @@ void SimulatedDisk::Do(Move move) {
 
 DiskError SimulatedDisk::Create(const std::string& path, File* file) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kCreate);
+  const DiskError error = Begin(DiskOp::kCreate, path);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -149,7 +169,7 @@ DiskError SimulatedDisk::Create(const std::string& path, File* file) {
 
 DiskError SimulatedDisk::Open(const std::string& path, File* file) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kRead);
+  const DiskError error = Begin(DiskOp::kRead, path);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -161,9 +181,9 @@ DiskError SimulatedDisk::Open(const std::string& path, File* file) {
   return DiskError::kNone;
 }
 
-DiskError SimulatedDisk::Allocate(const File& /*file*/, std::int64_t bytes) {
+DiskError SimulatedDisk::Allocate(const File& file, std::int64_t bytes) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kAllocate);
+  const DiskError error = Begin(DiskOp::kAllocate, file);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -176,7 +196,7 @@ DiskError SimulatedDisk::Write(const File& file, std::int64_t offset,
   if (dead_) {
     return DiskError::kFailed;
   }
-  DiskError error = Begin(DiskOp::kWrite);
+  DiskError error = Begin(DiskOp::kWrite, file);
   const std::int64_t end = offset + static_cast<std::int64_t>(bytes.size());
   if (error == DiskError::kNone && end > file->size() &&
       end - file->size() > Free()) {
@@ -192,7 +212,7 @@ DiskError SimulatedDisk::Write(const File& file, std::int64_t offset,
 
 DiskError SimulatedDisk::Truncate(const File& file, std::int64_t bytes) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kTruncate);
+  const DiskError error = Begin(DiskOp::kTruncate, file);
   if (error == DiskError::kNone && bytes != file->size()) {
     file->Truncate(sequence_++, bytes);
   }
@@ -202,7 +222,7 @@ DiskError SimulatedDisk::Truncate(const File& file, std::int64_t bytes) {
 DiskError SimulatedDisk::Sync(const File& file) {
   MutexLock lock(mutex_);
   const bool was_dead = dead_;
-  const DiskError error = Begin(DiskOp::kSync);
+  const DiskError error = Begin(DiskOp::kSync, file);
   if (error == DiskError::kNone) {
     file->Sync();
   } else if (!was_dead && !dead_) {
@@ -216,7 +236,7 @@ DiskError SimulatedDisk::Read(const File& file, std::int64_t offset,
                               std::size_t* got) {
   MutexLock lock(mutex_);
   *got = 0;
-  const DiskError error = Begin(DiskOp::kRead);
+  const DiskError error = Begin(DiskOp::kRead, file);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -233,7 +253,7 @@ std::int64_t SimulatedDisk::SizeOf(const File& file) const {
 
 DiskError SimulatedDisk::Protect(const std::string& path) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kProtect);
+  const DiskError error = Begin(DiskOp::kProtect, path);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -248,7 +268,7 @@ DiskError SimulatedDisk::Protect(const std::string& path) {
 DiskError SimulatedDisk::Rename(const std::string& from,
                                 const std::string& to) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kRename);
+  const DiskError error = Begin(DiskOp::kRename, to);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -262,7 +282,7 @@ DiskError SimulatedDisk::Rename(const std::string& from,
 
 DiskError SimulatedDisk::Remove(const std::string& path) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kRemove);
+  const DiskError error = Begin(DiskOp::kRemove, path);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -276,7 +296,7 @@ DiskError SimulatedDisk::Remove(const std::string& path) {
 
 DiskError SimulatedDisk::MakeFolder(const std::string& path) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kMakeFolder);
+  const DiskError error = Begin(DiskOp::kMakeFolder, path);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -292,7 +312,7 @@ DiskError SimulatedDisk::MakeFolder(const std::string& path) {
 
 DiskError SimulatedDisk::RemoveFolder(const std::string& path) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kRemoveFolder);
+  const DiskError error = Begin(DiskOp::kRemoveFolder, path);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -311,7 +331,7 @@ DiskError SimulatedDisk::RemoveFolder(const std::string& path) {
 
 DiskError SimulatedDisk::SyncFolder(const std::string& path) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kSyncFolder);
+  const DiskError error = Begin(DiskOp::kSyncFolder, path);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -346,7 +366,7 @@ DiskError SimulatedDisk::SyncFolder(const std::string& path) {
 DiskError SimulatedDisk::List(const std::string& path,
                               std::vector<std::string>* names) {
   MutexLock lock(mutex_);
-  const DiskError error = Begin(DiskOp::kRead);
+  const DiskError error = Begin(DiskOp::kRead, path);
   if (error != DiskError::kNone) {
     return error;
   }
@@ -393,83 +413,6 @@ std::vector<std::uint8_t> SimulatedDisk::Contents(
 void SimulatedDisk::FlipBit(const std::string& path, std::int64_t bit) {
   MutexLock lock(mutex_);
   now_.at(path)->FlipBit(bit);
-}
-
-SimulatedDisk::Tree SimulatedDisk::CrashedTree(std::uint64_t seed,
-                                               std::int64_t cut) const {
-  Tree tree = durable_;
-  SeededRandom random(seed);
-  // Nothing, everything, what was before one moment, or anything.
-  const std::uint64_t mode = random.Below(4);
-  for (const Move& move : moves_) {
-    const bool kept = mode == 1 || (mode == 2 && move.sequence < cut) ||
-                      (mode == 3 && random.OneIn(2));
-    if (kept) {
-      Apply(move, &tree);
-    }
-  }
-  // What is in a lost folder is lost; parents come first in the order.
-  for (auto entry = tree.begin(); entry != tree.end();) {
-    const std::string parent = ParentOf(entry->first);
-    const auto place = tree.find(parent);
-    const bool has_parent =
-        parent.empty() || (place != tree.end() && place->second == nullptr);
-    entry = has_parent ? std::next(entry) : tree.erase(entry);
-  }
-  return tree;
-}
-
-std::unique_ptr<SimulatedDisk> SimulatedDisk::Crash(std::uint64_t seed) const {
-  auto disk = std::make_unique<SimulatedDisk>();
-  MutexLock lock(mutex_);
-  MutexLock lock_of_new(disk->mutex_);
-  SeededRandom random(seed);
-  const auto cut = static_cast<std::int64_t>(
-      random.Below(static_cast<std::uint64_t>(sequence_) + 1));
-  std::unordered_map<const SimulatedInode*, File> copies;
-  for (const auto& [path, file] : CrashedTree(random.Next(), cut)) {
-    File copy;
-    if (file != nullptr) {
-      File& known = copies[file.get()];
-      if (known == nullptr) {
-        known =
-            std::make_shared<SimulatedInode>(file->Crashed(random.Next(), cut));
-        known->read_only = file->read_only;
-      }
-      copy = known;
-    }
-    disk->now_[path] = copy;
-  }
-  disk->durable_ = disk->now_;
-  disk->capacity_ = capacity_;
-  return disk;
-}
-
-std::unique_ptr<SimulatedDisk> SimulatedDisk::Kill() const {
-  auto disk = std::make_unique<SimulatedDisk>();
-  MutexLock lock(mutex_);
-  MutexLock lock_of_new(disk->mutex_);
-  std::unordered_map<const SimulatedInode*, File> copies;
-  const auto copy_of = [&copies](const File& file) {
-    File& known = copies[file.get()];
-    if (known == nullptr && file != nullptr) {
-      known = std::make_shared<SimulatedInode>(*file);
-    }
-    return known;
-  };
-  for (const auto& [path, file] : now_) {
-    disk->now_[path] = copy_of(file);
-  }
-  for (const auto& [path, file] : durable_) {
-    disk->durable_[path] = copy_of(file);
-  }
-  for (Move move : moves_) {
-    move.file = copy_of(move.file);
-    disk->moves_.push_back(std::move(move));
-  }
-  disk->sequence_ = sequence_;
-  disk->capacity_ = capacity_;
-  return disk;
 }
 
 }  // namespace resnetd

@@ -92,6 +92,8 @@ class SimulatedDisk {
   void set_capacity(std::int64_t bytes);
   // Whether a planned fault happened.
   bool struck() const;
+  // What it hit first, e.g. "write of meta.db-wal"; empty: nothing.
+  std::string struck_at() const;
   bool dead() const;
   // Operations so far, in their order, without reads.
   std::vector<DiskOp> operations() const;
@@ -143,7 +145,11 @@ class SimulatedDisk {
   };
 
   // Counts an operation; what goes wrong with it.
-  DiskError Begin(DiskOp op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  DiskError Begin(DiskOp op, const std::string& path)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  DiskError Begin(DiskOp op, const File& file)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  DiskError Strike(DiskOp op) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   std::int64_t Free() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasParent(const std::string& path) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -161,7 +167,8 @@ class SimulatedDisk {
   std::int64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   std::int64_t capacity_ ABSL_GUARDED_BY(mutex_) = 1LL << 40;
   DiskFault fault_ ABSL_GUARDED_BY(mutex_);
-  bool struck_ ABSL_GUARDED_BY(mutex_) = false;
+  // Empty: the planned fault did not happen.
+  std::string struck_at_ ABSL_GUARDED_BY(mutex_);
   bool dead_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<DiskOp> operations_ ABSL_GUARDED_BY(mutex_);
   std::int64_t reads_ ABSL_GUARDED_BY(mutex_) = 0;

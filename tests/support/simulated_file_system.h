@@ -13,7 +13,7 @@
 namespace resnetd {
 
 // The files of a SimulatedDisk. `disk` outlives it. Thread-safe.
-class SimulatedFileSystem final : public FileSystem {
+class SimulatedFileSystem : public FileSystem {
  public:
   explicit SimulatedFileSystem(SimulatedDisk& disk) : disk_(disk) {}
 
