@@ -187,24 +187,20 @@ absl::StatusOr<std::unique_ptr<BlobReader>> BlobStore::OpenBlob(
 
 absl::StatusOr<std::vector<std::uint8_t>> BlobStore::ReadBlob(
     const Digest& digest, std::int64_t max_bytes) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<BlobReader> reader, OpenBlob(digest));
-  if (reader->size() > max_bytes) {
-    return Error(
-               absl::StatusCode::kResourceExhausted, Reason::kLimitExceeded,
-               absl::StrCat("the blob has ", reader->size(), " bytes, at most ",
-                            max_bytes, " are read at once"))
+  ASSIGN_OR_RETURN(const Pin pin, PinBlob(digest));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file,
+                   files_->Open(PathOfBlob(digest)));
+  if (file->size() > max_bytes) {
+    return Error(absl::StatusCode::kResourceExhausted, Reason::kLimitExceeded,
+                 absl::StrCat("the blob has ", file->size(), " bytes, at most ",
+                              max_bytes, " are read at once"))
         .Metadata("limit", absl::StrCat(max_bytes));
   }
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(reader->size()));
-  absl::Status read = reader->ReadAt(0, absl::MakeSpan(bytes));
-  if (read.ok() && Sha256Hex(bytes) == digest) {
-    return bytes;
+  absl::StatusOr<std::vector<std::uint8_t>> bytes = ReadVerified(*file, digest);
+  if (absl::IsDataLoss(bytes.status())) {
+    RETURN_IF_ERROR(PutAside(digest));
   }
-  if (!read.ok() && !absl::IsDataLoss(read)) {
-    return read;
-  }
-  RETURN_IF_ERROR(PutAside(digest));
-  return WrongBytes();
+  return bytes;
 }
 
 absl::Status BlobStore::VerifyBlob(const Digest& digest) {

@@ -219,7 +219,14 @@ class RealFileSystem final : public FileSystem {
 
   absl::Status Protect(const std::string& path) override {
     const Fd fd = OpenBelow(root_.get(), path, O_RDONLY | O_NONBLOCK);
-    if (!fd.ok() || fchmod(fd.get(), 0440) != 0) {
+    struct stat facts {};
+    if (!fd.ok() || fstat(fd.get(), &facts) != 0) {
+      return DiskError(errno, "a file was made read-only");
+    }
+    if (!S_ISREG(facts.st_mode)) {
+      return DiskError(EINVAL, "a file was made read-only");
+    }
+    if (fchmod(fd.get(), 0440) != 0) {
       return DiskError(errno, "a file was made read-only");
     }
     return absl::OkStatus();

@@ -6,6 +6,7 @@
 
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/store/hash_file.h"
 
 namespace resnetd {
 namespace {
@@ -84,13 +85,7 @@ absl::StatusOr<std::vector<std::uint8_t>> StagedBlob::ReadBack() {
   }
   ASSIGN_OR_RETURN(const std::unique_ptr<ReadableFile> file,
                    store_->files_->Open(path_));
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size_));
-  RETURN_IF_ERROR(file->ReadAt(0, absl::MakeSpan(bytes)));
-  if (Sha256Hex(bytes) != *digest_) {
-    return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
-                 "the disk does not give back what was written; send it again");
-  }
-  return bytes;
+  return ReadVerified(*file, *digest_);
 }
 
 absl::StatusOr<Digest> StagedBlob::Commit() {

@@ -14,7 +14,11 @@
 #include "absl/types/span.h"
 #include "server/base/ids.h"
 #include "server/base/sha256.h"
+#include "server/store/open_store.h"
+#include "server/store/real_file_system.h"
 #include "server/store/store.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/temp_dir.h"
 
 namespace resnetd {
 
@@ -66,6 +70,52 @@ inline NewVersion VersionOf(Store& store, absl::string_view model, int number) {
           .source_format = "safetensors",
           .parent = std::nullopt,
           .first_alias = "stable"};
+}
+
+// A store in a folder of its own that can be closed and opened again. Its files
+// are not synced: only a power cut could tell, and the tests are fast.
+class OpenedStore {
+ public:
+  explicit OpenedStore(const StoreOptions& options = {}) : options_(options) {
+    options_.folder = folder_.path();
+    Open();
+  }
+
+  Store& operator*() { return *store_; }
+  Store* operator->() { return store_.get(); }
+  FakeClock& clock() { return clock_; }
+  const TempDir& folder() const { return folder_; }
+  std::string database() const { return folder_.File("meta.db"); }
+  std::string BlobFile(const Digest& digest) const {
+    return folder_.File("blobs/sha256/" + digest.substr(0, 2) + "/" + digest);
+  }
+
+  void Close() { store_.reset(); }
+  absl::Status TryOpen() {
+    Close();
+    auto store =
+        OpenStoreOver(Must(OpenRealFileSystem(folder_.path(), false)),
+                      {.path = database(), .durable = false}, options_, clock_);
+    if (store.ok()) {
+      store_ = *std::move(store);
+    }
+    return store.status();
+  }
+  void Open() { Must(TryOpen()); }
+
+ private:
+  StoreOptions options_;
+  TempDir folder_;
+  FakeClock clock_;
+  std::unique_ptr<Store> store_;
+};
+
+inline AliasMove MoveTo(absl::string_view model, std::int64_t version,
+                        absl::string_view alias = "stable") {
+  return {.model = Model(model),
+          .alias = std::string(alias),
+          .to = VersionNumber{version},
+          .expected_version = std::nullopt};
 }
 
 inline Published PublishNumber(Store& store, absl::string_view model,
