@@ -7,17 +7,21 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "server/app/config.h"
 #include "server/app/server.h"
+#include "server/app/verify_store.h"
+#include "server/base/clock.h"
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/base/quote.h"
 #include "server/base/version.h"
 #include "server/engine/kernel_selftest.h"
+#include "server/store/store.h"
 
 namespace resnetd {
 namespace {
@@ -64,10 +68,25 @@ int Report(const absl::Status& status, int code) {
 }
 
 int ExitCodeOf(const absl::Status& status) {
+  const std::string reason = DetailsOf(status).reason;
+  if (reason == ReasonName(Reason::kStoreCorrupt)) {
+    return kExitFailed;
+  }
   return status.code() == absl::StatusCode::kInvalidArgument ||
-                 status.code() == absl::StatusCode::kDataLoss
+                 status.code() == absl::StatusCode::kDataLoss ||
+                 reason == ReasonName(Reason::kVersionNotFound)
              ? kExitUsage
              : kExitFailed;
+}
+
+int Verify(const Config& config) {
+  const absl::StatusOr<std::vector<Finding>> findings =
+      VerifyStore(config, RealClock());
+  if (!findings.ok()) {
+    return Report(findings.status(), kExitFailed);
+  }
+  std::cout << FormatFindings(*findings);
+  return findings->empty() ? kExitOk : kExitFailed;
 }
 
 int Serve(const Config& config, const KernelSelftest& kernels) {
@@ -101,11 +120,15 @@ int RunServer(int argc, const char* const* argv) {
   if (!parsed.ok()) {
     return Report(parsed.status(), kExitUsage);
   }
-  if (parsed->command != Command::kServe) {
+  if (parsed->command == Command::kPrintConfig ||
+      parsed->command == Command::kExit) {
     std::cout << parsed->output;
     return kExitOk;
   }
   ConfigureLog(LogOptionsOf(parsed->config));
+  if (parsed->command == Command::kVerifyStore) {
+    return Verify(parsed->config);
+  }
   Log(LogLevel::kInfo, "starting", {{"version", kVersion}});
   // Before any thread exists: it forks.
   const absl::StatusOr<KernelSelftest> kernels = ProveKernels();

@@ -4,9 +4,10 @@ namespace resnetd {
 
 // Exit codes of resnetd.
 inline constexpr int kExitOk = 0;
-// The server could not start: port, backend, ...
+// The server could not start: port, backend, store, ...; or --verify-store
+// found something.
 inline constexpr int kExitFailed = 1;
-// A flag, the environment, the configuration file or a model folder is wrong.
+// A flag, the environment, the configuration file or a declared model is wrong.
 inline constexpr int kExitUsage = 2;
 
 // The whole program: reads the settings, serves until SIGTERM or SIGINT,

@@ -1,93 +1,69 @@
 #include "server/app/server.h"
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/app/apply_declarations.h"
 #include "server/app/backends.h"
 #include "server/app/cpu.h"
-#include "server/app/demo_model.h"
+#include "server/app/declarations.h"
+#include "server/app/default_model.h"
 #include "server/app/endpoint.h"
-#include "server/app/model_start.h"
+#include "server/app/model_event_metrics.h"
+#include "server/app/periodic_task.h"
+#include "server/app/server_options.h"
 #include "server/base/clock.h"
-#include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/base/version.h"
+#include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/rpc/grpc_server.h"
 #include "server/serving/classifier.h"
+#include "server/store/store.h"
 #include "server/telemetry/http_server.h"
 #include "server/telemetry/serving_metrics.h"
 
 namespace resnetd {
 namespace {
 
+// How often the store looks for what nothing names any more.
+constexpr Duration kCollectInterval = std::chrono::hours(1);
+
 std::chrono::milliseconds Milliseconds(std::int64_t value) {
   return std::chrono::milliseconds(value);
 }
 
-DecodeLimits DecodeLimitsOf(const Config& config) {
-  return {.max_encoded_bytes = static_cast<std::size_t>(config.max_image_bytes),
-          .max_pixels = config.max_image_pixels,
-          .max_side = config.max_image_side,
-          .max_progressive_scans = config.max_progressive_scans};
+// The models of the store, each with the time of its oldest version.
+absl::StatusOr<std::vector<StoredModel>> ListStored(Store& store) {
+  ASSIGN_OR_RETURN(const std::vector<ModelName> names, store.ListModels());
+  std::vector<StoredModel> models;
+  for (const ModelName& name : names) {
+    ASSIGN_OR_RETURN(const std::vector<VersionRow> versions,
+                     store.ListVersions(name));
+    if (!versions.empty()) {
+      models.push_back({.name = name, .since = versions.back().created});
+    }
+  }
+  return models;
 }
 
-ClassifierOptions ClassifierOptionsOf(const Config& config) {
-  const int decoders = config.decode_threads > 0
-                           ? config.decode_threads
-                           : std::max(1, UsableCores() - 1);
-  return {
-      .decode = DecodeLimitsOf(config),
-      .max_images_per_request =
-          static_cast<std::size_t>(config.max_images_per_request),
-      .queue = {.max_images = static_cast<std::size_t>(config.max_queue_images),
-                .max_bytes = static_cast<std::size_t>(config.max_queue_bytes),
-                .max_wait = Milliseconds(config.max_queue_wait_ms)},
-      .max_batch = static_cast<std::size_t>(config.max_batch),
-      .decode_threads = static_cast<std::size_t>(decoders),
-      .workers = static_cast<std::size_t>(config.workers)};
-}
-
-GrpcServerOptions GrpcOptionsOf(const Config& config,
-                                const Endpoint& endpoint) {
-  const auto size = [](std::int64_t value) {
-    return static_cast<std::size_t>(value);
-  };
-  GrpcServerOptions options;
-  options.host = endpoint.host;
-  options.port = endpoint.port;
-  options.requests = {
-      .max_images_per_request = size(config.max_images_per_request),
-      .max_encoded_image_bytes = size(config.max_image_bytes),
-      .max_pixels = config.max_image_pixels,
-      .max_side = config.max_image_side,
-      .default_deadline = Milliseconds(config.default_deadline_ms),
-      .max_deadline = Milliseconds(config.max_deadline_ms)};
-  options.calls = {
-      .max_calls = size(config.max_calls),
-      .max_calls_per_connection = size(config.max_calls_per_connection),
-      .max_bytes_held = size(config.max_bytes_held)};
-  options.max_message_bytes = size(config.max_message_bytes);
-  options.max_metadata_bytes = size(config.max_metadata_bytes);
-  options.max_connection_age = Milliseconds(config.max_connection_age_ms);
-  return options;
-}
-
-void LogLoaded(const ServedVersion& version) {
-  const VersionFacts& facts = version.facts;
-  Log(LogLevel::kInfo, "model loaded",
-      {{"model", facts.name.text()},
-       {"version", absl::StrCat(facts.version.value)},
-       {"architecture", facts.architecture.name},
-       {"classes", absl::StrCat(facts.labels.size())},
-       {"backend", version.model->backend()},
-       {"seconds", absl::StrCat(ToSeconds(version.load_time))}});
+void Collect(Store& store) {
+  const absl::StatusOr<Collected> collected = store.Collect();
+  if (!collected.ok()) {
+    Log(LogLevel::kWarning, "the store could not be collected",
+        {{"error", std::string(collected.status().message())}});
+  } else if (collected->blobs > 0) {
+    Log(LogLevel::kInfo, "the store was collected",
+        {{"blobs", absl::StrCat(collected->blobs)},
+         {"bytes", absl::StrCat(collected->bytes)}});
+  }
 }
 
 class ServerParts final : public Server {
@@ -103,9 +79,9 @@ class ServerParts final : public Server {
 
  private:
   absl::Status Listen(const KernelSelftest& kernels);
-  absl::Status LoadModels();
-  void Serve(ModelHandle version);
+  absl::Status BringModels();
   HttpServer::Routes Routes();
+  std::string Metrics();
   void SetReady(bool ready);
 
   const Config config_;
@@ -114,21 +90,30 @@ class ServerParts final : public Server {
   std::atomic<bool> ready_{false};
   // In the order of construction; destroyed the other way round.
   std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create();
-  ModelRegistry registry_;
+  ModelEventMetrics events_{*telemetry_};
   std::unique_ptr<ModelLoader> loader_;
+  std::unique_ptr<Store> store_;
+  ModelRegistry registry_;
+  std::unique_ptr<ModelManager> manager_;
   std::unique_ptr<Classifier> classifier_;
+  std::unique_ptr<PeriodicTask> collector_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
 };
 
 absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   ASSIGN_OR_RETURN(loader_, CreateBackend(config_));
+  ASSIGN_OR_RETURN(store_, Store::Open(StoreOptionsOf(config_), clock_));
+  manager_ = ModelManager::Create(ManagerOptionsOf(config_), *store_, *loader_,
+                                  registry_, clock_, &events_);
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
                                    *telemetry_, clock_);
   // The ports first: one that is taken is told at once, not after minutes of
   // loading. Calls are answered with UNAVAILABLE until the models are there.
   RETURN_IF_ERROR(Listen(kernels));
-  RETURN_IF_ERROR(LoadModels());
+  RETURN_IF_ERROR(BringModels());
+  collector_ = std::make_unique<PeriodicTask>("collect", kCollectInterval,
+                                              [this] { Collect(*store_); });
   SetReady(true);
   return absl::OkStatus();
 }
@@ -158,9 +143,8 @@ HttpServer::Routes ServerParts::Routes() {
   return {
       {"/metrics",
        [this] {
-         return HttpReply{
-             .content_type = "text/plain; version=0.0.4; charset=utf-8",
-             .body = telemetry_->Expose()};
+         return HttpReply{.content_type = kExpositionContentType,
+                          .body = Metrics()};
        }},
       // Alive as long as this listener answers: nothing that waits for the
       // network or the queue may end the process.
@@ -177,43 +161,39 @@ HttpServer::Routes ServerParts::Routes() {
   };
 }
 
-absl::Status ServerParts::LoadModels() {
-  std::vector<std::string> folders = config_.models;
-  if (folders.empty()) {
-    ASSIGN_OR_RETURN(std::string demo, FindDemoModel());
-    folders.push_back(std::move(demo));
+std::string ServerParts::Metrics() {
+  // Quick: the store keeps most of it in memory.
+  if (const absl::StatusOr<StoreStats> stats = store_->Stats(); stats.ok()) {
+    telemetry_->versions().SetStore(
+        {.blobs = stats->blobs,
+         .blob_bytes = stats->blob_bytes,
+         .database_bytes = stats->database_bytes,
+         .free_bytes = stats->free_bytes,
+         .quota_bytes = config_.store_quota_bytes,
+         .versions = stats->versions,
+         .integrity_failures = stats->integrity_failures});
   }
-  std::vector<ModelHandle> versions;
-  for (const std::string& folder : folders) {
-    ASSIGN_OR_RETURN(
-        ModelHandle version,
-        LoadModelFolder(folder, *loader_,
-                        static_cast<std::size_t>(config_.max_batch), clock_));
-    LogLoaded(*version);
-    versions.push_back(std::move(version));
-  }
-  RETURN_IF_ERROR(OrderForServing(config_.default_model, versions));
-  for (ModelHandle& version : versions) {
-    Serve(std::move(version));
-  }
-  return absl::OkStatus();
+  return telemetry_->Expose();
 }
 
-void ServerParts::Serve(ModelHandle version) {
-  const VersionFacts& facts = version->facts;
-  telemetry_->versions().VersionLoaded(
-      {.model = facts.name.text(),
-       .version = absl::StrCat(facts.version.value),
-       .digest = facts.weights_sha256,
-       .architecture = facts.architecture.name,
-       .precision = version->model->precision(),
-       .backend = version->model->backend()},
-      version->load_time);
-  // Makes the model's series visible before its first call.
-  telemetry_->ForModel(facts.name.text());
-  const ModelName name = facts.name;
-  registry_.Serve(std::move(version));
-  grpc_->SetModelServing(name, true);
+absl::Status ServerParts::BringModels() {
+  ASSIGN_OR_RETURN(const std::vector<DeclaredModel> declared,
+                   DeclarationsOf(config_));
+  RETURN_IF_ERROR(manager_->Start());
+  RETURN_IF_ERROR(ApplyDeclarations(declared, *store_, *manager_));
+  ASSIGN_OR_RETURN(const std::vector<StoredModel> stored, ListStored(*store_));
+  ASSIGN_OR_RETURN(const std::optional<ModelName> chosen,
+                   ChooseDefaultModel(config_.default_model, declared, stored));
+  for (const ModelHandle& version : registry_.List()) {
+    grpc_->SetModelServing(version->facts.name, true);
+  }
+  if (chosen) {
+    registry_.SetDefault(*chosen);
+  } else {
+    Log(LogLevel::kInfo,
+        "no model yet: import one with resnetctl models import FILE");
+  }
+  return absl::OkStatus();
 }
 
 void ServerParts::SetReady(bool ready) {

@@ -14,10 +14,13 @@ namespace resnetd {
 // Start() and Drain() from one thread.
 class Server {
  public:
-  // Loads every model, then listens. Never half a server: any failure is an
-  // error that says what to do (INVALID_ARGUMENT: a model folder or a setting;
-  // UNAVAILABLE: a port; FAILED_PRECONDITION: a backend).
-  // `kernels`: what the self-test found, before any thread was started.
+  // Opens the store, listens, loads what the aliases name, brings about what is
+  // declared. Never half a server: any failure is an error that says what to do
+  // (INVALID_ARGUMENT, DATA_LOSS, NOT_FOUND: a model or a setting; UNAVAILABLE:
+  // a port; FAILED_PRECONDITION: a backend, or STORE_UNUSABLE; DATA_LOSS with
+  // STORE_CORRUPT). Only a stored version that cannot be loaded is left out:
+  // the log says so, and its model answers with the reason. `kernels`: what the
+  // self-test found, before any thread was started.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
       const Config& config, const KernelSelftest& kernels);
   virtual ~Server() = default;

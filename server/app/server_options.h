@@ -1,0 +1,19 @@
+#pragma once
+
+#include "server/app/config.h"
+#include "server/app/endpoint.h"
+#include "server/models/model_manager.h"
+#include "server/rpc/grpc_server.h"
+#include "server/serving/classifier.h"
+#include "server/store/store.h"
+
+namespace resnetd {
+
+// The settings as the options of each module. Pure.
+
+ClassifierOptions ClassifierOptionsOf(const Config& config);
+GrpcServerOptions GrpcOptionsOf(const Config& config, const Endpoint& endpoint);
+StoreOptions StoreOptionsOf(const Config& config);
+ModelManagerOptions ManagerOptionsOf(const Config& config);
+
+}  // namespace resnetd

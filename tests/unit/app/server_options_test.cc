@@ -1,0 +1,61 @@
+#include "server/app/server_options.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+
+#include "server/app/cpu.h"
+
+namespace resnetd {
+namespace {
+
+TEST(ServerOptionsTest, TheStoreTakesItsSettings) {
+  Config config;
+  config.data_dir = "/data";
+  config.store_quota_bytes = 11;
+  config.collect_grace_s = 13;
+  const StoreOptions options = StoreOptionsOf(config);
+  EXPECT_EQ(options.folder, "/data");
+  EXPECT_EQ(options.quota_bytes, 11);
+  EXPECT_EQ(options.collect_grace, std::chrono::seconds(13));
+}
+
+TEST(ServerOptionsTest, TheManagerTakesItsSettings) {
+  Config config;
+  config.max_batch = 3;
+  config.max_model_bytes = 5;
+  config.max_import_bytes = 7;
+  config.keep_versions = 9;
+  const ModelManagerOptions options = ManagerOptionsOf(config);
+  EXPECT_EQ(options.max_batch, 3U);
+  EXPECT_EQ(options.max_model_bytes, 5);
+  EXPECT_EQ(options.max_import_bytes, 7);
+  EXPECT_EQ(options.keep_versions, 9);
+}
+
+TEST(ServerOptionsTest, DecodingTakesAllCoresButOneUnlessToldOtherwise) {
+  Config config;
+  EXPECT_EQ(ClassifierOptionsOf(config).decode_threads,
+            static_cast<std::size_t>(std::max(1, UsableCores() - 1)));
+  config.decode_threads = 17;
+  EXPECT_EQ(ClassifierOptionsOf(config).decode_threads, 17U);
+}
+
+TEST(ServerOptionsTest, TheListenerTakesEndpointAndLimits) {
+  Config config;
+  config.max_message_bytes = 2000;
+  config.default_deadline_ms = 21;
+  config.max_calls = 23;
+  const GrpcServerOptions options =
+      GrpcOptionsOf(config, {.host = "localhost", .port = 7});
+  EXPECT_EQ(options.host, "localhost");
+  EXPECT_EQ(options.port, 7);
+  EXPECT_EQ(options.max_message_bytes, 2000U);
+  EXPECT_EQ(options.requests.default_deadline, std::chrono::milliseconds(21));
+  EXPECT_EQ(options.calls.max_calls, 23U);
+}
+
+}  // namespace
+}  // namespace resnetd
