@@ -2,14 +2,8 @@
 
 #include <utility>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "client/connection.h"
+#include "client/calls.h"
 #include "client/convert.h"
-#include "client/target.h"
-#include "resnetd/v1/classification_service.grpc.pb.h"
-#include "resnetd/v1/model_service.grpc.pb.h"
-#include "resnetd/v1/server_service.grpc.pb.h"
 #include "server/base/status_macros.h"
 
 namespace resnetd::client {
@@ -17,32 +11,7 @@ namespace {
 
 using Route = Connection::Route;
 
-std::string ModelResource(absl::string_view name) {
-  return absl::StartsWith(name, "models/") ? std::string(name)
-                                           : absl::StrCat("models/", name);
-}
-
 }  // namespace
-
-absl::string_view ResidencyName(Residency residency) {
-  switch (residency) {
-    case Residency::kUnknown:
-      break;
-    case Residency::kUnloaded:
-      return "UNLOADED";
-    case Residency::kLoading:
-      return "LOADING";
-    case Residency::kWarming:
-      return "WARMING";
-    case Residency::kReady:
-      return "READY";
-    case Residency::kDraining:
-      return "DRAINING";
-    case Residency::kFailed:
-      return "FAILED";
-  }
-  return "UNKNOWN";
-}
 
 absl::string_view ServingName(Serving serving) {
   switch (serving) {
@@ -56,21 +25,14 @@ absl::string_view ServingName(Serving serving) {
   return "UNKNOWN";
 }
 
-// The channels with the stubs on them.
-class Client::Calls {
- public:
-  Calls(Target target, std::chrono::nanoseconds timeout)
-      : connection(std::move(target), timeout),
-        classification(v1::ClassificationService::NewStub(
-            connection.channel(Route::kHealthy))),
-        models(v1::ModelService::NewStub(connection.channel(Route::kAny))),
-        server(v1::ServerService::NewStub(connection.channel(Route::kAny))) {}
-
-  const Connection connection;
-  const std::unique_ptr<v1::ClassificationService::Stub> classification;
-  const std::unique_ptr<v1::ModelService::Stub> models;
-  const std::unique_ptr<v1::ServerService::Stub> server;
-};
+Client::Calls::Calls(Target target, const ClientOptions& options)
+    : short_timeout(options.timeout),
+      long_timeout(options.long_timeout),
+      connection(std::move(target), options.timeout),
+      classification(v1::ClassificationService::NewStub(
+          connection.channel(Route::kHealthy))),
+      models(v1::ModelService::NewStub(connection.channel(Route::kAny))),
+      server(v1::ServerService::NewStub(connection.channel(Route::kAny))) {}
 
 Client::Client(std::unique_ptr<Calls> calls) : calls_(std::move(calls)) {}
 Client::Client(Client&&) noexcept = default;
@@ -79,7 +41,7 @@ Client::~Client() = default;
 
 absl::StatusOr<Client> Client::Create(const ClientOptions& options) {
   ASSIGN_OR_RETURN(Target target, ParseTarget(options.server));
-  return Client(std::make_unique<Calls>(std::move(target), options.timeout));
+  return Client(std::make_unique<Calls>(std::move(target), options));
 }
 
 absl::StatusOr<ClassifyAnswer> Client::Classify(ClassifyRequest request) {
@@ -91,52 +53,6 @@ absl::StatusOr<ClassifyAnswer> Client::Classify(ClassifyRequest request) {
         return calls_->classification->Classify(&context, message, &response);
       }));
   return FromProto(std::move(response), images);
-}
-
-absl::StatusOr<std::vector<Model>> Client::ListModels() {
-  std::vector<Model> models;
-  v1::ListModelsRequest request;
-  while (true) {
-    v1::ListModelsResponse response;
-    RETURN_IF_ERROR(
-        calls_->connection.Call(Route::kAny, [&](grpc::ClientContext& context) {
-          return calls_->models->ListModels(&context, request, &response);
-        }));
-    for (const v1::Model& model : response.models()) {
-      models.push_back(FromProto(model));
-    }
-    if (response.next_page_token().empty()) {
-      return models;
-    }
-    // The same page again would be an endless loop.
-    if (response.next_page_token() == request.page_token()) {
-      return ClientError(absl::StatusCode::kInternal, kReasonBadAnswer,
-                         "the server sent the same page of models twice");
-    }
-    request.set_page_token(response.next_page_token());
-  }
-}
-
-absl::StatusOr<Model> Client::GetModel(absl::string_view name) {
-  v1::GetModelRequest request;
-  request.set_name(ModelResource(name));
-  v1::GetModelResponse response;
-  RETURN_IF_ERROR(
-      calls_->connection.Call(Route::kAny, [&](grpc::ClientContext& context) {
-        return calls_->models->GetModel(&context, request, &response);
-      }));
-  return FromProto(response.model());
-}
-
-absl::StatusOr<Version> Client::GetVersion(absl::string_view name) {
-  v1::GetVersionRequest request;
-  request.set_name(ModelResource(name));
-  v1::GetVersionResponse response;
-  RETURN_IF_ERROR(
-      calls_->connection.Call(Route::kAny, [&](grpc::ClientContext& context) {
-        return calls_->models->GetVersion(&context, request, &response);
-      }));
-  return FromProto(response.version());
 }
 
 absl::StatusOr<ServerInfo> Client::GetServerInfo() {

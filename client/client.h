@@ -1,194 +1,22 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
-#include <optional>
+#include <stop_token>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "client/error_info.h"
+#include "client/model_requests.h"
+#include "client/model_types.h"
+#include "client/types.h"
 
 namespace resnetd::client {
-
-// A whole JPEG, PNG or WebP file.
-struct EncodedImage {
-  std::string bytes;
-};
-
-// Pixels, one byte a channel, rows from top to bottom without padding.
-struct RawImage {
-  enum class Format { kRgb8, kBgr8, kGray8 };
-  // height * width * channels bytes.
-  std::string bytes;
-  int height = 0;
-  int width = 0;
-  Format format = Format::kRgb8;
-  // True: taken as the network's input as it is, and must have its size.
-  bool at_network_size = false;
-};
-
-using Image = std::variant<EncodedImage, RawImage>;
-
-enum class Priority { kBatch, kNormal, kCritical };
-
-struct ClassifyRequest {
-  // "NAME", "models/NAME" or "models/NAME/versions/N"; empty: the default model
-  // of the server.
-  std::string model;
-  // 1 to 256, together less than 64 MiB.
-  std::vector<Image> images;
-  // Predictions per image; 0: 5.
-  int top_k = 0;
-  // Leaves out predictions below this probability.
-  float min_probability = 0;
-  // At most 128 bytes of printable ASCII; empty: the server makes one.
-  std::string request_id;
-  Priority priority = Priority::kNormal;
-  // Asks for the logit of every class.
-  bool logits = false;
-  // Asks for the time of each stage.
-  bool timing = false;
-  // True: the first image that cannot be decoded fails the call.
-  bool fail_fast = false;
-};
-
-struct Prediction {
-  int index = 0;
-  std::string label;
-  float probability = 0;
-  float logit = 0;
-};
-
-struct Classification {
-  // Best first.
-  std::vector<Prediction> predictions;
-  // One per class, if asked for.
-  std::vector<float> logits;
-};
-
-struct ServedBy {
-  std::string model;
-  std::int64_t version = 0;
-  std::string weights_sha256;
-  std::string precision;
-  std::string backend;
-};
-
-// Where the time went on the server. The stages of several images overlap, so
-// their sum may exceed `total`.
-struct Timing {
-  std::chrono::nanoseconds queue{0};
-  std::chrono::nanoseconds decode{0};
-  std::chrono::nanoseconds preprocess{0};
-  std::chrono::nanoseconds compute{0};
-  std::chrono::nanoseconds postprocess{0};
-  std::chrono::nanoseconds total{0};
-  int batch_size = 0;
-};
-
-struct ClassifyAnswer {
-  // One per image, in the order of the request. An error belongs to its image
-  // alone.
-  std::vector<absl::StatusOr<Classification>> results;
-  ServedBy served_by;
-  std::optional<Timing> timing;
-  std::string request_id;
-};
-
-// What a server does with a version.
-enum class Residency {
-  kUnknown,
-  kUnloaded,
-  kLoading,
-  kWarming,
-  kReady,
-  kDraining,
-  kFailed,
-};
-
-// E.g. "READY".
-absl::string_view ResidencyName(Residency residency);
-
-struct Model {
-  // "models/NAME".
-  std::string name;
-  // The version that answers calls naming only the model; 0: none.
-  std::int64_t serving_version = 0;
-  Residency residency = Residency::kUnknown;
-  std::string architecture;
-  int num_classes = 0;
-  bool is_default = false;
-};
-
-struct Preprocess {
-  // Short side after resizing and side of the square cut out of it, in pixels.
-  int resize = 0;
-  int crop = 0;
-  // Per channel, on values from 0 to 1.
-  std::vector<float> mean;
-  std::vector<float> std;
-};
-
-struct Evaluation {
-  std::string dataset;
-  std::int64_t examples = 0;
-  double accuracy = 0;
-};
-
-struct Version {
-  // "models/NAME/versions/N".
-  std::string name;
-  std::int64_t version = 0;
-  Residency residency = Residency::kUnknown;
-  // Why, if residency is kFailed.
-  absl::Status failure;
-  std::string architecture;
-  int num_classes = 0;
-  std::vector<std::string> labels;
-  Preprocess preprocess;
-  std::string precision;
-  std::string backend;
-  std::string weights_sha256;
-  std::int64_t weights_bytes = 0;
-  std::int64_t parameters = 0;
-  std::int64_t resident_bytes = 0;
-  std::chrono::nanoseconds load_time{0};
-  std::string description;
-  std::vector<Evaluation> evaluations;
-};
-
-struct Limit {
-  std::string name;
-  std::int64_t value = 0;
-};
-
-struct Backend {
-  std::string name;
-  bool usable = false;
-  std::string detail;
-};
-
-struct ServerInfo {
-  std::string version;
-  std::string grpc_version;
-  std::chrono::system_clock::time_point start_time;
-  std::chrono::nanoseconds uptime{0};
-  bool ready = false;
-  std::vector<Limit> limits;
-  std::vector<Backend> backends;
-  int cpu_cores = 0;
-};
-
-enum class Serving { kServing, kNotServing, kUnknown };
-
-// E.g. "NOT_SERVING".
-absl::string_view ServingName(Serving serving);
 
 struct ClientOptions {
   // "HOST:PORT", "HOST" (port 8001) or a gRPC target with a scheme, such as
@@ -196,21 +24,41 @@ struct ClientOptions {
   std::string server = "localhost:8001";
   // How long a call may take with all its repetitions.
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
+  // The same for the calls that move files or run networks: ImportVersion,
+  // ExportVersion, GetBlob, LoadVersion, UnloadVersion, WarmUpVersion,
+  // SetAlias, RollbackAlias and PromoteVersion. A large file over a slow line
+  // takes its time.
+  std::chrono::nanoseconds long_timeout = std::chrono::minutes(10);
+};
+
+// What WatchModels tells, from the thread that called it.
+struct WatchHandler {
+  // The next event. False: enough, the watch ends.
+  std::function<bool(const ModelEvent& event)> on_event;
+  // May be empty. The watch goes on behind this event: at its beginning and
+  // again whenever the connection is back.
+  std::function<void(std::int64_t after_sequence)> on_connected = {};
+  // May be empty. The connection broke and is not back at once; it is tried
+  // again. Once each time.
+  std::function<void(const absl::Status& why)> on_broken = {};
 };
 
 // A resnetd server, or several behind one name.
 //
-// Every method is safe to repeat and is repeated by itself, at most 4 tries
-// within the timeout: on UNAVAILABLE and CANCELLED with growing pauses (50 ms
-// to 1 s), on RESOURCE_EXHAUSTED only when the server says when. Classify goes
-// to the servers that report themselves healthy, in turns; the other methods
-// ask a server whatever its health is.
+// Every method is safe to repeat, changes by their request_id, and is repeated
+// by itself, at most 4 tries within the timeout: on UNAVAILABLE and CANCELLED
+// with growing pauses (50 ms to 1 s), on RESOURCE_EXHAUSTED only when the
+// server says when. A download is repeated only while no byte of it has come.
+// Classify goes to the servers that report themselves healthy, in turns; the
+// other methods ask a server whatever its health is.
 //
 // Errors carry ErrorInfoOf(). Beside what each RPC documents:
 //   UNAVAILABLE: nothing answers at the address (kReasonNoConnection) or nobody
 //     there takes calls now (kReasonNotServing).
 //   DEADLINE_EXCEEDED: the timeout passed (kReasonNoAnswer).
 //   INTERNAL: the answer does not fit the request (kReasonBadAnswer).
+// A change that ends with DEADLINE_EXCEEDED, UNAVAILABLE or CANCELLED may have
+// happened all the same.
 //
 // Connects on first use and stays connected. Thread-safe; calls run side by
 // side. Must not be moved or destroyed while a call runs.
@@ -226,12 +74,59 @@ class Client {
   // pictures in it are not copied.
   absl::StatusOr<ClassifyAnswer> Classify(ClassifyRequest request);
 
+  // Models, versions, aliases. A model is "NAME" or "models/NAME", a version
+  // "models/NAME/versions/N" or the same without "models/".
+
   // All models, ordered by name.
-  absl::StatusOr<std::vector<Model>> ListModels();
-  // `name`: "NAME" or "models/NAME". NOT_FOUND: no such model.
-  absl::StatusOr<Model> GetModel(absl::string_view name);
-  // `name`: "models/NAME/versions/N". NOT_FOUND: no such model or version.
-  absl::StatusOr<Version> GetVersion(absl::string_view name);
+  absl::StatusOr<ModelList> ListModels();
+  // NOT_FOUND: no such model.
+  absl::StatusOr<Model> GetModel(absl::string_view model);
+  // All versions of a model, newest first, without labels. NOT_FOUND: no such
+  // model.
+  absl::StatusOr<std::vector<Version>> ListVersions(absl::string_view model);
+  // NOT_FOUND: no such model or version.
+  absl::StatusOr<Version> GetVersion(absl::string_view version);
+
+  // Uploads a file as a new version; the same file again is the version there
+  // is. Begins anew from offset 0 when it is repeated.
+  // DATA_LOSS: `source` gives fewer bytes than announced
+  // (kReasonSourceChanged); else the errors of `source` and of the server.
+  absl::StatusOr<Imported> ImportVersion(ImportRequest request,
+                                         const ByteSource& source,
+                                         const ByteProgress& progress = {});
+  // Downloads the weights of a version as a .safetensors file. On an error
+  // `sink` may have got some of it. DATA_LOSS: the bytes do not have the size
+  // or the digest that the server announced (kReasonDownloadCorrupt).
+  absl::StatusOr<Exported> ExportVersion(absl::string_view version,
+                                         const ByteSink& sink,
+                                         const ByteProgress& progress = {});
+  // Downloads a blob by its digest, 64 lower-case hex digits; returns its size.
+  // Errors as of ExportVersion, and NOT_FOUND: no such blob.
+  absl::StatusOr<std::int64_t> GetBlob(absl::string_view digest,
+                                       const ByteSink& sink,
+                                       const ByteProgress& progress = {});
+  // Gives the version as it is afterwards.
+  absl::StatusOr<Version> DeleteVersion(DeleteVersionRequest request);
+
+  // What this one server holds in memory.
+  absl::StatusOr<Version> LoadVersion(absl::string_view version);
+  absl::StatusOr<Version> UnloadVersion(absl::string_view version);
+  absl::StatusOr<WarmedUp> WarmUpVersion(absl::string_view version);
+
+  // Each gives the alias as it is afterwards.
+  absl::StatusOr<Alias> SetAlias(SetAliasRequest request);
+  absl::StatusOr<Alias> RollbackAlias(RollbackAliasRequest request);
+  absl::StatusOr<Alias> PromoteVersion(PromoteVersionRequest request);
+  absl::Status DeleteAlias(DeleteAliasRequest request);
+
+  // Tells every change, each once and in order, and goes on behind the last one
+  // when the connection breaks, for as long as it takes; has no timeout. OK:
+  // `handler` had enough or `stop` was requested. Errors: what the first
+  // connection fails with; OUT_OF_RANGE (EVENTS_EXPIRED); ABORTED: the server
+  // came back with another, shorter history (kReasonOtherStore).
+  absl::Status WatchModels(const WatchRequest& request,
+                           const WatchHandler& handler,
+                           std::stop_token stop = {});
 
   absl::StatusOr<ServerInfo> GetServerInfo();
   // Health of a service, of a model ("models/NAME"), or of the whole server
@@ -240,6 +135,7 @@ class Client {
 
  private:
   class Calls;
+  class Watch;
   explicit Client(std::unique_ptr<Calls> calls);
 
   std::unique_ptr<Calls> calls_;

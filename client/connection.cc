@@ -18,6 +18,7 @@
 #include "client/error_info.h"
 // For gRPC's serialisation of messages, whose header moves between releases.
 #include "resnetd/v1/server_service.grpc.pb.h"
+#include "server/base/version.h"
 
 namespace resnetd::client {
 namespace {
@@ -27,6 +28,7 @@ using std::chrono::steady_clock;
 
 // Tries of one call, the first included: the most that gRPC allows is 5.
 constexpr int kMaxTries = 4;
+constexpr std::chrono::milliseconds kFirstPause(50);
 // Time to ask an unhealthy or unreachable server what is the matter.
 constexpr std::chrono::seconds kDiagnosisTimeout(1);
 
@@ -44,7 +46,7 @@ grpc::ChannelArguments Arguments(const Target& target, bool health_checked) {
     // A proxy of the environment cannot reach this machine's own ports.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   }
-  arguments.SetUserAgentPrefix("resnetd-client/" RESNETD_VERSION);
+  arguments.SetUserAgentPrefix(absl::StrCat("resnetd-client/", kVersion));
   return arguments;
 }
 
@@ -77,17 +79,25 @@ std::chrono::system_clock::time_point ToSystem(nanoseconds from_now) {
              from_now);
 }
 
-// Waits as long as the server asks to be left alone.
-void Pause(nanoseconds pause) {
-  grpc::CompletionQueue queue;
-  grpc::Alarm alarm;
-  alarm.Set(&queue, ToSystem(pause), nullptr);
-  void* tag = nullptr;
-  bool fired = false;
-  queue.Next(&tag, &fired);
-  queue.Shutdown();
-  while (queue.Next(&tag, &fired)) {
+// The pause before the next try; absent: there is none.
+std::optional<nanoseconds> PauseBefore(const Connection::Manner& manner,
+                                       const grpc::Status& status,
+                                       const grpc::ClientContext& context,
+                                       int tries) {
+  if (tries >= kMaxTries || (manner.may_repeat && !manner.may_repeat())) {
+    return std::nullopt;
   }
+  const std::optional<nanoseconds> pushback = Pushback(context);
+  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
+    return pushback;
+  }
+  if (manner.repeats_here &&
+      (status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+       status.error_code() == grpc::StatusCode::CANCELLED)) {
+    // 50, 100, 200 ms, as gRPC does it.
+    return pushback.value_or(kFirstPause * (1 << (tries - 1)));
+  }
+  return std::nullopt;
 }
 
 void IgnoreLog(gpr_log_func_args* /*args*/) {}
@@ -113,6 +123,11 @@ std::string ServiceConfig(bool health_checked) {
       "backoffMultiplier": 2,
       "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]
     }
+  }, {
+    "name": [
+      {"service": "resnetd.v1.ModelService", "method": "ImportVersion"},
+      {"service": "resnetd.v1.ModelService", "method": "WatchModels"}
+    ]
   }]
 })",
       health_checked ? R"(
@@ -128,7 +143,12 @@ Connection::Connection(Target target, nanoseconds timeout)
       any_(MakeChannel(target_, false)) {}
 
 absl::Status Connection::Call(Route route, const Try& attempt) const {
-  const steady_clock::time_point deadline = steady_clock::now() + timeout_;
+  return Call({.route = route, .timeout = timeout_}, attempt);
+}
+
+absl::Status Connection::Call(const Manner& manner, const Try& attempt) const {
+  const steady_clock::time_point deadline =
+      steady_clock::now() + manner.timeout;
   for (int tries = 1;; ++tries) {
     grpc::ClientContext context;
     context.set_deadline(ToSystem(deadline - steady_clock::now()));
@@ -136,20 +156,17 @@ absl::Status Connection::Call(Route route, const Try& attempt) const {
     if (status.ok()) {
       return absl::OkStatus();
     }
-    if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED &&
-        tries < kMaxTries) {
-      const auto pause = Pushback(context);
-      if (pause && steady_clock::now() + *pause < deadline) {
-        Pause(*pause);
-        continue;
-      }
+    const auto pause = PauseBefore(manner, status, context, tries);
+    if (!pause || steady_clock::now() + *pause >= deadline) {
+      return ExplainUnreachable(manner, status);
     }
-    return ExplainUnreachable(route, status);
+    Pause(*pause);
   }
 }
 
-absl::Status Connection::ExplainUnreachable(Route route,
+absl::Status Connection::ExplainUnreachable(const Manner& manner,
                                             const grpc::Status& status) const {
+  const Route route = manner.route;
   absl::Status error = FromGrpc(status);
   const bool answered = !status.error_details().empty();
   const bool unavailable = absl::IsUnavailable(error);
@@ -172,10 +189,10 @@ absl::Status Connection::ExplainUnreachable(Route route,
     }
   }
   const std::string within =
-      unavailable
-          ? ""
-          : absl::StrCat(" within ",
-                         absl::FormatDuration(absl::FromChrono(timeout_)));
+      unavailable ? ""
+                  : absl::StrCat(
+                        " within ",
+                        absl::FormatDuration(absl::FromChrono(manner.timeout)));
   if (channel(route)->GetState(false) != GRPC_CHANNEL_READY) {
     return ClientError(
         absl::StatusCode::kUnavailable, kReasonNoConnection,
@@ -209,6 +226,19 @@ grpc::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
   grpc::Status status = answered.get_future().get();
   serving_status = response.value();
   return status;
+}
+
+void Pause(nanoseconds pause, const std::stop_token& stop) {
+  grpc::CompletionQueue queue;
+  grpc::Alarm alarm;
+  alarm.Set(&queue, ToSystem(pause), nullptr);
+  const std::stop_callback wake(stop, [&alarm] { alarm.Cancel(); });
+  void* tag = nullptr;
+  bool fired = false;
+  queue.Next(&tag, &fired);
+  queue.Shutdown();
+  while (queue.Next(&tag, &fired)) {
+  }
 }
 
 void SilenceTransportLog() { gpr_set_log_function(IgnoreLog); }

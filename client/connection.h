@@ -5,6 +5,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <stop_token>
 #include <string>
 
 #include "absl/status/status.h"
@@ -16,9 +17,10 @@ namespace resnetd::client {
 // The largest message in either direction; the server's default is the same.
 inline constexpr int kMaxMessageBytes = 64 << 20;
 
-// The service config of our clients, as JSON: which methods gRPC repeats, how
-// the load is spread and, with `health_checked`, that only servers which report
-// themselves healthy are used.
+// The service config of our clients, as JSON: which methods gRPC repeats
+// (uploads and watches it does not, since it would keep their bytes in memory),
+// how the load is spread and, with `health_checked`, that only servers which
+// report themselves healthy are used.
 std::string ServiceConfig(bool health_checked);
 
 // Runs calls on two channels to one target. `kHealthy` sends only to servers
@@ -32,6 +34,18 @@ class Connection {
   // One try of a call: sends with the given context and waits for the answer.
   using Try = std::function<grpc::Status(grpc::ClientContext& context)>;
 
+  // How a call is made.
+  struct Manner {
+    Route route = Route::kAny;
+    // With all repetitions.
+    std::chrono::nanoseconds timeout;
+    // True: also UNAVAILABLE and CANCELLED are repeated here, since the
+    // service config does not name the method.
+    bool repeats_here = false;
+    // Asked before each repetition; empty: it may.
+    std::function<bool()> may_repeat = {};
+  };
+
   Connection(Target target, std::chrono::nanoseconds timeout);
 
   const Target& target() const { return target_; }
@@ -44,11 +58,13 @@ class Connection {
   // (gRPC itself repeats the rest, by the service config), until the timeout.
   // Failures to reach a server come back as kReasonNoConnection or
   // kReasonNotServing.
+  absl::Status Call(const Manner& manner, const Try& attempt) const;
+  // With the timeout of the constructor.
   absl::Status Call(Route route, const Try& attempt) const;
 
  private:
   // The error of a call that no server answered, in words of ours.
-  absl::Status ExplainUnreachable(Route route,
+  absl::Status ExplainUnreachable(const Manner& manner,
                                   const grpc::Status& status) const;
 
   Target target_;
@@ -61,6 +77,9 @@ class Connection {
 grpc::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel,
                          absl::string_view service,
                          grpc::ClientContext& context, int& serving_status);
+
+// Waits, until `stop` is requested at most.
+void Pause(std::chrono::nanoseconds pause, const std::stop_token& stop = {});
 
 // Stops gRPC from writing to stderr. Once, before the first Connection.
 void SilenceTransportLog();

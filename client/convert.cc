@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "client/error_info.h"
 
 namespace resnetd::client {
 namespace {
@@ -49,30 +50,6 @@ v1::Image ToProto(Image image) {
   return out;
 }
 
-std::chrono::nanoseconds FromProto(const google::protobuf::Duration& duration) {
-  return std::chrono::seconds(duration.seconds()) +
-         std::chrono::nanoseconds(duration.nanos());
-}
-
-Residency FromProto(v1::Residency residency) {
-  switch (residency) {
-    case v1::RESIDENCY_UNLOADED:
-      return Residency::kUnloaded;
-    case v1::RESIDENCY_LOADING:
-      return Residency::kLoading;
-    case v1::RESIDENCY_WARMING:
-      return Residency::kWarming;
-    case v1::RESIDENCY_READY:
-      return Residency::kReady;
-    case v1::RESIDENCY_DRAINING:
-      return Residency::kDraining;
-    case v1::RESIDENCY_FAILED:
-      return Residency::kFailed;
-    default:  // A newer server may know more of them.
-      return Residency::kUnknown;
-  }
-}
-
 Classification FromProto(const v1::Classification& classification) {
   Classification out;
   out.predictions.reserve(
@@ -107,16 +84,29 @@ absl::StatusOr<Classification> FromProto(const v1::ClassifyResult& result) {
 }
 
 Timing FromProto(const v1::Timing& timing) {
-  return {.queue = FromProto(timing.queue()),
-          .decode = FromProto(timing.decode()),
-          .preprocess = FromProto(timing.preprocess()),
-          .compute = FromProto(timing.compute()),
-          .postprocess = FromProto(timing.postprocess()),
-          .total = FromProto(timing.total()),
+  return {.queue = client::FromProto(timing.queue()),
+          .decode = client::FromProto(timing.decode()),
+          .preprocess = client::FromProto(timing.preprocess()),
+          .compute = client::FromProto(timing.compute()),
+          .postprocess = client::FromProto(timing.postprocess()),
+          .total = client::FromProto(timing.total()),
           .batch_size = timing.batch_size()};
 }
 
 }  // namespace
+
+std::chrono::nanoseconds FromProto(const google::protobuf::Duration& duration) {
+  return std::chrono::seconds(duration.seconds()) +
+         std::chrono::nanoseconds(duration.nanos());
+}
+
+std::chrono::system_clock::time_point FromProto(
+    const google::protobuf::Timestamp& time) {
+  return std::chrono::system_clock::time_point(
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          std::chrono::seconds(time.seconds()) +
+          std::chrono::nanoseconds(time.nanos())));
+}
 
 v1::ClassifyRequest ToProto(ClassifyRequest request) {
   v1::ClassifyRequest out;
@@ -152,7 +142,8 @@ absl::StatusOr<ClassifyAnswer> FromProto(v1::ClassifyResponse response,
                       .version = served_by.version(),
                       .weights_sha256 = served_by.weights_sha256(),
                       .precision = served_by.precision(),
-                      .backend = served_by.backend()};
+                      .backend = served_by.backend(),
+                      .alias = served_by.alias()};
   if (response.has_timing()) {
     answer.timing = FromProto(response.timing());
   }
@@ -160,54 +151,11 @@ absl::StatusOr<ClassifyAnswer> FromProto(v1::ClassifyResponse response,
   return answer;
 }
 
-Model FromProto(const v1::Model& model) {
-  return {.name = model.name(),
-          .serving_version = model.serving_version(),
-          .residency = FromProto(model.residency()),
-          .architecture = model.architecture(),
-          .num_classes = model.num_classes(),
-          .is_default = model.is_default()};
-}
-
-Version FromProto(const v1::Version& version) {
-  Version out;
-  out.name = version.name();
-  out.version = version.version();
-  out.residency = FromProto(version.residency());
-  out.failure = FromProto(version.failure());
-  out.architecture = version.architecture();
-  out.num_classes = version.num_classes();
-  out.labels.assign(version.labels().begin(), version.labels().end());
-  out.preprocess.resize = version.preprocess().resize();
-  out.preprocess.crop = version.preprocess().crop();
-  out.preprocess.mean.assign(version.preprocess().mean().begin(),
-                             version.preprocess().mean().end());
-  out.preprocess.std.assign(version.preprocess().std().begin(),
-                            version.preprocess().std().end());
-  out.precision = version.precision();
-  out.backend = version.backend();
-  out.weights_sha256 = version.weights_sha256();
-  out.weights_bytes = version.weights_bytes();
-  out.parameters = version.parameters();
-  out.resident_bytes = version.resident_bytes();
-  out.load_time = FromProto(version.load_time());
-  out.description = version.description();
-  for (const v1::Evaluation& evaluation : version.evaluations()) {
-    out.evaluations.push_back({.dataset = evaluation.dataset(),
-                               .examples = evaluation.examples(),
-                               .accuracy = evaluation.accuracy()});
-  }
-  return out;
-}
-
 ServerInfo FromProto(const v1::GetServerInfoResponse& info) {
   ServerInfo out;
   out.version = info.version();
   out.grpc_version = info.grpc_version();
-  out.start_time = std::chrono::system_clock::time_point(
-      std::chrono::duration_cast<std::chrono::system_clock::duration>(
-          std::chrono::seconds(info.start_time().seconds()) +
-          std::chrono::nanoseconds(info.start_time().nanos())));
+  out.start_time = FromProto(info.start_time());
   out.uptime = FromProto(info.uptime());
   out.ready = info.ready();
   for (const v1::Limit& limit : info.limits()) {

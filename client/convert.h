@@ -2,12 +2,16 @@
 
 #include <grpcpp/support/status.h>
 
+#include <chrono>
 #include <cstddef>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "client/client.h"
+#include "client/model_requests.h"
+#include "client/model_types.h"
+#include "client/types.h"
 #include "google/rpc/status.pb.h"
 #include "resnetd/v1/classification_service.pb.h"
 #include "resnetd/v1/model_service.pb.h"
@@ -15,7 +19,7 @@
 
 namespace resnetd::client {
 
-// Between the messages of the wire and the types of client.h; nothing else.
+// Between the messages of the wire and the types of the client; nothing else.
 
 v1::ClassifyRequest ToProto(ClassifyRequest request);
 
@@ -23,9 +27,19 @@ v1::ClassifyRequest ToProto(ClassifyRequest request);
 // results.
 absl::StatusOr<ClassifyAnswer> FromProto(v1::ClassifyResponse response,
                                          std::size_t images);
+Alias FromProto(const v1::Alias& alias);
 Model FromProto(const v1::Model& model);
 Version FromProto(const v1::Version& version);
+ModelEvent FromProto(const v1::ModelEvent& event);
+v1::ImportVersionHeader ToProto(const ImportRequest& request);
 ServerInfo FromProto(const v1::GetServerInfoResponse& info);
+
+std::chrono::nanoseconds FromProto(const google::protobuf::Duration& duration);
+std::chrono::system_clock::time_point FromProto(
+    const google::protobuf::Timestamp& time);
+
+// "models/NAME..." for a name with or without "models/" in front.
+std::string ModelResource(absl::string_view name);
 
 // The status with its details as payload, so that ErrorInfoOf() finds them.
 absl::Status FromProto(const google::rpc::Status& status);

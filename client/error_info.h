@@ -25,6 +25,12 @@ inline constexpr absl::string_view kReasonNoAnswer = "NO_ANSWER";
 inline constexpr absl::string_view kReasonBadAddress = "BAD_ADDRESS";
 // INTERNAL: the answer does not fit the request.
 inline constexpr absl::string_view kReasonBadAnswer = "BAD_ANSWER";
+// DATA_LOSS: what was downloaded does not have the digest or size announced.
+inline constexpr absl::string_view kReasonDownloadCorrupt = "DOWNLOAD_CORRUPT";
+// DATA_LOSS: what is uploaded became shorter, or cannot be read any more.
+inline constexpr absl::string_view kReasonSourceChanged = "SOURCE_CHANGED";
+// ABORTED: the events of the server began anew while they were watched.
+inline constexpr absl::string_view kReasonOtherStore = "OTHER_STORE";
 
 // What an error of a call says beside its code and its text, decoded.
 struct ErrorInfo {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/model_options.h"
 
 namespace resnetd::cli {
 
@@ -18,6 +19,8 @@ struct GlobalOptions {
   std::string server = "localhost:8001";
   OutputFormat output = OutputFormat::kTable;
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
+  // Of the calls that move files or run networks.
+  std::chrono::nanoseconds long_timeout = std::chrono::minutes(10);
   bool quiet = false;
   bool verbose = false;
   bool no_color = false;
@@ -31,10 +34,6 @@ struct ClassifyOptions {
   bool fail_fast = false;
   bool logits = false;
   std::string request_id;
-};
-
-struct ModelsShowOptions {
-  std::string name;
 };
 
 struct HealthOptions {
@@ -58,6 +57,19 @@ enum class Command {
   kClassify,
   kModelsList,
   kModelsShow,
+  kModelsVersions,
+  kModelsImport,
+  kModelsExport,
+  kModelsPromote,
+  kModelsRollback,
+  kModelsAliasSet,
+  kModelsAliasDelete,
+  kModelsDelete,
+  kModelsLoad,
+  kModelsUnload,
+  kModelsWarmUp,
+  kModelsVerify,
+  kModelsWatch,
   kHealth,
   kVersion,
   kDoctor,
@@ -69,7 +81,7 @@ struct Arguments {
   Command command = Command::kHealth;
   GlobalOptions global;
   ClassifyOptions classify;
-  ModelsShowOptions models_show;
+  ModelsOptions models;
   HealthOptions health;
   VersionOptions version;
   DoctorOptions doctor;

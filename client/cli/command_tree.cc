@@ -3,8 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/help.h"
+#include "client/cli/model_tree.h"
+#include "client/cli/option_check.h"
 #include "client/cli/option_values.h"
+#include "server/base/version.h"
 
 namespace resnetd::cli {
 namespace {
@@ -37,20 +41,6 @@ constexpr char kClassifyFooter[] =
     "Several pictures travel in requests of at most 32 pictures and 48 MiB,\n"
     "4 of them at a time. The exit code is 8 if any picture failed.";
 
-constexpr char kModelsFooter[] =
-    "Examples:\n"
-    "  resnetctl models list\n"
-    "  resnetctl models show digits";
-
-constexpr char kModelsListFooter[] =
-    "Example:\n"
-    "  resnetctl models list -o json | jq -r '.models[].name'";
-
-constexpr char kModelsShowFooter[] =
-    "Examples:\n"
-    "  resnetctl models show digits\n"
-    "  resnetctl models show models/digits/versions/1 -o json";
-
 constexpr char kHealthFooter[] =
     "Examples:\n"
     "  resnetctl health\n"
@@ -76,14 +66,6 @@ constexpr char kCompletionFooter[] =
     "  resnetctl completion zsh > \"${fpath[1]}/_resnetctl\"\n"
     "  resnetctl completion fish > ~/.config/fish/completions/resnetctl.fish";
 
-// Turns the text of an option into its value; returns what is wrong with the
-// text, as CLI11 wants it of a check.
-template <typename Parse>
-CLI::Validator Check(Parse parse) {
-  return CLI::Validator(
-      [parse](std::string& text) -> std::string { return parse(text); }, "");
-}
-
 void AddGlobalOptions(CLI::App& app, GlobalOptions& global) {
   app.add_option("-s,--server", global.server,
                  "Address of the server; HOST alone means port 8001 "
@@ -103,10 +85,14 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& global) {
       }));
   app.add_option("--timeout",
                  "How long a call may take with its repetitions, e.g. 500ms, "
-                 "10s, 2m [10s]")
+                 "10s, 2m [10s; 10m to move files and to load]")
       ->type_name("TIME")
       ->check(Check([&global](const std::string& text) {
-        return ParseTimeout(text, global.timeout);
+        std::string problem = ParseTimeout(text, global.timeout);
+        if (problem.empty()) {
+          global.long_timeout = global.timeout;
+        }
+        return problem;
       }));
   app.add_flag("-q,--quiet", global.quiet,
                "Print the data and errors only: no progress, no summary");
@@ -122,9 +108,21 @@ void AddClassify(CLI::App& root, Arguments& arguments) {
                   "JPEG, PNG or WebP files; - reads one from standard input")
       ->type_name("IMAGE...")
       ->required();
-  app->add_option("-m,--model", options.model,
-                  "NAME or models/NAME/versions/N [the server's default]")
-      ->type_name("MODEL");
+  app->add_option("-m,--model",
+                  "NAME, NAME@N, NAME@ALIAS or models/NAME/versions/N [the "
+                  "server's default]")
+      ->type_name("MODEL")
+      ->check(Check([&options](const std::string& text) -> std::string {
+        options.model = text;
+        // The server knows every other form.
+        if (text.find('@') == std::string::npos) {
+          return "";
+        }
+        ModelRef ref;
+        std::string problem = ParseModelRef(text, ref);
+        options.model = ResourceOf(ref);
+        return problem;
+      }));
   app->add_option("-k,--top-k", "Predictions per picture [5]")
       ->type_name("N")
       ->check(Check([&options](const std::string& text) {
@@ -147,24 +145,6 @@ void AddClassify(CLI::App& root, Arguments& arguments) {
       ->check(Check(ParseRequestId));
   app->footer(kClassifyFooter);
   app->final_callback([&arguments] { arguments.command = Command::kClassify; });
-}
-
-void AddModels(CLI::App& root, Arguments& arguments) {
-  CLI::App* app = root.add_subcommand("models", "Show the server's models");
-  app->footer(kModelsFooter);
-  CLI::App* list = app->add_subcommand("list", "List the models");
-  list->footer(kModelsListFooter);
-  list->final_callback(
-      [&arguments] { arguments.command = Command::kModelsList; });
-  CLI::App* show =
-      app->add_subcommand("show", "Show a model and the version that answers");
-  show->add_option("name", arguments.models_show.name,
-                   "NAME, models/NAME or models/NAME/versions/N")
-      ->type_name("NAME")
-      ->required();
-  show->footer(kModelsShowFooter);
-  show->final_callback(
-      [&arguments] { arguments.command = Command::kModelsShow; });
 }
 
 void AddServerCommands(CLI::App& root, Arguments& arguments) {
@@ -231,10 +211,10 @@ std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
       "resnetctl");
   AddGlobalOptions(*root, arguments.global);
   AddClassify(*root, arguments);
-  AddModels(*root, arguments);
+  AddModelCommands(*root, arguments);
   AddServerCommands(*root, arguments);
   Prepare(*root);
-  root->set_version_flag("--version", "resnetctl " RESNETD_VERSION,
+  root->set_version_flag("--version", absl::StrCat("resnetctl ", kVersion),
                          "Print the version of resnetctl");
   root->footer(kRootFooter);
   return root;

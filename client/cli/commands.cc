@@ -19,6 +19,32 @@ ExitCode RunCommand(const Session& session) {
       return RunModelsList(session);
     case Command::kModelsShow:
       return RunModelsShow(session);
+    case Command::kModelsVersions:
+      return RunModelsVersions(session);
+    case Command::kModelsImport:
+      return RunModelsImport(session);
+    case Command::kModelsExport:
+      return RunModelsExport(session);
+    case Command::kModelsPromote:
+      return RunModelsPromote(session);
+    case Command::kModelsRollback:
+      return RunModelsRollback(session);
+    case Command::kModelsAliasSet:
+      return RunModelsAliasSet(session);
+    case Command::kModelsAliasDelete:
+      return RunModelsAliasDelete(session);
+    case Command::kModelsDelete:
+      return RunModelsDelete(session);
+    case Command::kModelsLoad:
+      return RunModelsLoad(session);
+    case Command::kModelsUnload:
+      return RunModelsUnload(session);
+    case Command::kModelsWarmUp:
+      return RunModelsWarmUp(session);
+    case Command::kModelsVerify:
+      return RunModelsVerify(session);
+    case Command::kModelsWatch:
+      return RunModelsWatch(session);
     case Command::kHealth:
       return RunHealth(session);
     case Command::kVersion:
@@ -33,7 +59,9 @@ ExitCode RunCommand(const Session& session) {
 
 absl::StatusOr<Client> Connect(const Session& session) {
   const GlobalOptions& global = session.arguments.global;
-  return Client::Create({.server = global.server, .timeout = global.timeout});
+  return Client::Create({.server = global.server,
+                         .timeout = global.timeout,
+                         .long_timeout = global.long_timeout});
 }
 
 void Announce(const Session& session, absl::string_view method,

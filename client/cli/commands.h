@@ -26,10 +26,24 @@ struct Session {
 // Runs the command of `session.arguments`.
 ExitCode RunCommand(const Session& session);
 
-// One function a command, in <name>_command.cc.
+// One function a command, in <name>_command.cc; models_*_command.cc hold
+// several.
 ExitCode RunClassify(const Session& session);
 ExitCode RunModelsList(const Session& session);
 ExitCode RunModelsShow(const Session& session);
+ExitCode RunModelsVersions(const Session& session);
+ExitCode RunModelsImport(const Session& session);
+ExitCode RunModelsExport(const Session& session);
+ExitCode RunModelsPromote(const Session& session);
+ExitCode RunModelsRollback(const Session& session);
+ExitCode RunModelsAliasSet(const Session& session);
+ExitCode RunModelsAliasDelete(const Session& session);
+ExitCode RunModelsDelete(const Session& session);
+ExitCode RunModelsLoad(const Session& session);
+ExitCode RunModelsUnload(const Session& session);
+ExitCode RunModelsWarmUp(const Session& session);
+ExitCode RunModelsVerify(const Session& session);
+ExitCode RunModelsWatch(const Session& session);
 ExitCode RunHealth(const Session& session);
 ExitCode RunVersion(const Session& session);
 ExitCode RunDoctor(const Session& session);

@@ -8,7 +8,6 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "client/cli/batch_plan.h"
 #include "client/cli/image_file.h"
 #include "client/cli/report.h"
@@ -20,36 +19,6 @@ namespace {
 // Clocks further apart than this make log lines of the two machines hard to
 // compare, and tokens with an expiry fail.
 constexpr std::chrono::seconds kMaxClockSkew(5);
-
-Finding JudgeModel(const client::Model& model) {
-  Finding finding = {
-      .name = "model",
-      .message = absl::StrCat(absl::StripPrefix(model.name, "models/"),
-                              " version ", model.serving_version, " is ",
-                              ResidencyName(model.residency))};
-  switch (model.residency) {
-    case client::Residency::kReady:
-      absl::StrAppend(&finding.message, " (", model.architecture, ", ",
-                      model.num_classes, " classes",
-                      model.is_default ? ", default)" : ")");
-      break;
-    case client::Residency::kLoading:
-    case client::Residency::kWarming:
-    case client::Residency::kDraining:
-    case client::Residency::kUnloaded:
-    case client::Residency::kUnknown:
-      finding.verdict = Verdict::kWarn;
-      finding.advice = "it answers once it is READY";
-      break;
-    case client::Residency::kFailed:
-      finding.verdict = Verdict::kFail;
-      finding.advice =
-          absl::StrCat("`resnetctl models show ",
-                       absl::StripPrefix(model.name, "models/"), "` tells why");
-      break;
-  }
-  return finding;
-}
 
 // The value of a limit of the server; -1: it does not tell.
 std::int64_t LimitOf(const client::ServerInfo& info, absl::string_view name) {
@@ -102,28 +71,6 @@ Finding JudgeVersions(absl::string_view client_version,
     finding.advice = "use the resnetctl of the server's release";
   }
   return finding;
-}
-
-std::vector<Finding> JudgeModels(
-    const absl::StatusOr<std::vector<client::Model>>& models) {
-  if (!models.ok()) {
-    return {{.name = "model",
-             .verdict = Verdict::kFail,
-             .message = absl::StrCat("the models cannot be listed: ",
-                                     Explain(models.status()))}};
-  }
-  if (models->empty()) {
-    return {{.name = "model",
-             .verdict = Verdict::kFail,
-             .message = "the server has no model",
-             .advice = "start it with --model FOLDER, or without any to get "
-                       "the demo model"}};
-  }
-  std::vector<Finding> findings;
-  for (const client::Model& model : *models) {
-    findings.push_back(JudgeModel(model));
-  }
-  return findings;
 }
 
 std::vector<Finding> JudgeBackends(const client::ServerInfo& info) {

@@ -35,6 +35,11 @@ Finding JudgeVersions(absl::string_view client_version,
 // One line per model; a failed one for no model at all.
 std::vector<Finding> JudgeModels(
     const absl::StatusOr<std::vector<client::Model>>& models);
+// What the store has: one line in all, one per model that answers nobody and
+// one per version that could not be loaded. `versions`: those of all models.
+std::vector<Finding> JudgeStore(
+    const std::vector<client::Model>& models,
+    const absl::StatusOr<std::vector<client::Version>>& versions);
 // One line per backend. That LibTorch is missing is a warning only: a server
 // on a CPU does not need it.
 std::vector<Finding> JudgeBackends(const client::ServerInfo& info);

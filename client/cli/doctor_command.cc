@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <iterator>
 #include <ostream>
 #include <utility>
 #include <vector>
@@ -9,6 +10,8 @@
 #include "client/cli/report.h"
 #include "client/cli/text.h"
 #include "client/target.h"
+#include "server/base/status_macros.h"
+#include "server/base/version.h"
 
 namespace resnetd::cli {
 namespace {
@@ -20,6 +23,33 @@ constexpr std::size_t kNameColumns = 12;
 
 void Append(std::vector<Finding> more, std::vector<Finding>& findings) {
   std::move(more.begin(), more.end(), std::back_inserter(findings));
+}
+
+absl::StatusOr<std::vector<client::Version>> AllVersions(
+    const Session& session, Client& client,
+    const std::vector<client::Model>& models) {
+  std::vector<client::Version> all;
+  for (const client::Model& model : models) {
+    Announce(session, "resnetd.v1.ModelService/ListVersions",
+             {{"parent", model.name}});
+    ASSIGN_OR_RETURN(std::vector<client::Version> versions,
+                     client.ListVersions(model.name));
+    std::move(versions.begin(), versions.end(), std::back_inserter(all));
+  }
+  return all;
+}
+
+void AskModels(const Session& session, Client& client,
+               std::vector<Finding>& findings) {
+  Announce(session, "resnetd.v1.ModelService/ListModels", Json());
+  absl::StatusOr<client::ModelList> list = client.ListModels();
+  if (!list.ok()) {
+    Append(JudgeModels(list.status()), findings);
+    return;
+  }
+  Append(JudgeModels(list->models), findings);
+  Append(JudgeStore(list->models, AllVersions(session, client, list->models)),
+         findings);
 }
 
 // Everything that the server itself can tell.
@@ -46,9 +76,8 @@ void AskServer(const Session& session, Client& client,
                                               FormatDuration(round_trip))});
   Announce(session, "grpc.health.v1.Health/Check", Json());
   findings.push_back(JudgeReadiness(client.Health()));
-  findings.push_back(JudgeVersions(RESNETD_VERSION, *info));
-  Announce(session, "resnetd.v1.ModelService/ListModels", Json());
-  Append(JudgeModels(client.ListModels()), findings);
+  findings.push_back(JudgeVersions(kVersion, *info));
+  AskModels(session, client, findings);
   Append(JudgeBackends(*info), findings);
   findings.push_back(JudgeLimits(*info));
   findings.push_back(JudgeClock(*info, now, round_trip));

@@ -32,4 +32,14 @@ std::string GrpcurlImage(absl::string_view path) {
                       R"x()"'"})x");
 }
 
+std::string GrpcurlUpload(absl::string_view server, absl::string_view method,
+                          absl::string_view header, absl::string_view path) {
+  // printf is part of the shell that split starts: no limit on its arguments.
+  return absl::StrCat(
+      "(echo ", ShellQuoted(header),
+      R"x(; split -b 1M --filter='printf "{\"chunk\":\"%s\"}\n" )x",
+      R"x("$(base64 -w0)"' )x", ShellQuoted(path),
+      ") | grpcurl -plaintext -d @ ", ShellQuoted(server), " ", method);
+}
+
 }  // namespace resnetd::cli

@@ -18,4 +18,9 @@ std::string GrpcurlLine(absl::string_view server, absl::string_view method,
 // The part of a request that carries a picture file: the shell reads it.
 std::string GrpcurlImage(absl::string_view path);
 
+// A command line that uploads `path` in pieces: `header` is the first message
+// as JSON.
+std::string GrpcurlUpload(absl::string_view server, absl::string_view method,
+                          absl::string_view header, absl::string_view path);
+
 }  // namespace resnetd::cli

@@ -26,6 +26,11 @@ double Shortest(float value) {
   return out;
 }
 
+std::string TimeText(std::chrono::system_clock::time_point time) {
+  return absl::FormatTime(absl::RFC3339_full, absl::FromChrono(time),
+                          absl::UTCTimeZone());
+}
+
 Json FloatsJson(const std::vector<float>& values) {
   Json out = Json::array();
   for (const float value : values) {
@@ -76,7 +81,8 @@ Json ServedByJson(const client::ServedBy& served_by) {
           {"version", served_by.version},
           {"weights_sha256", served_by.weights_sha256},
           {"precision", served_by.precision},
-          {"backend", served_by.backend}};
+          {"backend", served_by.backend},
+          {"alias", served_by.alias}};
 }
 
 Json TimingJson(const client::Timing& timing) {
@@ -89,13 +95,34 @@ Json TimingJson(const client::Timing& timing) {
           {"batch_size", timing.batch_size}};
 }
 
+Json AliasJson(const client::Alias& alias) {
+  return {{"name", alias.name},
+          {"version", alias.version},
+          {"previous_version", alias.previous_version},
+          {"generation", alias.generation},
+          {"etag", alias.etag},
+          {"update_time", TimeText(alias.update_time)}};
+}
+
 Json ModelJson(const client::Model& model) {
+  Json aliases = Json::array();
+  for (const client::Alias& alias : model.aliases) {
+    aliases.push_back(AliasJson(alias));
+  }
   return {{"name", model.name},
           {"serving_version", model.serving_version},
           {"residency", std::string(client::ResidencyName(model.residency))},
           {"architecture", model.architecture},
           {"num_classes", model.num_classes},
-          {"is_default", model.is_default}};
+          {"is_default", model.is_default},
+          {"aliases", aliases}};
+}
+
+Json PreprocessJson(const client::Preprocess& preprocess) {
+  return {{"resize", preprocess.resize},
+          {"crop", preprocess.crop},
+          {"mean", FloatsJson(preprocess.mean)},
+          {"std", FloatsJson(preprocess.std)}};
 }
 
 Json VersionJson(const client::Version& version) {
@@ -112,11 +139,7 @@ Json VersionJson(const client::Version& version) {
       {"architecture", version.architecture},
       {"num_classes", version.num_classes},
       {"labels", version.labels},
-      {"preprocess",
-       {{"resize", version.preprocess.resize},
-        {"crop", version.preprocess.crop},
-        {"mean", FloatsJson(version.preprocess.mean)},
-        {"std", FloatsJson(version.preprocess.std)}}},
+      {"preprocess", PreprocessJson(version.preprocess)},
       {"precision", version.precision},
       {"backend", version.backend},
       {"weights_sha256", version.weights_sha256},
@@ -125,11 +148,32 @@ Json VersionJson(const client::Version& version) {
       {"resident_bytes", version.resident_bytes},
       {"load_ms", Milliseconds(version.load_time)},
       {"description", version.description},
-      {"evaluations", evaluations}};
+      {"evaluations", evaluations},
+      {"state", std::string(client::VersionStateName(version.state))},
+      {"create_time",
+       version.create_time ? Json(TimeText(*version.create_time)) : Json()},
+      {"etag", version.etag},
+      {"aliases", version.aliases},
+      {"parent_version", version.parent_version},
+      {"source_sha256", version.source_sha256},
+      {"source_format", version.source_format},
+      {"manifest_sha256", version.manifest_sha256}};
   if (!version.failure.ok()) {
     out["failure"] = ErrorJson(version.failure);
   }
   return out;
+}
+
+Json ModelEventJson(const client::ModelEvent& event) {
+  return {{"sequence", event.sequence},
+          {"time", TimeText(event.time)},
+          {"model", event.model},
+          {"kind", std::string(client::ModelEventKindName(event.kind))},
+          {"version", event.version},
+          {"alias", event.alias},
+          {"previous_version", event.previous_version},
+          {"generation", event.generation},
+          {"weights_sha256", event.weights_sha256}};
 }
 
 Json ServerInfoJson(const client::ServerInfo& info) {
@@ -145,9 +189,7 @@ Json ServerInfoJson(const client::ServerInfo& info) {
   }
   return {{"version", info.version},
           {"grpc_version", info.grpc_version},
-          {"start_time", absl::FormatTime(absl::RFC3339_full,
-                                          absl::FromChrono(info.start_time),
-                                          absl::UTCTimeZone())},
+          {"start_time", TimeText(info.start_time)},
           {"uptime_ms", Milliseconds(info.uptime)},
           {"ready", info.ready},
           {"cpu_cores", info.cpu_cores},
@@ -158,6 +200,13 @@ Json ServerInfoJson(const client::ServerInfo& info) {
 std::string JsonText(const Json& document) {
   return absl::StrCat(
       PrintableJson(document.dump(2, ' ', false,
+                                  nlohmann::json::error_handler_t::replace)),
+      "\n");
+}
+
+std::string JsonLine(const Json& document) {
+  return absl::StrCat(
+      PrintableJson(document.dump(-1, ' ', false,
                                   nlohmann::json::error_handler_t::replace)),
       "\n");
 }

@@ -21,11 +21,16 @@ Json PredictionsJson(const client::Classification& classification);
 Json LogitsJson(const client::Classification& classification);
 Json ServedByJson(const client::ServedBy& served_by);
 Json TimingJson(const client::Timing& timing);
+Json AliasJson(const client::Alias& alias);
 Json ModelJson(const client::Model& model);
 Json VersionJson(const client::Version& version);
+Json PreprocessJson(const client::Preprocess& preprocess);
+Json ModelEventJson(const client::ModelEvent& event);
 Json ServerInfoJson(const client::ServerInfo& info);
 
 // The document as text with a line end; safe for a terminal, always UTF-8.
 std::string JsonText(const Json& document);
+// The same in one line, for streams of documents.
+std::string JsonLine(const Json& document);
 
 }  // namespace resnetd::cli

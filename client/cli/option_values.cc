@@ -1,14 +1,18 @@
 #include "client/cli/option_values.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "server/base/quote.h"
 #include "server/base/suggest.h"
+#include "server/base/utf8.h"
 
 namespace resnetd::cli {
 
@@ -57,6 +61,57 @@ std::string ParseRequestId(const std::string& text) {
                         " printable ASCII characters without spaces");
   }
   return "";
+}
+
+std::string ParsePixels(const std::string& text, std::optional<int>& pixels) {
+  constexpr int kMaxPixels = 16'384;
+  int number = 0;
+  if (!absl::SimpleAtoi(text, &number) || number < 1 || number > kMaxPixels) {
+    return absl::StrCat(Quoted(text), " is not a whole number from 1 to ",
+                        kMaxPixels);
+  }
+  pixels = number;
+  return "";
+}
+
+std::string ParseChannels(const std::string& text, std::vector<float>& values) {
+  constexpr std::size_t kChannels = 3;
+  std::vector<float> numbers;
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    float number = 0;
+    if (!absl::SimpleAtof(part, &number) || !std::isfinite(number)) {
+      break;
+    }
+    numbers.push_back(number);
+  }
+  if (numbers.size() != kChannels ||
+      std::count(text.begin(), text.end(), ',') != kChannels - 1) {
+    return absl::StrCat(Quoted(text),
+                        " is not three numbers for red, green and blue; write "
+                        "for example 0.485,0.456,0.406");
+  }
+  values = std::move(numbers);
+  return "";
+}
+
+std::string ParseNumber(const std::string& text, std::int64_t least,
+                        std::int64_t& number) {
+  std::int64_t value = 0;
+  if (!absl::SimpleAtoi(text, &value) || value < least) {
+    return absl::StrCat(Quoted(text), " is not a whole number from ", least,
+                        " on");
+  }
+  number = value;
+  return "";
+}
+
+std::string ParseDescription(const std::string& text) {
+  constexpr std::size_t kMaxBytes = 4096;
+  if (text.size() > kMaxBytes) {
+    return absl::StrCat("the text has ", text.size(), " bytes, at most ",
+                        kMaxBytes, " are accepted");
+  }
+  return IsUtf8(text) ? "" : absl::StrCat(Quoted(text), " is not UTF-8");
 }
 
 std::string ParseChoice(const std::string& text,

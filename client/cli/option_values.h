@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,15 @@ std::string ParseTopK(const std::string& text, int& top_k);
 std::string ParseProbability(const std::string& text, float& probability);
 // 1 to 128 bytes of printable ASCII without spaces.
 std::string ParseRequestId(const std::string& text);
+// A whole number of pixels, 1 to 16,384.
+std::string ParsePixels(const std::string& text, std::optional<int>& pixels);
+// Three numbers for red, green and blue: "0.485,0.456,0.406".
+std::string ParseChannels(const std::string& text, std::vector<float>& values);
+// A number from `least` on.
+std::string ParseNumber(const std::string& text, std::int64_t least,
+                        std::int64_t& number);
+// At most 4096 bytes of UTF-8.
+std::string ParseDescription(const std::string& text);
 // One of `choices`.
 std::string ParseChoice(const std::string& text,
                         const std::vector<std::string>& choices);

@@ -45,7 +45,8 @@ absl::string_view Sequence(Colour colour) {
 }  // namespace
 
 StreamFacts InspectStreams() {
-  StreamFacts facts = {.out_is_tty = isatty(STDOUT_FILENO) == 1,
+  StreamFacts facts = {.in_is_tty = isatty(STDIN_FILENO) == 1,
+                       .out_is_tty = isatty(STDOUT_FILENO) == 1,
                        .err_is_tty = isatty(STDERR_FILENO) == 1};
   winsize size = {};
   if (facts.err_is_tty && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0) {
@@ -62,6 +63,7 @@ Terminal DecideTerminal(const StreamFacts& facts,
   return {.out_colours = colours && facts.out_is_tty,
           .err_colours = colours && facts.err_is_tty,
           .err_is_live = facts.err_is_tty && !dumb,
+          .can_ask = facts.in_is_tty && facts.err_is_tty,
           .unicode = IsUtf8Locale(environment),
           .columns = facts.columns == 0 ? 80 : facts.columns};
 }

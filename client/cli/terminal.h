@@ -19,6 +19,8 @@ struct Terminal {
   bool err_colours = false;
   // A person watches stderr: redraw a line of progress.
   bool err_is_live = false;
+  // A person can be asked: stderr shows the question, stdin brings the answer.
+  bool can_ask = false;
   // Characters beyond ASCII are shown.
   bool unicode = false;
   // Columns of stderr.
@@ -27,6 +29,7 @@ struct Terminal {
 
 // What is known about the streams of the process.
 struct StreamFacts {
+  bool in_is_tty = false;
   bool out_is_tty = false;
   bool err_is_tty = false;
   // 0: unknown.

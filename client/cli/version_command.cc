@@ -5,11 +5,12 @@
 #include "client/cli/report.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
+#include "server/base/version.h"
 
 namespace resnetd::cli {
 
 ExitCode RunVersion(const Session& session) {
-  Json document = {{"client", {{"version", RESNETD_VERSION}}}};
+  Json document = {{"client", {{"version", kVersion}}}};
   absl::StatusOr<client::ServerInfo> info = client::ServerInfo();
   const bool ask = !session.arguments.version.client_only;
   if (ask) {
@@ -30,7 +31,7 @@ ExitCode RunVersion(const Session& session) {
     session.console.out << JsonText(document);
   } else {
     Table table({{}, {}, {}});
-    table.AddRow({"client", "resnetctl " RESNETD_VERSION, ""});
+    table.AddRow({"client", absl::StrCat("resnetctl ", kVersion), ""});
     if (ask && info.ok()) {
       table.AddRow({"server", absl::StrCat("resnetd ", info->version),
                     absl::StrCat("gRPC ", info->grpc_version, ", up ",

@@ -8,6 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/models/float_conversion.h"
+#include "server/models/safetensors.h"
+#include "server/models/safetensors_writer.h"
+#include "server/models/tensor_view.h"
 #include "server/models/weight_fill.h"
 
 namespace resnetd {
@@ -83,6 +87,14 @@ double RowDifference(absl::Span<const float> expected,
              : std::numeric_limits<double>::infinity();
 }
 
+constexpr char kTensor[] = "logits";
+constexpr char kFormat[] = "resnetd-golden/1";
+
+absl::Status NoGolden(absl::string_view what) {
+  return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
+               absl::StrCat("not golden logits: ", what));
+}
+
 }  // namespace
 
 std::vector<Pixels> GoldenPictures(int side) {
@@ -138,6 +150,47 @@ absl::Status CompareGolden(absl::Span<const float> expected,
                             " is accepted; import the version again"))
       .Metadata("difference", absl::StrCat(difference))
       .Metadata("tolerance", absl::StrCat(tolerance));
+}
+
+absl::StatusOr<std::vector<std::uint8_t>> WriteGolden(
+    absl::Span<const float> logits, std::size_t classes) {
+  const TensorView tensor{
+      .name = kTensor,
+      .dtype = DType::kF32,
+      .shape = {kGoldenPictures, static_cast<std::int64_t>(classes)},
+      .bytes = {reinterpret_cast<const std::uint8_t*>(logits.data()),
+                logits.size() * sizeof(float)}};
+  std::vector<std::uint8_t> blob;
+  RETURN_IF_ERROR(
+      WriteSafetensors({tensor}, {{"format", kFormat}},
+                       [&blob](absl::Span<const std::uint8_t> bytes) {
+                         blob.insert(blob.end(), bytes.begin(), bytes.end());
+                         return absl::OkStatus();
+                       }));
+  return blob;
+}
+
+absl::StatusOr<std::vector<float>> ReadGolden(std::vector<std::uint8_t> blob,
+                                              std::size_t classes) {
+  const auto file = SafetensorsFile::Parse(std::move(blob));
+  if (!file.ok()) {
+    return NoGolden(std::string(file.status().message()));
+  }
+  const auto& metadata = file->metadata();
+  if (metadata.size() != 1 || metadata[0].first != "format" ||
+      metadata[0].second != kFormat) {
+    return NoGolden("another format");
+  }
+  const std::vector<std::int64_t> shape = {kGoldenPictures,
+                                           static_cast<std::int64_t>(classes)};
+  if (file->tensors().size() != 1 || file->tensors()[0].name != kTensor ||
+      file->tensors()[0].dtype != DType::kF32 ||
+      file->tensors()[0].shape != shape) {
+    return NoGolden("other tensors");
+  }
+  std::vector<float> logits(kGoldenPictures * classes);
+  ConvertToFloat(file->tensors()[0], absl::MakeSpan(logits));
+  return logits;
 }
 
 }  // namespace resnetd

@@ -76,11 +76,8 @@ absl::StatusOr<std::unique_ptr<MemoryLedger::Loading>> MemoryLedger::Admit(
 
 void MemoryLedger::Release(const MemoryUse& taken) { Change(taken, {}); }
 
-absl::Status MemoryLedger::Refusal(std::int64_t needed) const {
-  return RefusalOf(needed, use().total(), limit_);
-}
-
-void MemoryLedger::WaitForRoom(std::int64_t bytes, SteadyTime deadline) {
+void MemoryLedger::WaitForRoom(std::int64_t bytes, Duration at_most) {
+  const SteadyTime deadline = std::chrono::steady_clock::now() + at_most;
   const MutexLock lock(mutex_);
   while (!Fits(bytes) && std::chrono::steady_clock::now() < deadline) {
     freed_.WaitUntil(mutex_, deadline);

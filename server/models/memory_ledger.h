@@ -57,6 +57,7 @@ class MemoryLedger {
     // Replaces the estimate by what the network took, limit or not. That stays
     // in the books until Release(). Once.
     void Settle(const MemoryUse& taken);
+    std::int64_t bytes() const { return booked_.total(); }
 
    private:
     friend class MemoryLedger;
@@ -76,10 +77,8 @@ class MemoryLedger {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes what was settled out of the books: it was freed.
   void Release(const MemoryUse& taken) ABSL_LOCKS_EXCLUDED(mutex_);
-  // The error of Admit() for `needed` bytes as the books are now.
-  absl::Status Refusal(std::int64_t needed) const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Waits until `bytes` fit, or until `deadline`.
-  void WaitForRoom(std::int64_t bytes, SteadyTime deadline)
+  // Waits until `bytes` fit, `at_most` so long.
+  void WaitForRoom(std::int64_t bytes, Duration at_most)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   MemoryUse use() const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -14,56 +14,16 @@
 #include "absl/types/span.h"
 #include "server/base/clock.h"
 #include "server/base/ids.h"
-#include "server/image/preprocess.h"
 #include "server/models/model.h"
 #include "server/models/model_events.h"
 #include "server/models/model_package.h"
 #include "server/models/model_registry.h"
 #include "server/models/residency.h"
+#include "server/models/version_import.h"
+#include "server/models/version_views.h"
 #include "server/store/store.h"
 
 namespace resnetd {
-
-// A version as the store and this server see it.
-struct VersionView {
-  VersionRow row;
-  // From its manifest; never null.
-  std::shared_ptr<const VersionFacts> facts;
-  std::vector<std::string> aliases;
-  Residency residency = Residency::kUnloaded;
-  // Why, if residency is kFailed.
-  absl::Status failure;
-  // The rest only while it is loaded.
-  std::string precision;
-  std::string backend;
-  std::int64_t resident_bytes = 0;
-  Duration load_time{};
-};
-
-struct ModelView {
-  ModelName name;
-  // Whom the alias "stable" names.
-  std::optional<VersionView> serving;
-  bool is_default = false;
-  std::vector<AliasRow> aliases;
-};
-
-// What an upload says of itself before its bytes.
-struct ImportHeader {
-  ModelName model;
-  Digest sha256;
-  std::int64_t size_bytes = 0;
-  // Empty: "0", "1", ...
-  std::vector<std::string> labels;
-  // Absent: that of ImageNet.
-  std::optional<PreprocessSpec> preprocess;
-  // Empty: recognised.
-  std::string architecture;
-  std::string description;
-  std::vector<Evaluation> evaluations;
-  std::optional<VersionNumber> parent;
-  bool validate_only = false;
-};
 
 struct Imported {
   VersionView version;
@@ -98,6 +58,10 @@ struct ModelManagerOptions {
   // Committed versions of a model that no alias names or named last: the newest
   // so many are kept, older ones are retired when one is imported. 0: all.
   int keep_versions = 0;
+  // Loaded versions of a model that no alias names and that nobody asked to
+  // load: the most recently used so many stay in memory, for the way back,
+  // until another load needs their room.
+  int keep_loaded = 2;
 };
 
 // The life of versions: import, storing, loading, switching over, freeing.
@@ -108,10 +72,13 @@ struct ModelManagerOptions {
 // must not block.
 class ModelManager {
  public:
-  // All references belong to the caller and outlive the manager.
+  // All references belong to the caller and outlive the manager, as `sink`
+  // does; null: nobody counts. Sessions and subscriptions end before the
+  // manager.
   static std::unique_ptr<ModelManager> Create(
       const ModelManagerOptions& options, Store& store, ModelLoader& loader,
-      ModelRegistry& registry, const Clock& clock);
+      ModelRegistry& registry, const Clock& clock,
+      ModelMetricsSink* sink = nullptr);
   virtual ~ModelManager() = default;
 
   // Loads what the aliases "stable" name and makes it answer; a version that

@@ -166,7 +166,8 @@ ModelHandle ResidentTable::Drain(Slot& slot) {
   return std::exchange(slot.handle, nullptr);
 }
 
-bool ResidentTable::Unload(const ModelName& model, VersionNumber version) {
+ModelHandle ResidentTable::Unload(const ModelName& model,
+                                  VersionNumber version) {
   ModelHandle dropped;
   {
     const MutexLock lock(mutex_);
@@ -179,7 +180,7 @@ bool ResidentTable::Unload(const ModelName& model, VersionNumber version) {
     }
   }
   Publish(model);
-  return dropped != nullptr;
+  return dropped;
 }
 
 ModelHandle ResidentTable::Use(const ModelName& model, VersionNumber version,

@@ -62,9 +62,9 @@ class ResidentTable {
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Failed(const ModelName& model, VersionNumber version, absl::Status why)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // And out of it: true when it was READY and drains now, or is freed. One that
-  // failed is forgotten to have.
-  bool Unload(const ModelName& model, VersionNumber version)
+  // And out of it: what was READY and drains now; null when it was not. One
+  // that failed is UNLOADED.
+  ModelHandle Unload(const ModelName& model, VersionNumber version)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Marks a READY version as used now. `requested`: from now on it is freed

@@ -132,17 +132,25 @@ setup_promtool() {
   step "promtool into .deps/promtool (19 MB to fetch)" quietly fetch_promtool
 }
 
+# download_promtool FOLDER: a package of its own from Debian 13 on; before, a
+# part of the server's.
+download_promtool() {
+  local package=prometheus
+  [[ -z $(apt-cache madison promtool 2>/dev/null) ]] || package=promtool
+  # -o: without it apt wants to become a user who may not write there.
+  (cd "$1" && apt-get download -o APT::Sandbox::User=root "$package")
+}
+
 fetch_promtool() {
   local part
   part=$(mktemp -d)
   mkdir -p .deps/promtool
-  # -o: without it apt wants to become a user who may not write there.
-  if ! (cd "$part" && apt-get download -o APT::Sandbox::User=root prometheus); then
+  if ! download_promtool "$part"; then
     as_root apt-get update -q
-    (cd "$part" && apt-get download -o APT::Sandbox::User=root prometheus) || return 1
+    download_promtool "$part" || return 1
   fi
-  dpkg-deb -x "$part"/prometheus_*.deb "$part/files" || return 1
-  mv "$part/files/usr/bin/promtool" .deps/promtool/promtool
+  dpkg-deb -x "$part"/*.deb "$part/files" || return 1
+  mv "$part/files/usr/bin/promtool" .deps/promtool/promtool || return 1
   rm -rf "$part"
 }
 

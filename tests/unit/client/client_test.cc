@@ -305,8 +305,8 @@ TEST_F(ClientTest, ReadsTheHealthOfServerAndServices) {
 }
 
 TEST_F(ClientTest, ReadsAllPagesOfModels) {
-  fake_.hooks().list_models = [](const v1::ListModelsRequest& request,
-                                 v1::ListModelsResponse& response) {
+  fake_.models().list_models = [](const v1::ListModelsRequest& request,
+                                  v1::ListModelsResponse& response) {
     const std::string& page = request.page_token();
     response.add_models()->set_name("models/" + (page.empty() ? "a" : page));
     response.set_next_page_token(page.empty() ? "b" : page == "b" ? "c" : "");
@@ -314,13 +314,13 @@ TEST_F(ClientTest, ReadsAllPagesOfModels) {
   };
   const auto models = Connect().ListModels();
   ASSERT_TRUE(models.ok());
-  ASSERT_EQ(models->size(), 3U);
-  EXPECT_EQ(models->at(2).name, "models/c");
+  ASSERT_EQ(models->models.size(), 3U);
+  EXPECT_EQ(models->models.at(2).name, "models/c");
 }
 
 TEST_F(ClientTest, DoesNotReadTheSamePageForever) {
-  fake_.hooks().list_models = [](const v1::ListModelsRequest& /*request*/,
-                                 v1::ListModelsResponse& response) {
+  fake_.models().list_models = [](const v1::ListModelsRequest& /*request*/,
+                                  v1::ListModelsResponse& response) {
     response.set_next_page_token("again");
     return grpc::Status::OK;
   };

@@ -6,26 +6,8 @@
 #include <cstdint>
 
 #include "absl/strings/str_cat.h"
-#include "google/rpc/error_details.pb.h"
 
 namespace resnetd::test {
-
-google::rpc::Status RichError(grpc::StatusCode code, const std::string& message,
-                              const std::string& reason) {
-  google::rpc::ErrorInfo info;
-  info.set_reason(reason);
-  info.set_domain("resnetd");
-  google::rpc::Status status;
-  status.set_code(code);
-  status.set_message(message);
-  status.add_details()->PackFrom(info);
-  return status;
-}
-
-grpc::Status ToGrpc(const google::rpc::Status& status) {
-  return {static_cast<grpc::StatusCode>(status.code()), status.message(),
-          status.SerializeAsString()};
-}
 
 void FillAnswer(const v1::ClassifyRequest& request,
                 v1::ClassifyResponse& response) {
@@ -52,6 +34,7 @@ void FillAnswer(const v1::ClassifyRequest& request,
   served_by->set_weights_sha256("abc123");
   served_by->set_precision("fp32");
   served_by->set_backend("engine");
+  served_by->set_alias("stable");
   if (request.options().timing()) {
     v1::Timing* timing = response.mutable_timing();
     timing->mutable_queue()->set_nanos(100'000);
@@ -63,48 +46,6 @@ void FillAnswer(const v1::ClassifyRequest& request,
     timing->set_batch_size(request.images_size());
   }
   response.set_request_id(request.request_id());
-}
-
-v1::Model DigitsModel() {
-  v1::Model model;
-  model.set_name("models/digits");
-  model.set_serving_version(3);
-  model.set_residency(v1::RESIDENCY_READY);
-  model.set_architecture("cifar_resnet20");
-  model.set_num_classes(10);
-  model.set_is_default(true);
-  return model;
-}
-
-v1::Version DigitsVersion() {
-  v1::Version version;
-  version.set_name("models/digits/versions/3");
-  version.set_version(3);
-  version.set_residency(v1::RESIDENCY_READY);
-  version.set_architecture("cifar_resnet20");
-  version.set_num_classes(12);
-  for (int i = 0; i < 12; ++i) {
-    version.add_labels(absl::StrCat("class", i));
-  }
-  version.mutable_preprocess()->set_resize(32);
-  version.mutable_preprocess()->set_crop(28);
-  for (int i = 0; i < 3; ++i) {
-    version.mutable_preprocess()->add_mean(0.1F);
-    version.mutable_preprocess()->add_std(0.25F);
-  }
-  version.set_precision("fp32");
-  version.set_backend("engine");
-  version.set_weights_sha256("abc123");
-  version.set_weights_bytes(1'100'000);
-  version.set_parameters(272'474);
-  version.set_resident_bytes(3 << 20);
-  version.mutable_load_time()->set_nanos(12'000'000);
-  version.set_description("Handwritten digits");
-  auto* evaluation = version.add_evaluations();
-  evaluation->set_dataset("digits held-out");
-  evaluation->set_examples(360);
-  evaluation->set_accuracy(0.9861);
-  return version;
 }
 
 void FillInfo(v1::GetServerInfoResponse& info) {
@@ -133,39 +74,12 @@ void FillInfo(v1::GetServerInfoResponse& info) {
   info.set_cpu_cores(2);
 }
 
-grpc::Status ModelNotFound(const std::string& name) {
-  return ToGrpc(RichError(grpc::StatusCode::NOT_FOUND,
-                          absl::StrCat("there is no \"", name, "\""),
-                          "MODEL_NOT_FOUND"));
-}
-
 FakeHooks FakeHooks::Default() {
   FakeHooks hooks;
   hooks.classify = [](grpc::ServerContext& /*context*/,
                       const v1::ClassifyRequest& request,
                       v1::ClassifyResponse& response) {
     FillAnswer(request, response);
-    return grpc::Status::OK;
-  };
-  hooks.list_models = [](const v1::ListModelsRequest& /*request*/,
-                         v1::ListModelsResponse& response) {
-    *response.add_models() = DigitsModel();
-    return grpc::Status::OK;
-  };
-  hooks.get_model = [](const v1::GetModelRequest& request,
-                       v1::GetModelResponse& response) {
-    if (request.name() != "models/digits") {
-      return ModelNotFound(request.name());
-    }
-    *response.mutable_model() = DigitsModel();
-    return grpc::Status::OK;
-  };
-  hooks.get_version = [](const v1::GetVersionRequest& request,
-                         v1::GetVersionResponse& response) {
-    if (request.name() != "models/digits/versions/3") {
-      return ModelNotFound(request.name());
-    }
-    *response.mutable_version() = DigitsVersion();
     return grpc::Status::OK;
   };
   hooks.server_info = [](v1::GetServerInfoResponse& response) {
@@ -184,13 +98,14 @@ FakeServer::FakeServer() {
   builder.SetMaxReceiveMessageSize(64 << 20);
   builder.RegisterService(
       static_cast<v1::ClassificationService::Service*>(this));
-  builder.RegisterService(static_cast<v1::ModelService::Service*>(this));
+  builder.RegisterService(&models_);
   builder.RegisterService(static_cast<v1::ServerService::Service*>(this));
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("localhost:", port);
 }
 
 FakeServer::~FakeServer() {
+  models_.Stop();
   // A hook that waits for its caller is let go by a deadline that has passed.
   server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();
@@ -218,27 +133,6 @@ grpc::Status FakeServer::Classify(grpc::ServerContext* context,
     classify_requests_.push_back(*request);
   }
   return hooks_.classify(*context, *request, *response);
-}
-
-grpc::Status FakeServer::ListModels(grpc::ServerContext* /*context*/,
-                                    const v1::ListModelsRequest* request,
-                                    v1::ListModelsResponse* response) {
-  ++calls_;
-  return hooks_.list_models(*request, *response);
-}
-
-grpc::Status FakeServer::GetModel(grpc::ServerContext* /*context*/,
-                                  const v1::GetModelRequest* request,
-                                  v1::GetModelResponse* response) {
-  ++calls_;
-  return hooks_.get_model(*request, *response);
-}
-
-grpc::Status FakeServer::GetVersion(grpc::ServerContext* /*context*/,
-                                    const v1::GetVersionRequest* request,
-                                    v1::GetVersionResponse* response) {
-  ++calls_;
-  return hooks_.get_version(*request, *response);
 }
 
 grpc::Status FakeServer::GetServerInfo(

@@ -23,8 +23,9 @@ TEST_F(ResnetctlTest, ListsModelsAsATable) {
   const ProcessResult result = Run({"models", "list"});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_EQ(result.out,
-            "NAME    VERSION  STATE  ARCHITECTURE    CLASSES  DEFAULT\n"
-            "digits        3  READY  cifar_resnet20       10  yes\n");
+            "NAME    VERSION  STATE  ARCHITECTURE    CLASSES  ALIASES   "
+            "DEFAULT\n"
+            "digits        3  READY  cifar_resnet20       12  stable 3  yes\n");
   EXPECT_EQ(result.err, "");
 }
 
@@ -32,13 +33,17 @@ TEST_F(ResnetctlTest, ListsModelsAsJson) {
   const json document = RunJson({"models", "list"});
   EXPECT_EQ(document, json::parse(R"({"models": [{
     "name": "models/digits", "serving_version": 3, "residency": "READY",
-    "architecture": "cifar_resnet20", "num_classes": 10,
-    "is_default": true}]})"));
+    "architecture": "cifar_resnet20", "num_classes": 12,
+    "is_default": true, "aliases": [{
+      "name": "models/digits/aliases/stable", "version": 3,
+      "previous_version": 0, "generation": 1, "etag": "g1",
+      "update_time": "2026-11-21T12:00:00+00:00"}]}],
+    "event_sequence": 2})"));
 }
 
 TEST_F(ResnetctlTest, WarnsOfAServerWithoutModels) {
-  fake_.hooks().list_models = [](const v1::ListModelsRequest& /*request*/,
-                                 v1::ListModelsResponse& /*response*/) {
+  fake_.models().list_models = [](const v1::ListModelsRequest& /*request*/,
+                                  v1::ListModelsResponse& /*response*/) {
     return grpc::Status::OK;
   };
   const ProcessResult result = Run({"models", "list"});
@@ -76,8 +81,8 @@ TEST_F(ResnetctlTest, ShowsOneVersion) {
 }
 
 TEST_F(ResnetctlTest, ShowsAModelThatDoesNotAnswer) {
-  fake_.hooks().get_model = [](const v1::GetModelRequest& /*request*/,
-                               v1::GetModelResponse& response) {
+  fake_.models().get_model = [](const v1::GetModelRequest& /*request*/,
+                                v1::GetModelResponse& response) {
     response.mutable_model()->set_name("models/digits");
     response.mutable_model()->set_residency(v1::RESIDENCY_LOADING);
     return grpc::Status::OK;
@@ -89,8 +94,8 @@ TEST_F(ResnetctlTest, ShowsAModelThatDoesNotAnswer) {
 }
 
 TEST_F(ResnetctlTest, ShowsWhyAVersionFailed) {
-  fake_.hooks().get_version = [](const v1::GetVersionRequest& /*request*/,
-                                 v1::GetVersionResponse& response) {
+  fake_.models().get_version = [](const v1::GetVersionRequest& /*request*/,
+                                  v1::GetVersionResponse& response) {
     *response.mutable_version() = DigitsVersion();
     response.mutable_version()->set_residency(v1::RESIDENCY_FAILED);
     *response.mutable_version()->mutable_failure() = RichError(
@@ -163,8 +168,8 @@ TEST_F(ResnetctlTest, FindsNothingWrongWithAHealthyServer) {
 
 TEST_F(ResnetctlTest, TellsWhatIsWrongWithASickServer) {
   fake_.SetServing(false);
-  fake_.hooks().list_models = [](const v1::ListModelsRequest& /*request*/,
-                                 v1::ListModelsResponse& response) {
+  fake_.models().list_models = [](const v1::ListModelsRequest& /*request*/,
+                                  v1::ListModelsResponse& response) {
     *response.add_models() = DigitsModel();
     response.mutable_models(0)->set_residency(v1::RESIDENCY_FAILED);
     return grpc::Status::OK;
@@ -266,8 +271,8 @@ TEST_F(ResnetctlTest, PaintsOnATerminalOnly) {
 }
 
 TEST_F(ResnetctlTest, KeepsTheTerminalSafeFromAServer) {
-  fake_.hooks().list_models = [](const v1::ListModelsRequest& /*request*/,
-                                 v1::ListModelsResponse& response) {
+  fake_.models().list_models = [](const v1::ListModelsRequest& /*request*/,
+                                  v1::ListModelsResponse& response) {
     *response.add_models() = DigitsModel();
     response.mutable_models(0)->set_architecture("\x1b]0;owned\x07 \u202ex");
     return grpc::Status::OK;
@@ -316,7 +321,9 @@ TEST_F(ResnetctlTest, CompletesInBash) {
   EXPECT_EQ(result.err, "");
   EXPECT_EQ(result.out,
             "complete -F _resnetctl resnetctl\n"
-            "classify\nlist show\ntable json\njson\nhealth\n--quiet\nfish\n"
+            "classify\nlist show versions import export promote rollback alias "
+            "delete load unload warmup verify watch\ntable "
+            "json\njson\nhealth\n--quiet\nfish\n"
             "cat.jpg\n");
 }
 

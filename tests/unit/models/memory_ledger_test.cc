@@ -108,7 +108,7 @@ TEST(MemoryLedgerTest, WaitsForRoomUntilItIsThere) {
   {
     const Thread waiter("wait", [&] {
       waiting.count_down();
-      ledger.WaitForRoom(100, kNoDeadline);
+      ledger.WaitForRoom(100, std::chrono::hours(1));
       EXPECT_TRUE(ledger.Admit(100).ok());
     });
     waiting.wait();
@@ -116,10 +116,10 @@ TEST(MemoryLedgerTest, WaitsForRoomUntilItIsThere) {
   }
 }
 
-TEST(MemoryLedgerTest, WaitsNoLongerThanItsDeadline) {
+TEST(MemoryLedgerTest, WaitsNoLongerThanItMay) {
   MemoryLedger ledger(100);
   const auto loading = ledger.Admit(100).value();
-  ledger.WaitForRoom(1, std::chrono::steady_clock::now());
+  ledger.WaitForRoom(1, Duration::zero());
   EXPECT_FALSE(ledger.Admit(1).ok());
 }
 

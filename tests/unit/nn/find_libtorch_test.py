@@ -71,8 +71,8 @@ class FindLibTorchTest(unittest.TestCase):
         if root is not None:
             environment["LIBTORCH_ROOT"] = str(root)
         run = subprocess.run(
-            [CMAKE, "-S", self.folder / "project", "-B", self.folder / "build",
-             f"-DHOW={how}", *arguments],
+            [CMAKE, "-G", "Ninja", "-S", self.folder / "project",
+             "-B", self.folder / "build", f"-DHOW={how}", *arguments],
             env=environment, capture_output=True, text=True, check=False)
         self.code = run.returncode
         # CMake breaks long messages into lines.

@@ -79,7 +79,7 @@ TEST(ParseCommandLineTest, TakesGlobalOptionsBeforeAndBehindTheCommand) {
 
 TEST(ParseCommandLineTest, KnowsEveryCommand) {
   EXPECT_EQ(Parsed({"models", "list"}).command, Command::kModelsList);
-  EXPECT_EQ(Parsed({"models", "show", "digits"}).models_show.name, "digits");
+  EXPECT_EQ(Parsed({"models", "show", "digits"}).models.ref.model, "digits");
   EXPECT_EQ(Parsed({"models", "show", "x"}).command, Command::kModelsShow);
   EXPECT_EQ(Parsed({"health"}).command, Command::kHealth);
   EXPECT_EQ(Parsed({"health", "x"}).health.service, "x");
@@ -127,7 +127,7 @@ TEST(ParseCommandLineTest, RefusesWhatIsMissing) {
   EXPECT_THAT(Refused({}), HasSubstr("no command given"));
   EXPECT_THAT(Refused({"models"}), HasSubstr("no command given"));
   EXPECT_THAT(Refused({"classify"}), HasSubstr("IMAGE... is missing"));
-  EXPECT_THAT(Refused({"models", "show"}), HasSubstr("NAME is missing"));
+  EXPECT_THAT(Refused({"models", "show"}), HasSubstr("MODEL is missing"));
   EXPECT_THAT(Refused({"classify", "a", "-k"}), HasSubstr("--top-k"));
 }
 

@@ -1,0 +1,121 @@
+#pragma once
+
+namespace resnetd::cli {
+
+// What stands below the options in the help of `models` and its commands.
+
+inline constexpr char kModelsFooter[] =
+    "Examples:\n"
+    "  resnetctl models list\n"
+    "  resnetctl models show digits\n"
+    "  resnetctl models import resnet50.pth --labels labels.txt\n"
+    "  resnetctl models promote resnet50@2\n"
+    "  resnetctl models rollback resnet50\n"
+    "\n"
+    "NAME@N is version N of a model, NAME@ALIAS the version that an alias\n"
+    "names. A model answers with the version that its alias stable names.";
+
+inline constexpr char kModelsListFooter[] =
+    "Example:\n"
+    "  resnetctl models list -o json | jq -r '.models[].name'";
+
+inline constexpr char kModelsShowFooter[] =
+    "Examples:\n"
+    "  resnetctl models show digits\n"
+    "  resnetctl models show digits@1 -o json";
+
+inline constexpr char kModelsVersionsFooter[] =
+    "Example:\n"
+    "  resnetctl models versions digits";
+
+inline constexpr char kModelsImportFooter[] =
+    "Examples:\n"
+    "  resnetctl models import resnet50.pth --labels imagenet.txt\n"
+    "  resnetctl models import epoch-9.safetensors --name cats --promote\n"
+    "  resnetctl models import cats.pth --resize 232 --crop 224 --dry-run\n"
+    "\n"
+    "The first version of a model answers at once; a later one once it is\n"
+    "promoted. The same file with the same labels and preprocessing is the\n"
+    "same version: importing it again changes nothing.";
+
+inline constexpr char kModelsExportFooter[] =
+    "Examples:\n"
+    "  resnetctl models export resnet50\n"
+    "  resnetctl models export resnet50@2 cats.safetensors --labels cats.txt\n"
+    "\n"
+    "FILE appears once all bytes have come and their digest is right.";
+
+inline constexpr char kModelsPromoteFooter[] =
+    "Examples:\n"
+    "  resnetctl models promote resnet50@2\n"
+    "  resnetctl models promote resnet50@2 --expect 1\n"
+    "  resnetctl models promote resnet50@2 --alias canary --dry-run\n"
+    "\n"
+    "The version is loaded, warmed and checked before it takes over; calls in\n"
+    "flight finish on the version they began with. On an error the old\n"
+    "version keeps answering.";
+
+inline constexpr char kModelsRollbackFooter[] =
+    "Example:\n"
+    "  resnetctl models rollback resnet50\n"
+    "\n"
+    "Twice in a row goes forth again.";
+
+inline constexpr char kModelsAliasFooter[] =
+    "Examples:\n"
+    "  resnetctl models alias set resnet50@2 canary\n"
+    "  resnetctl classify -m resnet50@canary cat.jpg\n"
+    "  resnetctl models alias delete resnet50@canary";
+
+inline constexpr char kModelsAliasSetFooter[] =
+    "Examples:\n"
+    "  resnetctl models alias set resnet50@2 canary\n"
+    "  resnetctl models alias set resnet50@2 canary --expect 0";
+
+inline constexpr char kModelsAliasDeleteFooter[] =
+    "Example:\n"
+    "  resnetctl models alias delete resnet50@canary\n"
+    "\n"
+    "stable cannot be deleted: the model answers by it.";
+
+inline constexpr char kModelsLoadFooter[] =
+    "Example:\n"
+    "  resnetctl models load resnet50@2\n"
+    "\n"
+    "Then calls that name the version are answered, and promoting it is quick.";
+
+inline constexpr char kModelsUnloadFooter[] =
+    "Example:\n"
+    "  resnetctl models unload resnet50@1\n"
+    "\n"
+    "The version stays in the store. One that an alias names stays loaded.";
+
+inline constexpr char kModelsWarmUpFooter[] =
+    "Example:\n"
+    "  resnetctl models warmup resnet50@2";
+
+inline constexpr char kModelsDeleteFooter[] =
+    "Examples:\n"
+    "  resnetctl models delete resnet50@1\n"
+    "  resnetctl models delete resnet50@1 --yes\n"
+    "\n"
+    "It cannot be undone. Asks on a terminal; elsewhere it needs --yes.";
+
+inline constexpr char kModelsVerifyFooter[] =
+    "Examples:\n"
+    "  resnetctl models verify\n"
+    "  resnetctl models verify resnet50@2\n"
+    "\n"
+    "Downloads manifest, labels and weights of each version. The exit code is\n"
+    "1 when one of them is damaged.";
+
+inline constexpr char kModelsWatchFooter[] =
+    "Examples:\n"
+    "  resnetctl models watch\n"
+    "  resnetctl models watch resnet50 --after 0 -o json\n"
+    "\n"
+    "One line an event, with -o json one JSON object a line. Connects again "
+    "by\n"
+    "itself. Ends by Ctrl-C, with exit code 130.";
+
+}  // namespace resnetd::cli

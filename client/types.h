@@ -1,0 +1,132 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace resnetd::client {
+
+// What Classify and the calls about the server take and give. Plain values.
+
+// A whole JPEG, PNG or WebP file.
+struct EncodedImage {
+  std::string bytes;
+};
+
+// Pixels, one byte a channel, rows from top to bottom without padding.
+struct RawImage {
+  enum class Format { kRgb8, kBgr8, kGray8 };
+  // height * width * channels bytes.
+  std::string bytes;
+  int height = 0;
+  int width = 0;
+  Format format = Format::kRgb8;
+  // True: taken as the network's input as it is, and must have its size.
+  bool at_network_size = false;
+};
+
+using Image = std::variant<EncodedImage, RawImage>;
+
+enum class Priority { kBatch, kNormal, kCritical };
+
+struct ClassifyRequest {
+  // "NAME", "models/NAME", "models/NAME/versions/N" or
+  // "models/NAME/aliases/ALIAS"; empty: the default model of the server.
+  std::string model;
+  // 1 to 256, together less than 64 MiB.
+  std::vector<Image> images;
+  // Predictions per image; 0: 5.
+  int top_k = 0;
+  // Leaves out predictions below this probability.
+  float min_probability = 0;
+  // At most 128 bytes of printable ASCII; empty: the server makes one.
+  std::string request_id;
+  Priority priority = Priority::kNormal;
+  // Asks for the logit of every class.
+  bool logits = false;
+  // Asks for the time of each stage.
+  bool timing = false;
+  // True: the first image that cannot be decoded fails the call.
+  bool fail_fast = false;
+};
+
+struct Prediction {
+  int index = 0;
+  std::string label;
+  float probability = 0;
+  float logit = 0;
+};
+
+struct Classification {
+  // Best first.
+  std::vector<Prediction> predictions;
+  // One per class, if asked for.
+  std::vector<float> logits;
+};
+
+struct ServedBy {
+  std::string model;
+  std::int64_t version = 0;
+  std::string weights_sha256;
+  std::string precision;
+  std::string backend;
+  // The alias by which the version was found; empty when the call named the
+  // version.
+  std::string alias;
+};
+
+// Where the time went on the server. The stages of several images overlap, so
+// their sum may exceed `total`.
+struct Timing {
+  std::chrono::nanoseconds queue{0};
+  std::chrono::nanoseconds decode{0};
+  std::chrono::nanoseconds preprocess{0};
+  std::chrono::nanoseconds compute{0};
+  std::chrono::nanoseconds postprocess{0};
+  std::chrono::nanoseconds total{0};
+  int batch_size = 0;
+};
+
+struct ClassifyAnswer {
+  // One per image, in the order of the request. An error belongs to its image
+  // alone.
+  std::vector<absl::StatusOr<Classification>> results;
+  ServedBy served_by;
+  std::optional<Timing> timing;
+  std::string request_id;
+};
+
+struct Limit {
+  std::string name;
+  std::int64_t value = 0;
+};
+
+struct Backend {
+  std::string name;
+  bool usable = false;
+  std::string detail;
+};
+
+struct ServerInfo {
+  std::string version;
+  std::string grpc_version;
+  std::chrono::system_clock::time_point start_time;
+  std::chrono::nanoseconds uptime{0};
+  bool ready = false;
+  std::vector<Limit> limits;
+  std::vector<Backend> backends;
+  int cpu_cores = 0;
+};
+
+enum class Serving { kServing, kNotServing, kUnknown };
+
+// E.g. "NOT_SERVING".
+absl::string_view ServingName(Serving serving);
+
+}  // namespace resnetd::client

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/base/ids.h"
+#include "server/image/preprocess.h"
+#include "server/models/manifest.h"
+#include "server/models/model_package.h"
+#include "server/store/store.h"
+
+namespace resnetd {
+
+// What an upload says of itself before its bytes.
+struct ImportHeader {
+  ModelName model;
+  Digest sha256;
+  std::int64_t size_bytes = 0;
+  // Empty: "0", "1", ...
+  std::vector<std::string> labels;
+  // Absent: that of ImageNet.
+  std::optional<PreprocessSpec> preprocess;
+  // Empty: recognised.
+  std::string architecture;
+  std::string description;
+  std::vector<Evaluation> evaluations;
+  std::optional<VersionNumber> parent;
+  bool validate_only = false;
+};
+
+// INVALID_ARGUMENT (REQUEST_INVALID, LIMIT_EXCEEDED, MODEL_INVALID) with a
+// violation for the field: all that can be told without the bytes.
+absl::Status CheckHeader(const ImportHeader& header, std::int64_t max_bytes);
+
+// A version that is being made: checked as far as it can be without running the
+// network, and nowhere to be seen yet. Destroyed before it is published:
+// nothing stays.
+struct VersionDraft {
+  // Its version is 0.
+  ModelPackage package;
+  // Without "golden_sha256".
+  Manifest manifest;
+  std::string labels_text;
+  // See NewVersion.
+  std::string content_key;
+  // What becomes the blob of the weights.
+  std::unique_ptr<BlobWriter> weights;
+};
+
+// Takes the finished `upload` through: size and digest, format, architecture,
+// labels, names and shapes, finite values; converts a .pth. `parent` is the row
+// of header.parent. Holds at most the file and the float32 tensors at a time.
+// INVALID_ARGUMENT (DIGEST_MISMATCH; MODEL_INVALID; WEIGHTS_MISMATCH),
+// DATA_LOSS (WEIGHTS_CORRUPT), RESOURCE_EXHAUSTED (LIMIT_EXCEEDED: no memory),
+// and the errors of the store.
+absl::StatusOr<VersionDraft> DraftVersion(
+    const ImportHeader& header, const std::optional<VersionRow>& parent,
+    Store& store, std::unique_ptr<BlobWriter> upload);
+
+// Makes the blobs durable and commits the version with what it answered for the
+// golden pictures. The errors of the store.
+absl::StatusOr<Published> PublishDraft(VersionDraft draft,
+                                       absl::Span<const float> golden,
+                                       Store& store, const Mutation& mutation);
+
+}  // namespace resnetd

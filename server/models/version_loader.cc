@@ -1,0 +1,231 @@
+#include "server/models/version_loader.h"
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/status_macros.h"
+#include "server/models/architecture.h"
+#include "server/models/golden.h"
+#include "server/models/memory_estimate.h"
+#include "server/models/model_registry.h"
+#include "server/models/stored_version.h"
+#include "server/models/warm_up.h"
+
+namespace resnetd {
+namespace {
+
+// How long a load waits for the batches of versions that were freed to make
+// room. Longer than any batch; a request whose images still wait after that
+// keeps its version, and the load is refused.
+constexpr Duration kDrainWait = std::chrono::seconds(10);
+
+absl::Status CheckGolden(const VersionFacts& facts, const Model& model,
+                         const std::vector<float>& expected,
+                         const std::vector<float>& actual) {
+  return CompareGolden(expected, actual,
+                       static_cast<std::size_t>(facts.architecture.num_classes),
+                       GoldenTolerance(model.precision()));
+}
+
+bool IsIntegrityFailure(const absl::Status& status) {
+  const std::string reason = DetailsOf(status).reason;
+  return reason == ReasonName(Reason::kStoreCorrupt) ||
+         reason == ReasonName(Reason::kWeightsCorrupt) ||
+         reason == ReasonName(Reason::kGoldenMismatch);
+}
+
+}  // namespace
+
+VersionLoader::VersionLoader(const Options& options, Store& store,
+                             ModelLoader& loader, ResidentTable& residents,
+                             ModelMetricsSink& sink, const Clock& clock)
+    : options_(options),
+      store_(store),
+      loader_(loader),
+      residents_(residents),
+      sink_(sink),
+      clock_(clock),
+      ledger_(options.max_model_bytes) {}
+
+absl::StatusOr<VersionLoader::Room> VersionLoader::Admit(const ModelName& model,
+                                                         std::int64_t bytes) {
+  absl::StatusOr<Room> admitted = ledger_.Admit(bytes);
+  if (admitted.ok()) {
+    return admitted;
+  }
+  std::vector<ModelHandle> idle =
+      residents_.FreeIdle(model, bytes, ledger_.use().total(), ledger_.limit());
+  if (idle.empty()) {
+    return admitted;
+  }
+  Freed(std::move(idle));
+  ledger_.WaitForRoom(bytes, kDrainWait);
+  return ledger_.Admit(bytes);
+}
+
+absl::StatusOr<VersionLoader::Room> VersionLoader::MakeRoom(
+    const VersionFacts& facts) {
+  const MemoryUse estimate =
+      EstimateMemory(BuildNetwork(facts.architecture), facts.preprocess.crop,
+                     options_.max_batch);
+  return Admit(facts.name, estimate.total());
+}
+
+absl::StatusOr<VersionLoader::Loaded> VersionLoader::Run(
+    Room room, const ModelPackage& package,
+    const std::function<void()>& warming) {
+  const int side = package.facts.preprocess.crop;
+  Loaded loaded;
+  loaded.booked = std::move(room);
+  ASSIGN_OR_RETURN(loaded.model, loader_.Load(package, options_.max_batch));
+  warming();
+  RETURN_IF_ERROR(
+      RunEveryBatchSize(*loaded.model, side, options_.max_batch).status());
+  ASSIGN_OR_RETURN(loaded.golden,
+                   GoldenLogits(*loaded.model, side, options_.max_batch));
+  loaded.memory = DivideMemory(package.network, loaded.model->resident_bytes());
+  const std::int64_t more = loaded.memory.total() - loaded.booked->bytes();
+  if (more > 0) {
+    ASSIGN_OR_RETURN(loaded.extra, Admit(package.facts.name, more));
+  }
+  return loaded;
+}
+
+absl::StatusOr<VersionLoader::Loaded> VersionLoader::Try(
+    const ModelPackage& package) {
+  ASSIGN_OR_RETURN(Room room, MakeRoom(package.facts));
+  return Run(std::move(room), package, [] {});
+}
+
+ModelHandle VersionLoader::Guard(Loaded loaded, VersionFacts facts,
+                                 Duration load_time) {
+  const MemoryUse memory = loaded.memory;
+  loaded.booked->Settle(memory);
+  loaded.extra.reset();
+  return retired_.Guard({.facts = std::move(facts),
+                         .model = std::move(loaded.model),
+                         .load_time = load_time},
+                        [this, memory] {
+                          ledger_.Release(memory);
+                          sink_.MemoryChanged(ledger_.use());
+                        });
+}
+
+void VersionLoader::MakeVisible(const ModelHandle& version,
+                                const MemoryUse& memory) {
+  residents_.Ready(version, memory.total());
+  Log(LogLevel::kInfo, "model version loaded",
+      {{"version", ResourceName(version->facts.name, version->facts.version)},
+       {"architecture", version->facts.architecture.name},
+       {"classes", absl::StrCat(version->facts.labels.size())},
+       {"backend", version->model->backend()},
+       {"bytes", absl::StrCat(memory.total())},
+       {"seconds", absl::StrCat(ToSeconds(version->load_time))}});
+  sink_.VersionLoaded(*version);
+  sink_.MemoryChanged(ledger_.use());
+}
+
+ModelHandle VersionLoader::Adopt(Loaded loaded, VersionFacts facts,
+                                 SteadyTime started) {
+  const MemoryUse memory = loaded.memory;
+  residents_.Loading(facts.name, facts.version);
+  residents_.Warming(facts.name, facts.version);
+  ModelHandle version =
+      Guard(std::move(loaded), std::move(facts), clock_.Now() - started);
+  MakeVisible(version, memory);
+  return version;
+}
+
+absl::StatusOr<ModelHandle> VersionLoader::LoadStored(const VersionRow& row) {
+  const SteadyTime started = clock_.Now();
+  // Small; asked for room before the weights are read.
+  ASSIGN_OR_RETURN(const VersionFacts facts, ReadStoredFacts(store_, row));
+  ASSIGN_OR_RETURN(Room room, MakeRoom(facts));
+  ASSIGN_OR_RETURN(StoredVersion stored, ReadStoredVersion(store_, row));
+  ASSIGN_OR_RETURN(Loaded loaded, Run(std::move(room), stored.package, [&] {
+                     residents_.Warming(row.model, row.version);
+                   }));
+  RETURN_IF_ERROR(
+      CheckGolden(facts, *loaded.model, stored.golden, loaded.golden));
+  const MemoryUse memory = loaded.memory;
+  ModelHandle version =
+      Guard(std::move(loaded), std::move(stored.package.facts),
+            clock_.Now() - started);
+  MakeVisible(version, memory);
+  return version;
+}
+
+void VersionLoader::CountFailure(const VersionRow& row,
+                                 const absl::Status& why) {
+  Log(LogLevel::kError, "model version could not be loaded",
+      {{"version", ResourceName(row.model, row.version)},
+       {"error", std::string(why.message())}});
+  sink_.LoadFailed(row.model, why);
+  if (IsIntegrityFailure(why)) {
+    sink_.IntegrityFailed(row.model, row.version);
+  }
+  sink_.MemoryChanged(ledger_.use());
+}
+
+absl::StatusOr<ModelHandle> VersionLoader::MakeReady(const VersionRow& row,
+                                                     bool requested) {
+  if (ModelHandle ready = residents_.Use(row.model, row.version, requested)) {
+    return ready;
+  }
+  residents_.Loading(row.model, row.version);
+  absl::StatusOr<ModelHandle> loaded = LoadStored(row);
+  if (!loaded.ok()) {
+    residents_.Failed(row.model, row.version, loaded.status());
+    CountFailure(row, loaded.status());
+    return loaded;
+  }
+  if (requested) {
+    (void)residents_.Use(row.model, row.version, true);
+  }
+  return loaded;
+}
+
+absl::StatusOr<int> VersionLoader::RunAgain(const VersionRow& row,
+                                            const ServedVersion& version) {
+  const VersionFacts& facts = version.facts;
+  const int side = facts.preprocess.crop;
+  ASSIGN_OR_RETURN(const std::vector<float> expected,
+                   ReadStoredGolden(store_, row, facts));
+  ASSIGN_OR_RETURN(const int batches,
+                   RunEveryBatchSize(*version.model, side, options_.max_batch));
+  ASSIGN_OR_RETURN(const std::vector<float> actual,
+                   GoldenLogits(*version.model, side, options_.max_batch));
+  if (absl::Status same = CheckGolden(facts, *version.model, expected, actual);
+      !same.ok()) {
+    sink_.IntegrityFailed(row.model, row.version);
+    return same;
+  }
+  return batches;
+}
+
+void VersionLoader::Freed(std::vector<ModelHandle> versions) {
+  for (const ModelHandle& version : versions) {
+    const VersionFacts& facts = version->facts;
+    Log(LogLevel::kInfo, "model version unloaded",
+        {{"version", ResourceName(facts.name, facts.version)}});
+    sink_.VersionUnloaded(facts.name, facts.version);
+  }
+}
+
+void VersionLoader::Unload(const ModelName& model, VersionNumber version) {
+  std::vector<ModelHandle> unloaded;
+  if (ModelHandle handle = residents_.Unload(model, version)) {
+    unloaded.push_back(std::move(handle));
+  }
+  Freed(std::move(unloaded));
+}
+
+void VersionLoader::FreeIdle(const ModelName& model) {
+  Freed(residents_.FreeIdleOf(model, options_.keep_loaded));
+}
+
+}  // namespace resnetd
