@@ -25,3 +25,9 @@ if(RESNETD_SANITIZE)
     -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${RESNETD_SANITIZE})
 endif()
+
+if(RESNETD_FUZZ)
+  # Counts which branches are taken. A target adds libFuzzer's main itself.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+  add_link_options(-fsanitize=fuzzer-no-link)
+endif()
