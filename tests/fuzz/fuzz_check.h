@@ -3,9 +3,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <vector>
 
-#include "absl/strings/string_view.h"
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "server/base/error.h"
 #include "server/models/tensor_view.h"
@@ -31,17 +30,18 @@ inline void CheckError(const absl::Status& status) {
   }
 }
 
-// Reads every byte, so that AddressSanitizer sees a view that leaves its file.
+// Reads the ends of every tensor, so that AddressSanitizer sees a view that
+// leaves its file.
 inline void CheckTensors(absl::Span<const TensorView> tensors) {
-  std::uint8_t sum = 0;
+  unsigned sum = 0;
   for (const TensorView& tensor : tensors) {
     Check(TensorBytes(tensor.dtype, tensor.shape) == tensor.bytes.size(),
           "type and shape say how many bytes there are");
-    for (const std::uint8_t byte : tensor.bytes) {
-      sum = static_cast<std::uint8_t>(sum + byte);
+    if (!tensor.bytes.empty()) {
+      sum += tensor.bytes.front() + tensor.bytes.back();
     }
   }
-  volatile std::uint8_t sink = sum;
+  volatile unsigned sink = sum;
   static_cast<void>(sink);
 }
 

@@ -19,7 +19,7 @@ namespace {
 // Bytes of each of the two storages.
 constexpr std::size_t kStorageBytes = 64;
 // Beside the file itself.
-constexpr std::size_t kMaxRepeatedBytes = 1U << 16U;
+constexpr std::size_t kMaxRepeatedBytes = 4096;
 
 std::vector<std::uint8_t> FileOf(absl::Span<const std::uint8_t> bytes) {
   if (bytes.size() < 2 || bytes[0] == 'P') {

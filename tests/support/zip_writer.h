@@ -12,11 +12,12 @@
 
 namespace resnetd {
 
-// The `bytes` low bytes of `number`, little-endian.
+// `number` in so many bytes, little-endian.
 inline std::string LittleEndian(std::uint64_t number, std::size_t bytes) {
   std::string text;
   for (std::size_t i = 0; i < bytes; ++i) {
-    text.push_back(static_cast<char>((number >> (8 * i)) & 0xFFU));
+    text.push_back(static_cast<char>(number & 0xFFU));
+    number >>= 8U;
   }
   return text;
 }
