@@ -78,4 +78,9 @@ void ModelEventMetrics::MemoryChanged(const MemoryUse& use) {
                                    .loading = use.loading});
 }
 
+void ModelEventMetrics::ImportEnded(const absl::Status& outcome,
+                                    std::int64_t bytes) {
+  telemetry_.versions().ImportEnded(outcome.code(), bytes);
+}
+
 }  // namespace resnetd

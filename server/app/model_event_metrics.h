@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "server/base/ids.h"
@@ -23,6 +25,7 @@ class ModelEventMetrics final : public ModelMetricsSink {
   void AliasDeleted(const ModelName& model, absl::string_view alias) override;
   void IntegrityFailed(const ModelName& model, VersionNumber version) override;
   void MemoryChanged(const MemoryUse& use) override;
+  void ImportEnded(const absl::Status& outcome, std::int64_t bytes) override;
 
  private:
   Telemetry& telemetry_;

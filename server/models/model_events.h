@@ -56,6 +56,10 @@ class ModelMetricsSink {
   // After each of the above that changed it, and when a drained version was
   // freed.
   virtual void MemoryChanged(const MemoryUse& use) = 0;
+
+  // An import ended, or was given up (CANCELLED), after `bytes` of its file.
+  virtual void ImportEnded(const absl::Status& /*outcome*/,
+                           std::int64_t /*bytes*/) {}
 };
 
 }  // namespace resnetd

@@ -61,11 +61,22 @@ class Upload final : public ImportSession {
         header_(header),
         mutation_(mutation),
         file_(std::move(file)) {}
+  ~Upload() override {
+    if (!is_finished_) {
+      life_.sink.ImportEnded(absl::CancelledError(), received_);
+    }
+  }
 
   absl::Status Write(absl::Span<const std::uint8_t> bytes) override;
-  absl::StatusOr<Imported> Finish() override;
+  absl::StatusOr<Imported> Finish() override {
+    is_finished_ = true;
+    absl::StatusOr<Imported> imported = Import();
+    life_.sink.ImportEnded(imported.status(), received_);
+    return imported;
+  }
 
  private:
+  absl::StatusOr<Imported> Import();
   absl::StatusOr<Imported> Answer(const NewVersion& version);
   absl::StatusOr<std::optional<VersionRow>> FindContent(
       const std::string& content_key);
@@ -82,6 +93,8 @@ class Upload final : public ImportSession {
   const Mutation mutation_;
   // Null after Finish().
   std::unique_ptr<BlobWriter> file_;
+  std::int64_t received_ = 0;
+  bool is_finished_ = false;
 };
 
 absl::Status Upload::Write(absl::Span<const std::uint8_t> bytes) {
@@ -94,10 +107,12 @@ absl::Status Upload::Write(absl::Span<const std::uint8_t> bytes) {
         .Metadata("expected", absl::StrCat(header_.size_bytes))
         .Metadata("actual", absl::StrCat(size));
   }
-  return file_->Write(bytes);
+  RETURN_IF_ERROR(file_->Write(bytes));
+  received_ = size;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<Imported> Upload::Finish() {
+absl::StatusOr<Imported> Upload::Import() {
   const ModelLife::Changing changing(life_, header_.model);
   const SteadyTime started = life_.clock.Now();
   ASSIGN_OR_RETURN(const bool done,
@@ -208,10 +223,9 @@ void Upload::RetireOld() {
   }
 }
 
-}  // namespace
-
-absl::StatusOr<std::unique_ptr<ImportSession>> BeginUpload(
-    ModelLife& life, const ImportHeader& header, const Mutation& mutation) {
+absl::StatusOr<std::unique_ptr<ImportSession>> Begin(ModelLife& life,
+                                                     const ImportHeader& header,
+                                                     const Mutation& mutation) {
   RETURN_IF_ERROR(CheckHeader(header, life.options.max_import_bytes));
   if (header.parent) {
     RETURN_IF_ERROR(
@@ -222,6 +236,18 @@ absl::StatusOr<std::unique_ptr<ImportSession>> BeginUpload(
   ASSIGN_OR_RETURN(std::unique_ptr<BlobWriter> file,
                    life.store.NewBlob(header.size_bytes));
   return std::make_unique<Upload>(life, header, mutation, std::move(file));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ImportSession>> BeginUpload(
+    ModelLife& life, const ImportHeader& header, const Mutation& mutation) {
+  absl::StatusOr<std::unique_ptr<ImportSession>> session =
+      Begin(life, header, mutation);
+  if (!session.ok()) {
+    life.sink.ImportEnded(session.status(), 0);
+  }
+  return session;
 }
 
 }  // namespace resnetd

@@ -9,9 +9,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/app/model_event_metrics.h"
 #include "server/base/clock.h"
 #include "server/base/error.h"
 #include "server/models/model_registry.h"
+#include "server/telemetry/serving_metrics.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_model.h"
@@ -48,8 +50,8 @@ class ApplyDeclarationsTest : public testing::Test {
   void Restart() {
     manager_.reset();
     registry_ = std::make_unique<ModelRegistry>();
-    manager_ =
-        ModelManager::Create({}, *store_, loader_, *registry_, RealClock());
+    manager_ = ModelManager::Create({.max_import_bytes = 1 << 20}, *store_,
+                                    loader_, *registry_, RealClock(), &events_);
     ASSERT_TRUE(manager_->Start().ok());
   }
 
@@ -93,6 +95,8 @@ class ApplyDeclarationsTest : public testing::Test {
 
   const TempDir dir_;
   FakeLoader loader_;
+  const std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create();
+  ModelEventMetrics events_{*telemetry_};
   std::unique_ptr<Store> store_ = Store::Open({}, RealClock()).value();
   std::unique_ptr<ModelRegistry> registry_;
   std::unique_ptr<ModelManager> manager_;
@@ -214,6 +218,26 @@ TEST_F(ApplyDeclarationsTest, SaysWhatIsWrongWithTheFiles) {
   DeclaredModel bad_alias = Tiny("../x");
   EXPECT_THAT(message(bad_alias), StartsWith("here: "));
   EXPECT_EQ(Versions(), 0U);
+}
+
+TEST_F(ApplyDeclarationsTest, ImportsAreCounted) {
+  ASSERT_TRUE(Apply({Tiny()}).ok());
+  DeclaredModel junk = Tiny("junk");
+  junk.file = dir_.Write("junk.pth", "no weights");
+  EXPECT_FALSE(Apply({junk}).ok());
+  DeclaredModel large = Tiny("large");
+  large.file = dir_.Write("large.pth", std::string((1U << 20U) + 1, 'x'));
+  EXPECT_THAT(std::string(Apply({large}).message()), HasSubstr("1048576"));
+  const std::string text = telemetry_->Expose();
+  EXPECT_THAT(text, HasSubstr("resnetd_imports_total{outcome=\"OK\"} 1\n"));
+  for (const char* outcome : {"DATA_LOSS", "INVALID_ARGUMENT"}) {
+    EXPECT_THAT(text, HasSubstr(absl::StrCat("resnetd_imports_total{outcome=\"",
+                                             outcome, "\"} 1\n")));
+  }
+  // What was refused by its size alone was not received.
+  EXPECT_THAT(text,
+              HasSubstr(absl::StrCat("resnetd_import_bytes_total ",
+                                     TinyWeightsFile().size() + 10, "\n")));
 }
 
 TEST_F(ApplyDeclarationsTest, WhatFailedIsTriedAgain) {

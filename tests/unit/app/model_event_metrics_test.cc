@@ -99,6 +99,15 @@ TEST_F(ModelEventMetricsTest, CountsFailuresByReason) {
             HasSubstr("integrity_failures_total{model=\"m\"} 1")));
 }
 
+TEST_F(ModelEventMetricsTest, CountsImports) {
+  events_.ImportEnded(absl::OkStatus(), 1000);
+  events_.ImportEnded(absl::CancelledError(), 10);
+  EXPECT_THAT(Text(),
+              AllOf(HasSubstr("imports_total{outcome=\"OK\"} 1\n"),
+                    HasSubstr("imports_total{outcome=\"CANCELLED\"} 1\n"),
+                    HasSubstr("resnetd_import_bytes_total 1010\n")));
+}
+
 TEST_F(ModelEventMetricsTest, ShowsMemory) {
   events_.MemoryChanged({.weights = 1, .activations = 2, .loading = 3});
   EXPECT_THAT(Text(),
