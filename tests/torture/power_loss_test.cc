@@ -179,6 +179,7 @@ class Fate {
 
   // A power cut does not undo what a store has shown after it was opened.
   std::string JudgeAgain(SimulatedStore& shown, const StoreModel& model) {
+    ++schedules_;
     SimulatedStore survivor(Crashed(shown.disk()), clock_, careless_);
     const absl::Status status = survivor.Open();
     if (!status.ok()) {
@@ -202,13 +203,13 @@ class Fate {
 };
 
 // The same schedules in several tests, which can run side by side.
-constexpr std::uint64_t kShards = 4;
+constexpr std::uint64_t kShards = 8;
 
 std::int64_t SchedulesOfAShard() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return 250;
+  return 100;
 #else
-  return IsLong() ? 25'000 : 2'500;
+  return IsLong() ? 12'500 : 1'250;
 #endif
 }
 
@@ -230,6 +231,14 @@ TEST_P(PowerLossSchedulesTest, LoseNothingAcknowledgedAndLeaveNothingHalfDone) {
 
 INSTANTIATE_TEST_SUITE_P(Shards, PowerLossSchedulesTest,
                          ::testing::Range<std::uint64_t>(0, kShards));
+
+TEST(PowerLossTest, SeedsThatOnceFailedDoNotAnyMore) {
+  // A commit that was in the log but not synced by a process that was killed,
+  // shown by the next one and undone by a power cut.
+  for (const std::uint64_t seed : {321, 491, 496}) {
+    EXPECT_EQ(Fate(seed).Run(), "") << "seed " << seed;
+  }
+}
 
 // Of `seeds`, those in which something is wrong.
 int Caught(Carelessness careless, std::uint64_t seeds) {

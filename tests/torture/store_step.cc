@@ -154,10 +154,14 @@ Step RandomStep(SeededRandom& random, std::int64_t number) {
   step.kind = kKinds[random.Below(std::size(kKinds))];
   step.model = random.OneIn(3) ? "m2" : "m1";
   step.alias = random.OneIn(3) ? "canary" : "stable";
-  step.version = 1 + static_cast<std::int64_t>(random.Below(5));
-  step.content = random.Below(7);
+  // About one step in seven makes a version.
+  const auto near_newest = [&random, number] {
+    return number / 7 - 1 + static_cast<std::int64_t>(random.Below(5));
+  };
+  step.version = std::max<std::int64_t>(near_newest(), 1);
+  step.content = static_cast<std::uint64_t>(number) / 5 + random.Below(7);
   if (random.OneIn(3)) {
-    step.expected = static_cast<std::int64_t>(random.Below(4));
+    step.expected = std::max<std::int64_t>(near_newest(), 0);
   }
   if (random.OneIn(2)) {
     step.request_id = absl::StrCat("r", number);
