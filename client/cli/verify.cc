@@ -16,6 +16,7 @@ namespace {
 using Digests = std::vector<std::pair<std::string, std::string>>;
 
 constexpr char kWeightsMember[] = "weights_sha256";
+constexpr absl::string_view kDigestEnding = "_sha256";
 // A manifest is small; one that is larger is none.
 constexpr std::size_t kMaxManifestBytes = 16 << 20;
 
@@ -166,18 +167,6 @@ class Check {
   Verified found_;
 };
 
-void Collect(const nlohmann::json& value, Digests& digests) {
-  for (const auto& [key, member] : value.items()) {
-    if (member.is_structured()) {
-      Collect(member, digests);
-    } else if (absl::EndsWith(key, "sha256") && member.is_string() &&
-               !absl::StartsWith(key, "source") &&
-               IsDigest(member.get_ref<const std::string&>())) {
-      digests.emplace_back(key, member.get<std::string>());
-    }
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<Digests> ManifestDigests(absl::string_view manifest) {
@@ -187,7 +176,12 @@ absl::StatusOr<Digests> ManifestDigests(absl::string_view manifest) {
     return absl::InvalidArgumentError("the manifest is not a JSON object");
   }
   Digests digests;
-  Collect(document, digests);
+  for (const auto& [key, member] : document.items()) {
+    if (absl::EndsWith(key, kDigestEnding) && member.is_string() &&
+        IsDigest(member.get_ref<const std::string&>())) {
+      digests.emplace_back(key, member.get<std::string>());
+    }
+  }
   return digests;
 }
 

@@ -25,9 +25,9 @@ struct Verified {
   std::int64_t bytes = 0;
 };
 
-// The digests that a manifest names, each with its member: {"weights_sha256",
-// "9f86..."}. Those of the source are left out: it is not stored.
-// INVALID_ARGUMENT: no JSON object.
+// The digests of blobs that a manifest names, each with its member:
+// {"weights_sha256", "9f86..."}. Those of source and lineage lie deeper: they
+// are no blobs of the version. INVALID_ARGUMENT: no JSON object.
 absl::StatusOr<std::vector<std::pair<std::string, std::string>>>
 ManifestDigests(absl::string_view manifest);
 

@@ -67,10 +67,11 @@ int ClassesOf(absl::string_view bytes) {
 }  // namespace
 
 template <typename Request, typename Response>
-grpc::Status FakeModels::Once(const std::string& method, const Request& request,
+grpc::Status FakeModels::Once(grpc::ServerContext& context,
+                              const std::string& method, const Request& request,
                               Response& response,
                               const std::function<grpc::Status()>& change) {
-  if (const grpc::Status status = Begin(method); !status.ok()) {
+  if (const grpc::Status status = Begin(context, method); !status.ok()) {
     return status;
   }
   const std::string asked = absl::StrCat(method, request.SerializeAsString());
@@ -97,7 +98,7 @@ grpc::Status FakeModels::Once(const std::string& method, const Request& request,
 }
 
 grpc::Status FakeModels::ImportVersion(
-    grpc::ServerContext* /*context*/,
+    grpc::ServerContext* context,
     grpc::ServerReader<v1::ImportVersionRequest>* reader,
     v1::ImportVersionResponse* response) {
   v1::ImportVersionRequest message;
@@ -114,7 +115,7 @@ grpc::Status FakeModels::ImportVersion(
     }
     bytes += message.chunk();
   }
-  return Once("ImportVersion", header, *response,
+  return Once(*context, "ImportVersion", header, *response,
               [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
                 return Import(header, bytes, *response);
               });
@@ -191,11 +192,11 @@ grpc::Status FakeModels::Import(const v1::ImportVersionHeader& header,
   return grpc::Status::OK;
 }
 
-grpc::Status FakeModels::DeleteVersion(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::DeleteVersion(grpc::ServerContext* context,
                                        const v1::DeleteVersionRequest* request,
                                        v1::DeleteVersionResponse* response) {
   return Once(
-      "DeleteVersion", *request, *response,
+      *context, "DeleteVersion", *request, *response,
       [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS -> grpc::Status {
         v1::Version* version = Find(request->name());
         if (version == nullptr) {
@@ -230,10 +231,11 @@ grpc::Status FakeModels::DeleteVersion(grpc::ServerContext* /*context*/,
       });
 }
 
-grpc::Status FakeModels::LoadVersion(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::LoadVersion(grpc::ServerContext* context,
                                      const v1::LoadVersionRequest* request,
                                      v1::LoadVersionResponse* response) {
-  if (const grpc::Status status = Begin("LoadVersion"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "LoadVersion");
+      !status.ok()) {
     return status;
   }
   MutexLock lock(mutex_);
@@ -251,10 +253,11 @@ grpc::Status FakeModels::LoadVersion(grpc::ServerContext* /*context*/,
   return grpc::Status::OK;
 }
 
-grpc::Status FakeModels::UnloadVersion(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::UnloadVersion(grpc::ServerContext* context,
                                        const v1::UnloadVersionRequest* request,
                                        v1::UnloadVersionResponse* response) {
-  if (const grpc::Status status = Begin("UnloadVersion"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "UnloadVersion");
+      !status.ok()) {
     return status;
   }
   MutexLock lock(mutex_);
@@ -275,10 +278,11 @@ grpc::Status FakeModels::UnloadVersion(grpc::ServerContext* /*context*/,
   return grpc::Status::OK;
 }
 
-grpc::Status FakeModels::WarmUpVersion(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::WarmUpVersion(grpc::ServerContext* context,
                                        const v1::WarmUpVersionRequest* request,
                                        v1::WarmUpVersionResponse* response) {
-  if (const grpc::Status status = Begin("WarmUpVersion"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "WarmUpVersion");
+      !status.ok()) {
     return status;
   }
   MutexLock lock(mutex_);
@@ -347,10 +351,10 @@ grpc::Status FakeModels::MoveAlias(const Move& move, v1::Alias& response) {
   return grpc::Status::OK;
 }
 
-grpc::Status FakeModels::SetAlias(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::SetAlias(grpc::ServerContext* context,
                                   const v1::SetAliasRequest* request,
                                   v1::SetAliasResponse* response) {
-  return Once("SetAlias", *request, *response,
+  return Once(*context, "SetAlias", *request, *response,
               [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
                 const auto [model, alias] = AliasParts(request->name());
                 return MoveAlias({.model = model,
@@ -363,10 +367,10 @@ grpc::Status FakeModels::SetAlias(grpc::ServerContext* /*context*/,
               });
 }
 
-grpc::Status FakeModels::RollbackAlias(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::RollbackAlias(grpc::ServerContext* context,
                                        const v1::RollbackAliasRequest* request,
                                        v1::RollbackAliasResponse* response) {
-  return Once("RollbackAlias", *request, *response,
+  return Once(*context, "RollbackAlias", *request, *response,
               [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS -> grpc::Status {
                 const auto [model, alias] = AliasParts(request->name());
                 const auto found = models_[model].aliases.find(alias);
@@ -389,10 +393,10 @@ grpc::Status FakeModels::RollbackAlias(grpc::ServerContext* /*context*/,
               });
 }
 
-grpc::Status FakeModels::DeleteAlias(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::DeleteAlias(grpc::ServerContext* context,
                                      const v1::DeleteAliasRequest* request,
                                      v1::DeleteAliasResponse* response) {
-  return Once("DeleteAlias", *request, *response,
+  return Once(*context, "DeleteAlias", *request, *response,
               [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS -> grpc::Status {
                 const auto [model, alias] = AliasParts(request->name());
                 auto& aliases = models_[model].aliases;
@@ -418,10 +422,10 @@ grpc::Status FakeModels::DeleteAlias(grpc::ServerContext* /*context*/,
 }
 
 grpc::Status FakeModels::PromoteVersion(
-    grpc::ServerContext* /*context*/, const v1::PromoteVersionRequest* request,
+    grpc::ServerContext* context, const v1::PromoteVersionRequest* request,
     v1::PromoteVersionResponse* response) {
   return Once(
-      "PromoteVersion", *request, *response,
+      *context, "PromoteVersion", *request, *response,
       [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS -> grpc::Status {
         const v1::Version* version = Find(request->name());
         if (version == nullptr) {

@@ -1,6 +1,7 @@
 #include "tests/unit/client/fake_models.h"
 
 #include <algorithm>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -126,8 +127,12 @@ FakeModels::FakeModels() {
   Publish("digits", DigitsVersion(), FakeWeights(12, "digits"));
 }
 
-grpc::Status FakeModels::Begin(const std::string& method) {
+grpc::Status FakeModels::Begin(grpc::ServerContext& context,
+                               const std::string& method) {
   ++calls_;
+  while (method == stuck && !context.IsCancelled()) {
+    std::this_thread::yield();
+  }
   return before ? before(method) : grpc::Status::OK;
 }
 
@@ -259,10 +264,11 @@ std::int64_t FakeModels::Publish(const std::string& model, v1::Version version,
   const std::string labels =
       KeepBlob(absl::StrCat(absl::StrJoin(version.labels(), "\n"), "\n"));
   version.set_manifest_sha256(KeepBlob(absl::StrCat(
-      R"({"format":"resnetd-version/1","architecture":")",
-      version.architecture(), R"(","weights_sha256":")",
-      version.weights_sha256(), R"(","labels_sha256":")", labels,
-      R"(","source":{"source_sha256":")", std::string(64, 'e'), R"("}})")));
+      R"({"format":"resnetd-model/1","architecture":")", version.architecture(),
+      R"(","weights_sha256":")", version.weights_sha256(),
+      R"(","labels_sha256":")", labels,
+      R"(","source":{"format":"pth","sha256":")", std::string(64, 'e'),
+      R"("},"lineage":[")", std::string(64, 'f'), R"("]})")));
   kept.versions[number] = version;
   v1::ModelEvent event;
   event.set_model(absl::StrCat("models/", model));
@@ -277,10 +283,10 @@ std::int64_t FakeModels::Publish(const std::string& model, v1::Version version,
   return number;
 }
 
-grpc::Status FakeModels::ListModels(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::ListModels(grpc::ServerContext* context,
                                     const v1::ListModelsRequest* request,
                                     v1::ListModelsResponse* response) {
-  if (const grpc::Status status = Begin("ListModels"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "ListModels"); !status.ok()) {
     return status;
   }
   if (list_models) {
@@ -294,10 +300,10 @@ grpc::Status FakeModels::ListModels(grpc::ServerContext* /*context*/,
   return grpc::Status::OK;
 }
 
-grpc::Status FakeModels::GetModel(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::GetModel(grpc::ServerContext* context,
                                   const v1::GetModelRequest* request,
                                   v1::GetModelResponse* response) {
-  if (const grpc::Status status = Begin("GetModel"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "GetModel"); !status.ok()) {
     return status;
   }
   if (get_model) {
@@ -313,10 +319,11 @@ grpc::Status FakeModels::GetModel(grpc::ServerContext* /*context*/,
   return ModelNotFound(request->name());
 }
 
-grpc::Status FakeModels::ListVersions(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::ListVersions(grpc::ServerContext* context,
                                       const v1::ListVersionsRequest* request,
                                       v1::ListVersionsResponse* response) {
-  if (const grpc::Status status = Begin("ListVersions"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "ListVersions");
+      !status.ok()) {
     return status;
   }
   MutexLock lock(mutex_);
@@ -346,10 +353,10 @@ grpc::Status FakeModels::ListVersions(grpc::ServerContext* /*context*/,
   return ModelNotFound(request->parent());
 }
 
-grpc::Status FakeModels::GetVersion(grpc::ServerContext* /*context*/,
+grpc::Status FakeModels::GetVersion(grpc::ServerContext* context,
                                     const v1::GetVersionRequest* request,
                                     v1::GetVersionResponse* response) {
-  if (const grpc::Status status = Begin("GetVersion"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "GetVersion"); !status.ok()) {
     return status;
   }
   if (get_version) {
@@ -369,9 +376,10 @@ grpc::Status FakeModels::GetVersion(grpc::ServerContext* /*context*/,
 }
 
 grpc::Status FakeModels::ExportVersion(
-    grpc::ServerContext* /*context*/, const v1::ExportVersionRequest* request,
+    grpc::ServerContext* context, const v1::ExportVersionRequest* request,
     grpc::ServerWriter<v1::ExportVersionResponse>* writer) {
-  if (const grpc::Status status = Begin("ExportVersion"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "ExportVersion");
+      !status.ok()) {
     return status;
   }
   std::string bytes;
@@ -397,9 +405,9 @@ grpc::Status FakeModels::ExportVersion(
 }
 
 grpc::Status FakeModels::GetBlob(
-    grpc::ServerContext* /*context*/, const v1::GetBlobRequest* request,
+    grpc::ServerContext* context, const v1::GetBlobRequest* request,
     grpc::ServerWriter<v1::GetBlobResponse>* writer) {
-  if (const grpc::Status status = Begin("GetBlob"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "GetBlob"); !status.ok()) {
     return status;
   }
   std::string bytes;
@@ -426,7 +434,8 @@ grpc::Status FakeModels::GetBlob(
 grpc::Status FakeModels::WatchModels(
     grpc::ServerContext* context, const v1::WatchModelsRequest* request,
     grpc::ServerWriter<v1::WatchModelsResponse>* writer) {
-  if (const grpc::Status status = Begin("WatchModels"); !status.ok()) {
+  if (const grpc::Status status = Begin(*context, "WatchModels");
+      !status.ok()) {
     return status;
   }
   std::int64_t after_sequence = request->after_sequence();
@@ -451,7 +460,8 @@ grpc::Status FakeModels::WatchModels(
         changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() +
                                        std::chrono::milliseconds(20));
       }
-      if (stopped_ || epoch != watch_epoch_ || context->IsCancelled()) {
+      // What has happened is told even by a watch that breaks.
+      if (last_sequence_ <= after_sequence) {
         return grpc::Status(grpc::StatusCode::UNAVAILABLE, "broken");
       }
       for (const v1::ModelEvent& event : events_) {

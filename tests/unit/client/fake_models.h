@@ -45,6 +45,8 @@ class FakeModels : public v1::ModelService::Service {
   std::function<grpc::Status(const std::string& method)> before;
   // Called when a change has happened; an error is sent instead of its answer.
   std::function<grpc::Status(const std::string& method)> after;
+  // A method that lasts until its caller goes away.
+  std::string stuck;
   // Take the place of the method.
   std::function<grpc::Status(const v1::ListModelsRequest&,
                              v1::ListModelsResponse&)>
@@ -76,7 +78,8 @@ class FakeModels : public v1::ModelService::Service {
   void ExpireEvents(std::int64_t sequence) ABSL_LOCKS_EXCLUDED(mutex_);
   // Forgets all events and their numbers, as a server with another store.
   void BeginAnew() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Ends the watches there are with UNAVAILABLE.
+  // Ends the watches there are with UNAVAILABLE, once they have told
+  // everything.
   void BreakWatches() ABSL_LOCKS_EXCLUDED(mutex_);
   // Watches that have begun so far.
   int watches() const { return watches_; }
@@ -150,11 +153,11 @@ class FakeModels : public v1::ModelService::Service {
     v1::ModelEventKind kind = v1::MODEL_EVENT_KIND_ALIAS_SET;
   };
 
-  grpc::Status Begin(const std::string& method);
+  grpc::Status Begin(grpc::ServerContext& context, const std::string& method);
   // Answers a repetition from memory; runs `change` for anything else.
   template <typename Request, typename Response>
-  grpc::Status Once(const std::string& method, const Request& request,
-                    Response& response,
+  grpc::Status Once(grpc::ServerContext& context, const std::string& method,
+                    const Request& request, Response& response,
                     const std::function<grpc::Status()>& change)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Finds a committed version by its resource name; null: there is none.

@@ -45,6 +45,7 @@ class FakeServer : private v1::ClassificationService::Service,
   const std::string& address() const { return address_; }
   FakeHooks& hooks() { return hooks_; }
   FakeModels& models() { return models_; }
+  const FakeModels& models() const { return models_; }
 
   // Health of the whole server, or of one service.
   void SetServing(bool serving);

@@ -54,6 +54,15 @@ std::vector<char*> Pointers(std::vector<std::string>& words) {
   return pointers;
 }
 
+Ends MakeWayIn(bool tty) {
+  if (tty) {
+    return MakeWay(true);
+  }
+  std::array<int, 2> fds = {};
+  Require(pipe2(fds.data(), O_CLOEXEC) == 0, "pipe2");
+  return {.ours = fds[1], .theirs = fds[0]};
+}
+
 // Reads what is there into `text`; false at the end, which for a terminal is
 // the error EIO.
 bool ReadSome(int fd, std::string& text) {
@@ -68,11 +77,11 @@ bool ReadSome(int fd, std::string& text) {
 
 }  // namespace
 
-Process::Process(const ProcessOptions& options) : input_(options.input) {
+Process::Process(const ProcessOptions& options)
+    : input_(options.input), in_is_tty_(options.in_is_tty) {
   const Ends out = MakeWay(options.out_is_tty);
   const Ends err = MakeWay(options.err_is_tty);
-  std::array<int, 2> in = {};
-  Require(pipe2(in.data(), O_CLOEXEC) == 0, "pipe2");
+  const Ends in = MakeWayIn(options.in_is_tty);
   std::vector<std::string> words = options.words;
   std::vector<std::string> environment = {"PATH=/usr/local/bin:/usr/bin:/bin"};
   // The packaged gRPC's other resolver, c-ares, loses ten bytes: the preset
@@ -85,7 +94,7 @@ Process::Process(const ProcessOptions& options) : input_(options.input) {
   }
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, in[0], STDIN_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, in.theirs, STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, err.theirs, STDERR_FILENO);
   if (options.out_file.empty()) {
     posix_spawn_file_actions_adddup2(&actions, out.theirs, STDOUT_FILENO);
@@ -97,10 +106,10 @@ Process::Process(const ProcessOptions& options) : input_(options.input) {
                       Pointers(words).data(), Pointers(environment).data());
   Require(errno == 0, words[0].c_str());
   posix_spawn_file_actions_destroy(&actions);
-  close(in[0]);
+  close(in.theirs);
   close(out.theirs);
   close(err.theirs);
-  in_ = in[1];
+  in_ = in.ours;
   out_ = out.ours;
   err_ = err.ours;
 }
@@ -125,7 +134,11 @@ void Process::Collect() {
                                 {.fd = in_, .events = POLLOUT, .revents = 0}}};
   while (fds[0].fd >= 0 || fds[1].fd >= 0) {
     if (fds[2].fd >= 0 && written == input_.size()) {
-      close(in_);
+      // A terminal that is closed hangs up: it stays until the end.
+      if (!in_is_tty_) {
+        close(in_);
+        in_ = -1;
+      }
       fds[2].fd = -1;
     }
     if (poll(fds.data(), fds.size(), -1) < 0) {
@@ -144,7 +157,7 @@ void Process::Collect() {
           put < 0 ? input_.size() : written + static_cast<std::size_t>(put);
     }
   }
-  if (fds[2].fd >= 0) {
+  if (in_ >= 0) {
     close(in_);
   }
   close(out_);

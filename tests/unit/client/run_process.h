@@ -16,6 +16,8 @@ struct ProcessOptions {
   std::map<std::string, std::string> environment = {};
   // What it reads from standard input.
   std::string input = {};
+  // Its stdin is a terminal, on which `input` is typed.
+  bool in_is_tty = false;
   // Its stdout or stderr is a terminal 80 columns wide, not a pipe.
   bool out_is_tty = false;
   bool err_is_tty = false;
@@ -47,6 +49,7 @@ class Process {
   void Collect();
 
   std::string input_;
+  bool in_is_tty_ = false;
   pid_t pid_ = -1;
   int in_ = -1;
   int out_ = -1;
