@@ -1,7 +1,7 @@
 #include "server/models/pickle_reader.h"
 
-#include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,7 +13,9 @@
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
 #include "server/base/utf8.h"
+#include "server/models/pickle_input.h"
 #include "server/models/pickle_rebuild.h"
+#include "server/models/pickle_stack.h"
 
 namespace resnetd {
 namespace {
@@ -56,125 +58,65 @@ enum Opcode : std::uint8_t {
 
 constexpr std::uint8_t kProtocol = 2;
 
-// Of the two lines of a GLOBAL together; longer ones are none of ours.
-constexpr std::size_t kMaxGlobalBytes = 1024;
+// Of a module or of something in it; longer ones are none of ours.
+constexpr std::size_t kMaxNameBytes = 1024;
+
+absl::Status Corrupt(absl::string_view text) {
+  return Error(absl::StatusCode::kDataLoss, Reason::kWeightsCorrupt, text);
+}
+
+absl::Status OverLimit(absl::string_view what, std::size_t limit) {
+  return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
+               absl::StrCat(what, ", at most ", limit, " are accepted"))
+      .Metadata("limit", absl::StrCat(limit));
+}
 
 class PickleReader {
  public:
   PickleReader(absl::Span<const std::uint8_t> bytes, const PickleLimits& limits)
-      : bytes_(bytes), limits_(limits) {}
+      : limits_(limits),
+        input_(bytes),
+        stack_({.max_pushed = limits.max_values,
+                .max_height = limits.max_stack,
+                .max_marks = limits.max_marks}) {}
 
   absl::StatusOr<PickleDocument> Read();
 
  private:
+  absl::Status CheckBegin();
+  absl::Status Finish();
   absl::Status Step(std::uint8_t opcode);
   absl::Status StepNumber(std::uint8_t opcode);
   absl::Status StepContainer(std::uint8_t opcode);
 
-  absl::Status Corrupt(absl::string_view text) const;
-  absl::Status OverLimit(absl::string_view what, std::size_t limit) const;
-
-  // The next `count` bytes.
-  absl::StatusOr<absl::Span<const std::uint8_t>> Take(std::size_t count);
-  // The next number of `count` <= 8 bytes, little-endian.
-  absl::StatusOr<std::uint64_t> TakeNumber(std::size_t count);
-  absl::StatusOr<absl::string_view> TakeLine();
-
-  absl::Status Push(PickleId id);
   absl::Status PushNew(PickleValue value);
   absl::Status PushNumber(PickleKind kind, std::int64_t number);
-  absl::StatusOr<PickleId> Pop();
-  // The values above the last mark, which goes too.
-  absl::StatusOr<std::vector<PickleId>> PopToMark();
   // The value on the stack, which stays; an error when it is no `kind`.
-  absl::StatusOr<PickleId> Top(PickleKind kind, absl::string_view name);
+  absl::StatusOr<PickleId> Top(PickleKind kind, absl::string_view name) const;
 
   absl::Status PushText();
   absl::Status PushGlobal();
   absl::Status PushLong();
   absl::Status PushTuple(std::size_t count);
-  absl::Status PushMark();
   absl::Status PushTupleToMark();
   absl::Status PushPersistent();
   absl::Status Reduce();
   absl::Status Build();
   absl::Status Put(std::size_t index_bytes);
   absl::Status Get(std::size_t index_bytes);
-  absl::Status Append(std::vector<PickleId> values);
-  absl::Status SetItems(const std::vector<PickleId>& items);
+  absl::Status Append(absl::Span<const PickleId> values);
+  absl::Status SetItems(absl::Span<const PickleId> items);
   absl::Status AppendOne();
   absl::Status SetOneItem();
 
-  const absl::Span<const std::uint8_t> bytes_;
   const PickleLimits limits_;
+  PickleInput input_;
+  PickleStack stack_;
   PickleDocument document_;
-  std::size_t next_ = 0;
-  std::size_t opcode_at_ = 0;
-  std::size_t pushed_ = 0;
-  std::vector<PickleId> stack_;
-  // Heights of the stack at which marks stand.
-  std::vector<std::size_t> marks_;
-  std::vector<std::optional<PickleId>> memo_;
 };
 
-absl::Status PickleReader::Corrupt(absl::string_view text) const {
-  return Error(absl::StatusCode::kDataLoss, Reason::kWeightsCorrupt,
-               absl::StrCat("at byte ", opcode_at_, ": ", text));
-}
-
-absl::Status PickleReader::OverLimit(absl::string_view what,
-                                     std::size_t limit) const {
-  return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
-               absl::StrCat("at byte ", opcode_at_, ": ", what, ", at most ",
-                            limit, " are accepted"))
-      .Metadata("limit", absl::StrCat(limit));
-}
-
-absl::StatusOr<absl::Span<const std::uint8_t>> PickleReader::Take(
-    std::size_t count) {
-  if (count > bytes_.size() - next_) {
-    return Corrupt(absl::StrCat("the pickle is cut off; ", count,
-                                " bytes should follow, ", bytes_.size() - next_,
-                                " do"));
-  }
-  next_ += count;
-  return bytes_.subspan(next_ - count, count);
-}
-
-absl::StatusOr<std::uint64_t> PickleReader::TakeNumber(std::size_t count) {
-  ASSIGN_OR_RETURN(const auto bytes, Take(count));
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < count; ++i) {
-    number |= std::uint64_t{bytes[i]} << (8 * i);
-  }
-  return number;
-}
-
-absl::StatusOr<absl::string_view> PickleReader::TakeLine() {
-  const absl::string_view rest(
-      reinterpret_cast<const char*>(bytes_.data()) + next_,
-      std::min(bytes_.size() - next_, kMaxGlobalBytes));
-  const std::size_t end = rest.find('\n');
-  if (end == absl::string_view::npos) {
-    return Corrupt("the name of a global has no end");
-  }
-  next_ += end + 1;
-  return rest.substr(0, end);
-}
-
-absl::Status PickleReader::Push(PickleId id) {
-  if (++pushed_ > limits_.max_values) {
-    return OverLimit("too many values", limits_.max_values);
-  }
-  if (stack_.size() >= limits_.max_stack) {
-    return OverLimit("too many values wait on the stack", limits_.max_stack);
-  }
-  stack_.push_back(id);
-  return absl::OkStatus();
-}
-
 absl::Status PickleReader::PushNew(PickleValue value) {
-  RETURN_IF_ERROR(Push(static_cast<PickleId>(document_.values.size())));
+  RETURN_IF_ERROR(stack_.Push(static_cast<PickleId>(document_.values.size())));
   document_.values.push_back(std::move(value));
   return absl::OkStatus();
 }
@@ -183,46 +125,23 @@ absl::Status PickleReader::PushNumber(PickleKind kind, std::int64_t number) {
   return PushNew({.kind = kind, .number = number});
 }
 
-absl::StatusOr<PickleId> PickleReader::Pop() {
-  if (stack_.size() <= (marks_.empty() ? 0 : marks_.back())) {
-    return Corrupt("a value is missing on the stack");
-  }
-  const PickleId id = stack_.back();
-  stack_.pop_back();
-  return id;
-}
-
-absl::StatusOr<std::vector<PickleId>> PickleReader::PopToMark() {
-  if (marks_.empty()) {
-    return Corrupt("a mark is missing on the stack");
-  }
-  const auto first =
-      stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back());
-  std::vector<PickleId> values(first, stack_.end());
-  stack_.erase(first, stack_.end());
-  marks_.pop_back();
-  return values;
-}
-
 absl::StatusOr<PickleId> PickleReader::Top(PickleKind kind,
-                                           absl::string_view name) {
-  const bool is_there = stack_.size() > (marks_.empty() ? 0 : marks_.back()) &&
-                        document_.at(stack_.back()).kind == kind;
-  if (!is_there) {
+                                           absl::string_view name) const {
+  const std::optional<PickleId> top = stack_.Top();
+  if (!top || document_.at(*top).kind != kind) {
     return Corrupt(absl::StrCat("there is no ", name, " on the stack"));
   }
-  return stack_.back();
+  return *top;
 }
 
 absl::Status PickleReader::PushText() {
-  ASSIGN_OR_RETURN(const std::uint64_t length, TakeNumber(4));
+  ASSIGN_OR_RETURN(const std::uint64_t length, input_.TakeNumber(4));
   if (length > limits_.max_text_bytes) {
     return OverLimit(absl::StrCat("a text has ", length, " bytes"),
                      limits_.max_text_bytes);
   }
-  ASSIGN_OR_RETURN(const auto bytes, Take(static_cast<std::size_t>(length)));
-  const absl::string_view text(reinterpret_cast<const char*>(bytes.data()),
-                               bytes.size());
+  ASSIGN_OR_RETURN(const absl::string_view text,
+                   input_.Take(static_cast<std::size_t>(length)));
   if (!IsUtf8(text)) {
     return Corrupt("a text is no UTF-8");
   }
@@ -230,19 +149,17 @@ absl::Status PickleReader::PushText() {
 }
 
 absl::Status PickleReader::PushGlobal() {
-  ASSIGN_OR_RETURN(const absl::string_view module, TakeLine());
-  ASSIGN_OR_RETURN(const absl::string_view name, TakeLine());
-  absl::StatusOr<PickleValue> global = FindPickleGlobal(module, name);
-  if (!global.ok()) {
-    return Annotate(global.status(),
-                    absl::StrCat("at byte ", opcode_at_, ": "));
-  }
-  return PushNew(*std::move(global));
+  ASSIGN_OR_RETURN(const absl::string_view module,
+                   input_.TakeLine(kMaxNameBytes));
+  ASSIGN_OR_RETURN(const absl::string_view name,
+                   input_.TakeLine(kMaxNameBytes));
+  ASSIGN_OR_RETURN(PickleValue global, FindPickleGlobal(module, name));
+  return PushNew(std::move(global));
 }
 
 absl::Status PickleReader::PushLong() {
   constexpr std::size_t kMaxBytes = 8;
-  ASSIGN_OR_RETURN(const std::uint64_t count, TakeNumber(1));
+  ASSIGN_OR_RETURN(const std::uint64_t count, input_.TakeNumber(1));
   if (count > kMaxBytes) {
     return OverLimit(absl::StrCat("an integer has ", count, " bytes"),
                      kMaxBytes);
@@ -250,7 +167,7 @@ absl::Status PickleReader::PushLong() {
   if (count == 0) {
     return PushNumber(PickleKind::kInt, 0);
   }
-  ASSIGN_OR_RETURN(const std::uint64_t number, TakeNumber(count));
+  ASSIGN_OR_RETURN(const std::uint64_t number, input_.TakeNumber(count));
   // Two's complement of `count` bytes: the sign moves to the top and back.
   const unsigned shift = 64U - 8U * static_cast<unsigned>(count);
   return PushNumber(PickleKind::kInt,
@@ -261,26 +178,18 @@ absl::Status PickleReader::PushTuple(std::size_t count) {
   PickleValue tuple{.kind = PickleKind::kTuple};
   tuple.items.resize(count);
   for (std::size_t i = count; i > 0; --i) {
-    ASSIGN_OR_RETURN(tuple.items[i - 1], Pop());
+    ASSIGN_OR_RETURN(tuple.items[i - 1], stack_.Pop());
   }
   return PushNew(std::move(tuple));
 }
 
-absl::Status PickleReader::PushMark() {
-  if (marks_.size() >= limits_.max_marks) {
-    return OverLimit("containers are nested too deep", limits_.max_marks);
-  }
-  marks_.push_back(stack_.size());
-  return absl::OkStatus();
-}
-
 absl::Status PickleReader::PushTupleToMark() {
-  ASSIGN_OR_RETURN(std::vector<PickleId> items, PopToMark());
+  ASSIGN_OR_RETURN(std::vector<PickleId> items, stack_.PopToMark());
   return PushNew({.kind = PickleKind::kTuple, .items = std::move(items)});
 }
 
 absl::Status PickleReader::PushPersistent() {
-  ASSIGN_OR_RETURN(const PickleId id, Pop());
+  ASSIGN_OR_RETURN(const PickleId id, stack_.Pop());
   std::optional<PickledStorage> storage = RebuildStorage(document_, id);
   if (!storage) {
     return Corrupt("a persistent id is not that of a storage");
@@ -291,21 +200,19 @@ absl::Status PickleReader::PushPersistent() {
 }
 
 absl::Status PickleReader::Reduce() {
-  ASSIGN_OR_RETURN(const PickleId arguments, Pop());
-  ASSIGN_OR_RETURN(const PickleId callable, Pop());
-  absl::StatusOr<PickleValue> made =
-      RebuildObject(document_, callable, arguments, limits_.max_rank);
-  if (!made.ok()) {
-    return Annotate(made.status(), absl::StrCat("at byte ", opcode_at_, ": "));
-  }
+  ASSIGN_OR_RETURN(const PickleId arguments, stack_.Pop());
+  ASSIGN_OR_RETURN(const PickleId callable, stack_.Pop());
+  ASSIGN_OR_RETURN(
+      PickleValue made,
+      RebuildObject(document_, callable, arguments, limits_.max_rank));
   if (document_.tensors.size() > limits_.max_tensors) {
     return OverLimit("too many tensors", limits_.max_tensors);
   }
-  return PushNew(*std::move(made));
+  return PushNew(std::move(made));
 }
 
 absl::Status PickleReader::Build() {
-  ASSIGN_OR_RETURN(const PickleId state, Pop());
+  ASSIGN_OR_RETURN(const PickleId state, stack_.Pop());
   ASSIGN_OR_RETURN(const PickleId object, Top(PickleKind::kDict, "dict"));
   if (!document_.at(object).is_ordered ||
       document_.at(state).kind != PickleKind::kDict) {
@@ -315,36 +222,23 @@ absl::Status PickleReader::Build() {
 }
 
 absl::Status PickleReader::Put(std::size_t index_bytes) {
-  ASSIGN_OR_RETURN(const std::uint64_t index, TakeNumber(index_bytes));
-  // Python numbers them in order, so that there are never more than values.
-  if (index >= pushed_) {
-    return Corrupt(absl::StrCat("the memo has no place ", index, " yet"));
-  }
-  ASSIGN_OR_RETURN(const PickleId id, Pop());
-  stack_.push_back(id);
-  if (index >= memo_.size()) {
-    memo_.resize(static_cast<std::size_t>(index) + 1);
-  }
-  memo_[static_cast<std::size_t>(index)] = id;
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::uint64_t index, input_.TakeNumber(index_bytes));
+  return stack_.Put(index);
 }
 
 absl::Status PickleReader::Get(std::size_t index_bytes) {
-  ASSIGN_OR_RETURN(const std::uint64_t index, TakeNumber(index_bytes));
-  if (index >= memo_.size() || !memo_[static_cast<std::size_t>(index)]) {
-    return Corrupt(absl::StrCat("the memo has no entry ", index));
-  }
-  return Push(*memo_[static_cast<std::size_t>(index)]);
+  ASSIGN_OR_RETURN(const std::uint64_t index, input_.TakeNumber(index_bytes));
+  return stack_.Get(index);
 }
 
-absl::Status PickleReader::Append(std::vector<PickleId> values) {
+absl::Status PickleReader::Append(absl::Span<const PickleId> values) {
   ASSIGN_OR_RETURN(const PickleId list, Top(PickleKind::kList, "list"));
   std::vector<PickleId>& items = document_.values[list].items;
   items.insert(items.end(), values.begin(), values.end());
   return absl::OkStatus();
 }
 
-absl::Status PickleReader::SetItems(const std::vector<PickleId>& items) {
+absl::Status PickleReader::SetItems(absl::Span<const PickleId> items) {
   ASSIGN_OR_RETURN(const PickleId dict, Top(PickleKind::kDict, "dict"));
   if (items.size() % 2 != 0) {
     return Corrupt("a key without a value");
@@ -355,13 +249,13 @@ absl::Status PickleReader::SetItems(const std::vector<PickleId>& items) {
 }
 
 absl::Status PickleReader::AppendOne() {
-  ASSIGN_OR_RETURN(const PickleId value, Pop());
+  ASSIGN_OR_RETURN(const PickleId value, stack_.Pop());
   return Append({value});
 }
 
 absl::Status PickleReader::SetOneItem() {
-  ASSIGN_OR_RETURN(const PickleId value, Pop());
-  ASSIGN_OR_RETURN(const PickleId key, Pop());
+  ASSIGN_OR_RETURN(const PickleId value, stack_.Pop());
+  ASSIGN_OR_RETURN(const PickleId key, stack_.Pop());
   return SetItems({key, value});
 }
 
@@ -374,28 +268,28 @@ absl::Status PickleReader::StepNumber(std::uint8_t opcode) {
     case kNewFalse:
       return PushNumber(PickleKind::kBool, 0);
     case kBinInt: {
-      ASSIGN_OR_RETURN(const std::uint64_t number, TakeNumber(4));
+      ASSIGN_OR_RETURN(const std::uint64_t number, input_.TakeNumber(4));
       return PushNumber(PickleKind::kInt, static_cast<std::int32_t>(number));
     }
     case kBinInt1: {
-      ASSIGN_OR_RETURN(const std::uint64_t number, TakeNumber(1));
+      ASSIGN_OR_RETURN(const std::uint64_t number, input_.TakeNumber(1));
       return PushNumber(PickleKind::kInt, static_cast<std::int64_t>(number));
     }
     case kBinInt2: {
-      ASSIGN_OR_RETURN(const std::uint64_t number, TakeNumber(2));
+      ASSIGN_OR_RETURN(const std::uint64_t number, input_.TakeNumber(2));
       return PushNumber(PickleKind::kInt, static_cast<std::int64_t>(number));
     }
     case kLong1:
       return PushLong();
     case kBinFloat:
-      RETURN_IF_ERROR(Take(8).status());
+      RETURN_IF_ERROR(input_.Take(8).status());
       return PushNumber(PickleKind::kFloat, 0);
     default:
       break;
   }
   const std::string shown(1, static_cast<char>(opcode));
   return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,
-               absl::StrCat("at byte ", opcode_at_, ": opcode ", Quoted(shown),
+               absl::StrCat("opcode ", Quoted(shown),
                             " is not one that a dict of tensors needs; ",
                             kSaveStateDict));
 }
@@ -409,7 +303,7 @@ absl::Status PickleReader::StepContainer(std::uint8_t opcode) {
     case kEmptyDict:
       return PushNumber(PickleKind::kDict, 0);
     case kMark:
-      return PushMark();
+      return stack_.PushMark();
     case kTuple:
       return PushTupleToMark();
     case kTuple1:
@@ -421,11 +315,11 @@ absl::Status PickleReader::StepContainer(std::uint8_t opcode) {
     case kSetItem:
       return SetOneItem();
     case kAppends: {
-      ASSIGN_OR_RETURN(std::vector<PickleId> values, PopToMark());
-      return Append(std::move(values));
+      ASSIGN_OR_RETURN(const std::vector<PickleId> values, stack_.PopToMark());
+      return Append(values);
     }
     case kSetItems: {
-      ASSIGN_OR_RETURN(const std::vector<PickleId> items, PopToMark());
+      ASSIGN_OR_RETURN(const std::vector<PickleId> items, stack_.PopToMark());
       return SetItems(items);
     }
     default:
@@ -458,33 +352,47 @@ absl::Status PickleReader::Step(std::uint8_t opcode) {
   }
 }
 
-absl::StatusOr<PickleDocument> PickleReader::Read() {
-  if (bytes_.size() > limits_.max_bytes) {
-    return OverLimit(absl::StrCat("the pickle has ", bytes_.size(), " bytes"),
+absl::Status PickleReader::CheckBegin() {
+  if (input_.left() > limits_.max_bytes) {
+    return OverLimit(absl::StrCat("the pickle has ", input_.left(), " bytes"),
                      limits_.max_bytes);
   }
-  ASSIGN_OR_RETURN(const auto begin, Take(2));
-  if (begin[0] != kProto) {
-    return Corrupt("does not begin as a pickle");
+  ASSIGN_OR_RETURN(const std::uint64_t opcode, input_.TakeNumber(1));
+  ASSIGN_OR_RETURN(const std::uint64_t protocol, input_.TakeNumber(1));
+  if (opcode != kProto) {
+    return Corrupt("this is no pickle");
   }
-  if (begin[1] != kProtocol) {
+  if (protocol != kProtocol) {
     return Error(
         absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,
-        absl::StrCat("has pickle protocol ", begin[1], ", only ", kProtocol,
-                     ", the default of torch.save, is "
-                     "read"));
+        absl::StrCat("this is pickle protocol ", protocol, ", only ", kProtocol,
+                     ", the default of torch.save, is read"));
   }
-  while (true) {
-    opcode_at_ = next_;
-    ASSIGN_OR_RETURN(const auto opcode, Take(1));
-    if (opcode[0] == kStop) {
-      break;
-    }
-    RETURN_IF_ERROR(Step(opcode[0]));
-  }
-  ASSIGN_OR_RETURN(document_.root, Pop());
-  if (!stack_.empty() || !marks_.empty() || next_ != bytes_.size()) {
+  return absl::OkStatus();
+}
+
+absl::Status PickleReader::Finish() {
+  ASSIGN_OR_RETURN(document_.root, stack_.Pop());
+  if (!stack_.empty() || input_.left() != 0) {
     return Corrupt("the pickle ends with values left or bytes behind it");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<PickleDocument> PickleReader::Read() {
+  std::size_t at = 0;
+  absl::Status status = CheckBegin();
+  bool stopped = false;
+  while (status.ok() && !stopped) {
+    at = input_.position();
+    const absl::StatusOr<std::uint64_t> opcode = input_.TakeNumber(1);
+    stopped = opcode.ok() && *opcode == kStop;
+    status = !opcode.ok() ? opcode.status()
+             : stopped    ? Finish()
+                          : Step(static_cast<std::uint8_t>(*opcode));
+  }
+  if (!status.ok()) {
+    return Annotate(status, absl::StrCat("at byte ", at, ": "));
   }
   return std::move(document_);
 }

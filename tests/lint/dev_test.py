@@ -60,7 +60,9 @@ class DevTest(unittest.TestCase):
 
     def test_wrong_arguments_are_refused_before_anything_is_done(self):
         for words in (["build", "fast"], ["setup", "--gpu"], ["lint", "slow"],
-                      ["demo", "x"], ["test", "a", "b"], ["bench", "none"]):
+                      ["demo", "x"], ["test", "a", "b"], ["bench", "none"],
+                      ["fuzz"], ["fuzz", "none"], ["fuzz", "pth", "many"],
+                      ["fuzz", "pth", "1", "2"]):
             run = self.dev(*words)
             with self.subTest(words):
                 self.assertEqual(run.returncode, 2, run.stderr)

@@ -100,8 +100,8 @@ TEST(PickleReaderTest, RefusesEveryOtherOpcodeByItsByte) {
 
 TEST(PickleReaderTest, ReadsProtocolTwoOnly) {
   EXPECT_THAT(Verdict("\x80\4N."),
-              HasSubstr("MODEL_INVALID: has pickle protocol 4"));
-  EXPECT_THAT(Verdict("(lp0\n."), HasSubstr("does not begin as a pickle"));
+              HasSubstr("MODEL_INVALID: at byte 0: this is pickle protocol 4"));
+  EXPECT_THAT(Verdict("(lp0\n."), HasSubstr("this is no pickle"));
   EXPECT_THAT(Verdict(""), HasSubstr("WEIGHTS_CORRUPT"));
 }
 
