@@ -14,10 +14,13 @@
 #include "server/base/sha256.h"
 #include "server/models/architecture.h"
 #include "server/models/model_package.h"
+#include "server/models/pth.h"
 #include "server/models/read_file.h"
+#include "server/models/recognise.h"
 #include "server/models/safetensors.h"
 #include "server/models/weight_fill.h"
 #include "server/models/weights.h"
+#include "tests/support/pth_writer.h"
 #include "tests/support/safetensors_writer.h"
 #include "tests/support/temp_dir.h"
 
@@ -70,6 +73,35 @@ void BenchDigest(benchmark::State& state) {
   SetBytes(state, bytes.size());
 }
 BENCHMARK(BenchDigest)->Unit(benchmark::kMillisecond);
+
+void BenchParsePth(benchmark::State& state) {
+  const Network network =
+      BuildNetwork(FindArchitecture(kArchitecture, 1000).value());
+  const std::string packed =
+      PackPthTensors(TensorsOf(network, FillWeights(network)));
+  for (auto _ : state) {
+    state.PauseTiming();
+    std::vector<std::uint8_t> bytes = ToBytes(packed);
+    state.ResumeTiming();
+    benchmark::DoNotOptimize(PthFile::Parse(std::move(bytes)).ok());
+  }
+  SetBytes(state, packed.size());
+}
+BENCHMARK(BenchParsePth)->Unit(benchmark::kMillisecond);
+
+// The deepest network of ours has the most names.
+void BenchRecognise(benchmark::State& state) {
+  const std::vector<TensorSpec> specs = TensorSpecs(
+      BuildNetwork(FindArchitecture("cifar_resnet1202", 10).value()));
+  std::vector<TensorView> views;
+  for (const TensorSpec& spec : specs) {
+    views.push_back({.name = spec.name, .shape = spec.shape, .bytes = {}});
+  }
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(RecogniseArchitecture(views, "").ok());
+  }
+}
+BENCHMARK(BenchRecognise)->Unit(benchmark::kMillisecond);
 
 void BenchBind(benchmark::State& state) {
   const Network network =
