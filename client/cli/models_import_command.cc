@@ -31,6 +31,8 @@ struct Outcome {
   std::optional<client::Alias> alias;
   // The version that answers now; 0: none.
   std::int64_t serving_version = 0;
+  // Not OK: it was imported, and what came behind it failed.
+  absl::Status afterwards;
 };
 
 absl::StatusOr<std::string> ModelName(const ImportOptions& options) {
@@ -149,19 +151,11 @@ absl::StatusOr<client::Imported> Upload(const Session& session, Client& client,
                               });
 }
 
-absl::StatusOr<Outcome> Import(const Session& session) {
+// What comes behind an import: the promotion, and a look at who answers now.
+absl::Status GoOn(const Session& session, Client& client, Outcome& outcome) {
   const ModelsOptions& options = session.arguments.models;
-  ASSIGN_OR_RETURN(Client client, Connect(session));
-  ASSIGN_OR_RETURN(client::ImportRequest request, RequestOf(options));
-  const ModelRef ref = {.model = request.model};
-  Outcome outcome;
-  ASSIGN_OR_RETURN(outcome.imported,
-                   Upload(session, client, std::move(request)));
-  if (options.dry_run) {
-    return outcome;
-  }
+  const std::string name = outcome.imported.version.name;
   if (options.import.promote) {
-    const std::string name = outcome.imported.version.name;
     Announce(
         session, "resnetd.v1.ModelService/PromoteVersion",
         {{"name", name}, {"allow_label_change", options.allow_label_change}});
@@ -169,13 +163,25 @@ absl::StatusOr<Outcome> Import(const Session& session) {
         outcome.alias,
         client.PromoteVersion(
             {.name = name, .allow_label_change = options.allow_label_change}));
-    outcome.serving_version = outcome.alias->version;
     ASSIGN_OR_RETURN(outcome.imported.version,
                      AskVersion(session, client, name));
-    return outcome;
   }
-  ASSIGN_OR_RETURN(const client::Model model, AskModel(session, client, ref));
+  ASSIGN_OR_RETURN(const client::Model model,
+                   AskModel(session, client, {.model = ModelPart(name)}));
   outcome.serving_version = model.serving_version;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Outcome> Import(const Session& session) {
+  const ModelsOptions& options = session.arguments.models;
+  ASSIGN_OR_RETURN(Client client, Connect(session));
+  ASSIGN_OR_RETURN(client::ImportRequest request, RequestOf(options));
+  Outcome outcome;
+  ASSIGN_OR_RETURN(outcome.imported,
+                   Upload(session, client, std::move(request)));
+  if (!options.dry_run) {
+    outcome.afterwards = GoOn(session, client, outcome);
+  }
   return outcome;
 }
 
@@ -203,11 +209,11 @@ void PrintTable(const Session& session, const Outcome& outcome) {
   table.AddRow({"is", Describe(version)});
   table.AddRow({"labels", FormatLabels(version.labels)});
   table.AddRow({"sha256", version.weights_sha256});
-  if (!dry) {
+  if (!dry && outcome.afterwards.ok()) {
     table.AddRow({"answers", Answers(outcome)});
   }
   session.console.out << table.Render();
-  if (dry || session.arguments.global.quiet) {
+  if (dry || !outcome.afterwards.ok() || session.arguments.global.quiet) {
     return;
   }
   const std::string at = absl::StrCat(model, "@", version.version);
@@ -215,9 +221,11 @@ void PrintTable(const Session& session, const Outcome& outcome) {
   if (outcome.serving_version == version.version) {
     session.console.err << "resnetctl classify -m " << model << " PICTURE\n";
   } else {
-    session.console.err << "resnetctl models promote " << at
-                        << "\n      resnetctl classify -m " << at
-                        << " PICTURE\n";
+    const bool ready = version.residency == client::Residency::kReady;
+    session.console.err << "resnetctl models promote " << at << "\n      "
+                        << (ready ? "resnetctl classify -m "
+                                  : "resnetctl models load ")
+                        << at << (ready ? " PICTURE\n" : "\n");
   }
 }
 
@@ -229,16 +237,22 @@ ExitCode RunModelsImport(const Session& session) {
     return Fail(session, outcome.status());
   }
   if (session.json()) {
-    session.console.out << JsonText(
-        {{"version", VersionJson(outcome->imported.version)},
-         {"created", outcome->imported.created},
-         {"dry_run", session.arguments.models.dry_run},
-         {"serving_version", outcome->serving_version},
-         {"alias", outcome->alias ? AliasJson(*outcome->alias) : Json()}});
+    Json document = {
+        {"version", VersionJson(outcome->imported.version)},
+        {"created", outcome->imported.created},
+        {"dry_run", session.arguments.models.dry_run},
+        {"serving_version", outcome->serving_version},
+        {"alias", outcome->alias ? AliasJson(*outcome->alias) : Json()}};
+    if (!outcome->afterwards.ok()) {
+      document["error"] = ErrorJson(outcome->afterwards);
+    }
+    session.console.out << JsonText(document);
   } else {
     PrintTable(session, *outcome);
   }
-  return ExitCode::kOk;
+  return outcome->afterwards.ok()
+             ? ExitCode::kOk
+             : ReportError(session.console, outcome->afterwards);
 }
 
 }  // namespace resnetd::cli

@@ -42,7 +42,7 @@ TEST_F(ModelsTest, ImportsASecondVersionThatWaitsForItsPromotion) {
   EXPECT_THAT(result.out, HasSubstr("answers   no, version 1 does\n"));
   EXPECT_EQ(result.err,
             "next: resnetctl models promote cats@3\n"
-            "      resnetctl classify -m cats@3 PICTURE\n");
+            "      resnetctl models load cats@3\n");
 }
 
 TEST_F(ModelsTest, SaysThatAVersionIsThereAlready) {
@@ -67,6 +67,22 @@ TEST_F(ModelsTest, ImportsAndPromotesInOneCommand) {
   EXPECT_EQ(document["alias"]["previous_version"], 1);
   EXPECT_EQ(document["created"], true);
   EXPECT_EQ(document["dry_run"], false);
+}
+
+TEST_F(ModelsTest, TellsAnImportFromAPromotionThatFailed) {
+  ImportCats();
+  const std::vector<std::string> words = {
+      "models",    "import",   File("c.pth", FakeWeights(2)), "--name", "cats",
+      "--promote", "--labels", File("l.txt", "x\ny\n")};
+  const ProcessResult result = Run(words);
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.out, StartsWith("imported  models/cats/versions/3\n"));
+  EXPECT_THAT(result.err, StartsWith("error: the labels of version 3 differ"));
+  EXPECT_THAT(result.err, HasSubstr("--allow-label-change\n"));
+  const json document = RunJson(words, 1);
+  EXPECT_EQ(document["version"]["version"], 3);
+  EXPECT_EQ(document["alias"], nullptr);
+  EXPECT_EQ(document["error"]["reason"], "LABEL_CHANGE");
 }
 
 TEST_F(ModelsTest, ChecksAnImportWithoutKeepingIt) {
