@@ -162,7 +162,7 @@ absl::StatusOr<Imported> Client::ImportVersion(ImportRequest request,
               SendPieces(*writer, request.size_bytes, source, progress);
           if (!sent.ok()) {
             own_error = sent.status();
-            const grpc::Status abandoned = Abandon(context);
+            grpc::Status abandoned = Abandon(context);
             writer->Finish();
             return abandoned;
           }
@@ -196,7 +196,7 @@ absl::StatusOr<Exported> Client::ExportVersion(absl::string_view version,
             header = message.header();
             receiver.Expect(header.size_bytes());
           } else if (!receiver.Take(message.chunk())) {
-            const grpc::Status abandoned = Abandon(context);
+            grpc::Status abandoned = Abandon(context);
             reader->Finish();
             return abandoned;
           }
@@ -229,7 +229,7 @@ absl::StatusOr<std::int64_t> Client::GetBlob(absl::string_view digest,
             size_bytes = message.size_bytes();
             receiver.Expect(size_bytes);
           } else if (!receiver.Take(message.chunk())) {
-            const grpc::Status abandoned = Abandon(context);
+            grpc::Status abandoned = Abandon(context);
             reader->Finish();
             return abandoned;
           }

@@ -177,7 +177,9 @@ std::string AdviceFor(const absl::Status& error) {
   }
   switch (error.code()) {
     case absl::StatusCode::kDeadlineExceeded:
-      return "allow more time with --timeout, for example --timeout 30s";
+      return "allow more time with --timeout, for example --timeout 30s, or "
+             "30m "
+             "for a large file";
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied:
       return "the server asks for credentials that this call did not carry";

@@ -20,14 +20,20 @@ using Context = CompletionContext;
 std::string BashValues(const std::vector<Context>& contexts) {
   std::string out;
   std::vector<std::string> free;
+  std::vector<std::string> files;
   for (const Word& word : OptionsWithValue(contexts)) {
     if (word.choices.empty()) {
-      free.insert(free.end(), word.names.begin(), word.names.end());
+      std::vector<std::string>& names = word.is_file ? files : free;
+      names.insert(names.end(), word.names.begin(), word.names.end());
       continue;
     }
     absl::StrAppend(&out, "    ", absl::StrJoin(word.names, "|"),
                     ")\n      words=\"", absl::StrJoin(word.choices, " "),
                     "\"\n      ;;\n");
+  }
+  if (!files.empty()) {
+    absl::StrAppend(&out, "    ", absl::StrJoin(files, "|"),
+                    ")\n      files=1\n      ;;\n");
   }
   return absl::StrCat(out, "    ", absl::StrJoin(free, "|"),
                       ")\n      return\n      ;;\n");
@@ -164,8 +170,11 @@ std::string ZshFunction(const Context& context) {
                     names, "[", ZshText(option.description), "]",
                     ZshValue(option), "' \\\n");
   }
+  int position = 0;
   for (const Word& argument : context.arguments) {
-    absl::StrAppend(&out, "    '", argument.repeats ? "*" : "1",
+    ++position;
+    absl::StrAppend(&out, "    '",
+                    argument.repeats ? "*" : absl::StrCat(position),
                     ZshValue(argument), "' \\\n");
   }
   if (context.commands.empty()) {
@@ -248,7 +257,7 @@ std::string FishOption(const Word& word, absl::string_view condition) {
                     name.substr(name.size() == 2 ? 1 : 2));
   }
   if (!word.value.empty()) {
-    absl::StrAppend(&out, " -x");
+    absl::StrAppend(&out, word.is_file ? " -r -F" : " -x");
   }
   if (!word.choices.empty()) {
     absl::StrAppend(&out, " -a ", FishText(absl::StrJoin(word.choices, " ")));

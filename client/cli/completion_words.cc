@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/help.h"
 
@@ -19,8 +20,8 @@ CompletionWord Describe(const CLI::Option& option) {
   }
   word.description = option.get_description();
   word.value = option.get_type_size() == 0 ? "" : option.get_type_name();
-  word.is_file = word.value == "IMAGE...";
-  word.repeats = word.is_file;
+  word.is_file = word.value == "IMAGE..." || word.value == "FILE";
+  word.repeats = absl::EndsWith(word.value, "...");
   if (word.value == "FORMAT") {
     word.choices = {"table", "json"};
   } else if (word.value == "SHELL") {

@@ -313,6 +313,10 @@ TEST_F(ResnetctlTest, CompletesInBash) {
     ask resnetctl models show --q
     ask resnetctl completion f
     cd "$1" && ask resnetctl classify ca
+    ask resnetctl models import ca
+    ask resnetctl models import cat.jpg --labels ca
+    ask resnetctl models alias ""
+    ask resnetctl models import cat.jpg --name ca
   )",
                    program, folder_.path()};
   Picture("cat.jpg");
@@ -324,7 +328,7 @@ TEST_F(ResnetctlTest, CompletesInBash) {
             "classify\nlist show versions import export promote rollback alias "
             "delete load unload warmup verify watch\ntable "
             "json\njson\nhealth\n--quiet\nfish\n"
-            "cat.jpg\n");
+            "cat.jpg\ncat.jpg\ncat.jpg\nset delete\n\n");
 }
 
 // Exit codes of a failed call, one by one.
