@@ -9,9 +9,9 @@
 
 namespace resnetd {
 
-// The bytes of a pickle, from front to back. Does not own them. Part of
-// ReadPickle. Errors are DATA_LOSS (WEIGHTS_CORRUPT): fewer bytes are left than
-// are asked for.
+// The bytes of a pickle, from front to back. Does not own them. Not
+// thread-safe. Part of ReadPickle. Errors are DATA_LOSS (WEIGHTS_CORRUPT):
+// fewer bytes are left than are asked for.
 class PickleInput {
  public:
   explicit PickleInput(absl::Span<const std::uint8_t> bytes) : bytes_(bytes) {}

@@ -12,7 +12,8 @@
 namespace resnetd {
 
 // The stack, the marks and the memo of a pickle that is being read. Values
-// below the last mark are out of reach until it goes. Part of ReadPickle.
+// below the last mark are out of reach until it goes. Not thread-safe. Part of
+// ReadPickle.
 //
 // Errors: DATA_LOSS (WEIGHTS_CORRUPT) when the pickle takes what is not there;
 // INVALID_ARGUMENT (LIMIT_EXCEEDED, metadata "limit") for the limits.
