@@ -37,6 +37,21 @@ absl::Status AsCorrupt(const VersionRow& row, absl::string_view what,
   return Corrupt(row, absl::StrCat(what, ": ", std::string(status.message())));
 }
 
+// A blob that the version cannot do without.
+absl::StatusOr<std::vector<std::uint8_t>> ReadOwn(Store& store,
+                                                  const VersionRow& row,
+                                                  absl::string_view what,
+                                                  const Digest& digest,
+                                                  std::int64_t max_bytes) {
+  auto bytes = store.ReadBlob(digest, max_bytes);
+  if (bytes.status().code() == absl::StatusCode::kNotFound) {
+    return Corrupt(row, absl::StrCat(what,
+                                     " are no longer in the store, or were put "
+                                     "aside as damaged: import it again"));
+  }
+  return bytes;
+}
+
 absl::Status CheckManifest(const VersionRow& row, const Manifest& manifest) {
   if (manifest.weights_sha256 != row.weights ||
       manifest.labels_sha256 != row.labels ||
@@ -53,8 +68,9 @@ absl::StatusOr<VersionFacts> MakeFacts(Store& store, const VersionRow& row,
   if (!architecture.ok()) {
     return AsCorrupt(row, "manifest", architecture.status());
   }
-  ASSIGN_OR_RETURN(const std::vector<std::uint8_t> text,
-                   store.ReadBlob(row.labels, kMaxSideBlobBytes));
+  ASSIGN_OR_RETURN(
+      const std::vector<std::uint8_t> text,
+      ReadOwn(store, row, "the labels", row.labels, kMaxSideBlobBytes));
   auto labels = ParseLabels(AsText(text), manifest.num_classes);
   if (!labels.ok()) {
     return AsCorrupt(row, "labels", labels.status());
@@ -75,8 +91,9 @@ absl::StatusOr<VersionFacts> MakeFacts(Store& store, const VersionRow& row,
 // In a scope of its own, so that the file is freed before the network is built.
 absl::StatusOr<Weights> ReadWeights(Store& store, const VersionRow& row,
                                     const Network& network) {
-  ASSIGN_OR_RETURN(std::vector<std::uint8_t> bytes,
-                   store.ReadBlob(row.weights, row.weights_bytes));
+  ASSIGN_OR_RETURN(
+      std::vector<std::uint8_t> bytes,
+      ReadOwn(store, row, "the weights", row.weights, row.weights_bytes));
   if (static_cast<std::int64_t>(bytes.size()) != row.weights_bytes) {
     return Corrupt(row, absl::StrCat("the weights have ", bytes.size(),
                                      " bytes, not ", row.weights_bytes));
@@ -109,7 +126,8 @@ absl::StatusOr<StoredVersion> Read(Store& store, const VersionRow& row) {
 absl::StatusOr<Manifest> ReadStoredManifest(Store& store,
                                             const VersionRow& row) {
   ASSIGN_OR_RETURN(const std::vector<std::uint8_t> text,
-                   store.ReadBlob(row.manifest, kMaxManifestBytes));
+                   ReadOwn(store, row, "the contents of its manifest",
+                           row.manifest, kMaxManifestBytes));
   absl::StatusOr<Manifest> manifest = ParseManifest(AsText(text));
   if (!manifest.ok()) {
     return AsCorrupt(row, "manifest", manifest.status());
@@ -127,8 +145,9 @@ absl::StatusOr<VersionFacts> ReadStoredFacts(Store& store,
 absl::StatusOr<std::vector<float>> ReadStoredGolden(Store& store,
                                                     const VersionRow& row,
                                                     const VersionFacts& facts) {
-  ASSIGN_OR_RETURN(std::vector<std::uint8_t> blob,
-                   store.ReadBlob(row.golden, kMaxSideBlobBytes));
+  ASSIGN_OR_RETURN(
+      std::vector<std::uint8_t> blob,
+      ReadOwn(store, row, "the golden logits", row.golden, kMaxSideBlobBytes));
   auto logits =
       ReadGolden(std::move(blob),
                  static_cast<std::size_t>(facts.architecture.num_classes));

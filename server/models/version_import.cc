@@ -262,6 +262,31 @@ absl::StatusOr<Digest> StoreBlob(Store& store,
   return blob->Commit();
 }
 
+// OK, or NOT_FOUND or DATA_LOSS as "missing".
+absl::StatusOr<bool> ToPresence(const absl::Status& status) {
+  if (status.code() == absl::StatusCode::kNotFound ||
+      status.code() == absl::StatusCode::kDataLoss) {
+    return false;
+  }
+  RETURN_IF_ERROR(status);
+  return true;
+}
+
+// Whether a small blob is there, whole. One that is damaged is put aside.
+absl::StatusOr<bool> IsWhole(Store& store, const Digest& digest) {
+  return ToPresence(store.ReadBlob(digest, kMaxSideBlobBytes).status());
+}
+
+// Stores `text` if it is the blob `digest`, and that is missing.
+absl::Status RestoreText(Store& store, const Digest& digest,
+                         absl::string_view text) {
+  ASSIGN_OR_RETURN(const bool there, IsWhole(store, digest));
+  if (there || Sha256Hex(AsBytes(text)) != digest) {
+    return absl::OkStatus();
+  }
+  return StoreBlob(store, AsBytes(text)).status();
+}
+
 }  // namespace
 
 absl::Status CheckHeader(const ImportHeader& header, std::int64_t max_bytes) {
@@ -325,6 +350,31 @@ absl::StatusOr<Published> PublishDraft(VersionDraft draft,
   version.parent = draft.manifest.parent_version;
   version.first_alias = kStableAlias;
   return store.Publish(version, mutation);
+}
+
+absl::Status RestoreBlobs(VersionDraft draft, const VersionRow& row,
+                          Store& store) {
+  // Read whole by the next load, not here: it may be large.
+  ASSIGN_OR_RETURN(const bool has_weights,
+                   ToPresence(store.OpenBlob(row.weights).status()));
+  if (!has_weights) {
+    RETURN_IF_ERROR(draft.weights->Commit().status());
+  }
+  RETURN_IF_ERROR(RestoreText(store, row.labels, draft.labels_text));
+  draft.manifest.golden_sha256 = row.golden;
+  RETURN_IF_ERROR(
+      RestoreText(store, row.manifest, FormatManifest(draft.manifest)));
+  for (const Digest& digest : {row.labels, row.manifest, row.golden}) {
+    ASSIGN_OR_RETURN(const bool there, IsWhole(store, digest));
+    if (!there) {
+      return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
+                   absl::StrCat(ResourceName(row.model, row.version),
+                                " has the same content and is damaged in the "
+                                "store: delete it, then import again"))
+          .Resource("version", ResourceName(row.model, row.version));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace resnetd

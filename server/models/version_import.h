@@ -69,4 +69,9 @@ absl::StatusOr<Published> PublishDraft(VersionDraft draft,
                                        absl::Span<const float> golden,
                                        Store& store, const Mutation& mutation);
 
+// Puts back blobs of `row` that are no longer in the store: `draft` has the
+// same content. DATA_LOSS (STORE_CORRUPT): one is missing that it cannot give.
+absl::Status RestoreBlobs(VersionDraft draft, const VersionRow& row,
+                          Store& store);
+
 }  // namespace resnetd

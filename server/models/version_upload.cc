@@ -78,6 +78,7 @@ class Upload final : public ImportSession {
  private:
   absl::StatusOr<Imported> Import();
   absl::StatusOr<Imported> Answer(const NewVersion& version);
+  absl::StatusOr<Imported> TriedAgain(Imported imported);
   absl::StatusOr<std::optional<VersionRow>> FindContent(
       const std::string& content_key);
   absl::StatusOr<Imported> Publish(VersionDraft draft,
@@ -135,7 +136,9 @@ absl::StatusOr<Imported> Upload::Import() {
     return Imported{.version = std::move(view), .created = false};
   }
   if (same) {
-    return Answer(SameAs(*same));
+    RETURN_IF_ERROR(RestoreBlobs(std::move(draft), *same, life_.store));
+    ASSIGN_OR_RETURN(Imported answer, Answer(SameAs(*same)));
+    return TriedAgain(std::move(answer));
   }
   ASSIGN_OR_RETURN(VersionLoader::Loaded loaded,
                    life_.loader.Try(draft.package));
@@ -151,6 +154,19 @@ absl::StatusOr<Imported> Upload::Answer(const NewVersion& version) {
                    life_.store.Publish(version, mutation_));
   ASSIGN_OR_RETURN(VersionView view, life_.views.ViewOf(published.version));
   return Imported{.version = std::move(view), .created = published.created};
+}
+
+// Who imports a version again that an alias names and that could not be loaded
+// repairs it.
+absl::StatusOr<Imported> Upload::TriedAgain(Imported imported) {
+  const VersionRow row = imported.version.row;
+  if (imported.version.residency != Residency::kFailed ||
+      imported.version.aliases.empty()) {
+    return imported;
+  }
+  RETURN_IF_ERROR(life_.loader.MakeReady(row, false).status());
+  ASSIGN_OR_RETURN(imported.version, life_.views.ViewOf(row));
+  return imported;
 }
 
 absl::StatusOr<std::optional<VersionRow>> Upload::FindContent(

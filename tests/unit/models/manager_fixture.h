@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -26,6 +28,7 @@
 #include "server/models/weights.h"
 #include "server/store/store.h"
 #include "tests/support/fake_loader.h"
+#include "tests/support/safetensors_writer.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_model.h"
 
@@ -51,9 +54,9 @@ inline std::string ReasonOf(const absl::Status& status) {
   return DetailsOf(status).reason;
 }
 
-// The weights file of a cifar_resnet8 whose class `variant` modulo 10 has the
+// The tensors of a cifar_resnet8 whose class `variant` modulo 10 has the
 // largest bias, 100 + variant.
-inline std::string TinyWeightsFile(int variant) {
+inline std::vector<WrittenTensor> TinyTensors(int variant) {
   const Network network = BuildNetwork(TinyArchitecture());
   const Weights filled = FillWeights(network);
   absl::flat_hash_map<std::string, Tensor> tensors;
@@ -64,8 +67,12 @@ inline std::string TinyWeightsFile(int variant) {
   }
   tensors.at("fc.bias").values[static_cast<std::size_t>(variant % 10)] =
       100.0F + static_cast<float>(variant);
-  return PackTensors(
-      TensorsOf(network, Weights::FromTensors(std::move(tensors))));
+  return TensorsOf(network, Weights::FromTensors(std::move(tensors)));
+}
+
+// They as a .safetensors file.
+inline std::string TinyWeightsFile(int variant) {
+  return PackTensors(TinyTensors(variant));
 }
 
 inline absl::Span<const std::uint8_t> BytesOf(absl::string_view text) {
@@ -199,6 +206,37 @@ class ManagerFixture {
     return manager_->SetAlias(
         {.model = Named(model), .alias = std::string(alias), .to = {version}},
         false, {});
+  }
+  // Begins an upload, sends `file` and gives up.
+  void GiveUp(absl::string_view model, absl::string_view file) {
+    const auto session = Must(manager_->Import(HeaderOf(model, file), {}));
+    if (!session->Write(BytesOf(file)).ok()) {
+      std::abort();
+    }
+  }
+  // Files of uploads that did not end.
+  int StagedFiles() const {
+    int files = 0;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(
+             folder_.File("data/staging"))) {
+      files += entry.is_regular_file() ? 1 : 0;
+    }
+    return files;
+  }
+  // Changes one byte of a blob on the disk.
+  void Damage(const Digest& blob, std::int64_t at) const {
+    const std::string path = folder_.File(
+        absl::StrCat("data/blobs/sha256/", blob.substr(0, 2), "/", blob));
+    std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekg(at);
+    const char byte = static_cast<char>(file.get() ^ 1);
+    file.seekp(at);
+    file.put(byte);
+    file.close();
+    if (!file) {
+      std::abort();
+    }
   }
   // The number of the version that answers `reference`.
   std::int64_t Answering(absl::string_view reference) {
