@@ -410,6 +410,14 @@ std::vector<std::uint8_t> SimulatedDisk::Contents(
   return now_.at(path)->now();
 }
 
+std::int64_t SimulatedDisk::BytesOf(const std::string& path) const {
+  MutexLock lock(mutex_);
+  const auto place = now_.find(path);
+  return place == now_.end() || place->second == nullptr
+             ? 0
+             : place->second->size();
+}
+
 void SimulatedDisk::FlipBit(const std::string& path, std::int64_t bit) {
   MutexLock lock(mutex_);
   now_.at(path)->FlipBit(bit);

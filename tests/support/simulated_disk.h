@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -61,6 +62,12 @@ struct DiskFault {
   bool lasting = false;
   bool of_reads = false;
 };
+
+// For the names of tests.
+inline void PrintTo(const DiskFault& fault, std::ostream* out) {
+  *out << "fault " << static_cast<int>(fault.kind)
+       << (fault.lasting ? " lasting" : " once");
+}
 
 // A disk with folders and files, as a kernel shows it to one process, and with
 // what of it would be there after a power cut.
@@ -127,6 +134,8 @@ class SimulatedDisk {
   // what is in one.
   std::vector<std::string> Files() const;
   std::vector<std::uint8_t> Contents(const std::string& path) const;
+  // 0 when there is no such file.
+  std::int64_t BytesOf(const std::string& path) const;
   // Changes one bit, as decay does: durable and visible alike.
   void FlipBit(const std::string& path, std::int64_t bit);
 

@@ -113,6 +113,18 @@ TEST_P(MigrationTest, DisturbedAtAnyOperationIsWholeOrNotAtAll) {
   EXPECT_GT(points, 10);
 }
 
+std::string NameOf(const ::testing::TestParamInfo<DiskFault>& fault) {
+  const std::string often = fault.param.lasting ? "FromThenOn" : "Once";
+  switch (fault.param.kind) {
+    case DiskFault::Kind::kDie:
+      return "Dies";
+    case DiskFault::Kind::kFull:
+      return "Full" + often;
+    default:
+      return "Fails" + often;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Faults, MigrationTest,
     ::testing::Values(
@@ -120,7 +132,8 @@ INSTANTIATE_TEST_SUITE_P(
         DiskFault{.kind = DiskFault::Kind::kFull},
         DiskFault{.kind = DiskFault::Kind::kFull, .lasting = true},
         DiskFault{.kind = DiskFault::Kind::kFail},
-        DiskFault{.kind = DiskFault::Kind::kFail, .lasting = true}));
+        DiskFault{.kind = DiskFault::Kind::kFail, .lasting = true}),
+    NameOf);
 
 }  // namespace
 }  // namespace resnetd

@@ -29,12 +29,25 @@ constexpr int kLives = 3;
 
 bool IsLong() { return std::getenv("RESNETD_TEST_LONG") != nullptr; }
 
+// How long the lives of a disk are. A plain value.
+struct LifeSpan {
+  // At most.
+  std::uint64_t steps = 20;
+  // One step in so many is an opening.
+  std::uint64_t openings = 8;
+  // The operations among which something goes wrong.
+  std::uint64_t first_fault = 0;
+  std::uint64_t last_fault = 400;
+};
+
 // One disk from its first opening to the last of its lives.
 class Fate {
  public:
-  explicit Fate(std::uint64_t seed, Carelessness careless = {})
+  explicit Fate(std::uint64_t seed, Carelessness careless = {},
+                LifeSpan span = {})
       : random_(seed),
         careless_(careless),
+        span_(span),
         disk_(std::make_unique<SimulatedDisk>()) {}
 
   // What was wrong, and when; empty: nothing.
@@ -53,6 +66,8 @@ class Fate {
   }
 
   std::int64_t schedules() const { return schedules_; }
+  // Steps in which the log was copied into the database, which grew.
+  int checkpoints() const { return checkpoints_; }
 
  private:
   // Steps until the disk dies or some were done.
@@ -60,16 +75,18 @@ class Fate {
     disk_->Plan(RandomFault());
     store_ =
         std::make_unique<SimulatedStore>(std::move(disk_), clock_, careless_);
-    const std::uint64_t steps = 1 + random_.Below(20);
+    const std::uint64_t steps = 1 + random_.Below(span_.steps);
     bool open = Reopen();
     for (std::uint64_t i = 0; i < steps && open && said_.empty(); ++i) {
       if (random_.OneIn(4)) {
         clock_.Advance(kGrace * static_cast<int>(random_.Below(3)) / 2);
       }
-      if (random_.OneIn(8)) {
+      if (random_.OneIn(span_.openings)) {
         open = Reopen();
       } else {
+        const std::int64_t bytes = store_->disk().BytesOf("meta.db");
         open = Advance();
+        checkpoints_ += store_->disk().BytesOf("meta.db") > bytes ? 1 : 0;
       }
     }
   }
@@ -81,8 +98,10 @@ class Fate {
           random_.OneIn(2) ? DiskFault::Kind::kFull : DiskFault::Kind::kFail;
       fault.lasting = random_.OneIn(2);
     }
+    const std::uint64_t range =
+        random_.OneIn(3) ? 50 : span_.last_fault - span_.first_fault;
     fault.at =
-        static_cast<std::int64_t>(random_.Below(random_.OneIn(3) ? 50 : 400));
+        static_cast<std::int64_t>(span_.first_fault + random_.Below(range));
     return fault;
   }
 
@@ -192,6 +211,7 @@ class Fate {
 
   SeededRandom random_;
   Carelessness careless_;
+  LifeSpan span_;
   FakeClock clock_;
   std::unique_ptr<SimulatedDisk> disk_;
   std::unique_ptr<SimulatedStore> store_;
@@ -199,6 +219,7 @@ class Fate {
   Step last_;
   std::int64_t steps_ = 0;
   std::int64_t schedules_ = 0;
+  int checkpoints_ = 0;
   std::string said_;
 };
 
@@ -231,6 +252,20 @@ TEST_P(PowerLossSchedulesTest, LoseNothingAcknowledgedAndLeaveNothingHalfDone) {
 
 INSTANTIATE_TEST_SUITE_P(Shards, PowerLossSchedulesTest,
                          ::testing::Range<std::uint64_t>(0, kShards));
+
+TEST(PowerLossTest, LongLivesWithCheckpointsLoseNothingEither) {
+  int checkpoints = 0;
+  for (std::uint64_t seed = 1; seed <= (IsLong() ? 100U : 3U); ++seed) {
+    Fate fate(seed, {},
+              {.steps = 4'000,
+               .openings = 4'000,
+               .first_fault = 6'500,
+               .last_fault = 15'000});
+    ASSERT_EQ(fate.Run(), "") << "seed " << seed;
+    checkpoints += fate.checkpoints();
+  }
+  EXPECT_GT(checkpoints, 2);
+}
 
 TEST(PowerLossTest, SeedsThatOnceFailedDoNotAnyMore) {
   // A commit that was in the log but not synced by a process that was killed,
