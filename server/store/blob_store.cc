@@ -247,6 +247,22 @@ BlobStore::Pin BlobStore::Claim(const Digest& digest) {
   return {shared_from_this(), digest};
 }
 
+absl::Status BlobStore::PlaceClaimed(const std::string& staged,
+                                     const Digest& digest, std::int64_t bytes) {
+  {
+    MutexLock lock(mutex_);
+    // PutAside() does not ask for pins.
+    while (entries_[digest].removing) {
+      changed_.Wait(mutex_);
+    }
+    ++entries_[digest].writers;
+  }
+  const absl::Status placed = Place(staged, digest, bytes);
+  MutexLock lock(mutex_);
+  --entries_[digest].writers;
+  return placed;
+}
+
 absl::StatusOr<BlobStore::Pin> BlobStore::PinBlob(const Digest& digest) {
   if (!IsDigest(digest)) {
     return NoBlob();
@@ -323,7 +339,7 @@ absl::Status BlobStore::Place(const std::string& staged, const Digest& digest,
   MutexLock lock(mutex_);
   durable_folders_.insert(folder);
   Entry& entry = entries_[digest];
-  integrity_failures_ += entry.present && !is_kept ? 1 : 0;
+  integrity_failures_ += is_present && !is_kept ? 1 : 0;
   blob_bytes_ += bytes - (entry.present ? entry.bytes : 0);
   entry.present = true;
   entry.bytes = bytes;
@@ -332,23 +348,30 @@ absl::Status BlobStore::Place(const std::string& staged, const Digest& digest,
 }
 
 absl::Status BlobStore::PutAside(const Digest& digest) {
+  std::int64_t bytes = 0;
   {
     MutexLock lock(mutex_);
     ++integrity_failures_;
     const auto entry = entries_.find(digest);
+    // Who writes the blob right now looks at it, and replaces it.
     if (entry == entries_.end() || !entry->second.present ||
-        entry->second.removing) {
+        entry->second.removing || entry->second.writers > 0) {
       return absl::OkStatus();
     }
     // Whoever has it open reads the file that is put aside.
     entry->second.removing = true;
+    bytes = entry->second.bytes;
   }
-  absl::Status moved =
-      files_->Rename(PathOfBlob(digest), absl::StrCat("quarantine/", digest));
+  // A writer may have replaced it since the damage was seen.
+  const bool is_healed = IsSound(digest, bytes);
+  const absl::Status moved =
+      is_healed ? absl::OkStatus()
+                : files_->Rename(PathOfBlob(digest),
+                                 absl::StrCat("quarantine/", digest));
   MutexLock lock(mutex_);
   const auto entry = entries_.find(digest);
   entry->second.removing = false;
-  if (moved.ok()) {
+  if (moved.ok() && !is_healed) {
     blob_bytes_ -= entry->second.bytes;
     entry->second.present = false;
     entry->second.bytes = 0;

@@ -114,6 +114,8 @@ class BlobStore : public std::enable_shared_from_this<BlobStore> {
     bool present = false;
     std::int64_t bytes = 0;
     int pins = 0;
+    // Of the pins, those in Place().
+    int writers = 0;
     bool removing = false;
     // Committed by this process at, and not named since.
     std::optional<SteadyTime> unnamed_since;
@@ -132,6 +134,8 @@ class BlobStore : public std::enable_shared_from_this<BlobStore> {
   void Unpin(const Digest& digest) ABSL_LOCKS_EXCLUDED(mutex_);
   // Puts the synced file `staged` under its digest, durably; the caller holds a
   // claim. The file is gone from staging in any case but an error.
+  absl::Status PlaceClaimed(const std::string& staged, const Digest& digest,
+                            std::int64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Place(const std::string& staged, const Digest& digest,
                      std::int64_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether the blob that is there has these bytes.

@@ -207,6 +207,10 @@ absl::Status Database::Configure(bool durable) {
   if (access_ == Access::kReadOnly) {
     return absl::OkStatus();
   }
+  // WAL with less than FULL forgets commits at a power cut. First of all: the
+  // switch to WAL writes, too.
+  RETURN_IF_ERROR(
+      Execute(durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF"));
   {
     Query mode = Prepare("PRAGMA journal_mode=WAL");
     ASSIGN_OR_RETURN(const bool answered, mode.Next());
@@ -220,9 +224,6 @@ absl::Status Database::Configure(bool durable) {
     // do so would pass, and commits would go by a journal that is not synced.
     RETURN_IF_ERROR(mode.Next().status());
   }
-  // WAL with less than FULL forgets commits at a power cut.
-  RETURN_IF_ERROR(
-      Execute(durable ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=OFF"));
   // Also switches the automatic checkpoint off, whose failures nobody sees.
   sqlite3_wal_hook(
       connection_,

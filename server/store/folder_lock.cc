@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/base/error.h"
+#include "server/base/status_macros.h"
 #include "server/store/storage_kind.h"
 
 namespace resnetd {
@@ -50,8 +51,7 @@ std::string Holder(int fd) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<FolderLock>> FolderLock::Take(
-    const std::string& folder) {
+absl::Status CheckStorage(const std::string& folder) {
   struct statfs facts {};
   if (statfs(folder.c_str(), &facts) != 0) {
     return Unusable(folder,
@@ -64,6 +64,12 @@ absl::StatusOr<std::unique_ptr<FolderLock>> FolderLock::Take(
                                  ", which cannot keep a database safe; give a "
                                  "folder on a local disk or a block volume"));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<FolderLock>> FolderLock::Take(
+    const std::string& folder) {
+  RETURN_IF_ERROR(CheckStorage(folder));
   const int fd = open(absl::StrCat(folder, "/LOCK").c_str(),
                       O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
   if (fd < 0) {

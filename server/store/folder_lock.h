@@ -3,9 +3,14 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace resnetd {
+
+// FAILED_PRECONDITION (STORE_UNUSABLE): there is no such folder, or its file
+// system cannot keep a store.
+absl::Status CheckStorage(const std::string& folder);
 
 // The right of one process to use a folder: flock(2) on its file LOCK, which
 // also names the process for people. Ends with the process, however it ends.

@@ -39,7 +39,7 @@ absl::StatusOr<std::string> ReadSmallFile(FileSystem& files,
   return std::string(bytes.begin(), bytes.end());
 }
 
-absl::Status CheckFormat(absl::string_view text) {
+absl::Status CheckText(absl::string_view text) {
   int layout = 0;
   if (!absl::ConsumePrefix(&text, kPrefix) ||
       !absl::ConsumeSuffix(&text, "\n") || !absl::SimpleAtoi(text, &layout) ||
@@ -69,12 +69,12 @@ absl::Status MakeFormat(FileSystem& files) {
   return files.SyncFolder("");
 }
 
-}  // namespace
-
-absl::Status CheckOrMakeFormat(FileSystem& files) {
+// Whether it is a store already.
+absl::StatusOr<bool> Check(FileSystem& files) {
   const absl::StatusOr<std::string> text = ReadSmallFile(files, kFormat);
   if (text.ok()) {
-    return CheckFormat(*text);
+    RETURN_IF_ERROR(CheckText(*text));
+    return true;
   }
   if (!absl::IsNotFound(text.status())) {
     return text.status();
@@ -86,7 +86,16 @@ absl::Status CheckOrMakeFormat(FileSystem& files) {
                                    Quoted(name), "; give an empty folder"));
     }
   }
-  return MakeFormat(files);
+  return false;
+}
+
+}  // namespace
+
+absl::Status CheckFormat(FileSystem& files) { return Check(files).status(); }
+
+absl::Status CheckOrMakeFormat(FileSystem& files) {
+  ASSIGN_OR_RETURN(const bool is_store, Check(files));
+  return is_store ? absl::OkStatus() : MakeFormat(files);
 }
 
 }  // namespace resnetd

@@ -11,4 +11,7 @@ namespace resnetd {
 // else's, or the store of a newer server.
 absl::Status CheckOrMakeFormat(FileSystem& files);
 
+// The same without making anything: whether CheckOrMakeFormat() would do it.
+absl::Status CheckFormat(FileSystem& files);
+
 }  // namespace resnetd

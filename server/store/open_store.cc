@@ -128,10 +128,15 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const StoreOptions& options,
     return OpenTemporary(options, clock);
   }
   RETURN_IF_ERROR(MakeDataFolder(options.folder));
-  auto ground = std::make_shared<Ground>();
-  ASSIGN_OR_RETURN(ground->lock, FolderLock::Take(options.folder));
+  RETURN_IF_ERROR(CheckStorage(options.folder));
   ASSIGN_OR_RETURN(std::unique_ptr<FileSystem> files,
                    OpenRealFileSystem(options.folder, true));
+  // Before the lock, whose file would be left in somebody else's folder.
+  if (const absl::Status format = CheckFormat(*files); !format.ok()) {
+    return ForOperator(format, options.folder);
+  }
+  auto ground = std::make_shared<Ground>();
+  ASSIGN_OR_RETURN(ground->lock, FolderLock::Take(options.folder));
   const DatabaseOptions database{.path = options.folder + "/meta.db"};
   absl::StatusOr<std::unique_ptr<Store>> store =
       OpenParts(std::move(ground), std::move(files), database, options, clock);

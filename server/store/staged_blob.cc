@@ -98,7 +98,7 @@ absl::StatusOr<Digest> StagedBlob::Commit() {
   RETURN_IF_ERROR(store_->files_->Protect(path_));
   RETURN_IF_ERROR(file->Sync());
   const BlobStore::Pin claim = store_->Claim(digest);
-  RETURN_IF_ERROR(store_->Place(path_, digest, size_));
+  RETURN_IF_ERROR(store_->PlaceClaimed(path_, digest, size_));
   is_staged_ = false;
   // Counted among the blobs from here on.
   store_->Unreserve(std::exchange(reserved_, 0));

@@ -149,8 +149,8 @@ class BlobWriter {
   // often as wanted. DATA_LOSS (STORE_CORRUPT): the disk changed them.
   virtual absl::StatusOr<std::vector<std::uint8_t>> ReadBack() = 0;
   // Makes the bytes a durable blob under their digest: sync, rename, sync of
-  // the folder. It is kept from the collector until the store is closed or a
-  // version names it. Once.
+  // the folder. It is kept from the collector until a version names it, for the
+  // grace time, an hour at least; or until the store is closed. Once.
   virtual absl::StatusOr<Digest> Commit() = 0;
 };
 
@@ -241,7 +241,7 @@ class Store {
   // Committed versions, newest first. Empty for an unknown model.
   virtual absl::StatusOr<std::vector<VersionRow>> ListVersions(
       const ModelName& model) = 0;
-  // NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND); retired ones too.
+  // Retired ones too. NOT_FOUND (MODEL_NOT_FOUND, VERSION_NOT_FOUND).
   virtual absl::StatusOr<VersionRow> GetVersion(const ModelName& model,
                                                 VersionNumber version) = 0;
   // Ordered by name.
@@ -251,15 +251,17 @@ class Store {
   virtual absl::StatusOr<AliasRow> GetAlias(const ModelName& model,
                                             absl::string_view alias) = 0;
   // At most `limit` events after `after`, in order.
-  // OUT_OF_RANGE (EVENTS_EXPIRED): the next one is no longer kept.
+  // OUT_OF_RANGE (EVENTS_EXPIRED): the next one is no longer kept, or `after`
+  // was not given yet (the store was restored from a backup).
   virtual absl::StatusOr<std::vector<EventRow>> ListEvents(
       std::int64_t after, std::size_t limit) = 0;
   virtual absl::StatusOr<std::int64_t> LastEvent() = 0;
   virtual absl::StatusOr<std::vector<AuditRow>> ListAudit(
       std::int64_t after, std::size_t limit) = 0;
 
-  // Commits a version whose blobs are there. NOT_FOUND (BLOB_NOT_FOUND,
-  // VERSION_NOT_FOUND: the parent).
+  // Commits a version whose blobs are there, with one audit row, and one event
+  // for the version and one for its first alias. A version that was there adds
+  // neither. NOT_FOUND (BLOB_NOT_FOUND, VERSION_NOT_FOUND: the parent).
   virtual absl::StatusOr<Published> Publish(const NewVersion& version,
                                             const Mutation& mutation) = 0;
   // Retires it. NOT_FOUND; FAILED_PRECONDITION (VERSION_IN_USE); ABORTED
@@ -268,7 +270,9 @@ class Store {
       const ModelName& model, VersionNumber version, absl::string_view etag,
       const Mutation& mutation) = 0;
   // Moves or makes an alias. NOT_FOUND; ABORTED (ALIAS_MOVED, ETAG_MISMATCH).
-  // Moving it to where it is changes nothing and adds no event.
+  // Moving it to where it is changes nothing and adds neither event nor audit
+  // row. A repetition is answered with the alias as it is now: NOT_FOUND when
+  // it was removed since.
   virtual absl::StatusOr<AliasRow> MoveAlias(const AliasMove& move,
                                              const Mutation& mutation) = 0;
   // The answer that MoveAlias would give, without doing it.
@@ -278,7 +282,8 @@ class Store {
                                    absl::string_view alias,
                                    absl::string_view etag,
                                    const Mutation& mutation) = 0;
-  // What was answered to this request_id before; nullopt: nothing.
+  // What the mutation with this request_id made or changed before, e.g.
+  // "models/a/versions/3" or "models/a/aliases/stable"; nullopt: nothing.
   // ALREADY_EXISTS (REQUEST_ID_CONFLICT): another request has it.
   virtual absl::StatusOr<std::optional<std::string>> Remembered(
       const Mutation& mutation) = 0;

@@ -133,6 +133,9 @@ TEST_F(CatalogChangesTest, AVersionNeedsItsBlobsAndItsParent) {
   NewVersion empty = version;
   empty.weights = "";
   EXPECT_EQ(ReasonOf(store_->Publish(empty, {}).status()), "BLOB_NOT_FOUND");
+  NewVersion keyless = version;
+  keyless.content_key = "";
+  EXPECT_EQ(ReasonOf(store_->Publish(keyless, {}).status()), "INTERNAL");
   version.parent = VersionNumber{7};
   EXPECT_EQ(ReasonOf(store_->Publish(version, {}).status()),
             "VERSION_NOT_FOUND");

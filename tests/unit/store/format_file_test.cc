@@ -38,6 +38,16 @@ TEST(FormatFileTest, TakesWhatAFreshVolumeAndAnInterruptedOpeningLeave) {
   EXPECT_TRUE(Check(folder.path()).ok());
 }
 
+TEST(FormatFileTest, CheckingAloneMakesNothing) {
+  const TempDir folder;
+  const auto files = OpenFileSystem(folder.path());
+  ASSERT_TRUE(files.ok());
+  EXPECT_TRUE(CheckFormat(**files).ok());
+  EXPECT_TRUE((*files)->List("")->empty());
+  folder.Write("thesis.txt", "x");
+  EXPECT_EQ(DetailsOf(CheckFormat(**files)).reason, "STORE_UNUSABLE");
+}
+
 TEST(FormatFileTest, RefusesTheFolderOfSomethingElse) {
   const TempDir folder;
   folder.Write("thesis.txt", "x");

@@ -95,7 +95,7 @@ TEST_F(OpenStoreTest, RefusesWhatItCannotUseAndSaysWhatToDo) {
   folder_.Write("newer/FORMAT", "resnetd store 2\n");
   for (const Case& each :
        {Case{folder_.File("no/parent"), "its parent must exist"},
-        Case{folder_.File("file"), "LOCK"},
+        Case{folder_.File("file"), "cannot be opened"},
         Case{folder_.File("full"), "give an empty folder"},
         Case{folder_.File("newer"), "start the newer server"},
         Case{"/proc/self", "is on proc"}}) {
@@ -108,6 +108,7 @@ TEST_F(OpenStoreTest, RefusesWhatItCannotUseAndSaysWhatToDo) {
   }
   EXPECT_TRUE(std::filesystem::exists(folder_.File("full/thesis.txt")));
   EXPECT_FALSE(std::filesystem::exists(folder_.File("full/meta.db")));
+  EXPECT_FALSE(std::filesystem::exists(folder_.File("full/LOCK")));
 }
 
 TEST_F(OpenStoreTest, ADamagedOrMissingDatabaseSendsTheOperatorToABackup) {
