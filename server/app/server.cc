@@ -132,7 +132,8 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
   }
   ASSIGN_OR_RETURN(grpc_,
                    GrpcServer::Start(GrpcOptionsOf(config_, grpc), *classifier_,
-                                     registry_, *telemetry_, facts, clock_));
+                                     registry_, *manager_, *telemetry_, facts,
+                                     clock_));
   ASSIGN_OR_RETURN(
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));

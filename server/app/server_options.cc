@@ -53,6 +53,7 @@ GrpcServerOptions GrpcOptionsOf(const Config& config,
       .max_encoded_image_bytes = size(config.max_image_bytes),
       .max_pixels = config.max_image_pixels,
       .max_side = config.max_image_side,
+      .max_import_bytes = config.max_import_bytes,
       .default_deadline = Milliseconds(config.default_deadline_ms),
       .max_deadline = Milliseconds(config.max_deadline_ms)};
   options.calls = {

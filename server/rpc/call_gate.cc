@@ -16,17 +16,6 @@ constexpr Duration kRetryWhenFull = std::chrono::milliseconds(100);
 // Models load in seconds; another server may answer at once.
 constexpr Duration kRetryWhenNotServing = std::chrono::seconds(1);
 
-absl::Status NotServing(ServingState state) {
-  if (state == ServingState::kStarting) {
-    return Error(absl::StatusCode::kUnavailable, Reason::kStarting,
-                 "the server is starting; try again in a moment")
-        .RetryAfter(kRetryWhenNotServing);
-  }
-  return Error(absl::StatusCode::kUnavailable, Reason::kDraining,
-               "the server is shutting down; try another one")
-      .RetryAfter(kRetryWhenNotServing);
-}
-
 absl::Status Full(absl::string_view what, absl::string_view flag,
                   std::size_t limit) {
   return Error(absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
@@ -43,6 +32,17 @@ absl::Status NoRoom(std::size_t limit) {
 }
 
 }  // namespace
+
+absl::Status NotServing(ServingState state) {
+  if (state == ServingState::kStarting) {
+    return Error(absl::StatusCode::kUnavailable, Reason::kStarting,
+                 "the server is starting; try again in a moment")
+        .RetryAfter(kRetryWhenNotServing);
+  }
+  return Error(absl::StatusCode::kUnavailable, Reason::kDraining,
+               "the server is shutting down; try another one")
+      .RetryAfter(kRetryWhenNotServing);
+}
 
 CallGate::Ticket::Ticket(Ticket&& other) noexcept
     : gate_(std::exchange(other.gate_, nullptr)),

@@ -26,6 +26,10 @@ enum class ServingState { kStarting, kServing, kDraining };
 // Whether a call is also taken while the server starts or drains.
 enum class Availability { kWhenServing, kAlways };
 
+// Why a call is refused in `state`, which is not kServing: UNAVAILABLE
+// (STARTING, DRAINING) with retry_after.
+absl::Status NotServing(ServingState state);
+
 // Counts the calls in flight and decides which may come in. Thread-safe.
 class CallGate {
  public:

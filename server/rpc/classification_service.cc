@@ -42,21 +42,22 @@ class ClassifyCall final : public UnaryCall {
 
  private:
   absl::StatusOr<ClassifyRequest> TakeRequest() {
-    UseRequestId(message_.request_id());
-    set_images(static_cast<std::size_t>(message_.images_size()));
-    const RequestLimits& limits = environment().limits;
-    const CallDeadline deadline =
-        DecideDeadline(context().deadline(), std::chrono::system_clock::now(),
-                       arrived(), limits.default_deadline, limits.max_deadline);
+    record().UseRequestId(message_.request_id());
+    record().set_amount("images",
+                        static_cast<std::size_t>(message_.images_size()));
+    const RequestLimits& limits = record().environment().limits;
+    const CallDeadline deadline = DecideDeadline(
+        record().context().deadline(), std::chrono::system_clock::now(),
+        record().arrived(), limits.default_deadline, limits.max_deadline);
     deadline_ = deadline.at;
     if (deadline.is_default) {
-      context().AddInitialMetadata(
+      record().context().AddInitialMetadata(
           kDefaultDeadlineKey,
           absl::StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(
                            limits.default_deadline)
                            .count()));
     }
-    if (absl::Status room = ticket().Charge(RawPixelBytes(message_));
+    if (absl::Status room = record().ticket().Charge(RawPixelBytes(message_));
         !room.ok()) {
       return room;
     }
@@ -66,16 +67,17 @@ class ClassifyCall final : public UnaryCall {
       return request;
     }
     DropRawImages(message_);
-    request->request_id = request_id();
-    request->arrived = arrived();
+    request->request_id = record().request_id();
+    request->arrived = record().arrived();
     request->deadline = deadline_;
-    request->cancelled = cancelled();
+    request->cancelled = record().cancelled();
     return request;
   }
 
   void Answer(absl::StatusOr<ClassifyResponse> response) {
     if (response.ok()) {
-      Reply(ToProto(*response, request_id(), message_.options().timing()));
+      Reply(ToProto(*response, record().request_id(),
+                    message_.options().timing()));
       return;
     }
     if (response.status().code() == absl::StatusCode::kCancelled &&
@@ -90,8 +92,8 @@ class ClassifyCall final : public UnaryCall {
   // A client whose deadline passes cancels the call, a moment before the server
   // would: the timeout travels rounded up by at most 1 %, and takes its time.
   bool IsAboutDeadline() {
-    return environment().clock.Now() + kDeadlineSlack +
-               (deadline_ - arrived()) / 100 >=
+    return record().environment().clock.Now() + kDeadlineSlack +
+               (deadline_ - record().arrived()) / 100 >=
            deadline_;
   }
 

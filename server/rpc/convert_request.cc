@@ -9,106 +9,25 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/types/span.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/rpc/raw_image.h"
+#include "server/rpc/violations.h"
+#include "server/serving/classify_validation.h"
 
 namespace resnetd {
 namespace {
-
-// What is wrong with a whole request, gathered so that one answer names it all.
-class Violations {
- public:
-  void Add(absl::string_view field, std::string text) {
-    found_.emplace_back(std::string(field), std::move(text));
-  }
-  // A limit decides the reason only when it is the first thing that is wrong.
-  // `flag` is a literal.
-  void AddLimit(absl::string_view field, absl::string_view flag,
-                std::size_t limit, std::size_t value, std::string text) {
-    if (found_.empty()) {
-      reason_ = Reason::kLimitExceeded;
-      limit_ = {.flag = flag, .limit = limit, .value = value};
-    }
-    Add(field, std::move(text));
-  }
-
-  absl::Status ToStatus() const {
-    if (found_.empty()) {
-      return absl::OkStatus();
-    }
-    std::vector<std::string> texts;
-    texts.reserve(found_.size());
-    for (const auto& [field, text] : found_) {
-      texts.push_back(text);
-    }
-    Error error(absl::StatusCode::kInvalidArgument, reason_,
-                absl::StrJoin(texts, "; "));
-    for (const auto& [field, text] : found_) {
-      error.AddViolation(field, text);
-    }
-    if (!limit_) {
-      return error;
-    }
-    return std::move(error)
-        .Metadata("limit_name", limit_->flag)
-        .Metadata("limit", absl::StrCat(limit_->limit))
-        .Metadata("value", absl::StrCat(limit_->value));
-  }
-
- private:
-  struct BrokenLimit {
-    absl::string_view flag;
-    std::size_t limit = 0;
-    std::size_t value = 0;
-  };
-
-  Reason reason_ = Reason::kRequestInvalid;
-  std::vector<std::pair<std::string, std::string>> found_;
-  std::optional<BrokenLimit> limit_;
-};
-
-void CheckImageCount(const v1::ClassifyRequest& message,
-                     const RequestLimits& limits, Violations& violations) {
-  const auto images = static_cast<std::size_t>(message.images_size());
-  if (images == 0) {
-    violations.Add("images",
-                   absl::StrCat("request has no images, 1 to ",
-                                limits.max_images_per_request, " are needed"));
-  } else if (images > limits.max_images_per_request) {
-    violations.AddLimit(
-        "images", "max-images-per-request", limits.max_images_per_request,
-        images,
-        absl::StrCat("request has ", images, " images, at most ",
-                     limits.max_images_per_request,
-                     " are accepted (--max-images-per-request)"));
-  }
-}
 
 ModelReference CheckModel(const v1::ClassifyRequest& message,
                           Violations& violations) {
   absl::StatusOr<ModelReference> reference =
       ParseModelReference(message.model());
   if (!reference.ok()) {
-    violations.Add("model", std::string(reference.status().message()));
+    violations.Add("model", reference.status().message());
     return {};
   }
   return *std::move(reference);
-}
-
-void CheckNumbers(const v1::ClassifyRequest& message, Violations& violations) {
-  if (message.top_k() < 0) {
-    violations.Add("top_k", absl::StrCat("top_k ", message.top_k(),
-                                         " is not 0 to the number of classes"));
-  }
-  // Not "< 0 || > 1": a NaN must not pass.
-  if (!(message.min_probability() >= 0 && message.min_probability() <= 1)) {
-    violations.Add("min_probability",
-                   absl::StrCat("min_probability ", message.min_probability(),
-                                " is not 0 to 1"));
-  }
 }
 
 Priority CheckPriority(const v1::ClassifyRequest& message,
@@ -179,16 +98,20 @@ absl::StatusOr<ClassifyRequest> ToClassifyRequest(
     const v1::ClassifyRequest& message, const RequestLimits& limits) {
   Violations violations;
   ClassifyRequest request;
-  CheckImageCount(message, limits, violations);
+  // The classifier checks these once more when it knows the model. Here they
+  // are named together with the rest, before any picture is looked at.
+  violations.AddError(
+      "images", ValidateClassify(
+                    {.images = static_cast<std::size_t>(message.images_size()),
+                     .top_k = message.top_k(),
+                     .min_probability = message.min_probability()},
+                    limits.max_images_per_request, std::nullopt));
   request.model = CheckModel(message, violations);
-  CheckNumbers(message, violations);
-  if (const absl::Status id = CheckRequestId(message.request_id(), limits);
-      !id.ok()) {
-    violations.Add("request_id", std::string(id.message()));
-  }
+  violations.AddError("request_id",
+                      CheckRequestId(message.request_id(), limits));
   request.priority = CheckPriority(message, violations);
-  if (absl::Status status = violations.ToStatus(); !status.ok()) {
-    return status;
+  if (!violations.empty()) {
+    return violations.ToStatus();
   }
   request.top_k = message.top_k();
   request.min_probability = message.min_probability();

@@ -94,8 +94,8 @@ void SetTransportLimits(const GrpcServerOptions& options,
 class GrpcServer::Impl {
  public:
   Impl(const GrpcServerOptions& options, Classifier& classifier,
-       const ModelRegistry& registry, Telemetry& telemetry,
-       const ServerFacts& facts, const Clock& clock)
+       const ModelRegistry& registry, ModelManager& manager,
+       Telemetry& telemetry, const ServerFacts& facts, const Clock& clock)
       : gate_(options.calls),
         environment_{.gate = gate_,
                      .telemetry = telemetry,
@@ -104,7 +104,10 @@ class GrpcServer::Impl {
                      .max_response_bytes = options.max_message_bytes},
         health_(options.calls),
         classification_(environment_, classifier),
-        models_(environment_, registry),
+        models_(environment_, registry, manager, options.calls.max_calls,
+                [this](const ModelName& name, bool is_serving) {
+                  SetModelServing(name, is_serving);
+                }),
         server_info_(environment_, facts) {
     health_.Set(kLiveness, true);
     for (const char* name : {kReadiness, kStartup, kClassification}) {
@@ -149,6 +152,7 @@ class GrpcServer::Impl {
     if (ready) {
       gate_.SetState(ServingState::kServing);
       health_.Set(kStartup, true);
+      models_.RefreshHealth();
     }
     health_.Set(kClassification, ready);
     health_.Set(kReadiness, ready);
@@ -172,6 +176,7 @@ class GrpcServer::Impl {
     health_.Drain({kLiveness, kStartup});
     WaitFor(delay);
     gate_.SetState(ServingState::kDraining);
+    models_.EndWatches();
     gate_.WaitUntilIdle(std::chrono::steady_clock::now() + grace);
     health_.EndWatches();
     if (server_ != nullptr) {
@@ -209,10 +214,10 @@ GrpcServer::~GrpcServer() = default;
 
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const GrpcServerOptions& options, Classifier& classifier,
-    const ModelRegistry& registry, Telemetry& telemetry,
+    const ModelRegistry& registry, ModelManager& manager, Telemetry& telemetry,
     const ServerFacts& facts, const Clock& clock) {
-  auto impl = std::make_unique<Impl>(options, classifier, registry, telemetry,
-                                     facts, clock);
+  auto impl = std::make_unique<Impl>(options, classifier, registry, manager,
+                                     telemetry, facts, clock);
   if (absl::Status status = impl->Listen(options); !status.ok()) {
     return status;
   }

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/base/ids.h"
+#include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/rpc/call_gate.h"
 #include "server/rpc/request_limits.h"
@@ -48,16 +49,15 @@ struct GrpcServerOptions {
 class GrpcServer {
  public:
   // Listens from the return on, not ready: health is NOT_SERVING but for
-  // "liveness", Classify is UNAVAILABLE (STARTING). The classifier, the
-  // registry, the telemetry and the clock belong to the caller and outlive the
-  // server.
-  // UNAVAILABLE: the port is in use. PERMISSION_DENIED: it is not allowed.
-  // INVALID_ARGUMENT: the host is not one of this machine. The text names the
-  // address and --listen.
+  // "liveness", Classify and every change are UNAVAILABLE (STARTING). The
+  // classifier, the registry, the manager, the telemetry and the clock belong
+  // to the caller and outlive the server. UNAVAILABLE: the port is in use.
+  // PERMISSION_DENIED: it is not allowed. INVALID_ARGUMENT: the host is not one
+  // of this machine. The text names the address and --listen.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
       const GrpcServerOptions& options, Classifier& classifier,
-      const ModelRegistry& registry, Telemetry& telemetry,
-      const ServerFacts& facts, const Clock& clock);
+      const ModelRegistry& registry, ModelManager& manager,
+      Telemetry& telemetry, const ServerFacts& facts, const Clock& clock);
 
   // Without a Drain() before, cancels what is in flight. Returns when the
   // classifier has answered every call.
@@ -69,7 +69,8 @@ class GrpcServer {
   int port() const;
 
   // True: takes calls; the health names "", "startup" and
-  // "resnetd.v1.ClassificationService" become SERVING, and "startup" stays so.
+  // "resnetd.v1.ClassificationService" become SERVING, and "startup" stays so;
+  // the names "models/NAME" begin to follow whether the model answers.
   // False: refuses them as STARTING. No effect once Drain() was called.
   void SetReady(bool ready);
 
@@ -80,7 +81,8 @@ class GrpcServer {
   // "startup" becomes NOT_SERVING; for `delay` calls are still taken, so that
   // clients and load balancers can turn away; then new ones are refused with
   // UNAVAILABLE (DRAINING), those in flight have `grace` to finish, the rest is
-  // cancelled. Blocks until done. A second call does nothing.
+  // cancelled; a change that has begun is finished all the same. WatchModels
+  // ends at once. Blocks until done. A second call does nothing.
   void Drain(Duration delay, Duration grace);
 
  private:

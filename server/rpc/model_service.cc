@@ -1,149 +1,193 @@
 #include "server/rpc/model_service.h"
 
-#include <algorithm>
 #include <cstddef>
-#include <iterator>
-#include <optional>
-#include <string>
-#include <vector>
+#include <utility>
 
-#include "absl/status/statusor.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
-#include "server/base/error.h"
-#include "server/base/quote.h"
-#include "server/base/status_macros.h"
-#include "server/rpc/convert_answer.h"
-#include "server/rpc/page_token.h"
+#include "server/rpc/import_call.h"
+#include "server/rpc/model_changes.h"
+#include "server/rpc/model_reads.h"
 
 namespace resnetd {
-namespace {
 
-enum class Names { kModel, kVersion };
+ModelService::ModelService(CallEnvironment& environment,
+                           const ModelRegistry& registry, ModelManager& manager,
+                           std::size_t max_calls, ModelHealth::Set health)
+    : environment_(environment),
+      manager_(manager),
+      health_(manager, registry, std::move(health)),
+      lanes_(std::make_unique<CallLanes>(max_calls)),
+      watches_(environment, manager, lanes_->transfers) {}
 
-// Reads a resource name of exactly the kind `wanted`.
-absl::StatusOr<ModelReference> ParseName(absl::string_view field,
-                                         absl::string_view text, Names wanted) {
-  if (absl::StartsWith(text, "models/")) {
-    absl::StatusOr<ModelReference> reference = ParseModelReference(text);
-    if (reference.ok() &&
-        reference->version.has_value() == (wanted == Names::kVersion)) {
-      return reference;
-    }
-  }
-  const std::string message =
-      absl::StrCat(field, " ", Quoted(text), " is not of the form ",
-                   wanted == Names::kVersion ? "\"models/NAME/versions/N\""
-                                             : "\"models/NAME\"");
-  return absl::Status(Error(absl::StatusCode::kInvalidArgument,
-                            Reason::kRequestInvalid, message)
-                          .Violation(field, message));
+ModelService::~ModelService() {
+  // No commit wakes anybody any more; then what was woken is run to its end.
+  watches_.StopListening();
+  lanes_.reset();
 }
 
-absl::StatusOr<v1::ListModelsResponse> ListModelsOf(
-    const ModelRegistry& registry, const v1::ListModelsRequest& request) {
-  ASSIGN_OR_RETURN(const std::size_t page_size, PageSize(request.page_size()));
-  ASSIGN_OR_RETURN(const std::string after,
-                   ReadPageToken("models", request.page_token()));
-  const std::optional<ModelName> default_model = registry.default_model();
-  const std::vector<ModelHandle> models = registry.List();
-  // The page goes on behind a name, not at an index: models may come and go
-  // between two pages.
-  auto model = std::find_if(models.begin(), models.end(),
-                            [&after](const ModelHandle& handle) {
-                              return handle->facts.name.text() > after;
-                            });
-  v1::ListModelsResponse response;
-  for (; model != models.end(); ++model) {
-    if (static_cast<std::size_t>(response.models_size()) == page_size) {
-      response.set_next_page_token(
-          MakePageToken("models", (*std::prev(model))->facts.name.text()));
-      break;
-    }
-    *response.add_models() =
-        ToModelProto(**model, default_model == (*model)->facts.name);
-  }
-  return response;
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* ModelService::Read(
+    absl::string_view method, grpc::CallbackServerContext& context,
+    const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
+    absl::StatusOr<Response> (*read)(ModelManager&, const Request&)) {
+  auto* call = new PooledCall<Request, Response>(environment_, method, context,
+                                                 response);
+  call->Start(request, Availability::kAlways, lanes_->transfers,
+              [this, read](const Request& message, CallRecord&) {
+                return read(manager_, message);
+              });
+  return call;
 }
 
-absl::StatusOr<v1::GetModelResponse> GetModelOf(
-    const ModelRegistry& registry, const v1::GetModelRequest& request) {
-  ASSIGN_OR_RETURN(const ModelReference reference,
-                   ParseName("name", request.name(), Names::kModel));
-  ASSIGN_OR_RETURN(const ModelHandle handle, registry.Acquire(reference));
-  v1::GetModelResponse response;
-  *response.mutable_model() =
-      ToModelProto(*handle, registry.default_model() == handle->facts.name);
-  return response;
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* ModelService::Reside(
+    absl::string_view method, grpc::CallbackServerContext& context,
+    const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
+    absl::StatusOr<Response> (*change)(ModelManager&, const Request&)) {
+  auto* call = new PooledCall<Request, Response>(environment_, method, context,
+                                                 response);
+  call->Start(request, Availability::kWhenServing, lanes_->control,
+              [this, change](const Request& message, CallRecord&) {
+                absl::StatusOr<Response> answer = change(manager_, message);
+                health_.Refresh();
+                return answer;
+              });
+  return call;
 }
 
-// The registry holds one version of a model, so that the first page is always
-// the last and no token was ever given out.
-absl::StatusOr<v1::ListVersionsResponse> ListVersionsOf(
-    const ModelRegistry& registry, const v1::ListVersionsRequest& request) {
-  ASSIGN_OR_RETURN(const ModelReference reference,
-                   ParseName("parent", request.parent(), Names::kModel));
-  RETURN_IF_ERROR(PageSize(request.page_size()).status());
-  if (!request.page_token().empty()) {
-    return PageTokenError();
-  }
-  ASSIGN_OR_RETURN(const ModelHandle handle, registry.Acquire(reference));
-  v1::ListVersionsResponse response;
-  *response.add_versions() = ToVersionProto(*handle, Labels::kLeaveOut);
-  return response;
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* ModelService::Change(
+    absl::string_view method, grpc::CallbackServerContext& context,
+    const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
+    absl::StatusOr<Response> (*change)(ModelManager&, const RequestLimits&,
+                                       const Request&)) {
+  auto* call = new PooledCall<Request, Response>(environment_, method, context,
+                                                 response);
+  call->Start(request, Availability::kWhenServing, lanes_->control,
+              [this, change](const Request& message, CallRecord& record) {
+                record.UseRequestId(message.request_id());
+                absl::StatusOr<Response> answer =
+                    change(manager_, environment_.limits, message);
+                // Before the answer: who asks for the health then sees it.
+                health_.Refresh();
+                return answer;
+              });
+  return call;
 }
 
-absl::StatusOr<v1::GetVersionResponse> GetVersionOf(
-    const ModelRegistry& registry, const v1::GetVersionRequest& request) {
-  ASSIGN_OR_RETURN(const ModelReference reference,
-                   ParseName("name", request.name(), Names::kVersion));
-  ASSIGN_OR_RETURN(const ModelHandle handle, registry.Acquire(reference));
-  v1::GetVersionResponse response;
-  *response.mutable_version() = ToVersionProto(*handle, Labels::kInclude);
-  return response;
+template <typename Request, typename Response>
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ModelService::Stream(
+    absl::string_view method, grpc::CallbackServerContext& context,
+    const grpc::ByteBuffer& request,
+    absl::StatusOr<Download<Response>> (*open)(ModelManager&, const Request&)) {
+  auto* call = new DownloadCall<Request, Response>(environment_, method,
+                                                   context, lanes_->transfers);
+  call->Start(request, [this, open](const Request& message) {
+    return open(manager_, message);
+  });
+  return call;
 }
-
-}  // namespace
 
 grpc::ServerUnaryReactor* ModelService::ListModels(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return AnswerNow<v1::ListModelsRequest, v1::ListModelsResponse>(
-      environment_, "ListModels", *context, *request, *response,
-      Availability::kAlways, [this](const v1::ListModelsRequest& message) {
-        return ListModelsOf(registry_, message);
-      });
+  return Read("ListModels", *context, *request, *response, resnetd::ListModels);
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return AnswerNow<v1::GetModelRequest, v1::GetModelResponse>(
-      environment_, "GetModel", *context, *request, *response,
-      Availability::kAlways, [this](const v1::GetModelRequest& message) {
-        return GetModelOf(registry_, message);
-      });
+  return Read("GetModel", *context, *request, *response, resnetd::GetModel);
 }
 
 grpc::ServerUnaryReactor* ModelService::ListVersions(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return AnswerNow<v1::ListVersionsRequest, v1::ListVersionsResponse>(
-      environment_, "ListVersions", *context, *request, *response,
-      Availability::kAlways, [this](const v1::ListVersionsRequest& message) {
-        return ListVersionsOf(registry_, message);
-      });
+  return Read("ListVersions", *context, *request, *response,
+              resnetd::ListVersions);
 }
 
 grpc::ServerUnaryReactor* ModelService::GetVersion(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return AnswerNow<v1::GetVersionRequest, v1::GetVersionResponse>(
-      environment_, "GetVersion", *context, *request, *response,
-      Availability::kAlways, [this](const v1::GetVersionRequest& message) {
-        return GetVersionOf(registry_, message);
-      });
+  return Read("GetVersion", *context, *request, *response, resnetd::GetVersion);
+}
+
+grpc::ServerReadReactor<grpc::ByteBuffer>* ModelService::ImportVersion(
+    grpc::CallbackServerContext* context, grpc::ByteBuffer* response) {
+  auto* call = new ImportCall(environment_, *context, *response, manager_,
+                              *lanes_, [this] { health_.Refresh(); });
+  call->Start();
+  return call;
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ModelService::ExportVersion(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return Stream("ExportVersion", *context, *request, resnetd::OpenVersion);
+}
+
+grpc::ServerUnaryReactor* ModelService::DeleteVersion(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Change("DeleteVersion", *context, *request, *response,
+                resnetd::DeleteVersion);
+}
+
+grpc::ServerUnaryReactor* ModelService::LoadVersion(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Reside("LoadVersion", *context, *request, *response,
+                resnetd::LoadVersion);
+}
+
+grpc::ServerUnaryReactor* ModelService::UnloadVersion(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Reside("UnloadVersion", *context, *request, *response,
+                resnetd::UnloadVersion);
+}
+
+grpc::ServerUnaryReactor* ModelService::WarmUpVersion(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Reside("WarmUpVersion", *context, *request, *response,
+                resnetd::WarmUpVersion);
+}
+
+grpc::ServerUnaryReactor* ModelService::SetAlias(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Change("SetAlias", *context, *request, *response, resnetd::SetAlias);
+}
+
+grpc::ServerUnaryReactor* ModelService::RollbackAlias(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Change("RollbackAlias", *context, *request, *response,
+                resnetd::RollbackAlias);
+}
+
+grpc::ServerUnaryReactor* ModelService::DeleteAlias(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Change("DeleteAlias", *context, *request, *response,
+                resnetd::DeleteAlias);
+}
+
+grpc::ServerUnaryReactor* ModelService::PromoteVersion(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Change("PromoteVersion", *context, *request, *response,
+                resnetd::PromoteVersion);
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ModelService::WatchModels(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return watches_.Open(*context, *request);
+}
+
+grpc::ServerWriteReactor<grpc::ByteBuffer>* ModelService::GetBlob(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
+  return Stream("GetBlob", *context, *request, resnetd::OpenBlob);
 }
 
 }  // namespace resnetd

@@ -16,6 +16,8 @@ struct RequestLimits {
   std::int64_t max_pixels = 50'000'000;              // max-image-pixels
   int max_side = 16'384;                             // max-image-side
   std::size_t max_request_id_bytes = 128;
+  // Of one uploaded file.
+  std::int64_t max_import_bytes = std::int64_t{4} << 30U;  // max-import-bytes
   // For calls that bring no deadline; announced in the response metadata
   // "resnetd-default-deadline-ms".
   Duration default_deadline = std::chrono::seconds(10);

@@ -17,7 +17,7 @@ namespace {
 constexpr absl::string_view kCut = "...";
 // The longest there is: the names of up to 20 models.
 constexpr std::size_t kMaxMetadataValueBytes = 768;
-constexpr std::size_t kMaxDescriptionBytes = 256;
+constexpr std::size_t kMaxViolationBytes = 256;
 constexpr std::size_t kMaxNameBytes = 128;
 // Type URL, tags and lengths around one detail, rounded up.
 constexpr std::size_t kDetailOverheadBytes = 64;
@@ -52,7 +52,7 @@ google::rpc::BadRequest ToBadRequest(const ErrorDetails& details,
   std::size_t left = details.violations.size();
   for (const auto& [field, description] : details.violations) {
     const std::string safe_field = SafeText(field, kMaxNameBytes);
-    const std::string safe_text = SafeText(description, kMaxDescriptionBytes);
+    const std::string safe_text = SafeText(description, kMaxViolationBytes);
     const std::size_t bytes =
         safe_field.size() + safe_text.size() + kViolationOverheadBytes;
     const std::size_t reserve = left > 1 ? kMoreViolationsBytes : 0;
@@ -77,9 +77,11 @@ google::rpc::Status ToStatus(absl::StatusCode code, absl::string_view text,
   status.set_code(static_cast<int>(code));
   status.set_message(SafeText(text, kMaxErrorTextBytes));
   AddDetail(ToErrorInfo(details), status);
-  google::rpc::RequestInfo request_info;
-  request_info.set_request_id(SafeText(request_id, kMaxNameBytes));
-  AddDetail(request_info, status);
+  if (!request_id.empty()) {
+    google::rpc::RequestInfo request_info;
+    request_info.set_request_id(SafeText(request_id, kMaxNameBytes));
+    AddDetail(request_info, status);
+  }
   if (details.retry_after) {
     google::rpc::RetryInfo retry;
     *retry.mutable_retry_delay() = ToProto(*details.retry_after);
@@ -140,8 +142,8 @@ google::rpc::Status ToRpcStatus(const absl::Status& error,
     ErrorDetails internal;
     internal.reason = std::string(ReasonName(Reason::kInternal));
     return ToStatus(absl::StatusCode::kInternal,
-                    absl::StrCat("internal error; the server's log has more "
-                                 "under request id ",
+                    absl::StrCat("internal error; the server's log has more",
+                                 request_id.empty() ? "" : " under request id ",
                                  request_id),
                     internal, request_id);
   }

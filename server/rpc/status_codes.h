@@ -35,7 +35,8 @@ bool IsUnexpected(const absl::Status& error);
 // The error as it stands in a response: code, text, ErrorInfo, RequestInfo
 // and, where the error has them, RetryInfo, ResourceInfo and BadRequest.
 // Violations that do not fit are counted in a last one. An unexpected error
-// becomes INTERNAL with a text that only names the request.
+// becomes INTERNAL with a text that only names the request. `request_id` is
+// empty for an error that is part of an answer and of no request.
 // Precondition: !error.ok().
 google::rpc::Status ToRpcStatus(const absl::Status& error,
                                 absl::string_view request_id);

@@ -3,37 +3,19 @@
 #include <google/protobuf/message.h>
 #include <grpcpp/grpcpp.h>
 
-#include <cstddef>
 #include <functional>
-#include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "server/base/clock.h"
-#include "server/base/log.h"
 #include "server/rpc/call_gate.h"
-#include "server/rpc/request_limits.h"
-#include "server/serving/classify_types.h"
-#include "server/telemetry/serving_metrics.h"
+#include "server/rpc/call_lanes.h"
+#include "server/rpc/call_record.h"
 
 namespace resnetd {
 
-// What every call of ours uses. Owned by GrpcServer; outlives all calls.
-struct CallEnvironment {
-  CallGate& gate;
-  Telemetry& telemetry;
-  const Clock& clock;
-  RequestLimits limits;
-  std::size_t max_response_bytes = 64U << 20U;
-  // A flood of bad calls must not be a flood of log lines.
-  LogLimiter failures{100};
-};
-
-// One call of a unary method, from its bytes to its answer: admission, parsing,
-// request id, trace context, metrics, log line, error details. Every method of
-// resnetd.v1 goes through here.
+// One call of a unary method, from its bytes to its answer.
 //
 // Made by the method with `new`, handed to gRPC, deletes itself when the call
 // is done. Accept() once, then Reply() or Fail() exactly once, from any thread.
@@ -43,7 +25,8 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   // `method` is a literal; context and response are gRPC's and live as long as
   // the call.
   UnaryCall(CallEnvironment& environment, absl::string_view method,
-            grpc::CallbackServerContext& context, grpc::ByteBuffer& response);
+            grpc::CallbackServerContext& context, grpc::ByteBuffer& response)
+      : record_(environment, method, context), response_(response) {}
 
   // Admits the call and reads `request`, which is released, into `message`.
   // The errors of CallGate::Enter, and INVALID_ARGUMENT for bytes that are no
@@ -53,40 +36,21 @@ class UnaryCall : public grpc::ServerUnaryReactor {
                       google::protobuf::Message& message);
 
   void Reply(const google::protobuf::Message& message);
-  void Fail(const absl::Status& error);
+  void Fail(const absl::Status& error) { End(error); }
 
-  // Replaces the id that the call got on arrival, if `id` is a valid one.
-  void UseRequestId(absl::string_view id);
-  const std::string& request_id() const { return request_id_; }
-  SteadyTime arrived() const { return arrived_; }
-  const CancelFlag& cancelled() const { return cancelled_; }
-  grpc::CallbackServerContext& context() { return context_; }
-  CallEnvironment& environment() { return environment_; }
-  CallGate::Ticket& ticket() { return ticket_; }
-  // For the log line.
-  void set_images(std::size_t images) { images_ = images; }
+  CallRecord& record() { return record_; }
 
-  void OnCancel() override;
+  void OnCancel() override { record_.Cancel(); }
   void OnDone() override { delete this; }
 
  protected:
   ~UnaryCall() override = default;
 
  private:
-  // Ends the call for metrics, log and client.
-  void End(const absl::Status& outcome);
-  void LogEnd(const absl::Status& outcome, Duration took);
+  void End(const absl::Status& outcome) { Finish(record_.End(outcome)); }
 
-  CallEnvironment& environment_;
-  const absl::string_view method_;
-  grpc::CallbackServerContext& context_;
+  CallRecord record_;
   grpc::ByteBuffer& response_;
-  const SteadyTime arrived_;
-  const CancelFlag cancelled_;
-  std::string request_id_;
-  std::string trace_id_;
-  std::size_t images_ = 0;
-  CallGate::Ticket ticket_;
 };
 
 // A call that is answered on the spot: reads the request, calls `answer`.
@@ -110,5 +74,45 @@ grpc::ServerUnaryReactor* AnswerNow(
   }
   return call;
 }
+
+// A call whose answer waits for the disk: `answer` runs in a lane. A call whose
+// client went away before its turn is dropped; one that was begun is finished.
+template <typename Request, typename Response>
+class PooledCall final : public UnaryCall {
+ public:
+  using Answer =
+      std::function<absl::StatusOr<Response>(const Request&, CallRecord&)>;
+  using UnaryCall::UnaryCall;
+
+  void Start(const grpc::ByteBuffer& request, Availability availability,
+             CallLane& lane, Answer answer) {
+    if (const absl::Status status = Accept(request, availability, message_);
+        !status.ok()) {
+      Fail(status);
+      return;
+    }
+    answer_ = std::move(answer);
+    if (absl::Status status = lane.Submit([this] { Run(); }); !status.ok()) {
+      Fail(status);
+    }
+  }
+
+ private:
+  void Run() {
+    if (record().cancelled()->load()) {
+      Fail(record().Gone());
+      return;
+    }
+    if (const absl::StatusOr<Response> reply = answer_(message_, record());
+        reply.ok()) {
+      Reply(*reply);
+    } else {
+      Fail(reply.status());
+    }
+  }
+
+  Request message_;
+  Answer answer_;
+};
 
 }  // namespace resnetd

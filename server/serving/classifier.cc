@@ -132,9 +132,11 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
   if (!version.ok()) {
     return version.status();
   }
-  if (absl::Status valid =
-          ValidateClassify(request, options_.max_images_per_request,
-                           (*version)->facts.labels.size());
+  if (absl::Status valid = ValidateClassify(
+          {.images = request.images.size(),
+           .top_k = request.top_k,
+           .min_probability = request.min_probability},
+          options_.max_images_per_request, (*version)->facts.labels.size());
       !valid.ok()) {
     return valid;
   }

@@ -122,7 +122,7 @@ TEST_F(ClassificationServiceTest, RefusesARequestWithoutImages) {
   EXPECT_EQ(ReasonOf(status), "REQUEST_INVALID");
   EXPECT_THAT(ViolationsOf(status), UnorderedElementsAre(Key("images")));
   EXPECT_EQ(status.error_message(),
-            "request has no images, 1 to 256 are needed");
+            "request has no image, 1 to 256 are needed");
   EXPECT_EQ(classifier_.requests(), 0U);
 }
 
@@ -148,7 +148,7 @@ TEST_F(ClassificationServiceTest, Takes255And256ImagesAndRefuses257) {
     EXPECT_THAT(ViolationsOf(status), UnorderedElementsAre(Key("images")));
     EXPECT_EQ(status.error_message(),
               "request has 257 images, at most 256 are accepted "
-              "(--max-images-per-request)");
+              "(--max-images-per-request): send them in several requests");
   }
 }
 

@@ -72,44 +72,5 @@ TEST(ConvertAnswerTest, CarriesTheErrorOfAnImage) {
   EXPECT_FALSE(message.has_served_by());
 }
 
-TEST(ConvertAnswerTest, DescribesAVersionWithAndWithoutLabels) {
-  VersionFacts facts = FakeFacts("net", 2, 7);
-  facts.description = "a net";
-  facts.evaluations = {{.dataset = "held-out", .examples = 9, .accuracy = 0.5}};
-  const ModelHandle handle = FakeVersion(facts);
-  const v1::Version version = ToVersionProto(*handle, Labels::kInclude);
-  EXPECT_EQ(version.name(), "models/net/versions/7");
-  EXPECT_EQ(version.version(), 7);
-  EXPECT_EQ(version.residency(), v1::RESIDENCY_READY);
-  EXPECT_EQ(version.architecture(), "cifar_resnet8");
-  EXPECT_EQ(version.num_classes(), 2);
-  EXPECT_THAT(version.labels(), ElementsAre("label-0", "label-1"));
-  EXPECT_EQ(version.preprocess().resize(), 8);
-  EXPECT_EQ(version.preprocess().crop(), 8);
-  EXPECT_THAT(version.preprocess().mean(), ElementsAre(0.485F, 0.456F, 0.406F));
-  EXPECT_THAT(version.preprocess().std(), ElementsAre(0.229F, 0.224F, 0.225F));
-  EXPECT_EQ(version.precision(), "fp32");
-  EXPECT_EQ(version.weights_bytes(), 1000);
-  EXPECT_EQ(version.parameters(), 250);
-  EXPECT_EQ(version.resident_bytes(), 1000);
-  EXPECT_EQ(version.description(), "a net");
-  ASSERT_EQ(version.evaluations_size(), 1);
-  EXPECT_EQ(version.evaluations(0).dataset(), "held-out");
-  EXPECT_EQ(version.evaluations(0).examples(), 9);
-  EXPECT_EQ(version.evaluations(0).accuracy(), 0.5);
-  EXPECT_EQ(ToVersionProto(*handle, Labels::kLeaveOut).labels_size(), 0);
-}
-
-TEST(ConvertAnswerTest, DescribesAModel) {
-  const ModelHandle handle = FakeVersion(FakeFacts("net", 2, 7));
-  const v1::Model model = ToModelProto(*handle, true);
-  EXPECT_EQ(model.name(), "models/net");
-  EXPECT_EQ(model.serving_version(), 7);
-  EXPECT_EQ(model.residency(), v1::RESIDENCY_READY);
-  EXPECT_EQ(model.num_classes(), 2);
-  EXPECT_TRUE(model.is_default());
-  EXPECT_FALSE(ToModelProto(*handle, false).is_default());
-}
-
 }  // namespace
 }  // namespace resnetd

@@ -23,8 +23,9 @@ TEST_F(GrpcServerTest, ASecondServerOnThePortFailsWithAClearText) {
   Listen();
   GrpcServerOptions options = LoopbackOptions();
   options.port = server_->port();
-  const auto second = GrpcServer::Start(options, classifier_, registry_,
-                                        telemetry_, Facts(), RealClock());
+  const auto second =
+      GrpcServer::Start(options, classifier_, registry_, manager_, telemetry_,
+                        Facts(), RealClock());
   ASSERT_FALSE(second.ok());
   EXPECT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(second.status().message()),

@@ -21,6 +21,7 @@
 #include "server/rpc/grpc_server.h"
 #include "tests/support/fake_classifier.h"
 #include "tests/support/fake_model.h"
+#include "tests/support/fake_model_manager.h"
 #include "tests/support/fake_telemetry.h"
 
 namespace resnetd {
@@ -103,11 +104,12 @@ class RpcTest : public testing::Test {
   ~RpcTest() override {
     // Whatever a test holds back is answered, so that the server can end.
     classifier_.Release();
+    manager_.ReleaseAll();
   }
 
   void Listen(const GrpcServerOptions& options = LoopbackOptions()) {
-    auto server = GrpcServer::Start(options, classifier_, registry_, telemetry_,
-                                    Facts(), RealClock());
+    auto server = GrpcServer::Start(options, classifier_, registry_, manager_,
+                                    telemetry_, Facts(), RealClock());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = NewChannel();
@@ -120,6 +122,24 @@ class RpcTest : public testing::Test {
   void ListenReady(const GrpcServerOptions& options = LoopbackOptions()) {
     Listen(options);
     server_->SetReady(true);
+  }
+
+  // One call of a unary method of ModelService, for at most 20 s.
+  template <typename Request, typename Response>
+  grpc::Status Call(grpc::Status (v1::ModelService::Stub::*method)(
+                        grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response* response = nullptr) {
+    Response ignored;
+    grpc::ClientContext context;
+    LimitTime(context);
+    return (models_.get()->*method)(&context, request,
+                                    response != nullptr ? response : &ignored);
+  }
+
+  // A test that would wait for ever fails instead.
+  static void LimitTime(grpc::ClientContext& context) {
+    context.set_deadline(std::chrono::system_clock::now() +
+                         std::chrono::seconds(20));
   }
 
   // Each channel has connections of its own.
@@ -169,6 +189,7 @@ class RpcTest : public testing::Test {
   }
 
   ModelRegistry registry_;
+  FakeModelManager manager_;
   FakeTelemetry telemetry_;
   FakeClassifier classifier_{FakeVersion(FakeFacts("fake"))};
   std::unique_ptr<GrpcServer> server_;

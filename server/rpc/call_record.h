@@ -1,0 +1,102 @@
+#pragma once
+
+#include <google/protobuf/message.h>
+#include <grpcpp/grpcpp.h>
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "server/base/clock.h"
+#include "server/base/log.h"
+#include "server/rpc/call_gate.h"
+#include "server/rpc/request_limits.h"
+#include "server/serving/classify_types.h"
+#include "server/telemetry/serving_metrics.h"
+
+namespace resnetd {
+
+// What every call of ours uses. Owned by GrpcServer; outlives all calls.
+struct CallEnvironment {
+  CallGate& gate;
+  Telemetry& telemetry;
+  const Clock& clock;
+  RequestLimits limits;
+  std::size_t max_response_bytes = 64U << 20U;
+  // A flood of bad calls must not be a flood of log lines.
+  LogLimiter failures{100};
+};
+
+// What every call has, be it unary or a stream: admission, request id, trace
+// context, metrics, one log line, the wire form of its error. A part of
+// UnaryCall, ServerStream and ImportCall; every method of resnetd.v1 goes
+// through one.
+//
+// Enter() once, End() exactly once. Not thread-safe, but for cancelled() and
+// Cancel(): a call hands itself from thread to thread.
+class CallRecord {
+ public:
+  // `method` is a literal; `context` is gRPC's and lives as long as the call.
+  CallRecord(CallEnvironment& environment, absl::string_view method,
+             grpc::CallbackServerContext& context);
+  CallRecord(const CallRecord&) = delete;
+  CallRecord& operator=(const CallRecord&) = delete;
+
+  // Admits the call, which holds `bytes`. The errors of CallGate::Enter.
+  absl::Status Enter(std::size_t bytes, Availability availability);
+
+  // Replaces the id that the call got on arrival, if `id` is a valid one.
+  // Before AnnounceRequestId().
+  void UseRequestId(absl::string_view id);
+  // Puts the request id among the initial metadata, once; before the first
+  // message is sent. End() does it for calls that send none before.
+  void AnnounceRequestId();
+
+  // Ends the call for metrics and log; the status for gRPC's Finish().
+  grpc::Status End(const absl::Status& outcome);
+
+  // Why a call is not carried on whose client is gone: CANCELLED, or
+  // DEADLINE_EXCEEDED when its deadline has passed.
+  absl::Status Gone() const;
+  void Cancel() { cancelled_->store(true); }
+  const CancelFlag& cancelled() const { return cancelled_; }
+
+  const std::string& request_id() const { return request_id_; }
+  SteadyTime arrived() const { return arrived_; }
+  grpc::CallbackServerContext& context() { return context_; }
+  CallEnvironment& environment() { return environment_; }
+  CallGate::Ticket& ticket() { return ticket_; }
+  // For the log line: how much of what (a literal) the call was about.
+  void set_amount(absl::string_view what, std::size_t amount) {
+    amount_of_ = what;
+    amount_ = amount;
+  }
+
+ private:
+  void LogEnd(const absl::Status& outcome, Duration took);
+
+  CallEnvironment& environment_;
+  const absl::string_view method_;
+  grpc::CallbackServerContext& context_;
+  const SteadyTime arrived_;
+  const CancelFlag cancelled_;
+  std::string request_id_;
+  bool announced_ = false;
+  std::string trace_id_;
+  absl::string_view amount_of_ = "images";
+  std::size_t amount_ = 0;
+  CallGate::Ticket ticket_;
+};
+
+// Reads `bytes`, which are released, into `message`. INVALID_ARGUMENT for
+// bytes that are no such message.
+absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
+                          google::protobuf::Message& message);
+
+// Writes `message` into `bytes`. INVALID_ARGUMENT (LIMIT_EXCEEDED) for more
+// than `max_bytes`.
+absl::Status SerializeMessage(const google::protobuf::Message& message,
+                              std::size_t max_bytes, grpc::ByteBuffer& bytes);
+
+}  // namespace resnetd

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "resnetd/v1/model_service.pb.h"
+#include "server/models/model_manager.h"
+#include "server/rpc/request_limits.h"
+
+namespace resnetd {
+
+// What the unary methods of ModelService that change something answer: all
+// fields are checked, and named if they are wrong, before the manager is asked.
+// Thread-safe as the manager is; they wait for the disk and for networks to
+// load.
+
+absl::StatusOr<v1::DeleteVersionResponse> DeleteVersion(
+    ModelManager& manager, const RequestLimits& limits,
+    const v1::DeleteVersionRequest& request);
+
+absl::StatusOr<v1::LoadVersionResponse> LoadVersion(
+    ModelManager& manager, const v1::LoadVersionRequest& request);
+absl::StatusOr<v1::UnloadVersionResponse> UnloadVersion(
+    ModelManager& manager, const v1::UnloadVersionRequest& request);
+absl::StatusOr<v1::WarmUpVersionResponse> WarmUpVersion(
+    ModelManager& manager, const v1::WarmUpVersionRequest& request);
+
+absl::StatusOr<v1::SetAliasResponse> SetAlias(
+    ModelManager& manager, const RequestLimits& limits,
+    const v1::SetAliasRequest& request);
+absl::StatusOr<v1::RollbackAliasResponse> RollbackAlias(
+    ModelManager& manager, const RequestLimits& limits,
+    const v1::RollbackAliasRequest& request);
+absl::StatusOr<v1::DeleteAliasResponse> DeleteAlias(
+    ModelManager& manager, const RequestLimits& limits,
+    const v1::DeleteAliasRequest& request);
+absl::StatusOr<v1::PromoteVersionResponse> PromoteVersion(
+    ModelManager& manager, const RequestLimits& limits,
+    const v1::PromoteVersionRequest& request);
+
+}  // namespace resnetd
