@@ -1,14 +1,17 @@
 #include "client/cli/advice.h"
 
+#include <array>
 #include <cstdint>
-#include <functional>
-#include <map>
+#include <string>
+#include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
 #include "client/cli/model_ref.h"
 #include "client/cli/text.h"
 #include "client/error_info.h"
@@ -81,96 +84,78 @@ std::string EventsExpired(const ErrorInfo& info) {
              : "`resnetctl models list` shows how things are now";
 }
 
-using Make = std::string (*)(const ErrorInfo& info);
-
-// By the reason of the error.
-const std::map<std::string, Make>& ByReason() {
-  static const auto* const kAdvice = new std::map<std::string, Make>{
-      {std::string(client::kReasonNoConnection),
-       [](const ErrorInfo&) -> std::string {
-         return "start one with ./dev run, or name one with --server HOST:PORT "
-                "or RESNETD_SERVER";
-       }},
-      {std::string(client::kReasonNotServing),
-       [](const ErrorInfo&) -> std::string {
-         return "try again in a moment; `resnetctl doctor` tells more";
-       }},
-      {std::string(client::kReasonDownloadCorrupt),
-       [](const ErrorInfo&) -> std::string {
-         return "try again; `resnetctl models verify` checks what is stored";
-       }},
-      {std::string(client::kReasonOtherStore),
-       [](const ErrorInfo&) -> std::string {
-         return "watch again without --after";
-       }},
-      {"MODEL_NOT_FOUND",
-       [](const ErrorInfo&) -> std::string {
-         return "`resnetctl models list` shows what there is";
-       }},
-      {"VERSION_NOT_FOUND",
-       [](const ErrorInfo& info) {
-         const std::string model = ModelOf(info);
-         return model == "NAME"
-                    ? std::string("`resnetctl models list` shows what there is")
-                    : absl::StrCat("`resnetctl models versions ", model,
-                                   "` shows what there is");
-       }},
-      {"VERSION_NOT_READY",
-       [](const ErrorInfo& info) {
-         return absl::StrCat("`resnetctl models load ", ModelOf(info),
-                             "@N` loads it");
-       }},
-      {"ALIAS_MOVED", AliasMoved},
-      {"ETAG_MISMATCH",
-       [](const ErrorInfo&) -> std::string {
-         return "somebody else changed it meanwhile: look, then try again";
-       }},
-      {"LABEL_CHANGE",
-       [](const ErrorInfo&) -> std::string {
-         return "if callers are ready for other labels, say "
-                "--allow-label-change";
-       }},
-      {"VERSION_IN_USE", VersionInUse},
-      {"NO_PREVIOUS_VERSION",
-       [](const ErrorInfo& info) {
-         return absl::StrCat("`resnetctl models promote ", ModelOf(info),
-                             "@N` names one");
-       }},
-      {"DIGEST_MISMATCH",
-       [](const ErrorInfo&) -> std::string {
-         return "the file changed while it was sent, or was damaged on its "
-                "way: try again";
-       }},
-      {"MEMORY_ADMISSION",
-       [](const ErrorInfo& info) {
-         return absl::StrCat(Figures(info), "`resnetctl models unload ",
-                             ModelOf(info), "@N` frees a version");
-       }},
-      {"STORAGE_FULL",
-       [](const ErrorInfo& info) {
-         return absl::StrCat(Figures(info), "`resnetctl models delete ",
-                             ModelOf(info), "@N` removes a version");
-       }},
-      {"STORE_CORRUPT",
-       [](const ErrorInfo&) -> std::string {
-         return "`resnetctl models verify` tells which versions are damaged";
-       }},
-      {"REQUEST_ID_CONFLICT",
-       [](const ErrorInfo&) -> std::string {
-         return "say another --request-id, or none";
-       }},
-      {"EVENTS_EXPIRED", EventsExpired},
-  };
-  return *kAdvice;
+std::string VersionNotFound(const ErrorInfo& info) {
+  const std::string model = ModelOf(info);
+  return model == "NAME" ? "`resnetctl models list` shows what there is"
+                         : absl::StrCat("`resnetctl models versions ", model,
+                                        "` shows what there is");
 }
+
+std::string VersionNotReady(const ErrorInfo& info) {
+  return absl::StrCat("`resnetctl models load ", ModelOf(info), "@N` loads it");
+}
+
+std::string NoPreviousVersion(const ErrorInfo& info) {
+  return absl::StrCat("`resnetctl models promote ", ModelOf(info),
+                      "@N` names one");
+}
+
+std::string MemoryAdmission(const ErrorInfo& info) {
+  return absl::StrCat(Figures(info), "`resnetctl models unload ", ModelOf(info),
+                      "@N` frees a version");
+}
+
+std::string StorageFull(const ErrorInfo& info) {
+  return absl::StrCat(Figures(info), "`resnetctl models delete ", ModelOf(info),
+                      "@N` removes a version");
+}
+
+// What to say of an error by its reason: always the same, or by its facts.
+struct Advice {
+  absl::string_view reason;
+  absl::string_view text;
+  std::string (*make)(const ErrorInfo& info) = nullptr;
+};
+
+constexpr std::array kAdvice = {
+    Advice{client::kReasonNoConnection,
+           "start one with ./dev run, or name one with --server HOST:PORT or "
+           "RESNETD_SERVER"},
+    Advice{client::kReasonNotServing,
+           "try again in a moment; `resnetctl doctor` tells more"},
+    Advice{client::kReasonDownloadCorrupt,
+           "try again; `resnetctl models verify` checks what is stored"},
+    Advice{client::kReasonOtherStore, "watch again without --after"},
+    Advice{"MODEL_NOT_FOUND", "`resnetctl models list` shows what there is"},
+    Advice{"VERSION_NOT_FOUND", "", VersionNotFound},
+    Advice{"VERSION_NOT_READY", "", VersionNotReady},
+    Advice{"ALIAS_MOVED", "", AliasMoved},
+    Advice{"ETAG_MISMATCH",
+           "somebody else changed it meanwhile: look, then try again"},
+    Advice{"LABEL_CHANGE",
+           "if callers are ready for other labels, say --allow-label-change"},
+    Advice{"VERSION_IN_USE", "", VersionInUse},
+    Advice{"NO_PREVIOUS_VERSION", "", NoPreviousVersion},
+    Advice{"DIGEST_MISMATCH",
+           "the file changed while it was sent, or was damaged on its way: try "
+           "again"},
+    Advice{"MEMORY_ADMISSION", "", MemoryAdmission},
+    Advice{"STORAGE_FULL", "", StorageFull},
+    Advice{"STORE_CORRUPT",
+           "`resnetctl models verify` tells which versions are damaged"},
+    Advice{"REQUEST_ID_CONFLICT", "say another --request-id, or none"},
+    Advice{"EVENTS_EXPIRED", "", EventsExpired},
+};
 
 }  // namespace
 
 std::string AdviceFor(const absl::Status& error) {
   const ErrorInfo info = client::ErrorInfoOf(error);
-  const auto found = ByReason().find(info.reason);
-  if (found != ByReason().end()) {
-    return found->second(info);
+  for (const Advice& advice : kAdvice) {
+    if (advice.reason == info.reason) {
+      return advice.make == nullptr ? std::string(advice.text)
+                                    : advice.make(info);
+    }
   }
   if (info.retry_after) {
     return absl::StrCat("try again after ", FormatDuration(*info.retry_after));
@@ -178,8 +163,7 @@ std::string AdviceFor(const absl::Status& error) {
   switch (error.code()) {
     case absl::StatusCode::kDeadlineExceeded:
       return "allow more time with --timeout, for example --timeout 30s, or "
-             "30m "
-             "for a large file";
+             "30m for a large file";
     case absl::StatusCode::kUnauthenticated:
     case absl::StatusCode::kPermissionDenied:
       return "the server asks for credentials that this call did not carry";

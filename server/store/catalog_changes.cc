@@ -120,7 +120,7 @@ absl::StatusOr<Catalog::Change> Catalog::Begin() {
 }
 
 absl::Status Catalog::Finish(Change& change) {
-  const absl::Status committed = change.transaction.Commit();
+  absl::Status committed = change.transaction.Commit();
   if (committed.ok()) {
     writer_->CheckpointBeyond(kLogPages);
   }
