@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -109,6 +110,34 @@ absl::Status ValidateTogether(const Config& config) {
   return ValidateWeights(config);
 }
 
+// Lets CLI11 read `arguments`. Help or version when they were asked for, else
+// nothing: the settings are read.
+absl::StatusOr<std::optional<ParsedCommandLine>> Read(
+    CLI::App& app, std::vector<std::string> arguments,
+    const std::vector<std::string>& names) {
+  // What CLI11 takes is a stack: the first argument last.
+  std::reverse(arguments.begin(), arguments.end());
+  try {
+    app.parse(std::move(arguments));
+  } catch (const CLI::CallForHelp&) {
+    return ParsedCommandLine{
+        .command = Command::kExit, .config = {}, .output = app.help()};
+  } catch (const CLI::CallForVersion& version) {
+    return ParsedCommandLine{.command = Command::kExit,
+                             .config = {},
+                             .output = absl::StrCat(version.what(), "\n")};
+  } catch (const CLI::ConfigError& error) {
+    return UnknownKey(error.what(), names);
+  } catch (const CLI::ParseError& error) {
+    return ConfigError(absl::StrCat(error.what(), "; see resnetd --help"));
+  }
+  if (const std::vector<std::string> unknown = app.remaining();
+      !unknown.empty()) {
+    return UnknownFlag(unknown.front(), names);
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
@@ -141,25 +170,10 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
   for (std::string& setting : EnvironmentArguments(names, given)) {
     arguments.push_back(std::move(setting));
   }
-  // What CLI11 takes is a stack: the first argument last.
-  std::reverse(arguments.begin(), arguments.end());
-  try {
-    app.parse(std::move(arguments));
-  } catch (const CLI::CallForHelp&) {
-    return ParsedCommandLine{
-        .command = Command::kExit, .config = {}, .output = app.help()};
-  } catch (const CLI::CallForVersion& version) {
-    return ParsedCommandLine{.command = Command::kExit,
-                             .config = {},
-                             .output = absl::StrCat(version.what(), "\n")};
-  } catch (const CLI::ConfigError& error) {
-    return UnknownKey(error.what(), names);
-  } catch (const CLI::ParseError& error) {
-    return ConfigError(absl::StrCat(error.what(), "; see resnetd --help"));
-  }
-  if (const std::vector<std::string> unknown = app.remaining();
-      !unknown.empty()) {
-    return UnknownFlag(unknown.front(), names);
+  ASSIGN_OR_RETURN(std::optional<ParsedCommandLine> said,
+                   Read(app, std::move(arguments), names));
+  if (said) {
+    return *std::move(said);
   }
   // What an unset list reads back as, from --print-config's output.
   std::erase(parsed.config.models, "");

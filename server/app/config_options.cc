@@ -53,11 +53,11 @@ class Options {
 };
 
 void AddModelOptions(Options& options, Config& config) {
-  options.Add(
-      "model", config.models,
-      "Folder of a model to serve: model.safetensors, manifest.json, "
-      "labels.txt. Repeat, or separate by commas, for more. Without any model "
-      "and --data-dir: the demo model");
+  options.Add("model", config.models,
+              "Folder of a model to serve: model.safetensors or model.pth, "
+              "manifest.json, labels.txt. Repeat, or separate by commas, for "
+              "more. Without any model "
+              "and --data-dir: the demo model");
   options.Add("weights", config.weights,
               "One file to serve: .safetensors, or .pth with a state dict");
   options.Add("labels", config.labels,

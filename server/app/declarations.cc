@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -22,6 +23,7 @@ namespace resnetd {
 namespace {
 
 constexpr char kWeightsFile[] = "model.safetensors";
+constexpr char kPthFile[] = "model.pth";
 constexpr char kManifestFile[] = "manifest.json";
 constexpr char kLabelsFile[] = "labels.txt";
 constexpr std::uint64_t kMaxManifestBytes = 256U << 10U;
@@ -62,6 +64,23 @@ absl::StatusOr<std::optional<Manifest>> ReadManifest(
   return *std::move(manifest);
 }
 
+// What cannot be looked at is not there.
+bool Exists(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::exists(path, ignored);
+}
+
+absl::StatusOr<std::string> ChooseWeights(const std::string& folder) {
+  if (!Exists(In(folder, kPthFile))) {
+    return In(folder, kWeightsFile);
+  }
+  if (Exists(In(folder, kWeightsFile))) {
+    return Invalid(absl::StrCat("holds ", kWeightsFile, " and ", kPthFile,
+                                "; leave one of them"));
+  }
+  return In(folder, kPthFile);
+}
+
 absl::StatusOr<DeclaredModel> ReadFolder(const std::string& folder) {
   RETURN_IF_ERROR(CheckFolder(folder));
   const std::string title = FolderName(folder);
@@ -77,9 +96,8 @@ absl::StatusOr<DeclaredModel> ReadFolder(const std::string& folder) {
                      "folder or put a \"name\" into manifest.json"));
   }
   DeclaredModel model(*std::move(name));
-  model.file = In(folder, kWeightsFile);
-  std::error_code ignored;  // What cannot be looked at is not there.
-  if (std::filesystem::exists(In(folder, kLabelsFile), ignored)) {
+  ASSIGN_OR_RETURN(model.file, ChooseWeights(folder));
+  if (Exists(In(folder, kLabelsFile))) {
     model.labels_file = In(folder, kLabelsFile);
   }
   if (!manifest) {

@@ -9,8 +9,8 @@
 
 namespace resnetd {
 
-// The model folder of an operator as a declaration: model.safetensors, with
-// manifest.json and labels.txt when they are there (see
+// The model folder of an operator as a declaration: model.safetensors or
+// model.pth, with manifest.json and labels.txt when they are there (see
 // models/model_package.h). Without a manifest the folder's name, up to an
 // optional "@...", is the architecture when it is a known one, and the name of
 // the model.

@@ -88,7 +88,7 @@ class Members {
       return absl::OkStatus();
     }
     const toml::array* const array = node->as_array();
-    const absl::Status wrong =
+    absl::Status wrong =
         Fail(*node, absl::StrCat(std::string(key), " must be three numbers"));
     if (array == nullptr || array->size() != values.size()) {
       return wrong;

@@ -185,9 +185,6 @@ absl::Status ServerParts::BringModels() {
   ASSIGN_OR_RETURN(const std::vector<StoredModel> stored, ListStored(*store_));
   ASSIGN_OR_RETURN(const std::optional<ModelName> chosen,
                    ChooseDefaultModel(config_.default_model, declared, stored));
-  for (const ModelHandle& version : registry_.List()) {
-    grpc_->SetModelServing(version->facts.name, true);
-  }
   if (chosen) {
     registry_.SetDefault(*chosen);
   } else {

@@ -52,8 +52,7 @@ struct Download {
   VerifiedBlob blob;
 };
 
-// ExportVersion and GetBlob. One chunk is in memory at a time. Not thread-safe,
-// see ServerStream.
+// ExportVersion and GetBlob. One chunk is in memory at a time.
 template <typename Request, typename Response>
 class DownloadCall final : public ServerStream {
  public:

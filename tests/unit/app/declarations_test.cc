@@ -68,6 +68,17 @@ TEST(DeclareFolderTest, AManifestWithoutANameTakesTheFolders) {
   EXPECT_EQ(model->sha256, "");
 }
 
+TEST(DeclareFolderTest, TakesEitherFormatButNotBoth) {
+  const TempDir dir;
+  const std::string folder = dir.MakeFolder("resnet18");
+  dir.Write("resnet18/model.pth", "x");
+  const auto model = DeclareFolder(folder);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(model->file, folder + "/model.pth");
+  dir.Write("resnet18/model.safetensors", "x");
+  EXPECT_THAT(FolderError(folder), HasSubstr("leave one of them"));
+}
+
 TEST(DeclareFolderTest, SaysWhatIsWrong) {
   const TempDir dir;
   EXPECT_THAT(FolderError(dir.File("nowhere")), HasSubstr("nowhere"));
