@@ -71,8 +71,9 @@ enum class Reason {
   kStoreUnusable,
   // DATA_LOSS: the store is damaged: a blob or the database.
   kStoreCorrupt,
-  // UNAVAILABLE: the disk failed while the store was written; nothing of the
-  // call took effect, and the server stops taking changes.
+  // UNAVAILABLE: the disk failed while the store was written. The change took
+  // effect whole or not at all: a restart shows which. Until then the server
+  // takes no changes.
   kStoreFailed,
   // OUT_OF_RANGE: the events asked for are no longer kept. Metadata:
   // "oldest", the first sequence there is.

@@ -52,7 +52,8 @@ struct Download {
   VerifiedBlob blob;
 };
 
-// ExportVersion and GetBlob. One chunk is in memory at a time.
+// ExportVersion and GetBlob. One chunk is in memory at a time. Not thread-safe,
+// see ServerStream.
 template <typename Request, typename Response>
 class DownloadCall final : public ServerStream {
  public:

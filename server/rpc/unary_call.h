@@ -77,6 +77,7 @@ grpc::ServerUnaryReactor* AnswerNow(
 
 // A call whose answer waits for the disk: `answer` runs in a lane. A call whose
 // client went away before its turn is dropped; one that was begun is finished.
+// Not thread-safe.
 template <typename Request, typename Response>
 class PooledCall final : public UnaryCall {
  public:

@@ -294,7 +294,7 @@ void BlobStore::Named(const Digest& digest) {
 }
 
 absl::Status BlobStore::Sync(const std::string& folder) {
-  const absl::Status synced = files_->SyncFolder(folder);
+  absl::Status synced = files_->SyncFolder(folder);
   if (!synced.ok()) {
     // The kernel tells it once: a later sync would wrongly succeed.
     MutexLock lock(mutex_);

@@ -270,7 +270,7 @@ TEST(PowerLossTest, LongLivesWithCheckpointsLoseNothingEither) {
 TEST(PowerLossTest, SeedsThatOnceFailedDoNotAnyMore) {
   // A commit that was in the log but not synced by a process that was killed,
   // shown by the next one and undone by a power cut.
-  for (const std::uint64_t seed : {321, 491, 496}) {
+  for (const std::uint64_t seed : {321U, 491U, 496U}) {
     EXPECT_EQ(Fate(seed).Run(), "") << "seed " << seed;
   }
 }

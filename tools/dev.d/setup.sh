@@ -16,7 +16,7 @@ readonly demo_packages=(
 )
 # What tests and static checks take on top.
 readonly test_packages=(
-  git clang clang-tidy shellcheck strace python3-pip python3-yaml
+  git clang clang-tidy shellcheck sqlite3 strace python3-pip python3-yaml
   python3-numpy python3-pil
 )
 
