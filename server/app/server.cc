@@ -130,10 +130,9 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
   for (const auto& [name, value] : LimitsOf(config_)) {
     facts.limits.push_back({.name = name, .value = value});
   }
-  ASSIGN_OR_RETURN(grpc_,
-                   GrpcServer::Start(GrpcOptionsOf(config_, grpc), *classifier_,
-                                     registry_, *manager_, *telemetry_, facts,
-                                     clock_));
+  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(GrpcOptionsOf(config_, grpc),
+                                            *classifier_, registry_, *manager_,
+                                            *telemetry_, facts, clock_));
   ASSIGN_OR_RETURN(
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));

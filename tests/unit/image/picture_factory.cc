@@ -204,8 +204,8 @@ Encoded EncodePng(const PngPicture& picture) {
                picture.colour_type,
                picture.interlaced ? PNG_INTERLACE_ADAM7 : PNG_INTERLACE_NONE,
                PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
-  // Wrong indices are made on purpose, and the palette is none that libpng knows
-  // of.
+  // Wrong indices are made on purpose, and the palette is none that libpng
+  // knows of.
   png_set_check_for_invalid_index(png, 0);
   png_write_info_before_PLTE(png, info);
   if (!picture.palette.empty()) {
