@@ -70,7 +70,7 @@ class Client::Watch {
     v1::ListModelsRequest request;
     request.set_page_size(1);
     v1::ListModelsResponse response;
-    const absl::Status status =
+    absl::Status status =
         calls_.Ask(calls_.short_timeout, &v1::ModelService::Stub::ListModels,
                    request, response);
     if (!status.ok()) {

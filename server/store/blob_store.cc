@@ -257,7 +257,7 @@ absl::Status BlobStore::PlaceClaimed(const std::string& staged,
     }
     ++entries_[digest].writers;
   }
-  const absl::Status placed = Place(staged, digest, bytes);
+  absl::Status placed = Place(staged, digest, bytes);
   MutexLock lock(mutex_);
   --entries_[digest].writers;
   return placed;
@@ -364,7 +364,7 @@ absl::Status BlobStore::PutAside(const Digest& digest) {
   }
   // A writer may have replaced it since the damage was seen.
   const bool is_healed = IsSound(digest, bytes);
-  const absl::Status moved =
+  absl::Status moved =
       is_healed ? absl::OkStatus()
                 : files_->Rename(PathOfBlob(digest),
                                  absl::StrCat("quarantine/", digest));

@@ -82,7 +82,7 @@ void CheckBlobsOf(Catalog& catalog, BlobStore& blobs, const VersionRow& row,
 
 absl::Status CheckBlobs(BlobStore& blobs, std::vector<Finding>& findings) {
   for (const Digest& digest : blobs.List()) {
-    const absl::Status verified = blobs.VerifyBlob(digest);
+    absl::Status verified = blobs.VerifyBlob(digest);
     if (absl::IsDataLoss(verified)) {
       findings.push_back(
           {"blob", absl::StrCat("blob ", digest,
