@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/serving/classifier.h"
 
@@ -51,12 +52,26 @@ class FakeClassifier final : public Classifier {
 
   // Waits until the oldest held request was cancelled by its caller.
   void AwaitCancelled() {
+    AwaitHeld(1);
     CancelFlag cancelled;
     {
       MutexLock lock(mutex_);
       cancelled = held_.front().request.cancelled;
     }
     while (!cancelled->load()) {
+      std::this_thread::yield();
+    }
+  }
+  // Until the deadline of the first held request has passed here: the caller's
+  // own clock may have run out a little earlier.
+  void AwaitDeadline() {
+    AwaitHeld(1);
+    SteadyTime deadline;
+    {
+      MutexLock lock(mutex_);
+      deadline = held_.front().request.deadline;
+    }
+    while (RealClock().Now() < deadline) {
       std::this_thread::yield();
     }
   }

@@ -352,10 +352,11 @@ TEST_F(ClassificationServiceTest, CountsACallWhoseDeadlinePassedAsLate) {
   });
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() +
-                       std::chrono::milliseconds(50));
+                       std::chrono::milliseconds(500));
   const grpc::Status status = Classify(context, OneImage());
   EXPECT_EQ(status.error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
   classifier_.AwaitCancelled();
+  classifier_.AwaitDeadline();
   classifier_.Release();
   EXPECT_THAT(
       telemetry_.ended(),
