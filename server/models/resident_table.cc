@@ -239,6 +239,17 @@ std::vector<ModelHandle> ResidentTable::FreeIdle(const ModelName& model,
   return freed;
 }
 
+std::int64_t ResidentTable::HeldBytes() const {
+  const MutexLock lock(mutex_);
+  std::int64_t bytes = 0;
+  for (const auto& [name, entry] : models_) {
+    for (const auto& [version, slot] : entry.versions) {
+      bytes += slot.bytes;
+    }
+  }
+  return bytes;
+}
+
 std::vector<ModelHandle> ResidentTable::FreeIdleOf(const ModelName& model,
                                                    std::size_t keep) {
   std::vector<ModelHandle> freed;

@@ -80,6 +80,9 @@ class ResidentTable {
   std::vector<ModelHandle> FreeIdle(const ModelName& model, std::int64_t needed,
                                     std::int64_t used, std::int64_t limit)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Memory of the versions that are READY: what the ledger has beyond it is
+  // being freed.
+  std::int64_t HeldBytes() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Frees all but the `keep` most recently used of the idle versions of `model`
   // that nobody requested.
   std::vector<ModelHandle> FreeIdleOf(const ModelName& model, std::size_t keep)

@@ -1,5 +1,6 @@
 #include "server/models/version_loader.h"
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -57,9 +58,15 @@ absl::StatusOr<VersionLoader::Room> VersionLoader::Admit(const ModelName& model,
   if (admitted.ok()) {
     return admitted;
   }
+  // Versions that were unloaded a moment ago are in the books until their last
+  // batch is done: they are room already.
+  const MemoryUse use = ledger_.use();
+  const std::int64_t going = std::max<std::int64_t>(
+      use.weights + use.activations - residents_.HeldBytes(), 0);
+  const std::int64_t used = use.total() - going;
   std::vector<ModelHandle> idle =
-      residents_.FreeIdle(model, bytes, ledger_.use().total(), ledger_.limit());
-  if (idle.empty()) {
+      residents_.FreeIdle(model, bytes, used, ledger_.limit());
+  if (idle.empty() && used + bytes > ledger_.limit()) {
     return admitted;
   }
   Freed(std::move(idle));

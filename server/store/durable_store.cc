@@ -137,17 +137,17 @@ absl::StatusOr<std::vector<BlobStore::Pin>> DurableStore::PinAll(
 absl::StatusOr<Published> DurableStore::Publish(const NewVersion& version,
                                                 const Mutation& mutation) {
   RETURN_IF_ERROR(CheckWritable());
-  if (version.content_key.empty()) {
-    // All without a key would be one version.
-    return Error(absl::StatusCode::kInternal, Reason::kInternal,
-                 "a version without a content key");
-  }
   // Before the blobs are looked for: since then they may have been retired and
   // collected.
   ASSIGN_OR_RETURN(std::optional<Published> repeated,
                    catalog_->RepeatedPublish(mutation));
   if (repeated) {
     return *std::move(repeated);
+  }
+  if (version.content_key.empty()) {
+    // All without a key would be one version.
+    return Error(absl::StatusCode::kInternal, Reason::kInternal,
+                 "a version without a content key");
   }
   ASSIGN_OR_RETURN(const std::vector<BlobStore::Pin> pins, PinAll(version));
   ASSIGN_OR_RETURN(const std::int64_t weights_bytes,
