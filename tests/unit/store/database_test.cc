@@ -1,6 +1,7 @@
 #include "server/store/database.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <cstdint>
 #include <filesystem>
@@ -55,6 +56,19 @@ TEST_F(DatabaseTest, KeepsValuesAsTheyWereBound) {
   EXPECT_EQ(query.Text(1), "");
   EXPECT_EQ(query.MaybeInt(2), 5);
   EXPECT_FALSE(Must(query.Next()));
+}
+
+// 256 KiB are kept of the pages, whatever was written: 2 MiB of rows here.
+TEST_F(DatabaseTest, KeepsLittleOfTheFileInMemory) {
+  const auto database = Open();
+  Must(database->Execute("CREATE TABLE t(a TEXT) STRICT"));
+  const std::int64_t before = sqlite3_memory_used();
+  const std::string row(1000, 'x');
+  for (int i = 0; i < 2000; ++i) {
+    Must(database->Prepare("INSERT INTO t VALUES(?)").Bind(row).Run());
+  }
+  EXPECT_GE(Must(database->ReadInt("SELECT sum(length(a)) FROM t")), 2'000'000);
+  EXPECT_LT(sqlite3_memory_used() - before, 512 * 1024);
 }
 
 TEST_F(DatabaseTest, AStatementCanBeUsedTwiceAtOnce) {
