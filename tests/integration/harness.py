@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import select
 import signal
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -58,9 +58,14 @@ class Server:
         self.process = subprocess.Popen([str(part) for part in command],
                                         stderr=write_end, env=environment(**extra))
         os.close(write_end)
-        self._read_end = read_end
         self._lines: list[str] = []
-        self._rest = b""
+        # Lines that wait_for_line has passed.
+        self._passed = 0
+        self._log_ended = False
+        self._log_grew = threading.Condition()
+        # All the time: a server whose log nobody reads blocks on the full pipe.
+        self._reader = threading.Thread(target=self._read_log, args=(read_end,), daemon=True)
+        self._reader.start()
         self._signalled = False
         self.wait_for_line("ready")
         ports = json.loads(port_file.read_text())
@@ -71,26 +76,39 @@ class Server:
     def address(self) -> str:
         return f"127.0.0.1:{self.grpc_port}"
 
+    def _read_log(self, read_end: int) -> None:
+        with os.fdopen(read_end, "rb") as stream:
+            for line in stream:
+                with self._log_grew:
+                    self._lines.append(line.decode(errors="replace").rstrip("\n"))
+                    self._log_grew.notify_all()
+        with self._log_grew:
+            self._log_ended = True
+            self._log_grew.notify_all()
+
     def wait_for_line(self, text: str) -> str:
-        """Reads the log until a line holds `text`, and returns that line."""
+        """Waits until a line of the log holds `text`, and returns that line.
+
+        Goes on behind the line of the last call.
+        """
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            while b"\n" in self._rest:
-                line, self._rest = self._rest.split(b"\n", 1)
-                self._lines.append(line.decode(errors="replace"))
-                if text in self._lines[-1]:
-                    return self._lines[-1]
-            left = deadline - time.monotonic()
-            readable, _, _ = select.select([self._read_end], [], [], max(left, 0))
-            data = os.read(self._read_end, 65536) if readable else b""
-            if not data:
-                raise AssertionError(f"the log ended or waited too long for {text!r}:\n"
-                                     + self.log())
-            self._rest += data
+        with self._log_grew:
+            while True:
+                while self._passed < len(self._lines):
+                    line = self._lines[self._passed]
+                    self._passed += 1
+                    if text in line:
+                        return line
+                left = deadline - time.monotonic()
+                if self._log_ended or left <= 0:
+                    break
+                self._log_grew.wait(left)
+        raise AssertionError(f"the log ended or waited too long for {text!r}:\n" + self.log())
 
     def log(self) -> str:
-        """What the server has logged so far, as far as it was read."""
-        return "\n".join(self._lines)
+        """What the server has logged so far."""
+        with self._log_grew:
+            return "\n".join(self._lines)
 
     def get(self, path: str) -> tuple[int, str]:
         """HTTP GET; returns status and body."""
@@ -110,22 +128,17 @@ class Server:
         if not self._signalled and self.process.poll() is None:
             self._signalled = True
             self.process.send_signal(with_signal)
-        self._drain_log()
-        return self.process.wait(timeout=PATIENCE_SECONDS)
-
-    def _drain_log(self) -> None:
-        """Reads to the end, so that the server never blocks on a full pipe."""
-        while data := os.read(self._read_end, 65536):
-            self._rest += data
-        self._lines += self._rest.decode(errors="replace").splitlines()
-        self._rest = b""
+        code = self.process.wait(timeout=PATIENCE_SECONDS)
+        # The log ends with the process.
+        self._reader.join(timeout=PATIENCE_SECONDS)
+        return code
 
     def close(self) -> None:
         """Ends the process the hard way if it still runs; frees everything."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        os.close(self._read_end)
+        self._reader.join(timeout=PATIENCE_SECONDS)
         self._folder.cleanup()
 
     def __enter__(self) -> Server:
