@@ -2,12 +2,17 @@
 // JSON object. Started by promotion_bench.py and by tests/integration.
 //
 //   promotion_load SERVER PID WEIGHTS1 WEIGHTS2 PICTURE... [--cycles=N]
-//                  [--interval-ms=N] [--seconds=N] [--load=F]
+//                  [--interval-ms=N] [--seconds=N] [--load=F] [--rounds=N]
+//                  [--unpaced=N]
 //
 // Imports both files as the model "promoted", measures how many calls a second
 // the server answers, calls it at F of that for N seconds while nothing
 // changes, then goes on calling while the alias "stable" moves to version 2 and
 // back, N times, one move each N ms.
+//
+// Rounds share out the cycles, each behind its own full load and quiet time:
+// what else the machine does then falls on all alike. Unpaced cycles come last,
+// move upon move.
 #include <grpcpp/grpcpp.h>
 
 #include <algorithm>
@@ -22,6 +27,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -35,6 +41,7 @@
 #include "server/base/mutex.h"
 #include "server/base/sha256.h"
 #include "tests/bench/classify_load.h"
+#include "tests/bench/process_cost.h"
 
 namespace resnetd {
 namespace {
@@ -42,6 +49,10 @@ namespace {
 constexpr char kModel[] = "models/promoted";
 constexpr char kAlias[] = "models/promoted/aliases/stable";
 constexpr std::size_t kChunkBytes = 1U << 20U;
+// Below what the server takes of one connection (256, of which a call is one
+// until a moment after its answer): a queue that long shows as latency, a
+// failed call is a fault.
+constexpr std::size_t kMaxOutstanding = 192;
 // Until then caches fill and the allocator finds its size.
 constexpr std::size_t kSettlingCycles = 100;
 
@@ -54,6 +65,8 @@ struct Arguments {
   int interval_ms = 20;
   double seconds = 5;
   double load = 0.7;
+  int rounds = 1;
+  int unpaced = 0;
 };
 
 [[noreturn]] void Die(const std::string& text) {
@@ -95,9 +108,14 @@ Arguments Parse(const std::vector<std::string>& given) {
     if (!TakeOption(word, "--cycles=", arguments.cycles, whole) &&
         !TakeOption(word, "--interval-ms=", arguments.interval_ms, whole) &&
         !TakeOption(word, "--seconds=", arguments.seconds, real) &&
-        !TakeOption(word, "--load=", arguments.load, real)) {
+        !TakeOption(word, "--load=", arguments.load, real) &&
+        !TakeOption(word, "--rounds=", arguments.rounds, whole) &&
+        !TakeOption(word, "--unpaced=", arguments.unpaced, whole)) {
       words.push_back(word);
     }
+  }
+  if (arguments.rounds < 1) {
+    Die("--rounds=1 or more is needed");
   }
   if (words.size() < 5) {
     Die("SERVER PID WEIGHTS1 WEIGHTS2 PICTURE... are needed");
@@ -107,19 +125,6 @@ Arguments Parse(const std::vector<std::string>& given) {
   arguments.weights.assign(words.begin() + 2, words.begin() + 4);
   arguments.pictures.assign(words.begin() + 4, words.end());
   return arguments;
-}
-
-// Resident memory of the server in KiB.
-double ResidentKib(const std::string& pid) {
-  std::ifstream status(absl::StrCat("/proc/", pid, "/status"));
-  std::string word;
-  double kib = 0;
-  while (status >> word) {
-    if (word == "VmRSS:" && status >> kib) {
-      return kib;
-    }
-  }
-  Die("the server is gone");
 }
 
 // Least squares: what one step adds.
@@ -156,7 +161,35 @@ nlohmann::json Describe(const std::vector<double>& milliseconds) {
           {"most", QuantileOf(milliseconds, 1)}};
 }
 
-nlohmann::json Describe(const LoadReport& report) {
+// What was measured under one kind of load, in one round or several.
+struct Phase {
+  LoadReport report;
+  // Processor time of other programs: what makes figures of two runs differ.
+  double foreign_seconds = 0;
+  std::vector<double> p99_ms;
+
+  void Add(LoadReport more, double foreign) {
+    p99_ms.push_back(QuantileOf(more.latencies_ms, 0.99));
+    foreign_seconds += foreign;
+    report.answers += more.answers;
+    report.failed += more.failed;
+    report.mixed += more.mixed;
+    report.seconds += more.seconds;
+    for (const auto& [version, count] : more.by_version) {
+      report.by_version[version] += count;
+    }
+    if (report.example.empty()) {
+      report.example = more.example;
+    }
+    report.latencies_ms.insert(report.latencies_ms.end(),
+                               more.latencies_ms.begin(),
+                               more.latencies_ms.end());
+  }
+};
+
+nlohmann::json Describe(const Phase& phase) {
+  const LoadReport& report = phase.report;
+  const double seconds = std::max(report.seconds, 1e-9);
   nlohmann::json by_version = nlohmann::json::object();
   for (const auto& [version, count] : report.by_version) {
     by_version[std::to_string(version)] = count;
@@ -166,8 +199,9 @@ nlohmann::json Describe(const LoadReport& report) {
           {"mixed", report.mixed},
           {"example", report.example},
           {"by_version", by_version},
-          {"calls_per_second",
-           static_cast<double>(report.answers) / report.seconds},
+          {"calls_per_second", static_cast<double>(report.answers) / seconds},
+          {"foreign_cores", phase.foreign_seconds / seconds},
+          {"p99_ms_by_round", phase.p99_ms},
           {"latency_ms", Describe(report.latencies_ms)}};
 }
 
@@ -190,12 +224,8 @@ class Pause {
 class Driver {
  public:
   explicit Driver(const Arguments& arguments) : arguments_(arguments) {
-    grpc::ChannelArguments settings;
-    settings.SetMaxReceiveMessageSize(-1);
-    const auto channel = grpc::CreateCustomChannel(
-        arguments.server, grpc::InsecureChannelCredentials(), settings);
-    models_ = v1::ModelService::NewStub(channel);
-    classification_ = v1::ClassificationService::NewStub(channel);
+    models_ = v1::ModelService::NewStub(Connect());
+    classification_ = v1::ClassificationService::NewStub(Connect());
   }
 
   nlohmann::json Run() {
@@ -205,14 +235,35 @@ class Driver {
     Load();
     MakeRequests();
     LearnAnswers();
-    const LoadReport full = For({.rate = 0, .max_outstanding = 16});
-    const double rate =
-        arguments_.load * static_cast<double>(full.answers) / full.seconds;
-    const ClassifyLoad::Options paced{.rate = rate, .max_outstanding = 256};
-    const LoadReport quiet = For(paced);
-    ClassifyLoad load(*classification_, requests_, answers_, paced);
-    MoveToAndFro();
-    const LoadReport during = load.Stop();
+    resident_kib_.push_back(ResidentKib(arguments_.pid));
+    Phase full;
+    Phase quiet;
+    Phase during;
+    Phase unpaced;
+    ClassifyLoad::Options paced;
+    for (int round = 0; round < arguments_.rounds; ++round) {
+      paced = MeasureFull(full);
+      Measure(quiet, paced, [&] { Wait(); });
+      Measure(during, paced, [&] {
+        MoveToAndFro(CyclesOf(round), arguments_.interval_ms, paced_);
+      });
+    }
+    if (arguments_.unpaced > 0) {
+      paced = MeasureFull(full);
+      Measure(unpaced, paced,
+              [&] { MoveToAndFro(arguments_.unpaced, 0, unpaced_); });
+    }
+    return Result(full, quiet, during, unpaced);
+  }
+
+ private:
+  struct Moves {
+    std::vector<double> promote_ms;
+    std::vector<double> rollback_ms;
+  };
+
+  nlohmann::json Result(const Phase& full, const Phase& quiet,
+                        const Phase& during, const Phase& unpaced) const {
     const std::size_t settled =
         std::min(kSettlingCycles, resident_kib_.size() / 2);
     const std::vector<double> tail(
@@ -222,15 +273,34 @@ class Driver {
             {"full", Describe(full)},
             {"quiet", Describe(quiet)},
             {"during", Describe(during)},
-            {"promote_ms", Describe(promote_ms_)},
-            {"rollback_ms", Describe(rollback_ms_)},
+            {"unpaced", Describe(unpaced)},
+            {"promote_ms", Describe(paced_.promote_ms)},
+            {"rollback_ms", Describe(paced_.rollback_ms)},
+            {"unpaced_promote_ms", Describe(unpaced_.promote_ms)},
+            {"unpaced_rollback_ms", Describe(unpaced_.rollback_ms)},
+            {"resident_kib", resident_kib_},
             {"resident_mib_first", resident_kib_.front() / 1024},
             {"resident_mib_settled", tail.front() / 1024},
             {"resident_mib_last", tail.back() / 1024},
             {"resident_kib_per_cycle", SlopeOf(tail)}};
   }
 
- private:
+  // The cycles of one round: all rounds together have the cycles asked for.
+  int CyclesOf(int round) const {
+    const int share = arguments_.cycles / arguments_.rounds;
+    return share + (round < arguments_.cycles % arguments_.rounds ? 1 : 0);
+  }
+
+  // Its own connection each: the server limits the calls of one, and a move
+  // must not be refused, nor wait, for the load beside it.
+  std::shared_ptr<grpc::Channel> Connect() const {
+    grpc::ChannelArguments settings;
+    settings.SetMaxReceiveMessageSize(-1);
+    settings.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return grpc::CreateCustomChannel(
+        arguments_.server, grpc::InsecureChannelCredentials(), settings);
+  }
+
   void Import(const std::string& file) {
     grpc::ClientContext context;
     v1::ImportVersionResponse response;
@@ -312,32 +382,54 @@ class Driver {
     }
   }
 
-  LoadReport For(const ClassifyLoad::Options& options) {
+  // The load to go on with: the share asked for of what the server answers now.
+  // What was full on an idle machine may be too much on a busy one.
+  ClassifyLoad::Options MeasureFull(Phase& full) {
+    const std::size_t answers = full.report.answers;
+    const double seconds = full.report.seconds;
+    Measure(full, {.rate = 0, .max_outstanding = 16}, [&] { Wait(); });
+    return {.rate = arguments_.load *
+                    static_cast<double>(full.report.answers - answers) /
+                    (full.report.seconds - seconds),
+            .max_outstanding = kMaxOutstanding};
+  }
+
+  // Adds to `phase` what calls see while `action` runs.
+  template <typename Action>
+  void Measure(Phase& phase, const ClassifyLoad::Options& options,
+               Action action) {
+    const CpuTimes before = ReadCpuTimes(arguments_.pid);
     ClassifyLoad load(*classification_, requests_, answers_, options);
+    action();
+    LoadReport report = load.Stop();
+    const CpuTimes after = ReadCpuTimes(arguments_.pid);
+    phase.Add(std::move(report),
+              after.busy - before.busy - (after.own - before.own));
+  }
+
+  void Wait() {
     Pause().Until(RealClock().Now() +
                   std::chrono::duration_cast<Duration>(
                       std::chrono::duration<double>(arguments_.seconds)));
-    return load.Stop();
   }
 
-  void MoveToAndFro() {
+  void MoveToAndFro(int cycles, int interval_ms, Moves& moves) {
     const std::int64_t first = answers_.begin()->first;
     const std::int64_t second = answers_.rbegin()->first;
-    resident_kib_.push_back(ResidentKib(arguments_.pid));
-    for (int cycle = 0; cycle < arguments_.cycles; ++cycle) {
-      Timed(promote_ms_, [&] { Promote(first, second); });
-      Timed(rollback_ms_, [&] { RollBack(first); });
+    for (int cycle = 0; cycle < cycles; ++cycle) {
+      Timed(moves.promote_ms, interval_ms, [&] { Promote(first, second); });
+      Timed(moves.rollback_ms, interval_ms, [&] { RollBack(first); });
       resident_kib_.push_back(ResidentKib(arguments_.pid));
     }
   }
 
   template <typename Move>
-  void Timed(std::vector<double>& milliseconds, Move move) {
+  void Timed(std::vector<double>& milliseconds, int interval_ms, Move move) {
     const SteadyTime started = RealClock().Now();
     move();
     const SteadyTime ended = RealClock().Now();
     milliseconds.push_back(ToSeconds(ended - started) * 1e3);
-    Pause().Until(started + std::chrono::milliseconds(arguments_.interval_ms));
+    Pause().Until(started + std::chrono::milliseconds(interval_ms));
   }
 
   void Promote(std::int64_t from, std::int64_t to) {
@@ -368,8 +460,8 @@ class Driver {
   std::unique_ptr<v1::ClassificationService::Stub> classification_;
   std::vector<v1::ClassifyRequest> requests_;
   std::map<std::int64_t, VersionAnswers> answers_;
-  std::vector<double> promote_ms_;
-  std::vector<double> rollback_ms_;
+  Moves paced_;
+  Moves unpaced_;
   std::vector<double> resident_kib_;
 };
 
