@@ -69,7 +69,9 @@ absl::StatusOr<VersionLoader::Room> VersionLoader::Admit(const ModelName& model,
   if (idle.empty() && used + bytes > ledger_.limit()) {
     return admitted;
   }
-  Freed(std::move(idle));
+  Freed(idle);
+  // The last references, unless a batch has one: they are what is freed.
+  idle.clear();
   ledger_.WaitForRoom(bytes, kDrainWait);
   return ledger_.Admit(bytes);
 }
@@ -214,7 +216,7 @@ absl::StatusOr<int> VersionLoader::RunAgain(const VersionRow& row,
   return batches;
 }
 
-void VersionLoader::Freed(std::vector<ModelHandle> versions) {
+void VersionLoader::Freed(const std::vector<ModelHandle>& versions) {
   for (const ModelHandle& version : versions) {
     const VersionFacts& facts = version->facts;
     Log(LogLevel::kInfo, "model version unloaded",
@@ -228,7 +230,7 @@ void VersionLoader::Unload(const ModelName& model, VersionNumber version) {
   if (ModelHandle handle = residents_.Unload(model, version)) {
     unloaded.push_back(std::move(handle));
   }
-  Freed(std::move(unloaded));
+  Freed(unloaded);
 }
 
 void VersionLoader::FreeIdle(const ModelName& model) {

@@ -86,7 +86,7 @@ class VersionLoader {
   absl::StatusOr<ModelHandle> LoadStored(const VersionRow& row);
   ModelHandle Guard(Loaded loaded, VersionFacts facts, Duration load_time);
   void MakeVisible(const ModelHandle& version, const MemoryUse& memory);
-  void Freed(std::vector<ModelHandle> versions);
+  void Freed(const std::vector<ModelHandle>& versions);
   void CountFailure(const VersionRow& row, const absl::Status& why);
 
   const Options options_;
