@@ -5,7 +5,7 @@
 
 #include "server/app/config.h"
 
-namespace CLI {
+namespace CLI {  // NOLINT(readability-identifier-naming): the library's name.
 class App;
 }  // namespace CLI
 

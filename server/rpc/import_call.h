@@ -20,6 +20,7 @@ namespace resnetd {
 //
 // Made with `new`, handed to gRPC, deletes itself when the call is done.
 // Start() once. Not thread-safe: a read on its way or a task carries the call.
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): ends itself.
 class ImportCall final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
  public:
   // `imported` is called after a version came in, before the client knows.
