@@ -86,6 +86,7 @@ void ApplyRecord(char kind, std::string first, std::string second,
 
 }  // namespace
 
+// NOLINTNEXTLINE(readability-function-size): two lines a reason, nothing else.
 absl::string_view ReasonName(Reason reason) {
   switch (reason) {
     case Reason::kInternal:

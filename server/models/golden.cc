@@ -27,8 +27,7 @@ Pixels Patches(int side) {
                      static_cast<std::size_t>(side) * 3);
   for (int y = 0; y < side; ++y) {
     for (int x = 0; x < side; ++x) {
-      const auto cell =
-          static_cast<std::ptrdiff_t>((y / patch) * kPatches + x / patch);
+      const int cell = (y / patch) * kPatches + x / patch;
       const auto from = small.rgb.begin() + 3 * cell;
       pixels.rgb.insert(pixels.rgb.end(), from, from + 3);
     }
@@ -37,7 +36,8 @@ Pixels Patches(int side) {
 }
 
 Pixels Ramps(int side) {
-  const int last = side - 1;
+  // One pixel has no slope.
+  const int last = std::max(side - 1, 1);
   Pixels pixels{.width = side, .height = side, .rgb = {}};
   pixels.rgb.reserve(static_cast<std::size_t>(side) *
                      static_cast<std::size_t>(side) * 3);
