@@ -25,6 +25,7 @@ constexpr std::size_t kMaxNamesInError = 20;
 absl::Status VersionViews::ModelNotFound(const ModelName& model) {
   ASSIGN_OR_RETURN(const std::vector<ModelName> models, store_.ListModels());
   std::vector<std::string> names;
+  names.reserve(models.size());
   for (const ModelName& known : models) {
     names.push_back(known.text());
   }

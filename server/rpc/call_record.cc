@@ -81,10 +81,11 @@ CallRecord::CallRecord(CallEnvironment& environment, absl::string_view method,
 absl::Status CallRecord::Enter(std::size_t bytes, Availability availability) {
   absl::StatusOr<CallGate::Ticket> ticket =
       environment_.gate.Enter(context_.peer(), bytes, availability);
-  if (ticket.ok()) {
-    ticket_ = *std::move(ticket);
+  if (!ticket.ok()) {
+    return ticket.status();
   }
-  return ticket.status();
+  ticket_ = *std::move(ticket);
+  return absl::OkStatus();
 }
 
 void CallRecord::UseRequestId(absl::string_view id) {
