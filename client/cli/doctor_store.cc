@@ -92,6 +92,7 @@ std::vector<Finding> JudgeModels(
                        "started without any has the demo model"}};
   }
   std::vector<Finding> findings;
+  findings.reserve(models->size());
   for (const client::Model& model : *models) {
     findings.push_back(JudgeModel(model));
   }
