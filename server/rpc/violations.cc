@@ -85,7 +85,8 @@ absl::Status Violations::ToStatus() const {
     error.AddViolation(field, text);
   }
   for (const auto& [key, value] : metadata_) {
-    std::move(error).Metadata(key, value);
+    Error longer = std::move(error).Metadata(key, value);
+    error = std::move(longer);
   }
   return error;
 }
