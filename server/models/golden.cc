@@ -27,7 +27,8 @@ Pixels Patches(int side) {
                      static_cast<std::size_t>(side) * 3);
   for (int y = 0; y < side; ++y) {
     for (int x = 0; x < side; ++x) {
-      const int cell = (y / patch) * kPatches + x / patch;
+      const std::ptrdiff_t row = y / patch;
+      const std::ptrdiff_t cell = row * kPatches + x / patch;
       const auto from = small.rgb.begin() + 3 * cell;
       pixels.rgb.insert(pixels.rgb.end(), from, from + 3);
     }
