@@ -8,6 +8,7 @@
 #include "absl/types/span.h"
 #include "client/calls.h"
 #include "client/convert.h"
+#include "server/base/bytes.h"
 #include "server/base/ids.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
@@ -83,8 +84,7 @@ class Receiver {
                                     " bytes announced came"));
       return false;
     }
-    hash_.Update(absl::MakeConstSpan(
-        reinterpret_cast<const unsigned char*>(piece.data()), piece.size()));
+    hash_.Update(AsBytes(piece));
     error_ = sink_(piece);
     if (error_.ok() && progress_) {
       progress_(received_, *size_bytes_);

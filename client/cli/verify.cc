@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/error_info.h"
+#include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 
 namespace resnetd::cli {
@@ -19,11 +20,6 @@ constexpr char kWeightsMember[] = "weights_sha256";
 constexpr absl::string_view kDigestEnding = "_sha256";
 // A manifest is small; one that is larger is none.
 constexpr std::size_t kMaxManifestBytes = 16 << 20;
-
-bool IsDigest(const std::string& text) {
-  return text.size() == 64 &&
-         text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
 
 // Whether an error tells something about what is stored.
 bool IsDamage(const absl::Status& status) {
@@ -89,7 +85,7 @@ class Check {
 
   // What the manifest names; absent: it is damaged, which is noted.
   absl::StatusOr<std::optional<Digests>> Manifest() {
-    if (!IsDigest(version_.manifest_sha256)) {
+    if (!IsSha256Hex(version_.manifest_sha256)) {
       Problem("the server names no manifest");
       return std::nullopt;
     }
@@ -178,7 +174,7 @@ absl::StatusOr<Digests> ManifestDigests(absl::string_view manifest) {
   Digests digests;
   for (const auto& [key, member] : document.items()) {
     if (absl::EndsWith(key, kDigestEnding) && member.is_string() &&
-        IsDigest(member.get_ref<const std::string&>())) {
+        IsSha256Hex(member.get_ref<const std::string&>())) {
       digests.emplace_back(key, member.get<std::string>());
     }
   }

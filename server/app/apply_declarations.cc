@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "server/app/declaration_plan.h"
 #include "server/app/operator_file.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/base/quote.h"
@@ -34,10 +35,6 @@ Mutation Startup(absl::string_view method) {
   mutation.actor = "startup";
   mutation.method = std::string(method);
   return mutation;
-}
-
-absl::string_view AsText(const std::vector<std::uint8_t>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // Lines of `text`; the last one may lack its end.
@@ -93,8 +90,7 @@ std::string DigestOf(const std::vector<std::string>& labels) {
   }
   // No label has a line end.
   const std::string text = absl::StrJoin(labels, "\n");
-  return Sha256Hex(absl::MakeConstSpan(
-      reinterpret_cast<const unsigned char*>(text.data()), text.size()));
+  return Sha256Hex(AsBytes(text));
 }
 
 // Brings about one declaration.

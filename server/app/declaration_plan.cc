@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/types/span.h"
+#include "server/base/bytes.h"
 #include "server/base/sha256.h"
 
 namespace resnetd {
@@ -77,8 +78,7 @@ std::string FingerprintOf(const DeclaredModel& model,
   if (model.preprocess) {
     AppendPreprocess(all, *model.preprocess);
   }
-  return Sha256Hex(absl::MakeConstSpan(
-      reinterpret_cast<const unsigned char*>(all.data()), all.size()));
+  return Sha256Hex(AsBytes(all));
 }
 
 DeclarationPlan PlanDeclaration(const DeclarationState& state) {

@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "server/app/demo_model.h"
 #include "server/app/operator_file.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
@@ -30,10 +31,6 @@ constexpr std::uint64_t kMaxManifestBytes = 256U << 10U;
 
 absl::Status Invalid(absl::string_view text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid, text);
-}
-
-absl::string_view AsText(const std::vector<std::uint8_t>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 std::string In(const std::string& folder, const char* name) {

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
+#include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/suggest.h"
 
@@ -111,12 +112,6 @@ class Members {
   const std::string& title_;
 };
 
-// Not ParseHex: a digest is compared as text, so only its one spelling is good.
-bool IsDigest(absl::string_view text) {
-  return text.size() == 64 &&
-         text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
-}
-
 std::string Under(const std::string& folder, const std::string& path) {
   return path.empty()
              ? ""
@@ -146,7 +141,7 @@ absl::StatusOr<PreprocessSpec> ReadPreprocess(const toml::node& node,
 
 // What only a file has makes no sense for a version that the store has.
 absl::Status CheckSource(const DeclaredModel& model, const Members& members) {
-  if (!model.sha256.empty() && !IsDigest(model.sha256)) {
+  if (!model.sha256.empty() && !IsSha256Hex(model.sha256)) {
     return members.Fail("sha256 must be 64 lower-case hex digits");
   }
   if (!model.file.empty()) {

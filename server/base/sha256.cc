@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/string_view.h"
 
 namespace resnetd {
 namespace {
@@ -58,6 +59,11 @@ std::string Sha256Hex(absl::Span<const unsigned char> bytes) {
   Sha256 hash;
   hash.Update(bytes);
   return hash.Finish();
+}
+
+bool IsSha256Hex(absl::string_view text) {
+  return text.size() == 64 &&
+         text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
 }
 
 }  // namespace resnetd

@@ -12,7 +12,11 @@ namespace resnetd {
 // SHA-256 (FIPS 180-4) of `bytes` as 64 lower-case hex digits.
 std::string Sha256Hex(absl::Span<const unsigned char> bytes);
 
-// The same of bytes that come piece by piece. Not thread-safe.
+// Whether `text` is spelled as Sha256Hex() spells a digest: digests are
+// compared as text, so this is their only spelling.
+bool IsSha256Hex(absl::string_view text);
+
+// Sha256Hex() of bytes that come piece by piece. Not thread-safe.
 class Sha256 {
  public:
   Sha256();

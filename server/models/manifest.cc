@@ -13,6 +13,7 @@
 #include "absl/types/span.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
+#include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/models/architecture.h"
 #include "server/models/json_object.h"
@@ -100,16 +101,11 @@ absl::Status CheckFormat(const ObjectReader& reader) {
   return absl::OkStatus();
 }
 
-bool IsHexDigest(absl::string_view text) {
-  return text.size() == 64 &&
-         text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
-}
-
 absl::StatusOr<std::optional<std::string>> ReadDigest(
     const ObjectReader& reader, absl::string_view name) {
   ASSIGN_OR_RETURN(std::optional<std::string> digest,
                    reader.Text(name, kMaxNameBytes));
-  if (digest && !IsHexDigest(*digest)) {
+  if (digest && !IsSha256Hex(*digest)) {
     return MemberError(reader.Path(name), "must be 64 lower-case hex digits");
   }
   return digest;
@@ -156,7 +152,7 @@ absl::StatusOr<std::vector<std::string>> ReadLineage(const Json& value) {
   }
   std::vector<std::string> lineage;
   for (const Json& digest : value) {
-    if (!digest.is_string() || !IsHexDigest(digest.get<std::string>())) {
+    if (!digest.is_string() || !IsSha256Hex(digest.get<std::string>())) {
       return MemberError(absl::StrCat("lineage[", lineage.size(), "]"),
                          "must be 64 lower-case hex digits");
     }

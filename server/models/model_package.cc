@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/sha256.h"
@@ -33,10 +34,6 @@ constexpr std::uint64_t kMaxLabelsBytes = 100'000 * 258 + 3;
 
 absl::Status Invalid(absl::string_view text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid, text);
-}
-
-absl::string_view AsText(const std::vector<std::uint8_t>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // What the name of a folder says.

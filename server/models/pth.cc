@@ -9,6 +9,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
@@ -54,10 +55,6 @@ bool IsTar(Bytes bytes) {
   return bytes.size() >= kMagicAt + kMagic.size() &&
          std::memcmp(bytes.data() + kMagicAt, kMagic.data(), kMagic.size()) ==
              0;
-}
-
-absl::string_view AsText(Bytes bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
 }
 
 // The name of the folder in which everything of the archive lies.

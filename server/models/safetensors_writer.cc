@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
@@ -184,8 +185,7 @@ absl::Status WriteSafetensors(absl::Span<const TensorView> tensors,
                               const ByteSink& sink) {
   ASSIGN_OR_RETURN(const Ordered ordered, Order(tensors));
   ASSIGN_OR_RETURN(const std::string header, HeaderOf(ordered, metadata));
-  RETURN_IF_ERROR(sink(absl::MakeConstSpan(
-      reinterpret_cast<const std::uint8_t*>(header.data()), header.size())));
+  RETURN_IF_ERROR(sink(AsBytes(header)));
   for (const TensorView* tensor : ordered) {
     if (!tensor->bytes.empty()) {
       RETURN_IF_ERROR(sink(tensor->bytes));

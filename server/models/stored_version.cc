@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/models/golden.h"
@@ -16,10 +17,6 @@ namespace resnetd {
 namespace {
 
 constexpr std::int64_t kMaxManifestBytes = 256 << 10;
-
-absl::string_view AsText(const std::vector<std::uint8_t>& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 absl::Status Corrupt(const VersionRow& row, absl::string_view what) {
   return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/sha256.h"
@@ -31,15 +32,6 @@ Error Invalid(absl::string_view field, absl::string_view what) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
                absl::StrCat(field, " ", what))
       .Violation(field, what);
-}
-
-bool IsDigest(absl::string_view text) {
-  return text.size() == 64 &&
-         text.find_first_not_of("0123456789abcdef") == absl::string_view::npos;
-}
-
-absl::Span<const std::uint8_t> AsBytes(absl::string_view text) {
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
 absl::Status CheckSize(const ImportHeader& header, std::int64_t max_bytes) {
@@ -291,7 +283,7 @@ absl::Status RestoreText(Store& store, const Digest& digest,
 
 absl::Status CheckHeader(const ImportHeader& header, std::int64_t max_bytes) {
   RETURN_IF_ERROR(CheckSize(header, max_bytes));
-  if (!IsDigest(header.sha256)) {
+  if (!IsSha256Hex(header.sha256)) {
     return Invalid("sha256", "must be 64 lower-case hex digits");
   }
   if (header.description.size() > kMaxDescriptionBytes) {

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
+#include "server/base/sha256.h"
 #include "server/models/labels.h"
 #include "server/rpc/convert_request.h"
 #include "server/rpc/resource_name.h"
@@ -18,8 +19,6 @@
 
 namespace resnetd {
 namespace {
-
-constexpr std::size_t kDigestDigits = 64;
 
 void CheckSize(std::int64_t bytes, const RequestLimits& limits,
                Violations& violations) {
@@ -159,8 +158,7 @@ absl::StatusOr<ImportHeader> ToImportHeader(v1::ImportVersionHeader& message,
 
 absl::StatusOr<Digest> ParseDigest(absl::string_view field,
                                    absl::string_view text) {
-  if (text.size() == kDigestDigits &&
-      text.find_first_not_of("0123456789abcdef") == absl::string_view::npos) {
+  if (IsSha256Hex(text)) {
     return Digest(text);
   }
   const std::string message =

@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/rpc/raw_image.h"
@@ -53,10 +54,7 @@ ImageSource ToSource(const std::string& encoded, absl::string_view field,
                      const RequestLimits& limits) {
   const std::size_t limit = limits.max_encoded_image_bytes;
   if (encoded.size() <= limit) {
-    return EncodedImage{
-        .bytes = absl::MakeConstSpan(
-            reinterpret_cast<const std::uint8_t*>(encoded.data()),
-            encoded.size())};
+    return EncodedImage{.bytes = AsBytes(encoded)};
   }
   const std::string text =
       absl::StrCat(encoded.size(), " bytes exceed the limit of ", limit,

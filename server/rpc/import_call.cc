@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/convert_import.h"
@@ -141,8 +142,7 @@ absl::Status ImportCall::TakeChunk(const std::string& chunk) {
   }
   received_ += chunk.size();
   record_.set_amount("bytes", received_);
-  return session_->Write(absl::MakeConstSpan(
-      reinterpret_cast<const std::uint8_t*>(chunk.data()), chunk.size()));
+  return session_->Write(AsBytes(chunk));
 }
 
 void ImportCall::Publish() {

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/base/bytes.h"
 #include "server/base/sha256.h"
 
 namespace resnetd {
@@ -22,8 +23,7 @@ std::string DigestOf(const google::protobuf::Message& message) {
     coded.SetSerializationDeterministic(true);
     message.SerializeWithCachedSizes(&coded);
   }
-  return Sha256Hex(absl::MakeConstSpan(
-      reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()));
+  return Sha256Hex(AsBytes(bytes));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "absl/strings/string_view.h"
 #include "server/base/error.h"
 #include "server/base/ids.h"
+#include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/store/hash_file.h"
 #include "server/store/staged_blob.h"
@@ -56,13 +57,6 @@ absl::Status Empty(FileSystem& files, const std::string& folder) {
 
 }  // namespace
 
-bool IsDigest(absl::string_view digest) {
-  return digest.size() == 64 &&
-         std::all_of(digest.begin(), digest.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
-}
-
 std::string PathOfBlob(const Digest& digest) {
   return absl::StrCat(FolderOf(digest), "/", digest);
 }
@@ -107,7 +101,7 @@ absl::Status BlobStore::CountBlobs() {
     const std::string path = absl::StrCat(blobs, "/", folder.substr(0, 2));
     ASSIGN_OR_RETURN(const std::vector<std::string> names, files_->List(path));
     for (const std::string& name : names) {
-      if (IsDigest(name) && absl::StartsWith(name, folder.substr(0, 2))) {
+      if (IsSha256Hex(name) && absl::StartsWith(name, folder.substr(0, 2))) {
         ASSIGN_OR_RETURN(const std::int64_t size,
                          files_->SizeOf(PathOfBlob(name)));
         found[name] = {.present = true, .bytes = size};
@@ -134,7 +128,7 @@ absl::StatusOr<std::vector<std::string>> BlobStore::StrangeFiles() {
         absl::StrCat(blobs, "/", folder.substr(0, folder.size() - 1));
     ASSIGN_OR_RETURN(const std::vector<std::string> names, files_->List(path));
     for (const std::string& name : names) {
-      if (!IsDigest(name) ||
+      if (!IsSha256Hex(name) ||
           PathOfBlob(name) != absl::StrCat(path, "/", name)) {
         strange.push_back(absl::StrCat(path, "/", name));
       }
@@ -264,7 +258,7 @@ absl::Status BlobStore::PlaceClaimed(const std::string& staged,
 }
 
 absl::StatusOr<BlobStore::Pin> BlobStore::PinBlob(const Digest& digest) {
-  if (!IsDigest(digest)) {
+  if (!IsSha256Hex(digest)) {
     return NoBlob();
   }
   Pin pin = Claim(digest);

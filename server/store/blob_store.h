@@ -165,8 +165,6 @@ class BlobStore : public std::enable_shared_from_this<BlobStore> {
   bool failed_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// Whether `digest` is 64 lower-case hex digits.
-bool IsDigest(absl::string_view digest);
 // "blobs/sha256/ab/ab...".
 std::string PathOfBlob(const Digest& digest);
 

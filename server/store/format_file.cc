@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/types/span.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
@@ -61,8 +62,7 @@ absl::Status MakeFormat(FileSystem& files) {
     ASSIGN_OR_RETURN(const std::unique_ptr<WritableFile> file,
                      files.Create(kFormatNew));
     const std::string text = absl::StrCat(kPrefix, kLayout, "\n");
-    RETURN_IF_ERROR(file->Write(absl::MakeConstSpan(
-        reinterpret_cast<const std::uint8_t*>(text.data()), text.size())));
+    RETURN_IF_ERROR(file->Write(AsBytes(text)));
     RETURN_IF_ERROR(file->Sync());
   }
   RETURN_IF_ERROR(files.Rename(kFormatNew, kFormat));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
 
 namespace resnetd {
@@ -29,8 +30,7 @@ Seal& Seal::Add(std::int64_t value) {
 
 Seal& Seal::Add(absl::string_view value) {
   AddWord(hash_, 't', value.size());
-  hash_.Update(absl::MakeConstSpan(
-      reinterpret_cast<const unsigned char*>(value.data()), value.size()));
+  hash_.Update(AsBytes(value));
   return *this;
 }
 

@@ -30,6 +30,16 @@ TEST(Sha256Test, EqualsThePublishedExamples) {
 
 TEST(Sha256Test, TakesNoBytesFromNowhere) { EXPECT_EQ(Sha256Hex({}), Of("")); }
 
+TEST(IsSha256HexTest, TakesTheOneSpellingOfADigest) {
+  EXPECT_TRUE(IsSha256Hex(Of("abc")));
+  EXPECT_TRUE(IsSha256Hex(std::string(64, '0')));
+  EXPECT_FALSE(IsSha256Hex(std::string(63, '0')));
+  EXPECT_FALSE(IsSha256Hex(std::string(65, '0')));
+  EXPECT_FALSE(IsSha256Hex(std::string(63, '0') + "F"));
+  EXPECT_FALSE(IsSha256Hex(std::string(63, '0') + "g"));
+  EXPECT_FALSE(IsSha256Hex(""));
+}
+
 TEST(Sha256Test, PiecesGiveTheDigestOfTheWhole) {
   Sha256 pieces;
   pieces.Update(absl::MakeConstSpan(
