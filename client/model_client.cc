@@ -37,38 +37,47 @@ Message AliasMessage(Request& request) {
   return message;
 }
 
-absl::Status SamePageTwice(absl::string_view what) {
-  return ClientError(
-      absl::StatusCode::kInternal, kReasonBadAnswer,
-      absl::StrCat("the server sent the same page of ", what, " twice"));
+// Asks for one page of `what` after the other and hands each to `take`.
+template <typename Calls, typename Request, typename Response, typename Take>
+absl::Status EachPage(const Calls& calls,
+                      grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                   const Request&, Response*),
+                      Request request, absl::string_view what,
+                      const Take& take) {
+  while (true) {
+    Response response;
+    RETURN_IF_ERROR(calls.Ask(calls.short_timeout, method, request, response));
+    take(response);
+    if (response.next_page_token().empty()) {
+      return absl::OkStatus();
+    }
+    // The same page again would be an endless loop.
+    if (response.next_page_token() == request.page_token()) {
+      return ClientError(
+          absl::StatusCode::kInternal, kReasonBadAnswer,
+          absl::StrCat("the server sent the same page of ", what, " twice"));
+    }
+    request.set_page_token(response.next_page_token());
+  }
 }
 
 }  // namespace
 
 absl::StatusOr<ModelList> Client::ListModels() {
   ModelList list;
-  v1::ListModelsRequest request;
-  for (bool first = true;; first = false) {
-    v1::ListModelsResponse response;
-    RETURN_IF_ERROR(calls_->Ask(calls_->short_timeout, &Stub::ListModels,
-                                request, response));
-    // What happens between two pages may be in neither: the watcher begins
-    // before it.
-    if (first) {
-      list.event_sequence = response.event_sequence();
-    }
-    for (const v1::Model& model : response.models()) {
-      list.models.push_back(FromProto(model));
-    }
-    if (response.next_page_token().empty()) {
-      return list;
-    }
-    // The same page again would be an endless loop.
-    if (response.next_page_token() == request.page_token()) {
-      return SamePageTwice("models");
-    }
-    request.set_page_token(response.next_page_token());
-  }
+  bool first = true;
+  RETURN_IF_ERROR(EachPage(*calls_, &Stub::ListModels, v1::ListModelsRequest(),
+                           "models", [&](const v1::ListModelsResponse& page) {
+                             // What happens between two pages may be in
+                             // neither: the watcher begins before it.
+                             if (std::exchange(first, false)) {
+                               list.event_sequence = page.event_sequence();
+                             }
+                             for (const v1::Model& model : page.models()) {
+                               list.models.push_back(FromProto(model));
+                             }
+                           }));
+  return list;
 }
 
 absl::StatusOr<Model> Client::GetModel(absl::string_view model) {
@@ -85,21 +94,14 @@ absl::StatusOr<std::vector<Version>> Client::ListVersions(
   std::vector<Version> versions;
   v1::ListVersionsRequest request;
   request.set_parent(ModelResource(model));
-  while (true) {
-    v1::ListVersionsResponse response;
-    RETURN_IF_ERROR(calls_->Ask(calls_->short_timeout, &Stub::ListVersions,
-                                request, response));
-    for (const v1::Version& version : response.versions()) {
-      versions.push_back(FromProto(version));
-    }
-    if (response.next_page_token().empty()) {
-      return versions;
-    }
-    if (response.next_page_token() == request.page_token()) {
-      return SamePageTwice("versions");
-    }
-    request.set_page_token(response.next_page_token());
-  }
+  RETURN_IF_ERROR(
+      EachPage(*calls_, &Stub::ListVersions, std::move(request), "versions",
+               [&versions](const v1::ListVersionsResponse& page) {
+                 for (const v1::Version& version : page.versions()) {
+                   versions.push_back(FromProto(version));
+                 }
+               }));
+  return versions;
 }
 
 absl::StatusOr<Version> Client::GetVersion(absl::string_view version) {

@@ -27,9 +27,6 @@
 namespace resnetd {
 namespace {
 
-// 100,000 labels of 256 bytes and their line ends.
-constexpr std::uint64_t kMaxLabelsBytes = 100'000 * 258 + 3;
-
 Mutation Startup(absl::string_view method) {
   Mutation mutation;
   mutation.actor = "startup";
@@ -57,7 +54,7 @@ absl::StatusOr<std::vector<std::string>> ReadLabels(
   const std::string folder = path.parent_path();
   ASSIGN_OR_RETURN(const auto bytes,
                    ReadFileIfThere(folder.empty() ? "." : folder,
-                                   path.filename(), kMaxLabelsBytes));
+                                   path.filename(), kMaxLabelsFileBytes));
   const std::string name = Quoted(path.filename().string(), 256);
   if (!bytes) {
     return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,

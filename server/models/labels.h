@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -8,8 +10,14 @@
 
 namespace resnetd {
 
-// Longest label, and the most labels of a model.
+// The longest label.
 inline constexpr std::size_t kMaxLabelBytes = 256;
+// The most labels, which is the most classes, of a model: more would cost more
+// than the network, 2048 x 100,000 weights of the head.
+inline constexpr std::size_t kMaxLabels = 100'000;
+// The largest labels file: each label with CRLF, and a byte order mark.
+inline constexpr std::uint64_t kMaxLabelsFileBytes =
+    kMaxLabels * (kMaxLabelBytes + 2) + 3;
 
 // The labels of `text`, one a line, ended by LF or CRLF, the last one also by
 // the end of the text; a byte order mark is skipped. Labels may repeat:

@@ -17,6 +17,7 @@
 #include "server/base/status_macros.h"
 #include "server/models/architecture.h"
 #include "server/models/json_object.h"
+#include "server/models/labels.h"
 
 namespace resnetd {
 namespace {
@@ -29,8 +30,7 @@ constexpr char kFormat[] = "resnetd-model/1";
 constexpr std::size_t kMaxManifestBytes = 256U << 10U;
 constexpr std::size_t kMaxNameBytes = 256;
 constexpr std::size_t kMaxEvaluations = 100;
-// More would cost more than the network: 2048 x 100,000 weights of the head.
-constexpr std::int64_t kMaxClasses = 100'000;
+constexpr std::int64_t kMaxClasses = kMaxLabels;
 // Integers up to here survive every JSON reader.
 constexpr std::int64_t kMaxInteger = std::int64_t{1} << 53U;
 

@@ -29,8 +29,6 @@ constexpr char kLabelsFile[] = "labels.txt";
 // Eight times the largest torchvision ResNet in float32.
 constexpr std::uint64_t kMaxWeightsBytes = std::uint64_t{4} << 30U;
 constexpr std::uint64_t kMaxManifestBytes = 256U << 10U;
-// 100,000 labels of 256 bytes and their line ends.
-constexpr std::uint64_t kMaxLabelsBytes = 100'000 * 258 + 3;
 
 absl::Status Invalid(absl::string_view text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid, text);
@@ -135,7 +133,7 @@ absl::StatusOr<ModelName> ChooseName(const Manifest& manifest,
 absl::StatusOr<std::vector<std::string>> ReadLabels(const std::string& folder,
                                                     int classes) {
   ASSIGN_OR_RETURN(const auto bytes,
-                   ReadFileIfThere(folder, kLabelsFile, kMaxLabelsBytes));
+                   ReadFileIfThere(folder, kLabelsFile, kMaxLabelsFileBytes));
   if (!bytes) {
     return NumberedLabels(classes);
   }

@@ -15,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "server/base/status_macros.h"
+#include "server/models/labels.h"
 #include "server/models/tensor_names.h"
 
 namespace resnetd {
@@ -22,7 +23,7 @@ namespace {
 
 // What a head without a plausible shape is taken to have.
 constexpr int kUsualClasses = 1000;
-constexpr std::int64_t kMaxClasses = 100'000;
+constexpr std::int64_t kMaxClasses = kMaxLabels;
 
 // The outputs of the head.
 int CountClasses(const TensorNames& tensors) {

@@ -26,8 +26,6 @@
 namespace resnetd {
 namespace {
 
-constexpr std::size_t kMaxLabels = 100'000;
-
 Error Invalid(absl::string_view field, absl::string_view what) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
                absl::StrCat(field, " ", what))

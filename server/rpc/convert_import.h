@@ -1,16 +1,11 @@
 #pragma once
 
-#include <cstddef>
-
 #include "absl/status/statusor.h"
 #include "resnetd/v1/model_service.pb.h"
 #include "server/models/model_manager.h"
 #include "server/rpc/request_limits.h"
 
 namespace resnetd {
-
-// Labels of one model.
-inline constexpr std::size_t kMaxLabels = 100'000;
 
 // The domain's header of `message`, whose labels are moved out of it.
 // INVALID_ARGUMENT with every violation at once; fields are named from the
