@@ -159,6 +159,42 @@ absl::string_view ReasonName(Reason reason) {
       return "STORE_FAILED";
     case Reason::kEventsExpired:
       return "EVENTS_EXPIRED";
+    case Reason::kDatasetNotFound:
+      return "DATASET_NOT_FOUND";
+    case Reason::kDatasetExists:
+      return "DATASET_EXISTS";
+    case Reason::kDatasetSealed:
+      return "DATASET_SEALED";
+    case Reason::kDatasetNotSealed:
+      return "DATASET_NOT_SEALED";
+    case Reason::kDatasetInUse:
+      return "DATASET_IN_USE";
+    case Reason::kTooFewExamples:
+      return "TOO_FEW_EXAMPLES";
+    case Reason::kTooManyBadExamples:
+      return "TOO_MANY_BAD_EXAMPLES";
+    case Reason::kJobNotFound:
+      return "JOB_NOT_FOUND";
+    case Reason::kJobState:
+      return "JOB_STATE";
+    case Reason::kCheckpointNotFound:
+      return "CHECKPOINT_NOT_FOUND";
+    case Reason::kCheckpointCorrupt:
+      return "CHECKPOINT_CORRUPT";
+    case Reason::kRecipeInvalid:
+      return "RECIPE_INVALID";
+    case Reason::kForgettingNotAllowed:
+      return "FORGETTING_NOT_ALLOWED";
+    case Reason::kGateNotPassed:
+      return "GATE_NOT_PASSED";
+    case Reason::kNonfiniteLoss:
+      return "NONFINITE_LOSS";
+    case Reason::kDiverged:
+      return "DIVERGED";
+    case Reason::kOutOfMemory:
+      return "OUT_OF_MEMORY";
+    case Reason::kJobTimeLimit:
+      return "JOB_TIME_LIMIT";
   }
   return "INTERNAL";
 }

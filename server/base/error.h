@@ -78,6 +78,53 @@ enum class Reason {
   // OUT_OF_RANGE: the events asked for are no longer kept. Metadata:
   // "oldest", the first sequence there is.
   kEventsExpired,
+  // NOT_FOUND: no dataset of this name.
+  kDatasetNotFound,
+  // ALREADY_EXISTS: a dataset of this name is there, or was there and was
+  // deleted.
+  kDatasetExists,
+  // FAILED_PRECONDITION: a sealed dataset takes no more examples.
+  kDatasetSealed,
+  // FAILED_PRECONDITION: the dataset still takes examples; seal it first.
+  kDatasetNotSealed,
+  // FAILED_PRECONDITION: a job that is not done uses the dataset. Metadata:
+  // "jobs".
+  kDatasetInUse,
+  // FAILED_PRECONDITION, and why a job failed: a class has too few examples.
+  // Metadata: "class", "examples", "needed".
+  kTooFewExamples,
+  // FAILED_PRECONDITION, and why a job failed: too many examples of the dataset
+  // were rejected. Metadata: "rejected", "examples", "limit".
+  kTooManyBadExamples,
+  // NOT_FOUND: no job of this name.
+  kJobNotFound,
+  // FAILED_PRECONDITION: the job is in a state that does not allow this.
+  // Metadata: "state".
+  kJobState,
+  // NOT_FOUND: the job has no checkpoint of this step.
+  kCheckpointNotFound,
+  // DATA_LOSS: a checkpoint is damaged.
+  kCheckpointCorrupt,
+  // INVALID_ARGUMENT: settings of the training are not allowed or contradict
+  // each other; BadRequest names every one.
+  kRecipeInvalid,
+  // FAILED_PRECONDITION: the base knows classes that the dataset has no example
+  // of, none are kept for replay, and allow_forgetting was not set. Metadata:
+  // "classes".
+  kForgettingNotAllowed,
+  // FAILED_PRECONDITION: a version is not good enough to be promoted; one
+  // violation for each criterion.
+  kGateNotPassed,
+  // Why a job failed: loss or gradient became infinite or not a number, again
+  // after every recovery.
+  kNonfiniteLoss,
+  // Why a job failed: the loss grew without end, again after every recovery.
+  kDiverged,
+  // RESOURCE_EXHAUSTED, and why a job failed: not enough memory to train.
+  // Metadata: "needed", "free" in bytes when they are known.
+  kOutOfMemory,
+  // Why a job failed: it reached its limit of time.
+  kJobTimeLimit,
 };
 
 // The upper-case name, e.g. "MODEL_NOT_FOUND".

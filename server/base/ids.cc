@@ -36,20 +36,25 @@ bool IsValidName(absl::string_view text) {
 
 }  // namespace
 
-absl::StatusOr<ModelName> ModelName::Parse(absl::string_view text) {
+template <typename Kind>
+absl::StatusOr<Name<Kind>> Name<Kind>::Parse(absl::string_view text) {
   if (!IsValidName(text)) {
     // The name comes from outside: quoted and cut, so that a log line or a
     // terminal shows it harmlessly.
     return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-                 absl::StrCat("model name \"",
+                 absl::StrCat(Kind::kField, " name \"",
                               absl::CHexEscape(text.substr(0, kMaxNameLength)),
                               "\" is not valid: 1 to ", kMaxNameLength,
                               " of a-z 0-9 . _ - with a letter or digit at "
                               "both ends and no \"..\""))
-        .Violation("model", "not a valid model name");
+        .Violation(Kind::kField,
+                   absl::StrCat("not a valid ", Kind::kField, " name"));
   }
-  return ModelName(text);
+  return Name(text);
 }
+
+template class Name<ModelKind>;
+template class Name<DatasetKind>;
 
 std::string NewRequestId() {
   std::array<char, 16> bytes{};

@@ -13,11 +13,9 @@
 #include "absl/types/span.h"
 #include "server/base/clock.h"
 #include "server/base/ids.h"
+#include "server/store/store_types.h"
 
 namespace resnetd {
-
-// SHA-256 of a blob, 64 lower-case hex digits.
-using Digest = std::string;
 
 enum class VersionState { kStaged = 1, kCommitted = 2, kRetired = 3 };
 
@@ -85,18 +83,6 @@ struct AuditRow {
   std::string outcome;
   // SHA-256 over the row before and this one.
   std::string hash;
-};
-
-// Who changes something, and under which key a repetition is recognised.
-struct Mutation {
-  // Principal, or "anonymous", or "startup".
-  std::string actor = "anonymous";
-  // E.g. "SetAlias".
-  std::string method;
-  // Idempotency key of the caller; empty: none.
-  std::string request_id;
-  // SHA-256 of what the request asks for; decides whether a repetition is one.
-  std::string request_hash;
 };
 
 // What is committed when a version becomes visible. Its blobs were committed

@@ -1,0 +1,178 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/image/pixels.h"
+#include "server/image/preprocess.h"
+#include "server/models/architecture.h"
+#include "server/models/weights.h"
+
+namespace resnetd {
+
+// Tensors by name, in a fixed order.
+using TensorList = std::vector<std::pair<std::string, Tensor>>;
+
+enum class OptimizerKind { kSgd, kAdamW };
+
+struct OptimizerSettings {
+  OptimizerKind kind = OptimizerKind::kSgd;
+  // SGD: as torch.optim.SGD with dampening 0.
+  double momentum = 0.9;
+  bool nesterov = true;
+  // AdamW: as torch.optim.AdamW.
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  // Of weights of convolutions and of the head; batch norms and biases have
+  // none. SGD: added to the gradient; AdamW: decoupled.
+  double weight_decay = 0;
+};
+
+// Which statistics the batch norms of trained parts normalise with. Those of
+// frozen parts always use the running statistics and leave them as they are.
+enum class NormStatistics {
+  // Of the batch; running statistics follow with momentum 0.1.
+  kTrain,
+  // The running ones, which stay.
+  kFreeze,
+};
+
+struct TrainerOptions {
+  // Of LibTorch, for this trainer; >= 1.
+  int threads = 1;
+  // "cpu" or "cuda".
+  std::string device = "cpu";
+  OptimizerSettings optimizer;
+  NormStatistics norms = NormStatistics::kTrain;
+  // One per part of PartNames(); at least one is true. A frozen part takes no
+  // gradient and keeps every value, its running statistics too; what lies
+  // before the first trained part is computed without autograd.
+  std::vector<bool> trained_parts;
+  // 0 <= label_smoothing < 1, as torch's cross_entropy.
+  double label_smoothing = 0;
+  // Empty, or one weight per class, as torch's cross_entropy with
+  // reduction="mean": the mean is over the weights.
+  std::vector<float> class_weights;
+  // Pull of the trained parameters to their first values: its gradient is
+  // l2_sp * (w - w0). The parameters of the head are left out. 0: off.
+  double l2_sp = 0;
+  // The gradient is scaled down to this norm; 0: off.
+  double clip_norm = 0;
+  // Weight of the old value in the running mean of the parameters after each
+  // step: a = ema * a + (1 - ema) * w. 0: off. When on, Logits() and
+  // ExportWeights() use the means.
+  double ema = 0;
+  // Stochastic depth: chance that the last block's main path is left out for an
+  // example, falling linearly to 0 at the first block; 0: off. Evaluation keeps
+  // every path. The kept ones are scaled by 1 / (1 - chance).
+  double stochastic_depth = 0;
+};
+
+// One batch as the network sees it: pictures of the input size, labels in 0 to
+// classes - 1. The pictures outlive the call.
+struct TrainingBatch {
+  std::vector<const Pixels*> pictures;
+  std::vector<int> labels;
+  // Mixup: picture i becomes mix * picture i + (1 - mix) * picture partner[i],
+  // and its loss the same mean of both labels' losses. Empty: off.
+  std::vector<int> partners;
+  double mix = 1;
+  // What is random in the step follows from this alone.
+  std::uint64_t seed = 0;
+};
+
+struct StepSettings {
+  // Learning rate of each part; those of frozen parts are not looked at.
+  std::vector<double> rates;
+};
+
+// Of one optimiser step, over all its batches.
+struct StepReport {
+  // Mean cross entropy of the examples, without the pull of l2_sp.
+  double loss = 0;
+  // Examples whose best class was their label; without mixup.
+  int correct = 0;
+  int examples = 0;
+  // Of the whole gradient, before clipping.
+  double gradient_norm = 0;
+  // False: loss or gradient is not finite, and no parameter was changed. The
+  // running statistics may have been: go back to a saved state.
+  bool is_finite = true;
+};
+
+// Everything that a continued training needs to go on bit for bit.
+struct TrainerState {
+  // Every entry of the state dict but the counters.
+  TensorList weights;
+  // Of the optimiser, e.g. "momentum.layer1.0.conv1.weight".
+  TensorList optimizer;
+  // The running means of the parameters; empty: off.
+  TensorList means;
+  std::int64_t steps = 0;
+};
+
+// A private copy of a network in training. Knows how to do one step and decides
+// nothing: which pictures, how fast, when to stop and what is good enough is
+// its caller's.
+//
+// Not thread-safe; calls from one thread at a time, the same one: LibTorch's
+// threads take the scheduling of the thread that first uses them.
+// Errors of every method: RESOURCE_EXHAUSTED (OUT_OF_MEMORY), INTERNAL (the
+// library failed). After an error only Restore() may be called.
+class Trainer {
+ public:
+  virtual ~Trainer() = default;
+
+  // One optimiser step over `batches`, whose gradients are accumulated: as one
+  // batch of all their examples, but for the batch statistics. At least one
+  // batch, none empty; a batch of one example needs frozen statistics.
+  virtual absl::StatusOr<StepReport> Step(
+      absl::Span<const TrainingBatch> batches,
+      const StepSettings& settings) = 0;
+
+  // As Model::Logits(), of the network in evaluation mode.
+  virtual absl::StatusOr<std::vector<float>> Logits(
+      absl::Span<const Pixels* const> batch) = 0;
+
+  // Replaces the running statistics of the trained parts by the mean over
+  // `batches` of batch means and unbiased variances, computed with the weights
+  // that Logits() uses. Nothing when norms are kFreeze.
+  virtual absl::Status EstimateNorms(
+      absl::Span<const std::vector<const Pixels*>> batches) = 0;
+
+  // What Logits() uses, every entry of the state dict but the counters, in the
+  // order of TensorSpecs().
+  virtual absl::StatusOr<TensorList> ExportWeights() = 0;
+
+  virtual absl::StatusOr<TrainerState> Save() = 0;
+  // INVALID_ARGUMENT (CHECKPOINT_CORRUPT): names or shapes are others.
+  virtual absl::Status Restore(const TrainerState& state) = 0;
+
+  // Memory of parameters, gradients, optimiser and means.
+  virtual std::int64_t resident_bytes() const = 0;
+};
+
+// Makes trainers. Thread-safe.
+class TrainerFactory {
+ public:
+  virtual ~TrainerFactory() = default;
+
+  // A trainer of `network` that begins with `weights` (copied) and normalises
+  // pictures by `preprocess`. INVALID_ARGUMENT (RECIPE_INVALID): an option is
+  // out of its range. RESOURCE_EXHAUSTED (OUT_OF_MEMORY).
+  virtual absl::StatusOr<std::unique_ptr<Trainer>> Create(
+      const TrainerOptions& options, const Network& network,
+      const Weights& weights, const PreprocessSpec& preprocess) = 0;
+
+  // Library and device, e.g. "LibTorch 2.11.0 on cpu".
+  virtual std::string description() const = 0;
+};
+
+}  // namespace resnetd

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "server/finetune/trainer.h"
+
+namespace resnetd {
+
+// Raised whenever the meaning of what crosses the border changes: see
+// server/models/backend_plugin.h.
+inline constexpr int kTrainerPluginAbi = 1;
+
+// Sizes of the types that cross the border, as one number.
+constexpr std::uint64_t TrainerPluginLayout() {
+  std::uint64_t layout = 0;
+  for (const std::size_t size :
+       {sizeof(TrainerOptions), sizeof(OptimizerSettings),
+        sizeof(TrainingBatch), sizeof(StepSettings), sizeof(StepReport),
+        sizeof(TrainerState), sizeof(Trainer), sizeof(TrainerFactory),
+        sizeof(Network), sizeof(Weights), sizeof(Tensor), sizeof(Pixels),
+        sizeof(PreprocessSpec)}) {
+    layout = layout * 1'000'003 + size;
+  }
+  return layout;
+}
+
+// What libresnetd_torch.so exports under kTrainerPluginSymbol, beside the
+// BackendPlugin: a TrainerPluginFactory with C linkage.
+struct TrainerPlugin {
+  // First, so that a plug-in with other members behind them can be refused.
+  int abi = kTrainerPluginAbi;
+  std::uint64_t layout = TrainerPluginLayout();
+  // E.g. "LibTorch 2.11.0".
+  const char* library = "";
+  // FAILED_PRECONDITION (BACKEND_UNAVAILABLE).
+  absl::StatusOr<std::unique_ptr<TrainerFactory>> (*create)() = nullptr;
+};
+
+// The plug-in is static data of the library, which stays loaded.
+using TrainerPluginFactory = const TrainerPlugin*();
+inline constexpr char kTrainerPluginSymbol[] = "resnetd_trainer_plugin";
+
+}  // namespace resnetd

@@ -1,0 +1,116 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/base/clock.h"
+#include "server/base/ids.h"
+#include "server/store/store_types.h"
+
+namespace resnetd {
+
+// A job as the database has it. What its texts say is the finetune module's.
+struct JobRow {
+  JobNumber number;
+  // Of finetune's JobState; what is done never changes its state again.
+  int state = 0;
+  bool is_done = false;
+  // Canonical JSON, never changed.
+  std::string spec;
+  // JSON, changed with every transition.
+  std::string status;
+  // What the job reads: kept until it is done.
+  DatasetName dataset;
+  // Grows by one with every change; the etag is "j<generation>".
+  std::int64_t generation = 1;
+  WallTime created;
+  WallTime updated;
+};
+
+std::string EtagOf(const JobRow& job);
+
+// One event of a job. Sequences begin with 1 and have no gaps.
+struct JobEventRow {
+  std::int64_t sequence = 0;
+  WallTime time;
+  // Of finetune's JobEventKind.
+  int kind = 0;
+  // JSON.
+  std::string payload;
+};
+
+// Blobs that a job keeps: checkpoints, and what its report needs.
+struct CheckpointRow {
+  // The optimiser step it was taken after; one checkpoint per step.
+  std::int64_t step = 0;
+  // JSON: what the blobs are and what was measured.
+  std::string manifest;
+  std::vector<Digest> blobs;
+  std::int64_t bytes = 0;
+  WallTime created;
+};
+
+// What changes together, in one transaction.
+struct JobChange {
+  JobNumber job;
+  // ABORTED (ETAG_MISMATCH) when the job has another generation; nullopt: any.
+  std::optional<std::int64_t> expected_generation;
+  std::optional<int> state;
+  bool is_done = false;
+  std::optional<std::string> status;
+  // Without sequence and time, which the catalog gives.
+  std::vector<JobEventRow> events;
+  std::optional<CheckpointRow> checkpoint;
+  // Steps of checkpoints that are removed; unknown ones are none.
+  std::vector<std::int64_t> remove_checkpoints;
+};
+
+struct CreatedJob {
+  JobRow job;
+  // False: the same request was carried out before.
+  bool created = false;
+};
+
+// Jobs of a store. What a method answered OK survives any crash. Thread-safe;
+// mutations wait for the disk. Errors of every mutation: those of Store.
+class JobCatalog {
+ public:
+  virtual ~JobCatalog() = default;
+
+  // `job` without number, generation and times, with its first events.
+  // NOT_FOUND (DATASET_NOT_FOUND).
+  virtual absl::StatusOr<CreatedJob> CreateJob(
+      const JobRow& job, const std::vector<JobEventRow>& events,
+      const Mutation& mutation) = 0;
+  // With `mutation` the change has an audit row and an idempotency key of its
+  // own; without, it is the server's own doing. NOT_FOUND (JOB_NOT_FOUND,
+  // BLOB_NOT_FOUND); ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (JOB_STATE):
+  // the job is done and the change is not empty but for checkpoints.
+  virtual absl::StatusOr<JobRow> ChangeJob(
+      const JobChange& change, const std::optional<Mutation>& mutation) = 0;
+  // Removes a done job with its events and checkpoints. NOT_FOUND; ABORTED;
+  // FAILED_PRECONDITION (JOB_STATE): not done.
+  virtual absl::Status DeleteJob(JobNumber job, absl::string_view etag,
+                                 const Mutation& mutation) = 0;
+
+  // Newest first.
+  virtual absl::StatusOr<std::vector<JobRow>> ListJobs() = 0;
+  // Those that are not done, oldest first.
+  virtual absl::StatusOr<std::vector<JobRow>> ListOpenJobs() = 0;
+  // NOT_FOUND (JOB_NOT_FOUND).
+  virtual absl::StatusOr<JobRow> GetJob(JobNumber job) = 0;
+  // At most `limit` after `after`. NOT_FOUND.
+  virtual absl::StatusOr<std::vector<JobEventRow>> ListJobEvents(
+      JobNumber job, std::int64_t after, std::size_t limit) = 0;
+  // In order of step. NOT_FOUND.
+  virtual absl::StatusOr<std::vector<CheckpointRow>> ListCheckpoints(
+      JobNumber job) = 0;
+};
+
+}  // namespace resnetd
