@@ -41,13 +41,14 @@ struct RejectedExample {
   std::int64_t index = 0;
   // DECODE_FAILED, TRUNCATED, UNSUPPORTED_FORMAT, UNSUPPORTED_FEATURE,
   // ANIMATED, EMPTY, TOO_LARGE, LABEL_UNKNOWN, DUPLICATE_CONFLICTING_LABEL,
-  // LEAKED_ACROSS_SPLITS.
+  // LEAKED_ACROSS_SPLITS. The list of dataset_service.proto says what they
+  // mean.
   std::string code;
   std::string message;
 };
 
 struct UploadProgress {
-  // The next example that the server has not dealt with.
+  // The next example of the upload that has not been dealt with.
   std::int64_t next_index = 0;
   std::int64_t accepted = 0;
   // Pictures that were there already, with the same label and split.
@@ -66,6 +67,10 @@ class DatasetManager {
   // `store` outlives the manager.
   static std::unique_ptr<DatasetManager> Create(const DatasetOptions& options,
                                                 Store& store);
+  // The same with another catalog than that of `store`.
+  static std::unique_ptr<DatasetManager> Create(const DatasetOptions& options,
+                                                Store& store,
+                                                DatasetCatalog& catalog);
   virtual ~DatasetManager() = default;
 
   // `labels`: 1 to max_labels different ones of 1 to 256 bytes of UTF-8 without
@@ -76,15 +81,18 @@ class DatasetManager {
       const Mutation& mutation) = 0;
 
   // Where the upload of that name goes on: 0 for a new one. `upload`: 1 to 128
-  // printable ASCII characters. NOT_FOUND (DATASET_NOT_FOUND);
-  // FAILED_PRECONDITION (DATASET_SEALED).
+  // printable ASCII characters, else INVALID_ARGUMENT (REQUEST_INVALID).
+  // NOT_FOUND (DATASET_NOT_FOUND); FAILED_PRECONDITION (DATASET_SEALED).
   virtual absl::StatusOr<std::int64_t> UploadIndex(
       const DatasetName& dataset, absl::string_view upload) = 0;
   // Takes the examples `first_index`, ... of the upload: all that are not in
   // order are rejected one by one, the others are durable when this returns.
   // Examples before UploadIndex() are passed over: sending again is free.
-  // ABORTED (ETAG_MISMATCH): `first_index` is beyond it. RESOURCE_EXHAUSTED
-  // (LIMIT_EXCEEDED): the dataset would have more than max_examples.
+  // ABORTED (ETAG_MISMATCH): `first_index` is beyond it, metadata "next_index";
+  // or another call added to the same upload meanwhile. RESOURCE_EXHAUSTED
+  // (LIMIT_EXCEEDED): the dataset would have more than max_examples, or as many
+  // rejected ones; (OVERLOADED): no memory to decode. NOT_FOUND,
+  // FAILED_PRECONDITION, INVALID_ARGUMENT: as of UploadIndex().
   virtual absl::StatusOr<UploadProgress> Add(
       const DatasetName& dataset, absl::string_view upload,
       std::int64_t first_index, absl::Span<const UploadedExample> examples) = 0;
