@@ -10,7 +10,6 @@
 #include "absl/strings/strip.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
-#include "server/base/status_macros.h"
 #include "server/base/utf8.h"
 
 namespace resnetd {
@@ -22,29 +21,26 @@ absl::Status Invalid(absl::string_view text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid, text);
 }
 
-absl::Status CheckLabel(absl::string_view label, std::size_t line) {
+}  // namespace
+
+std::string LabelComplaint(absl::string_view label) {
   if (label.empty()) {
-    return Invalid(absl::StrCat("line ", line, " is empty"));
+    return "is empty";
   }
   if (label.size() > kMaxLabelBytes) {
-    return Invalid(absl::StrCat("line ", line, " has ", label.size(),
-                                " bytes, at most ", kMaxLabelBytes,
-                                " are accepted"));
+    return absl::StrCat("has ", label.size(), " bytes, at most ",
+                        kMaxLabelBytes, " are accepted");
   }
   if (!IsUtf8(label)) {
-    return Invalid(
-        absl::StrCat("line ", line, " is not UTF-8: ", Quoted(label)));
+    return absl::StrCat("is not UTF-8: ", Quoted(label));
   }
   if (std::any_of(label.begin(), label.end(), [](char c) {
         return absl::ascii_iscntrl(static_cast<unsigned char>(c));
       })) {
-    return Invalid(absl::StrCat("line ", line,
-                                " has a control character: ", Quoted(label)));
+    return absl::StrCat("has a control character: ", Quoted(label));
   }
-  return absl::OkStatus();
+  return "";
 }
-
-}  // namespace
 
 absl::StatusOr<std::vector<std::string>> ParseLabels(absl::string_view text,
                                                      int classes) {
@@ -61,7 +57,10 @@ absl::StatusOr<std::vector<std::string>> ParseLabels(absl::string_view text,
   labels.reserve(lines.size());
   for (const absl::string_view line : lines) {
     const absl::string_view label = absl::StripSuffix(line, "\r");
-    RETURN_IF_ERROR(CheckLabel(label, labels.size() + 1));
+    if (const std::string complaint = LabelComplaint(label);
+        !complaint.empty()) {
+      return Invalid(absl::StrCat("line ", labels.size() + 1, " ", complaint));
+    }
     labels.emplace_back(label);
   }
   return labels;

@@ -19,6 +19,10 @@ inline constexpr std::size_t kMaxLabels = 100'000;
 inline constexpr std::uint64_t kMaxLabelsFileBytes =
     kMaxLabels * (kMaxLabelBytes + 2) + 3;
 
+// What is wrong with `label`, as the end of a sentence, e.g. "is empty"; empty:
+// nothing. A label is 1 to kMaxLabelBytes of UTF-8 without control characters.
+std::string LabelComplaint(absl::string_view label);
+
 // The labels of `text`, one a line, ended by LF or CRLF, the last one also by
 // the end of the text; a byte order mark is skipped. Labels may repeat:
 // ImageNet has two cranes.

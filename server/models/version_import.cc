@@ -9,10 +9,8 @@
 #include "absl/strings/str_join.h"
 #include "server/base/bytes.h"
 #include "server/base/error.h"
-#include "server/base/quote.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
-#include "server/base/utf8.h"
 #include "server/models/architecture.h"
 #include "server/models/golden.h"
 #include "server/models/labels.h"
@@ -26,56 +24,9 @@
 namespace resnetd {
 namespace {
 
-Error Invalid(absl::string_view field, absl::string_view what) {
-  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               absl::StrCat(field, " ", what))
-      .Violation(field, what);
-}
-
-absl::Status CheckSize(const ImportHeader& header, std::int64_t max_bytes) {
-  if (header.size_bytes < 1) {
-    return Invalid("size_bytes",
-                   absl::StrCat("is ", header.size_bytes, ", at least 1"));
-  }
-  if (header.size_bytes > max_bytes) {
-    const std::string what =
-        absl::StrCat("is ", header.size_bytes, ", at most ", max_bytes,
-                     " bytes are accepted");
-    return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
-                 absl::StrCat("size_bytes ", what))
-        .Violation("size_bytes", what)
-        .Metadata("limit", absl::StrCat(max_bytes));
-  }
-  return absl::OkStatus();
-}
-
 // The text of the blob: one label a line.
 std::string LabelsText(const std::vector<std::string>& labels) {
   return absl::StrCat(absl::StrJoin(labels, "\n"), "\n");
-}
-
-// The rules of a labels file, for labels that come one by one: what a line
-// cannot hold is refused.
-absl::Status CheckLabels(const std::vector<std::string>& labels) {
-  if (labels.size() > kMaxLabels) {
-    return Error(
-               absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
-               absl::StrCat("labels has ", labels.size(), " entries, at most ",
-                            kMaxLabels, " are accepted"))
-        .Violation("labels", "too many")
-        .Metadata("limit", absl::StrCat(kMaxLabels));
-  }
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    const auto read = ParseLabels(absl::StrCat(labels[i], "\n"), 1);
-    if (!read.ok() || read->front() != labels[i]) {
-      return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,
-                   absl::StrCat("labels[", i, "] is ", Quoted(labels[i]),
-                                ": a label is 1 to ", kMaxLabelBytes,
-                                " bytes of UTF-8 without control characters"))
-          .Violation(absl::StrCat("labels[", i, "]"), "not a label");
-    }
-  }
-  return absl::OkStatus();
 }
 
 absl::Status DigestMismatch(absl::string_view what, absl::string_view expected,
@@ -278,35 +229,6 @@ absl::Status RestoreText(Store& store, const Digest& digest,
 }
 
 }  // namespace
-
-absl::Status CheckHeader(const ImportHeader& header, std::int64_t max_bytes) {
-  RETURN_IF_ERROR(CheckSize(header, max_bytes));
-  if (!IsSha256Hex(header.sha256)) {
-    return Invalid("sha256", "must be 64 lower-case hex digits");
-  }
-  if (header.description.size() > kMaxDescriptionBytes) {
-    return Invalid(
-        "description",
-        absl::StrCat("has ", header.description.size(), " bytes, at most ",
-                     kMaxDescriptionBytes, " are accepted"));
-  }
-  if (!IsUtf8(header.description)) {
-    return Invalid("description", "is not UTF-8");
-  }
-  if (header.preprocess) {
-    if (const absl::Status valid = Validate(*header.preprocess); !valid.ok()) {
-      return Annotate(valid, "preprocess: ", "preprocess");
-    }
-  }
-  if (!header.architecture.empty()) {
-    if (const auto known = FindArchitecture(header.architecture, 1);
-        !known.ok()) {
-      return Annotate(known.status(), "", "architecture");
-    }
-  }
-  RETURN_IF_ERROR(CheckLabels(header.labels));
-  return CheckEvaluations(header.evaluations);
-}
 
 absl::StatusOr<VersionDraft> DraftVersion(
     const ImportHeader& header, const std::optional<VersionRow>& parent,

@@ -11,32 +11,12 @@
 #include "absl/types/span.h"
 #include "server/base/ids.h"
 #include "server/image/preprocess.h"
+#include "server/models/import_header.h"
 #include "server/models/manifest.h"
 #include "server/models/model_package.h"
 #include "server/store/store.h"
 
 namespace resnetd {
-
-// What an upload says of itself before its bytes.
-struct ImportHeader {
-  ModelName model;
-  Digest sha256;
-  std::int64_t size_bytes = 0;
-  // Empty: "0", "1", ...
-  std::vector<std::string> labels;
-  // Absent: that of ImageNet.
-  std::optional<PreprocessSpec> preprocess;
-  // Empty: recognised.
-  std::string architecture;
-  std::string description;
-  std::vector<Evaluation> evaluations;
-  std::optional<VersionNumber> parent;
-  bool validate_only = false;
-};
-
-// INVALID_ARGUMENT (REQUEST_INVALID, LIMIT_EXCEEDED, MODEL_INVALID) with a
-// violation for the field: all that can be told without the bytes.
-absl::Status CheckHeader(const ImportHeader& header, std::int64_t max_bytes);
 
 // A version that is being made: checked as far as it can be without running the
 // network, and nowhere to be seen yet. Destroyed before it is published:

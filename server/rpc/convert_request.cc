@@ -13,8 +13,8 @@
 #include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
+#include "server/base/violations.h"
 #include "server/rpc/raw_image.h"
-#include "server/rpc/violations.h"
 #include "server/serving/classify_validation.h"
 
 namespace resnetd {

@@ -7,12 +7,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
+#include "server/base/violations.h"
 #include "server/rpc/convert_request.h"
 #include "server/rpc/convert_version.h"
 #include "server/rpc/mutation_of.h"
 #include "server/rpc/proto_time.h"
 #include "server/rpc/resource_name.h"
-#include "server/rpc/violations.h"
 
 namespace resnetd {
 namespace {

@@ -13,10 +13,10 @@
 #include "resnetd/v1/model_service.pb.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/base/violations.h"
 #include "server/rpc/convert_version.h"
 #include "server/rpc/resource_name.h"
 #include "server/rpc/server_stream.h"
-#include "server/rpc/violations.h"
 
 namespace resnetd {
 namespace {

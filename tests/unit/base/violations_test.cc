@@ -1,4 +1,4 @@
-#include "server/rpc/violations.h"
+#include "server/base/violations.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

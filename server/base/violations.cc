@@ -1,4 +1,4 @@
-#include "server/rpc/violations.h"
+#include "server/base/violations.h"
 
 #include <utility>
 
