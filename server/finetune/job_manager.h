@@ -1,0 +1,114 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/base/clock.h"
+#include "server/base/ids.h"
+#include "server/finetune/dataset_manager.h"
+#include "server/finetune/job.h"
+#include "server/finetune/trainer.h"
+#include "server/models/model_manager.h"
+#include "server/store/store.h"
+
+namespace resnetd {
+
+struct JobManagerOptions {
+  // Jobs that wait or run.
+  std::size_t max_jobs = 100;
+  // Of LibTorch, for training.
+  int threads = 1;
+  // "cpu" or "cuda".
+  std::string device = "cpu";
+  // Memory for the decoded pictures of a job; those beyond are read again in
+  // each epoch.
+  std::int64_t max_picture_bytes = std::int64_t{2} << 30U;
+};
+
+// Where trainers come from: loads what is needed on the first call.
+// FAILED_PRECONDITION (BACKEND_UNAVAILABLE).
+using TrainerSource = std::function<absl::StatusOr<TrainerFactory*>()>;
+
+struct NewJob {
+  Job job;
+  // False: the same request was carried out before.
+  bool created = false;
+};
+
+// Fine-tuning jobs: taken in, queued, run one at a time in a thread of lowest
+// priority, evaluated, published, promoted. Meets serving in the ModelManager
+// alone.
+//
+// Thread-safe. Everything but the reads waits for the disk: never call it from
+// a thread that must not block. Errors of the store come through.
+class JobManager {
+ public:
+  // All references outlive the manager. The destructor stops a running job at
+  // its next step; the next start goes on from its last checkpoint.
+  static std::unique_ptr<JobManager> Create(
+      const JobManagerOptions& options, Store& store, DatasetManager& datasets,
+      ModelManager& models, TrainerSource trainers, const Clock& clock);
+  virtual ~JobManager() = default;
+
+  // Takes up the jobs that a former process left, and begins to work. Once.
+  virtual absl::Status Start() = 0;
+  // Makes the running job save a checkpoint and stop, for a restart; starts no
+  // other. Blocks until it has. Idempotent.
+  virtual void Stop() = 0;
+
+  // Checks everything that can be told without training, and queues the job, or
+  // leaves it CREATED when `wait_for_start`. With `validate_only` nothing is
+  // kept and the number is 0; the status has the resolved recipe.
+  // INVALID_ARGUMENT (REQUEST_INVALID; RECIPE_INVALID: every violation;
+  // LABEL_UNKNOWN as REQUEST_INVALID); NOT_FOUND (MODEL_NOT_FOUND,
+  // VERSION_NOT_FOUND, DATASET_NOT_FOUND); FAILED_PRECONDITION
+  // (DATASET_NOT_SEALED, TOO_FEW_EXAMPLES, TOO_MANY_BAD_EXAMPLES,
+  // FORGETTING_NOT_ALLOWED, BACKEND_UNAVAILABLE); RESOURCE_EXHAUSTED
+  // (QUEUE_FULL).
+  virtual absl::StatusOr<NewJob> CreateJob(const JobSpec& spec,
+                                           bool wait_for_start,
+                                           bool validate_only,
+                                           const Mutation& mutation) = 0;
+  // Start, pause, resume, cancel: see DecideCall(). Answers with the job as it
+  // is when the call is taken: a running job reaches PAUSED or CANCELLED at its
+  // next step. NOT_FOUND (JOB_NOT_FOUND); FAILED_PRECONDITION (JOB_STATE);
+  // ABORTED (ETAG_MISMATCH).
+  virtual absl::StatusOr<Job> CallJob(JobNumber job, JobCall call,
+                                      absl::string_view etag,
+                                      const Mutation& mutation) = 0;
+  // Removes a job that is done with its events and checkpoints; versions stay.
+  // NOT_FOUND; FAILED_PRECONDITION (JOB_STATE); ABORTED (ETAG_MISMATCH).
+  virtual absl::Status DeleteJob(JobNumber job, absl::string_view etag,
+                                 const Mutation& mutation) = 0;
+
+  // Newest first.
+  virtual absl::StatusOr<std::vector<Job>> ListJobs() = 0;
+  // NOT_FOUND (JOB_NOT_FOUND).
+  virtual absl::StatusOr<Job> GetJob(JobNumber job) = 0;
+  // At most `limit` events after `after`, in order. NOT_FOUND; OUT_OF_RANGE
+  // (EVENTS_EXPIRED): `after` was not given yet.
+  virtual absl::StatusOr<std::vector<JobEvent>> Events(JobNumber job,
+                                                       std::int64_t after,
+                                                       std::size_t limit) = 0;
+  // In order of step. NOT_FOUND.
+  virtual absl::StatusOr<std::vector<Checkpoint>> Checkpoints(
+      JobNumber job) = 0;
+
+  // `listener` is called after each change of any job, from the thread that
+  // made it: it must be quick and must not call back. Until the handle is
+  // destroyed, which waits for a call that runs.
+  class Subscription {
+   public:
+    virtual ~Subscription() = default;
+  };
+  virtual std::unique_ptr<Subscription> Subscribe(
+      std::function<void()> listener) = 0;
+};
+
+}  // namespace resnetd
