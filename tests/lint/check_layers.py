@@ -42,7 +42,7 @@ DOORS = {
     "sqlite3": {"store"},
     "openssl/": {"base"}, "spdlog/": {"base"}, "fmt/": {"base"},
     "CLI/": {"app", "client"}, "toml++/": {"app"},
-    "nlohmann/": {"models", "app", "client"},
+    "nlohmann/": {"models", "finetune", "app", "client"},
 }
 TESTS_MAY_TOO = {"nlohmann/"}
 
@@ -57,7 +57,7 @@ TARGET_DOORS = {
     "resnetd::proto": {"rpc", "client"}, "resnetd_proto": {"rpc", "client"},
     "SQLite": {"store"}, "OpenSSL::": {"base"}, "spdlog::": {"base"},
     "CLI11::": {"app", "client"},
-    "nlohmann_json::": {"models", "app", "client"},
+    "nlohmann_json::": {"models", "finetune", "app", "client"},
 }
 
 # Bare or inside a generator expression.
