@@ -8,26 +8,25 @@
 #include "server/base/status_macros.h"
 #include "server/store/alias_move.h"
 #include "server/store/audit.h"
+#include "server/store/dataset_table.h"
 #include "server/store/event_table.h"
+#include "server/store/job_table.h"
+#include "server/store/named_blobs.h"
 #include "server/store/note_table.h"
 #include "server/store/schema.h"
 #include "server/store/seal.h"
+#include "server/store/tally_table.h"
 #include "server/store/tombstone_table.h"
 #include "server/store/version_table.h"
 
 namespace resnetd {
 namespace {
 
-absl::Status Damaged(absl::string_view what) {
-  return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
-               absl::StrCat("the database of the store is damaged: ", what));
-}
-
 absl::Status QuickCheck(Database& database) {
   Query query = database.Prepare("PRAGMA quick_check(1)");
   ASSIGN_OR_RETURN(const bool found, query.Next());
   if (!found || query.Text(0) != "ok") {
-    return Damaged("its pages do not fit together");
+    return DamagedDatabase("its pages do not fit together");
   }
   return absl::OkStatus();
 }
@@ -78,12 +77,15 @@ absl::Status CheckCatalog(Database& database) {
   ASSIGN_OR_RETURN(const Head head, ReadHead(database));
   ASSIGN_OR_RETURN(const std::int64_t models, CheckVersionTables(database));
   if (models != head.models) {
-    return Damaged("a model is missing");
+    return DamagedDatabase("a model is missing");
   }
   ASSIGN_OR_RETURN(const std::int64_t aliases, CheckAliasTable(database));
   if (aliases != head.aliases) {
-    return Damaged("an alias is missing");
+    return DamagedDatabase("an alias is missing");
   }
+  ASSIGN_OR_RETURN(const Tally tally, ReadTally(database));
+  RETURN_IF_ERROR(CheckDatasetTables(database, tally.datasets));
+  RETURN_IF_ERROR(CheckJobTables(database, tally));
   RETURN_IF_ERROR(CheckRequestTable(database));
   RETURN_IF_ERROR(CheckNoteTable(database));
   RETURN_IF_ERROR(ReadTombstones(database).status());
@@ -91,26 +93,9 @@ absl::Status CheckCatalog(Database& database) {
   ASSIGN_OR_RETURN(const std::vector<AuditRow> last,
                    ReadAudit(database, head.audit_sequence - 1, 1));
   if (!last.empty() && last.back().hash != head.audit_hash) {
-    return Damaged("the end of the audit is missing");
+    return DamagedDatabase("the end of the audit is missing");
   }
   return absl::OkStatus();
-}
-
-Catalog::Catalog(const DatabaseOptions& options, const Clock& clock,
-                 std::unique_ptr<Database> writer,
-                 std::unique_ptr<Database> reader, bool is_new)
-    : options_(options),
-      clock_(clock),
-      is_new_(is_new),
-      writer_(std::move(writer)),
-      reader_(std::move(reader)) {}
-
-Catalog::~Catalog() {
-  // What the database could not make durable is left to the next opening.
-  MutexLock lock(write_mutex_);
-  if (failed_) {
-    writer_->MarkFailed();
-  }
 }
 
 absl::StatusOr<std::unique_ptr<Catalog>> Catalog::Open(
@@ -126,89 +111,88 @@ absl::StatusOr<std::unique_ptr<Catalog>> Catalog::Open(
   }
   ASSIGN_OR_RETURN(std::unique_ptr<Database> reader,
                    Database::Open(options, Database::Access::kReadOnly));
-  return std::unique_ptr<Catalog>(new Catalog(options, clock, std::move(writer),
-                                              std::move(reader), is_new));
+  return std::unique_ptr<Catalog>(
+      new Catalog(std::make_unique<Connections>(
+                      options, clock, std::move(writer), std::move(reader)),
+                  is_new));
 }
 
 absl::StatusOr<std::vector<ModelName>> Catalog::ListModels() {
-  MutexLock lock(read_mutex_);
-  return ListModelRows(*reader_);
+  MutexLock lock(db_->read_mutex());
+  return ListModelRows(db_->reader());
 }
 
 absl::StatusOr<std::vector<VersionRow>> Catalog::ListVersions(
     const ModelName& model) {
-  MutexLock lock(read_mutex_);
-  return ListCommitted(*reader_, model);
+  MutexLock lock(db_->read_mutex());
+  return ListCommitted(db_->reader(), model);
 }
 
 absl::StatusOr<VersionRow> Catalog::GetVersion(const ModelName& model,
                                                VersionNumber version) {
-  MutexLock lock(read_mutex_);
-  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(*reader_));
-  return ReadVersionOr404(*reader_, model, version);
+  MutexLock lock(db_->read_mutex());
+  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_->reader()));
+  return ReadVersionOr404(db_->reader(), model, version);
 }
 
 absl::StatusOr<std::vector<AliasRow>> Catalog::ListAliases(
     const ModelName& model) {
-  MutexLock lock(read_mutex_);
-  return ListAliasRows(*reader_, model);
+  MutexLock lock(db_->read_mutex());
+  return ListAliasRows(db_->reader(), model);
 }
 
 absl::StatusOr<AliasRow> Catalog::GetAlias(const ModelName& model,
                                            absl::string_view alias) {
-  MutexLock lock(read_mutex_);
-  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(*reader_));
+  MutexLock lock(db_->read_mutex());
+  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_->reader()));
   ASSIGN_OR_RETURN(std::optional<AliasRecord> record,
-                   FindAlias(*reader_, model, alias));
+                   FindAlias(db_->reader(), model, alias));
   if (record && !record->removed) {
     return std::move(record->row);
   }
-  ASSIGN_OR_RETURN(const bool has_model, HasModel(*reader_, model));
+  ASSIGN_OR_RETURN(const bool has_model, HasModel(db_->reader(), model));
   return has_model ? NoAlias(model, alias) : NoModel(model);
 }
 
 absl::StatusOr<std::vector<EventRow>> Catalog::ListEvents(std::int64_t after,
                                                           std::size_t limit) {
-  MutexLock lock(read_mutex_);
-  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(*reader_));
-  return ReadEvents(*reader_, after, limit);
+  MutexLock lock(db_->read_mutex());
+  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_->reader()));
+  return ReadEvents(db_->reader(), after, limit);
 }
 
 absl::StatusOr<std::int64_t> Catalog::LastEvent() {
-  MutexLock lock(read_mutex_);
-  ASSIGN_OR_RETURN(const Head head, ReadHead(*reader_));
+  MutexLock lock(db_->read_mutex());
+  ASSIGN_OR_RETURN(const Head head, ReadHead(db_->reader()));
   return head.event_sequence;
 }
 
 absl::StatusOr<std::vector<AuditRow>> Catalog::ListAudit(std::int64_t after,
                                                          std::size_t limit) {
-  MutexLock lock(read_mutex_);
-  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(*reader_));
-  return ReadAudit(*reader_, after, limit);
+  MutexLock lock(db_->read_mutex());
+  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_->reader()));
+  return ReadAudit(db_->reader(), after, limit);
 }
 
 absl::StatusOr<AliasRow> Catalog::CheckMove(const AliasMove& move) {
-  MutexLock lock(read_mutex_);
-  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(*reader_));
+  MutexLock lock(db_->read_mutex());
+  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_->reader()));
   ASSIGN_OR_RETURN(const VersionRow version,
-                   ReadVersionOr404(*reader_, move.model, move.to));
+                   ReadVersionOr404(db_->reader(), move.model, move.to));
   if (version.state != VersionState::kCommitted) {
     return NoVersion(move.model, move.to);
   }
   ASSIGN_OR_RETURN(const std::optional<AliasRecord> before,
-                   FindAlias(*reader_, move.model, move.alias));
-  ASSIGN_OR_RETURN(
-      DecidedMove decided,
-      DecideMove(before, move,
-                 FromMicroseconds(ToMicroseconds(clock_.WallNow()))));
+                   FindAlias(db_->reader(), move.model, move.alias));
+  ASSIGN_OR_RETURN(DecidedMove decided, DecideMove(before, move, db_->Now()));
   return std::move(decided.row);
 }
 
 absl::StatusOr<std::optional<std::string>> Catalog::Remembered(
     const Mutation& mutation) {
-  MutexLock lock(read_mutex_);
+  MutexLock lock(db_->read_mutex());
   ASSIGN_OR_RETURN(std::optional<Outcome> outcome,
-                   FindRequest(*reader_, mutation));
+                   FindRequest(db_->reader(), mutation));
   if (!outcome) {
     return std::optional<std::string>();
   }
@@ -216,27 +200,28 @@ absl::StatusOr<std::optional<std::string>> Catalog::Remembered(
 }
 
 absl::StatusOr<std::string> Catalog::GetNote(absl::string_view key) {
-  MutexLock lock(read_mutex_);
-  return ReadNote(*reader_, key);
+  MutexLock lock(db_->read_mutex());
+  return ReadNote(db_->reader(), key);
 }
 
 absl::StatusOr<std::int64_t> Catalog::CountVersions() {
-  MutexLock lock(read_mutex_);
-  return reader_->ReadInt("SELECT count(*) FROM versions WHERE state = 2");
+  MutexLock lock(db_->read_mutex());
+  return db_->reader().ReadInt("SELECT count(*) FROM versions WHERE state = 2");
 }
 
 absl::StatusOr<std::int64_t> Catalog::DatabaseBytes() {
-  MutexLock lock(read_mutex_);
+  MutexLock lock(db_->read_mutex());
   ASSIGN_OR_RETURN(const std::int64_t pages,
-                   reader_->ReadInt("PRAGMA page_count"));
+                   db_->reader().ReadInt("PRAGMA page_count"));
   ASSIGN_OR_RETURN(const std::int64_t size,
-                   reader_->ReadInt("PRAGMA page_size"));
+                   db_->reader().ReadInt("PRAGMA page_size"));
   return pages * size;
 }
 
 absl::StatusOr<std::vector<VersionRow>> Catalog::ListAllCommitted() {
-  MutexLock lock(read_mutex_);
-  ASSIGN_OR_RETURN(std::vector<VersionRow> rows, ListAllVersions(*reader_));
+  MutexLock lock(db_->read_mutex());
+  ASSIGN_OR_RETURN(std::vector<VersionRow> rows,
+                   ListAllVersions(db_->reader()));
   std::erase_if(rows, [](const VersionRow& row) {
     return row.state != VersionState::kCommitted;
   });
@@ -244,14 +229,14 @@ absl::StatusOr<std::vector<VersionRow>> Catalog::ListAllCommitted() {
 }
 
 absl::StatusOr<std::vector<VersionRow>> Catalog::ListAliasedVersions() {
-  MutexLock lock(read_mutex_);
-  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(*reader_));
+  MutexLock lock(db_->read_mutex());
+  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_->reader()));
   ASSIGN_OR_RETURN(const std::vector<AliasRow> aliases,
-                   ListAllAliases(*reader_));
+                   ListAllAliases(db_->reader()));
   std::vector<VersionRow> rows;
   for (const AliasRow& alias : aliases) {
     ASSIGN_OR_RETURN(std::optional<VersionRow> row,
-                     FindVersion(*reader_, alias.model, alias.version));
+                     FindVersion(db_->reader(), alias.model, alias.version));
     if (row) {
       rows.push_back(*std::move(row));
     }
@@ -260,19 +245,14 @@ absl::StatusOr<std::vector<VersionRow>> Catalog::ListAliasedVersions() {
 }
 
 absl::StatusOr<std::set<Digest>> Catalog::NamedBlobs() {
-  ASSIGN_OR_RETURN(const std::vector<VersionRow> rows, ListAllCommitted());
-  std::set<Digest> named;
-  for (const VersionRow& row : rows) {
-    for (Digest& digest : BlobsOf(row)) {
-      named.insert(std::move(digest));
-    }
-  }
-  return named;
+  MutexLock lock(db_->read_mutex());
+  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_->reader()));
+  return ReadNamedBlobs(db_->reader());
 }
 
 absl::StatusOr<std::map<Digest, WallTime>> Catalog::Tombstones() {
-  MutexLock lock(read_mutex_);
-  return ReadTombstones(*reader_);
+  MutexLock lock(db_->read_mutex());
+  return ReadTombstones(db_->reader());
 }
 
 }  // namespace resnetd

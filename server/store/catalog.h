@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -8,25 +7,22 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
 #include "server/base/ids.h"
-#include "server/base/mutex.h"
-#include "server/store/alias_table.h"
+#include "server/store/connections.h"
 #include "server/store/database.h"
-#include "server/store/head_table.h"
-#include "server/store/request_table.h"
 #include "server/store/store.h"
 
 namespace resnetd {
 
-// The database of a store: one connection that writes, and one that reads
-// beside it and never waits for the disk behind a commit.
+// Models, versions, aliases, events, audit and notes in the database of a
+// store.
 //
 // Methods named as those of Store do what Store says. Thread-safe.
 class Catalog {
@@ -36,16 +32,11 @@ class Catalog {
   // (STORE_CORRUPT). `clock` outlives the catalog.
   static absl::StatusOr<std::unique_ptr<Catalog>> Open(
       const DatabaseOptions& options, const Clock& clock);
-  ~Catalog();
 
   // The database was empty when it was opened.
   bool is_new() const { return is_new_; }
-  const DatabaseOptions& options() const { return options_; }
-
-  // True from when the disk failed under the database, or SetFailed() was
-  // called: no change is taken any more.
-  bool failed() const { return failed_; }
-  void SetFailed() { failed_ = true; }
+  // The connections, for the other catalogs over this database.
+  Connections& connections() { return *db_; }
 
   absl::StatusOr<std::vector<ModelName>> ListModels();
   absl::StatusOr<std::vector<VersionRow>> ListVersions(const ModelName& model);
@@ -100,50 +91,11 @@ class Catalog {
   absl::Status Expire(Duration remember, std::int64_t keep_events);
 
  private:
-  Catalog(const DatabaseOptions& options, const Clock& clock,
-          std::unique_ptr<Database> writer, std::unique_ptr<Database> reader,
-          bool is_new);
+  Catalog(std::unique_ptr<Connections> db, bool is_new)
+      : db_(std::move(db)), is_new_(is_new) {}
 
-  // A change in the making; nothing of it is seen before Finish().
-  struct Change {
-    Transaction transaction;
-    // As the transaction found it and changes it.
-    Head head;
-    WallTime now;
-  };
-  absl::StatusOr<Change> Begin() ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // The commit. Notes a failed disk.
-  absl::Status Finish(Change& change)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // Adds key, audit row and `head`, and commits.
-  absl::Status Record(Change& change, const Mutation& mutation,
-                      const Outcome& outcome, const std::string& audit)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // Ends a mutation that changed nothing: its key is kept all the same.
-  absl::Status RecordNothing(Change& change, const Mutation& mutation,
-                             const Outcome& outcome)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  absl::StatusOr<Published> Insert(Change& change, const NewVersion& version,
-                                   std::int64_t weights_bytes,
-                                   const Mutation& mutation)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // Writes the alias and its event.
-  absl::Status PutAlias(Change& change, const AliasRecord& record,
-                        EventKind kind)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-
-  const DatabaseOptions options_;
-  const Clock& clock_;
+  const std::unique_ptr<Connections> db_;
   const bool is_new_;
-  // Set by whoever sees the disk fail, read by those who must not wait for a
-  // commit; never cleared.
-  std::atomic<bool> failed_{false};
-
-  // The writer is closed last: it copies the log into the file.
-  Mutex write_mutex_;
-  std::unique_ptr<Database> writer_ ABSL_GUARDED_BY(write_mutex_);
-  Mutex read_mutex_;
-  std::unique_ptr<Database> reader_ ABSL_GUARDED_BY(read_mutex_);
 };
 
 // DATA_LOSS (STORE_CORRUPT): a row of a table that answers come from is damaged

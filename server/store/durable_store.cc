@@ -6,11 +6,26 @@
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
+#include "server/store/blob_pins.h"
 #include "server/store/collector.h"
 #include "server/store/verify.h"
 #include "server/store/version_table.h"
 
 namespace resnetd {
+namespace {
+
+// Labels and golden inputs may be missing; the others may not.
+std::vector<Digest> BlobsToPublish(const NewVersion& version) {
+  std::vector<Digest> digests = {version.weights, version.manifest};
+  for (const Digest& digest : {version.labels, version.golden}) {
+    if (!digest.empty()) {
+      digests.push_back(digest);
+    }
+  }
+  return digests;
+}
+
+}  // namespace
 
 DurableStore::DurableStore(const StoreOptions& options, const Clock& clock,
                            std::shared_ptr<const void> ground,
@@ -20,7 +35,9 @@ DurableStore::DurableStore(const StoreOptions& options, const Clock& clock,
       clock_(clock),
       ground_(std::move(ground)),
       catalog_(std::move(catalog)),
-      blobs_(std::move(blobs)) {
+      blobs_(std::move(blobs)),
+      datasets_(catalog_->connections(), *blobs_),
+      jobs_(catalog_->connections(), *blobs_) {
   CheckAliasBlobs();
 }
 
@@ -52,21 +69,9 @@ void DurableStore::CheckAliasBlobs() {
   }
 }
 
-absl::Status DurableStore::CheckWritable() {
-  if (blobs_->failed()) {
-    catalog_->SetFailed();
-  }
-  if (catalog_->failed()) {
-    return Error(absl::StatusCode::kUnavailable, Reason::kStoreFailed,
-                 "the disk of the store failed: no change is taken until the "
-                 "server was started again");
-  }
-  return absl::OkStatus();
-}
-
 absl::StatusOr<std::unique_ptr<BlobWriter>> DurableStore::NewBlob(
     std::int64_t expected_bytes) {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckWritable(catalog_->connections(), *blobs_));
   return blobs_->NewBlob(expected_bytes);
 }
 
@@ -118,25 +123,9 @@ absl::StatusOr<std::vector<AuditRow>> DurableStore::ListAudit(
   return catalog_->ListAudit(after, limit);
 }
 
-absl::StatusOr<std::vector<BlobStore::Pin>> DurableStore::PinAll(
-    const NewVersion& version) {
-  std::vector<BlobStore::Pin> pins;
-  for (const Digest* digest : {&version.weights, &version.manifest,
-                               &version.labels, &version.golden}) {
-    // Labels and golden inputs may be missing; the others may not.
-    if (digest->empty() && digest != &version.weights &&
-        digest != &version.manifest) {
-      continue;
-    }
-    ASSIGN_OR_RETURN(BlobStore::Pin pin, blobs_->PinBlob(*digest));
-    pins.push_back(std::move(pin));
-  }
-  return pins;
-}
-
 absl::StatusOr<Published> DurableStore::Publish(const NewVersion& version,
                                                 const Mutation& mutation) {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckWritable(catalog_->connections(), *blobs_));
   // Before the blobs are looked for: since then they may have been retired and
   // collected.
   ASSIGN_OR_RETURN(std::optional<Published> repeated,
@@ -149,29 +138,26 @@ absl::StatusOr<Published> DurableStore::Publish(const NewVersion& version,
     return Error(absl::StatusCode::kInternal, Reason::kInternal,
                  "a version without a content key");
   }
-  ASSIGN_OR_RETURN(const std::vector<BlobStore::Pin> pins, PinAll(version));
-  ASSIGN_OR_RETURN(const std::int64_t weights_bytes,
-                   blobs_->SizeOf(version.weights));
-  ASSIGN_OR_RETURN(Published published,
-                   catalog_->Publish(version, weights_bytes, mutation));
-  // Named from here on, or not needed: the version was there with others.
-  for (const Digest* digest : {&version.weights, &version.manifest,
-                               &version.labels, &version.golden}) {
-    blobs_->Named(*digest);
-  }
+  ASSIGN_OR_RETURN(const BlobPins pins,
+                   BlobPins::Take(*blobs_, BlobsToPublish(version)));
+  ASSIGN_OR_RETURN(
+      Published published,
+      catalog_->Publish(version, pins.sizes().at(version.weights), mutation));
+  // Or not needed: the version was there with others.
+  pins.Named(*blobs_);
   return published;
 }
 
 absl::StatusOr<VersionRow> DurableStore::DeleteVersion(
     const ModelName& model, VersionNumber version, absl::string_view etag,
     const Mutation& mutation) {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckWritable(catalog_->connections(), *blobs_));
   return catalog_->DeleteVersion(model, version, etag, mutation);
 }
 
 absl::StatusOr<AliasRow> DurableStore::MoveAlias(const AliasMove& move,
                                                  const Mutation& mutation) {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckWritable(catalog_->connections(), *blobs_));
   return catalog_->MoveAlias(move, mutation);
 }
 
@@ -183,7 +169,7 @@ absl::Status DurableStore::DeleteAlias(const ModelName& model,
                                        absl::string_view alias,
                                        absl::string_view etag,
                                        const Mutation& mutation) {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckWritable(catalog_->connections(), *blobs_));
   return catalog_->DeleteAlias(model, alias, etag, mutation);
 }
 
@@ -198,12 +184,13 @@ absl::StatusOr<std::string> DurableStore::GetNote(absl::string_view key) {
 
 absl::Status DurableStore::SetNote(absl::string_view key,
                                    absl::string_view value) {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckWritable(catalog_->connections(), *blobs_));
   return catalog_->SetNote(key, value);
 }
 
 absl::StatusOr<Collected> DurableStore::Collect() {
-  RETURN_IF_ERROR(CheckWritable());
+  RETURN_IF_ERROR(CheckWritable(catalog_->connections(), *blobs_));
+  RETURN_IF_ERROR(datasets_.RemoveRowsOfDeleted());
   return CollectGarbage(*catalog_, *blobs_, options_, clock_);
 }
 
@@ -216,11 +203,16 @@ absl::StatusOr<StoreStats> DurableStore::Stats() {
   ASSIGN_OR_RETURN(const std::int64_t free, blobs_->FreeBytes());
   ASSIGN_OR_RETURN(const std::int64_t versions, catalog_->CountVersions());
   ASSIGN_OR_RETURN(const std::int64_t database, catalog_->DatabaseBytes());
+  ASSIGN_OR_RETURN(const DatasetCount datasets, datasets_.Count());
+  ASSIGN_OR_RETURN(const std::int64_t jobs, jobs_.Count());
   return StoreStats{.blobs = account.blobs,
                     .blob_bytes = account.bytes,
                     .database_bytes = database,
                     .free_bytes = free,
                     .versions = versions,
+                    .datasets = datasets.datasets,
+                    .examples = datasets.examples,
+                    .jobs = jobs,
                     .integrity_failures = account.integrity_failures};
 }
 

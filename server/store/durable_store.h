@@ -14,6 +14,8 @@
 #include "server/base/ids.h"
 #include "server/store/blob_store.h"
 #include "server/store/catalog.h"
+#include "server/store/durable_datasets.h"
+#include "server/store/durable_jobs.h"
 #include "server/store/store.h"
 
 namespace resnetd {
@@ -68,15 +70,14 @@ class DurableStore final : public Store {
   absl::StatusOr<std::string> GetNote(absl::string_view key) override;
   absl::Status SetNote(absl::string_view key, absl::string_view value) override;
 
+  DatasetCatalog& datasets() override { return datasets_; }
+  JobCatalog& jobs() override { return jobs_; }
+
   absl::StatusOr<Collected> Collect() override;
   absl::StatusOr<std::vector<Finding>> Verify() override;
   absl::StatusOr<StoreStats> Stats() override;
 
  private:
-  // UNAVAILABLE (STORE_FAILED): the disk failed once.
-  absl::Status CheckWritable();
-  // Pins every blob that `version` names.
-  absl::StatusOr<std::vector<BlobStore::Pin>> PinAll(const NewVersion& version);
   // What aliases name and is not there, or is of another size, is logged, and
   // a blob of another size is put aside: its version cannot be loaded, others
   // can.
@@ -87,6 +88,8 @@ class DurableStore final : public Store {
   const std::shared_ptr<const void> ground_;
   const std::unique_ptr<Catalog> catalog_;
   const std::shared_ptr<BlobStore> blobs_;
+  DurableDatasets datasets_;
+  DurableJobs jobs_;
 };
 
 }  // namespace resnetd

@@ -114,7 +114,128 @@ CREATE TABLE notes(
 ) STRICT, WITHOUT ROWID;
 )sql";
 
-constexpr std::array<Migration, 1> kMigrations = {Migration{kFirst}};
+// Datasets and jobs. Rows of datasets are never removed: a name stays taken.
+// What belongs to one has its number, so that a million examples stay small.
+// `packs` has what examples lie in; examples do not refer to it, as removing
+// a pack would then look through all of them. The bits of a double are kept as
+// an integer: SQLite has no NaN and no negative zero.
+constexpr absl::string_view kSecond = R"sql(
+CREATE TABLE datasets(
+  dataset INTEGER PRIMARY KEY CHECK (dataset >= 1),
+  name TEXT NOT NULL UNIQUE,
+  state INTEGER NOT NULL CHECK (state IN (1, 2, 3)),
+  labels TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  examples INTEGER NOT NULL,
+  rejected INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  packs INTEGER NOT NULL,
+  uploads INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  sealed_us INTEGER,
+  seal TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE packs(
+  dataset INTEGER NOT NULL REFERENCES datasets(dataset),
+  pack INTEGER NOT NULL CHECK (pack >= 1),
+  digest TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  seal TEXT NOT NULL,
+  PRIMARY KEY (dataset, pack)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX packs_by_digest ON packs(dataset, digest);
+
+CREATE TABLE examples(
+  dataset INTEGER NOT NULL REFERENCES datasets(dataset),
+  sequence INTEGER NOT NULL CHECK (sequence >= 1),
+  image TEXT NOT NULL,
+  pack INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  label INTEGER NOT NULL,
+  split INTEGER NOT NULL CHECK (split IN (0, 1, 2, 3)),
+  width INTEGER NOT NULL,
+  height INTEGER NOT NULL,
+  is_grey INTEGER NOT NULL CHECK (is_grey IN (0, 1)),
+  mean_r INTEGER NOT NULL,
+  mean_g INTEGER NOT NULL,
+  mean_b INTEGER NOT NULL,
+  square_r INTEGER NOT NULL,
+  square_g INTEGER NOT NULL,
+  square_b INTEGER NOT NULL,
+  seal TEXT NOT NULL,
+  PRIMARY KEY (dataset, sequence)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX examples_by_image ON examples(dataset, image);
+
+CREATE TABLE rejected_examples(
+  dataset INTEGER NOT NULL REFERENCES datasets(dataset),
+  sequence INTEGER NOT NULL CHECK (sequence >= 1),
+  name TEXT NOT NULL,
+  label TEXT NOT NULL,
+  code TEXT NOT NULL,
+  message TEXT NOT NULL,
+  seal TEXT NOT NULL,
+  PRIMARY KEY (dataset, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE uploads(
+  dataset INTEGER NOT NULL REFERENCES datasets(dataset),
+  upload TEXT NOT NULL,
+  next_index INTEGER NOT NULL,
+  seal TEXT NOT NULL,
+  PRIMARY KEY (dataset, upload)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE jobs(
+  job INTEGER PRIMARY KEY CHECK (job >= 1),
+  state INTEGER NOT NULL,
+  is_done INTEGER NOT NULL CHECK (is_done IN (0, 1)),
+  spec TEXT NOT NULL,
+  status TEXT NOT NULL,
+  dataset TEXT NOT NULL REFERENCES datasets(name),
+  generation INTEGER NOT NULL CHECK (generation >= 1),
+  events INTEGER NOT NULL,
+  checkpoints INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  updated_us INTEGER NOT NULL,
+  seal TEXT NOT NULL
+) STRICT;
+CREATE INDEX jobs_open ON jobs(job) WHERE is_done = 0;
+
+CREATE TABLE job_events(
+  job INTEGER NOT NULL REFERENCES jobs(job),
+  sequence INTEGER NOT NULL CHECK (sequence >= 1),
+  time_us INTEGER NOT NULL,
+  kind INTEGER NOT NULL,
+  payload TEXT NOT NULL,
+  seal TEXT NOT NULL,
+  PRIMARY KEY (job, sequence)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE checkpoints(
+  job INTEGER NOT NULL REFERENCES jobs(job),
+  step INTEGER NOT NULL,
+  manifest TEXT NOT NULL,
+  blobs TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  created_us INTEGER NOT NULL,
+  seal TEXT NOT NULL,
+  PRIMARY KEY (job, step)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tally(
+  one INTEGER PRIMARY KEY CHECK (one = 1),
+  datasets INTEGER NOT NULL,
+  jobs INTEGER NOT NULL,
+  last_job INTEGER NOT NULL,
+  seal TEXT NOT NULL
+) STRICT;
+)sql";
+
+constexpr std::array<Migration, 2> kMigrations = {Migration{kFirst},
+                                                  Migration{kSecond}};
 
 absl::Status NotOurs() {
   return Error(absl::StatusCode::kFailedPrecondition, Reason::kStoreUnusable,

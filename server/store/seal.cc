@@ -42,12 +42,16 @@ Seal& Seal::Add(std::optional<std::int64_t> value) {
   return *this;
 }
 
+absl::Status DamagedDatabase(absl::string_view what) {
+  return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
+               absl::StrCat("the database of the store is damaged: ", what));
+}
+
 absl::Status CheckSeal(Seal seal, absl::string_view stored,
                        absl::string_view table) {
   if (seal.Hex() != stored) {
-    return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
-                 absl::StrCat("the database of the store is damaged: a row of ",
-                              table, " is not as it was written"));
+    return DamagedDatabase(
+        absl::StrCat("a row of ", table, " is not as it was written"));
   }
   return absl::OkStatus();
 }

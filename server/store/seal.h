@@ -30,6 +30,8 @@ class Seal {
   Sha256 hash_;
 };
 
+// DATA_LOSS (STORE_CORRUPT): "the database of the store is damaged: WHAT".
+absl::Status DamagedDatabase(absl::string_view what);
 // DATA_LOSS (STORE_CORRUPT): `stored` is not the seal of the row.
 absl::Status CheckSeal(Seal seal, absl::string_view stored,
                        absl::string_view table);

@@ -13,6 +13,8 @@
 #include "absl/types/span.h"
 #include "server/base/clock.h"
 #include "server/base/ids.h"
+#include "server/store/dataset_catalog.h"
+#include "server/store/job_catalog.h"
 #include "server/store/store_types.h"
 
 namespace resnetd {
@@ -171,6 +173,10 @@ struct StoreStats {
   std::int64_t database_bytes = 0;
   std::int64_t free_bytes = 0;
   std::int64_t versions = 0;
+  // Those not deleted, and their examples.
+  std::int64_t datasets = 0;
+  std::int64_t examples = 0;
+  std::int64_t jobs = 0;
   // Blobs whose bytes did not have their digest, since the start.
   std::int64_t integrity_failures = 0;
 };
@@ -187,9 +193,9 @@ struct Finding {
   std::string text;
 };
 
-// Models, versions, aliases, events, audit and blobs of one server: immutable
-// content-addressed files and one SQLite database that alone decides what is
-// true. docs/store.md has layout, protocol and recovery.
+// Models, versions, aliases, events, datasets, jobs, audit and blobs of one
+// server: immutable content-addressed files and one SQLite database that alone
+// decides what is true. docs/store.md has layout, protocol and recovery.
 //
 // What a method answered OK survives any crash and power cut; what it did not
 // answer has happened whole or not at all. Thread-safe. Mutations wait for the
@@ -278,6 +284,10 @@ class Store {
   virtual absl::StatusOr<std::string> GetNote(absl::string_view key) = 0;
   virtual absl::Status SetNote(absl::string_view key,
                                absl::string_view value) = 0;
+
+  // They live as long as the store.
+  virtual DatasetCatalog& datasets() = 0;
+  virtual JobCatalog& jobs() = 0;
 
   // Removes blobs that nothing has named for the grace time, and rows that need
   // no longer be remembered.

@@ -109,9 +109,9 @@ absl::StatusOr<std::vector<Finding>> VerifyStore(Catalog& catalog,
   std::vector<Finding> findings;
   std::vector<VersionRow> versions;
   {
-    ASSIGN_OR_RETURN(
-        const std::unique_ptr<Database> database,
-        Database::Open(catalog.options(), Database::Access::kReadOnly));
+    ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
+                     Database::Open(catalog.connections().options(),
+                                    Database::Access::kReadOnly));
     ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(*database));
     RETURN_IF_ERROR(CheckDatabase(*database, findings));
     absl::StatusOr<std::vector<VersionRow>> all = ListAllVersions(*database);

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/store/seal.h"
 
@@ -16,11 +15,6 @@ constexpr absl::string_view kColumns =
     "SELECT model, version, state, weights, weights_bytes, manifest, labels, "
     "golden, content_key, source, source_format, parent, created_us, seal "
     "FROM versions ";
-
-absl::Status Damaged(absl::string_view what) {
-  return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
-               absl::StrCat("the database of the store is damaged: ", what));
-}
 
 std::optional<std::int64_t> ValueOf(std::optional<VersionNumber> version) {
   return version ? std::optional(version->value) : std::nullopt;
@@ -53,7 +47,7 @@ Seal SealOfVersion(const VersionRow& row) {
 absl::StatusOr<ModelName> NameOf(absl::string_view text) {
   absl::StatusOr<ModelName> name = ModelName::Parse(text);
   if (!name.ok()) {
-    return Damaged("the name of a model");
+    return DamagedDatabase("the name of a model");
   }
   return name;
 }
@@ -269,16 +263,16 @@ absl::StatusOr<std::int64_t> CheckVersionTables(Database& database) {
   for (const VersionRow& row : versions) {
     std::int64_t& last = next[row.model.text()];
     if (row.version.value != ++last) {
-      return Damaged("a version is missing");
+      return DamagedDatabase("a version is missing");
     }
   }
   for (const ModelRow& row : models) {
     if (next[row.model.text()] + 1 != row.next_version) {
-      return Damaged("a version is missing");
+      return DamagedDatabase("a version is missing");
     }
   }
   if (next.size() != models.size()) {
-    return Damaged("a model is missing");
+    return DamagedDatabase("a model is missing");
   }
   return static_cast<std::int64_t>(models.size());
 }

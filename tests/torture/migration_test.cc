@@ -21,18 +21,18 @@
 namespace resnetd {
 namespace {
 
-constexpr std::int64_t kToday = 1;
-constexpr std::int64_t kTomorrow = 3;
+constexpr std::int64_t kToday = 2;
+constexpr std::int64_t kTomorrow = 4;
 
 // What a server of tomorrow knows: today's format and two steps more.
 std::vector<Migration> TomorrowsMigrations() {
-  std::vector<Migration> migrations = {Migrations()[0]};
+  std::vector<Migration> migrations(Migrations().begin(), Migrations().end());
   migrations.push_back(
-      {"CREATE TABLE jobs(id INTEGER PRIMARY KEY, state TEXT NOT NULL) STRICT;"
-       "INSERT INTO jobs SELECT sequence, method FROM audit;"});
+      {"CREATE TABLE runs(id INTEGER PRIMARY KEY, state TEXT NOT NULL) STRICT;"
+       "INSERT INTO runs SELECT sequence, method FROM audit;"});
   migrations.push_back(
-      {"ALTER TABLE jobs ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;"
-       "CREATE INDEX jobs_by_state ON jobs(state);"});
+      {"ALTER TABLE runs ADD COLUMN epoch INTEGER NOT NULL DEFAULT 1;"
+       "CREATE INDEX runs_by_state ON runs(state);"});
   return migrations;
 }
 
@@ -61,7 +61,7 @@ std::string Complaints(SimulatedDisk& disk, std::int64_t least) {
       **database, absl::MakeSpan(all).first(static_cast<std::size_t>(*format)));
   const absl::Status again = Migrate(**database, all).status();
   const absl::Status whole = CheckSchema(**database, all);
-  const auto jobs = (*database)->ReadInt("SELECT count(*) FROM jobs");
+  const auto jobs = (*database)->ReadInt("SELECT count(*) FROM runs");
   if (!schema.ok() || !again.ok() || !whole.ok() || jobs.value_or(0) != 2) {
     return absl::StrCat("format ", *format, ": ", schema.ToString(), ", ",
                         again.ToString(), ", ", whole.ToString(), ", jobs ",

@@ -108,8 +108,8 @@ TEST_F(CatalogTest, CheckingAMoveMovesNothing) {
 
 TEST_F(CatalogTest, OnceFailedItTakesNoChangeAndStillAnswers) {
   Publish("a", 1);
-  catalog_->SetFailed();
-  EXPECT_TRUE(catalog_->failed());
+  catalog_->connections().SetFailed();
+  EXPECT_TRUE(catalog_->connections().failed());
   EXPECT_EQ(ReasonOf(catalog_->SetNote("k", "v")), "STORE_FAILED");
   EXPECT_EQ(
       ReasonOf(

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/base/ids.h"
+#include "server/store/database.h"
+#include "server/store/job_catalog.h"
+#include "server/store/tally_table.h"
+
+namespace resnetd {
+
+// What the table `jobs` knows of a job. A plain value.
+struct JobRecord {
+  JobRow row;
+  // The newest event; 0: none.
+  std::int64_t events = 0;
+  // Rows of the table `checkpoints`.
+  std::int64_t checkpoints = 0;
+};
+
+// The table `jobs`. Every function that reads a row checks its seal: DATA_LOSS
+// (STORE_CORRUPT). Those that write belong into a transaction.
+
+absl::StatusOr<std::optional<JobRecord>> FindJob(Database& database,
+                                                 JobNumber job);
+enum class WhichJobs { kAll, kOpen };
+// In order of number.
+absl::StatusOr<std::vector<JobRecord>> ListJobRecords(Database& database,
+                                                      WhichJobs which);
+absl::StatusOr<std::int64_t> CountJobs(Database& database);
+// Adds or replaces.
+absl::Status WriteJob(Database& database, const JobRecord& record);
+// Nothing else of the job is there any more.
+absl::Status RemoveJob(Database& database, JobNumber job);
+
+// A quick check of all tables of jobs, which does not read the events:
+// DATA_LOSS (STORE_CORRUPT): there are not as many rows as `tally` says, one is
+// damaged, or the last events of a job are missing.
+absl::Status CheckJobTables(Database& database, const Tally& tally);
+
+}  // namespace resnetd
