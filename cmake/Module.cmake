@@ -35,10 +35,10 @@ endfunction()
 
 # resnetd_plugin_host(<target> [<module>...])
 # Makes an executable one that the LibTorch plug-in can be loaded into: all of
-# base, telemetry, image, store, models and of the further modules is in it, needed by
-# the executable or not, and their symbols are exported.
+# base, telemetry, image, store, models, finetune and of the further modules is in
+# it, needed by the executable or not, and their symbols are exported.
 function(resnetd_plugin_host target)
-  foreach(module IN ITEMS base telemetry image store models LISTS ARGN)
+  foreach(module IN ITEMS base telemetry image store models finetune LISTS ARGN)
     if(TARGET resnetd_${module})
       target_link_libraries(${target} PRIVATE resnetd_${module})
       # The objects themselves: what a WHOLE_ARCHIVE link means, but archives

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <system_error>
@@ -15,12 +16,30 @@
 namespace resnetd {
 namespace {
 
+// What the two entry points differ in.
+struct BackendEntry {
+  using Plugin = BackendPlugin;
+  static constexpr const char* kSymbol = kBackendPluginSymbol;
+  static constexpr int kAbi = kBackendPluginAbi;
+  static constexpr std::uint64_t kLayout = BackendPluginLayout();
+  static constexpr const char* kOtherwise =
+      ", or start without --backend=torch";
+};
+
+struct TrainerEntry {
+  using Plugin = TrainerPlugin;
+  static constexpr const char* kSymbol = kTrainerPluginSymbol;
+  static constexpr int kAbi = kTrainerPluginAbi;
+  static constexpr std::uint64_t kLayout = TrainerPluginLayout();
+  static constexpr const char* kOtherwise = " to be able to train";
+};
+
+template <typename Entry>
 absl::Status Unavailable(absl::string_view what) {
-  return Error(absl::StatusCode::kFailedPrecondition,
-               Reason::kBackendUnavailable,
-               absl::StrCat("the LibTorch plug-in ", what,
-                            ": run ./dev setup && ./dev build, or start "
-                            "without --backend=torch"));
+  return Error(
+      absl::StatusCode::kFailedPrecondition, Reason::kBackendUnavailable,
+      absl::StrCat("the LibTorch plug-in ", what,
+                   ": run ./dev setup && ./dev build", Entry::kOtherwise));
 }
 
 // The text of the dynamic linker names paths: it goes to the log only.
@@ -30,37 +49,55 @@ std::string LinkerText() {
   return text == nullptr ? "" : text;
 }
 
+template <typename Entry>
 absl::Status NotLoaded(const std::string& path, absl::string_view what) {
   Log(LogLevel::kError, "cannot load the LibTorch plug-in",
       {{"file", path}, {"linker_text", LinkerText()}});
-  return Unavailable(what);
+  return Unavailable<Entry>(what);
 }
 
-absl::StatusOr<const BackendPlugin*> Load(const std::string& path) {
+template <typename Entry>
+absl::StatusOr<const typename Entry::Plugin*> Load(const std::string& path) {
+  using Plugin = typename Entry::Plugin;
   // RTLD_NOW: a missing symbol is an error here, not a crash later. RTLD_LOCAL:
   // what LibTorch brings along cannot replace symbols of other libraries.
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
-    return NotLoaded(path, "is there but cannot be loaded (the log says why)");
+    return NotLoaded<Entry>(path,
+                            "is there but cannot be loaded (the log says why)");
   }
-  auto* factory = reinterpret_cast<BackendPluginFactory*>(
-      dlsym(library, kBackendPluginSymbol));
+  auto* factory =
+      reinterpret_cast<const Plugin* (*)()>(dlsym(library, Entry::kSymbol));
   if (factory == nullptr) {
-    return NotLoaded(path, "has no entry point");
+    return NotLoaded<Entry>(path, "has no entry point");
   }
-  const BackendPlugin* plugin = factory();
+  const Plugin* plugin = factory();
   if (plugin == nullptr) {
-    return Unavailable("offers nothing");
+    return Unavailable<Entry>("offers nothing");
   }
   // The number first: behind it, another build may have other members.
-  if (plugin->abi != kBackendPluginAbi) {
-    return Unavailable(absl::StrCat("has interface ", plugin->abi,
-                                    ", this server needs ", kBackendPluginAbi));
+  if (plugin->abi != Entry::kAbi) {
+    return Unavailable<Entry>(absl::StrCat(
+        "has interface ", plugin->abi, ", this server needs ", Entry::kAbi));
   }
-  if (plugin->layout != BackendPluginLayout() || plugin->create == nullptr) {
-    return Unavailable("was built from other sources than this server");
+  if (plugin->layout != Entry::kLayout || plugin->create == nullptr) {
+    return Unavailable<Entry>("was built from other sources than this server");
   }
   return plugin;
+}
+
+template <typename Entry>
+absl::StatusOr<const typename Entry::Plugin*> LoadFirst(
+    absl::Span<const std::string> candidates) {
+  for (const std::string& path : candidates) {
+    std::error_code ignored;  // Unreadable is as good as missing.
+    if (std::filesystem::exists(path, ignored)) {
+      return Load<Entry>(path);
+    }
+  }
+  Log(LogLevel::kError, "the LibTorch plug-in is not installed",
+      {{"looked_for", absl::StrJoin(candidates, " ")}});
+  return Unavailable<Entry>("is not installed");
 }
 
 }  // namespace
@@ -85,15 +122,12 @@ std::string ExecutableFolder() {
 
 absl::StatusOr<const BackendPlugin*> LoadBackendPlugin(
     absl::Span<const std::string> candidates) {
-  for (const std::string& path : candidates) {
-    std::error_code ignored;  // Unreadable is as good as missing.
-    if (std::filesystem::exists(path, ignored)) {
-      return Load(path);
-    }
-  }
-  Log(LogLevel::kError, "the LibTorch plug-in is not installed",
-      {{"looked_for", absl::StrJoin(candidates, " ")}});
-  return Unavailable("is not installed");
+  return LoadFirst<BackendEntry>(candidates);
+}
+
+absl::StatusOr<const TrainerPlugin*> LoadTrainerPlugin(
+    absl::Span<const std::string> candidates) {
+  return LoadFirst<TrainerEntry>(candidates);
 }
 
 }  // namespace resnetd

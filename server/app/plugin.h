@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "server/finetune/trainer_plugin.h"
 #include "server/models/backend_plugin.h"
 
 namespace resnetd {
@@ -34,6 +35,11 @@ std::string ExecutableFolder();
 // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): there is no plug-in, it cannot be
 // loaded (the log says why), or it is of another build.
 absl::StatusOr<const BackendPlugin*> LoadBackendPlugin(
+    absl::Span<const std::string> candidates);
+
+// The other entry point of the same plug-in, in every respect as
+// LoadBackendPlugin().
+absl::StatusOr<const TrainerPlugin*> LoadTrainerPlugin(
     absl::Span<const std::string> candidates);
 
 }  // namespace resnetd

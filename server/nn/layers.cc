@@ -15,11 +15,9 @@
 namespace resnetd {
 namespace {
 
-// Of the running statistics; torchvision's. Read only in training.
-constexpr double kMomentum = 0.1;
-
 at::Tensor CopyTensor(const Weights& weights, absl::string_view layer,
-                      absl::string_view part, at::Device device) {
+                      absl::string_view part,
+                      const at::TensorOptions& options) {
   const Tensor& source = weights.at(absl::StrCat(layer, ".", part));
   // from_blob wants a mutable address; the tensor is only read.
   const at::Tensor view = at::from_blob(
@@ -27,8 +25,11 @@ at::Tensor CopyTensor(const Weights& weights, absl::string_view layer,
   const at::MemoryFormat format = source.shape.size() == 4
                                       ? at::MemoryFormat::ChannelsLast
                                       : at::MemoryFormat::Contiguous;
-  return view.to(view.options().device(device), /*non_blocking=*/false,
-                 /*copy=*/true, format);
+  return view.to(
+      view.options()
+          .device(options.device())
+          .dtype(options.has_dtype() ? options.dtype() : view.dtype()),
+      /*non_blocking=*/false, /*copy=*/true, format);
 }
 
 std::array<std::int64_t, 2> Square(int value) { return {value, value}; }
@@ -36,9 +37,9 @@ std::array<std::int64_t, 2> Square(int value) { return {value, value}; }
 }  // namespace
 
 Convolution::Convolution(const ConvLayer& layer, const Weights& weights,
-                         at::Device device)
+                         const at::TensorOptions& options)
     : layer_(layer),
-      weight_(CopyTensor(weights, layer.name, "weight", device)) {}
+      weight_(CopyTensor(weights, layer.name, "weight", options)) {}
 
 at::Tensor Convolution::Forward(const at::Tensor& input) const {
   return at::conv2d(input, weight_, /*bias=*/{}, Square(layer_.stride),
@@ -51,17 +52,19 @@ void Convolution::AppendTo(std::vector<NamedTensor>& state) const {
 }
 
 BatchNorm::BatchNorm(const BatchNormLayer& layer, const Weights& weights,
-                     at::Device device)
+                     const at::TensorOptions& options)
     : name_(layer.name),
-      weight_(CopyTensor(weights, name_, "weight", device)),
-      bias_(CopyTensor(weights, name_, "bias", device)),
-      running_mean_(CopyTensor(weights, name_, "running_mean", device)),
-      running_var_(CopyTensor(weights, name_, "running_var", device)) {}
+      weight_(CopyTensor(weights, name_, "weight", options)),
+      bias_(CopyTensor(weights, name_, "bias", options)),
+      running_mean_(CopyTensor(weights, name_, "running_mean", options)),
+      running_var_(CopyTensor(weights, name_, "running_var", options)) {}
 
-at::Tensor BatchNorm::Forward(const at::Tensor& input) const {
+at::Tensor BatchNorm::Forward(const at::Tensor& input, NormMode mode) const {
+  // The momentum is not looked at without statistics of the batch.
   return at::batch_norm(input, weight_, bias_, running_mean_, running_var_,
-                        /*training=*/false, kMomentum, kBatchNormEpsilon,
-                        /*cudnn_enabled=*/true);
+                        /*training=*/mode.batch_share.has_value(),
+                        mode.batch_share.value_or(kNormMomentum),
+                        kBatchNormEpsilon, /*cudnn_enabled=*/true);
 }
 
 void BatchNorm::AppendTo(std::vector<NamedTensor>& state) const {
@@ -72,10 +75,10 @@ void BatchNorm::AppendTo(std::vector<NamedTensor>& state) const {
 }
 
 Linear::Linear(const LinearLayer& layer, const Weights& weights,
-               at::Device device)
+               const at::TensorOptions& options)
     : name_(layer.name),
-      weight_(CopyTensor(weights, name_, "weight", device)),
-      bias_(CopyTensor(weights, name_, "bias", device)) {}
+      weight_(CopyTensor(weights, name_, "weight", options)),
+      bias_(CopyTensor(weights, name_, "bias", options)) {}
 
 at::Tensor Linear::Forward(const at::Tensor& features) const {
   return at::linear(features, weight_, bias_);

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,17 +17,31 @@ struct NamedTensor {
   at::Tensor tensor;
 };
 
-// The layers of a network with their tensors, on one device. Weights are
-// float32, those of convolutions in channels_last order; they are copied and
-// made outside inference mode, so that a trainer may ask for their gradients.
+// What a batch norm normalises with.
+struct NormMode {
+  // Absent: the running statistics, which stay. Else the statistics of the
+  // batch, and the running ones become (1 - batch_share) * running +
+  // batch_share * batch, the variance unbiased: as torch.nn.BatchNorm2d with
+  // this momentum.
+  std::optional<double> batch_share;
+};
+
+// torchvision's momentum of batch norms.
+inline constexpr double kNormMomentum = 0.1;
+
+// The layers of a network with their tensors, on one device and of one type of
+// numbers (a device alone: float32). Weights of convolutions are in
+// channels_last order; all are copied and made outside inference mode, so that
+// a trainer may ask for their gradients.
 //
 // Forward() takes and gives activations {pictures, channels, rows, columns} in
-// channels_last order and is thread-safe. Everything here may throw c10::Error:
-// call it through TorchToStatus().
+// channels_last order and is thread-safe, unless a batch norm is told to follow
+// the batch. Everything here may throw c10::Error: call it through
+// TorchToStatus().
 class Convolution {
  public:
   Convolution(const ConvLayer& layer, const Weights& weights,
-              at::Device device);
+              const at::TensorOptions& options);
   at::Tensor Forward(const at::Tensor& input) const;
   void AppendTo(std::vector<NamedTensor>& state) const;
 
@@ -35,13 +50,14 @@ class Convolution {
   at::Tensor weight_;
 };
 
-// Normalises with the running statistics. Counters (num_batches_tracked) are
-// not kept: with torchvision's fixed momentum nothing reads them. Immutable.
+// Counters (num_batches_tracked) are not kept: with torchvision's fixed
+// momentum nothing reads them. Thread-safe, unless it is told to follow the
+// batch.
 class BatchNorm {
  public:
   BatchNorm(const BatchNormLayer& layer, const Weights& weights,
-            at::Device device);
-  at::Tensor Forward(const at::Tensor& input) const;
+            const at::TensorOptions& options);
+  at::Tensor Forward(const at::Tensor& input, NormMode mode = {}) const;
   void AppendTo(std::vector<NamedTensor>& state) const;
 
  private:
@@ -55,7 +71,8 @@ class BatchNorm {
 // Features {pictures, in} to logits {pictures, out}. Immutable.
 class Linear {
  public:
-  Linear(const LinearLayer& layer, const Weights& weights, at::Device device);
+  Linear(const LinearLayer& layer, const Weights& weights,
+         const at::TensorOptions& options);
   at::Tensor Forward(const at::Tensor& features) const;
   void AppendTo(std::vector<NamedTensor>& state) const;
 

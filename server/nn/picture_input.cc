@@ -8,6 +8,9 @@
 #include <array>
 #include <cstdint>
 
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+
 namespace resnetd {
 namespace {
 
@@ -27,6 +30,27 @@ PictureInput::PictureInput(const PreprocessSpec& spec, at::Device device)
       full_scale_(at::full({}, 255.0F, at::TensorOptions(device))),
       mean_(PerChannel(spec.mean, device)),
       std_(PerChannel(spec.std, device)) {}
+
+std::size_t PictureInput::picture_bytes() const {
+  return static_cast<std::size_t>(side_) * static_cast<std::size_t>(side_) *
+         kChannels;
+}
+
+absl::Status PictureInput::Check(absl::Span<const Pixels* const> batch) const {
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const Pixels& picture = *batch[i];
+    if (picture.width != side_ || picture.height != side_ ||
+        picture.rgb.size() != picture_bytes()) {
+      return Error(
+          absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+          absl::StrCat("picture ", i, " of the batch is ", picture.width, "x",
+                       picture.height, " with ", picture.rgb.size(),
+                       " bytes; the network takes ", side_, "x", side_,
+                       " RGB"));
+    }
+  }
+  return absl::OkStatus();
+}
 
 at::Tensor PictureInput::Normalised(
     absl::Span<const Pixels* const> batch) const {

@@ -2,6 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
+
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "server/image/pixels.h"
 #include "server/image/preprocess.h"
@@ -16,9 +19,16 @@ class PictureInput {
  public:
   PictureInput(const PreprocessSpec& spec, at::Device device);
 
+  // INVALID_ARGUMENT (REQUEST_INVALID) for the first picture that is not side x
+  // side with side = spec.crop.
+  absl::Status Check(absl::Span<const Pixels* const> batch) const;
+
   // {pictures, 3, side, side} in float32, channels_last.
-  // Precondition: every picture is side x side with side = spec.crop.
+  // Precondition: Check(batch).ok().
   at::Tensor Normalised(absl::Span<const Pixels* const> batch) const;
+
+  // Of the 8-bit values of one picture.
+  std::size_t picture_bytes() const;
 
  private:
   const int side_;

@@ -1,14 +1,26 @@
 #include <torch/version.h>
 
+#include "server/finetune/trainer_plugin.h"
 #include "server/models/backend_plugin.h"
 #include "server/nn/torch_model_loader.h"
+#include "server/nn/torch_trainer_factory.h"
 
-// The one symbol of the plug-in: see server/models/backend_plugin.h.
+// The symbols of the plug-in: see server/models/backend_plugin.h and
+// server/finetune/trainer_plugin.h.
 extern "C" __attribute__((visibility("default"))) const resnetd::BackendPlugin*
 resnetd_backend_plugin() {
   static const resnetd::BackendPlugin plugin{
       .library = "LibTorch " TORCH_VERSION,
       .create = &resnetd::TorchModelLoader::Create,
+  };
+  return &plugin;
+}
+
+extern "C" __attribute__((visibility("default"))) const resnetd::TrainerPlugin*
+resnetd_trainer_plugin() {
+  static const resnetd::TrainerPlugin plugin{
+      .library = "LibTorch " TORCH_VERSION,
+      .create = &resnetd::TorchTrainerFactory::Create,
   };
   return &plugin;
 }

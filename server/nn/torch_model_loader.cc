@@ -1,9 +1,7 @@
 #include "server/nn/torch_model_loader.h"
 
-#include <torch/csrc/inductor/aoti_torch/c/shim.h>
 #include <torch/version.h>
 
-#include <cstdint>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -13,29 +11,9 @@
 #include "server/nn/torch_device.h"
 #include "server/nn/torch_model.h"
 #include "server/nn/torch_status.h"
+#include "server/nn/torch_version.h"
 
 namespace resnetd {
-namespace {
-
-std::string VersionText(std::uint64_t abi_version) {
-  return absl::StrCat(abi_version >> 56 & 0xFF, ".", abi_version >> 48 & 0xFF,
-                      ".", abi_version >> 40 & 0xFF);
-}
-
-absl::Status CheckVersion() {
-  if (const std::uint64_t found = aoti_torch_abi_version();
-      found != TORCH_ABI_VERSION) {
-    return Error(absl::StatusCode::kFailedPrecondition,
-                 Reason::kBackendUnavailable,
-                 absl::StrCat("the plug-in was built for LibTorch ",
-                              TORCH_VERSION, " but found ", VersionText(found),
-                              ": run ./dev setup && ./dev build, or start "
-                              "without --backend=torch"));
-  }
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> TorchModelLoader::Create(
     const BackendOptions& options) {
@@ -46,7 +24,7 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> TorchModelLoader::Create(
   }
   return TorchToStatus(
       "start", [&]() -> absl::StatusOr<std::unique_ptr<ModelLoader>> {
-        RETURN_IF_ERROR(CheckVersion());
+        RETURN_IF_ERROR(CheckTorchVersion());
         ASSIGN_OR_RETURN(const c10::Device device, FindDevice(options.device));
         RequireFullFloat32();
         return std::unique_ptr<ModelLoader>(

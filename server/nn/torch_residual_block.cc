@@ -7,20 +7,23 @@
 namespace resnetd {
 
 TorchConvUnit::TorchConvUnit(const ConvUnit& unit, BlockVersion version,
-                             const Weights& weights, at::Device device)
-    : version_(version), conv_(unit.conv, weights, device) {
+                             const Weights& weights,
+                             const at::TensorOptions& options)
+    : version_(version), conv_(unit.conv, weights, options) {
   if (unit.norm) {
-    norm_.emplace(*unit.norm, weights, device);
+    norm_.emplace(*unit.norm, weights, options);
   }
 }
 
-at::Tensor TorchConvUnit::ForwardConvNorm(const at::Tensor& input) const {
+at::Tensor TorchConvUnit::ForwardConvNorm(const at::Tensor& input,
+                                          NormMode norms) const {
   const at::Tensor output = conv_.Forward(input);
-  return norm_ ? norm_->Forward(output) : output;
+  return norm_ ? norm_->Forward(output, norms) : output;
 }
 
-at::Tensor TorchConvUnit::Activate(const at::Tensor& input) const {
-  return norm_ ? norm_->Forward(input).relu_() : input;
+at::Tensor TorchConvUnit::Activate(const at::Tensor& input,
+                                   NormMode norms) const {
+  return norm_ ? norm_->Forward(input, norms).relu_() : input;
 }
 
 at::Tensor TorchConvUnit::ForwardConv(const at::Tensor& activated) const {
@@ -41,41 +44,58 @@ void TorchConvUnit::AppendTo(std::vector<NamedTensor>& state) const {
 TorchResidualBlock::TorchResidualBlock(const ResidualBlock& block,
                                        BlockVersion version,
                                        const Weights& weights,
-                                       at::Device device)
+                                       const at::TensorOptions& options)
     : version_(version) {
   main_path_.reserve(block.main_path.size());
   for (const ConvUnit& unit : block.main_path) {
-    main_path_.emplace_back(unit, version, weights, device);
+    main_path_.emplace_back(unit, version, weights, options);
   }
   if (block.shortcut) {
-    shortcut_.emplace(*block.shortcut, version, weights, device);
+    shortcut_.emplace(*block.shortcut, version, weights, options);
   }
 }
 
 at::Tensor TorchResidualBlock::Forward(const at::Tensor& input) const {
-  return version_ == BlockVersion::kV1 ? ForwardV1(input) : ForwardV2(input);
+  const Paths by = ForwardPaths(input, {});
+  const at::Tensor sum = by.main.add_(by.shortcut);
+  return version_ == BlockVersion::kV1 ? sum.relu_() : sum;
 }
 
-at::Tensor TorchResidualBlock::ForwardV1(const at::Tensor& input) const {
-  at::Tensor by_main_path = main_path_.front().ForwardConvNorm(input);
+at::Tensor TorchResidualBlock::ForwardTraining(
+    const at::Tensor& input, NormMode norms,
+    const at::Tensor& path_factors) const {
+  const Paths by = ForwardPaths(input, norms);
+  const at::Tensor main =
+      path_factors.defined() ? by.main.mul(path_factors) : by.main;
+  const at::Tensor sum = main.add(by.shortcut);
+  return version_ == BlockVersion::kV1 ? sum.relu() : sum;
+}
+
+TorchResidualBlock::Paths TorchResidualBlock::ForwardPaths(
+    const at::Tensor& input, NormMode norms) const {
+  return version_ == BlockVersion::kV1 ? ForwardPathsV1(input, norms)
+                                       : ForwardPathsV2(input, norms);
+}
+
+TorchResidualBlock::Paths TorchResidualBlock::ForwardPathsV1(
+    const at::Tensor& input, NormMode norms) const {
+  at::Tensor main = main_path_.front().ForwardConvNorm(input, norms);
   for (std::size_t i = 1; i < main_path_.size(); ++i) {
-    by_main_path = main_path_[i].ForwardConvNorm(by_main_path.relu_());
+    // In place: autograd needs the result of a ReLU, not that of a norm.
+    main = main_path_[i].ForwardConvNorm(main.relu_(), norms);
   }
-  const at::Tensor by_shortcut =
-      shortcut_ ? shortcut_->ForwardConvNorm(input) : input;
-  return by_main_path.add_(by_shortcut).relu_();
+  return {main, shortcut_ ? shortcut_->ForwardConvNorm(input, norms) : input};
 }
 
-at::Tensor TorchResidualBlock::ForwardV2(const at::Tensor& input) const {
-  const at::Tensor activated = main_path_.front().Activate(input);
-  at::Tensor by_main_path = main_path_.front().ForwardConv(activated);
+TorchResidualBlock::Paths TorchResidualBlock::ForwardPathsV2(
+    const at::Tensor& input, NormMode norms) const {
+  const at::Tensor activated = main_path_.front().Activate(input, norms);
+  at::Tensor main = main_path_.front().ForwardConv(activated);
   for (std::size_t i = 1; i < main_path_.size(); ++i) {
     const TorchConvUnit& unit = main_path_[i];
-    by_main_path = unit.ForwardConv(unit.Activate(by_main_path));
+    main = unit.ForwardConv(unit.Activate(main, norms));
   }
-  const at::Tensor by_shortcut =
-      shortcut_ ? shortcut_->ForwardConv(activated) : input;
-  return by_main_path.add_(by_shortcut);
+  return {main, shortcut_ ? shortcut_->ForwardConv(activated) : input};
 }
 
 void TorchResidualBlock::AppendTo(std::vector<NamedTensor>& state) const {

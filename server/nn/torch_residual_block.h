@@ -12,16 +12,17 @@
 namespace resnetd {
 
 // A convolution and the batch norm that belongs to it: behind it in a v1
-// network, before it (with a ReLU between) in a v2 network. Immutable.
+// network, before it (with a ReLU between) in a v2 network. Thread-safe as
+// BatchNorm is.
 class TorchConvUnit {
  public:
   TorchConvUnit(const ConvUnit& unit, BlockVersion version,
-                const Weights& weights, at::Device device);
+                const Weights& weights, const at::TensorOptions& options);
 
   // v1: the norm of the convolution. No ReLU: where it goes differs.
-  at::Tensor ForwardConvNorm(const at::Tensor& input) const;
+  at::Tensor ForwardConvNorm(const at::Tensor& input, NormMode norms) const;
   // v2, in two halves, since a shortcut reads what is between them.
-  at::Tensor Activate(const at::Tensor& input) const;
+  at::Tensor Activate(const at::Tensor& input, NormMode norms) const;
   at::Tensor ForwardConv(const at::Tensor& activated) const;
 
   void AppendTo(std::vector<NamedTensor>& state) const;
@@ -38,17 +39,33 @@ class TorchConvUnit {
 class TorchResidualBlock {
  public:
   TorchResidualBlock(const ResidualBlock& block, BlockVersion version,
-                     const Weights& weights, at::Device device);
+                     const Weights& weights, const at::TensorOptions& options);
 
+  // In evaluation mode, as fast as it gets: the sum is computed in the place of
+  // the main path.
   at::Tensor Forward(const at::Tensor& input) const;
+
+  // For autograd. The outputs of the paths, the sum and the output are tensors
+  // of their own, so that their gradients can be looked at.
+  // `path_factors`: {pictures, 1, 1, 1}, what the main path of each picture is
+  // multiplied by; undefined: nothing.
+  at::Tensor ForwardTraining(const at::Tensor& input, NormMode norms,
+                             const at::Tensor& path_factors) const;
+
   void AppendTo(std::vector<NamedTensor>& state) const;
 
  private:
-  // v1: input -> paths -> sum -> ReLU.
-  at::Tensor ForwardV1(const at::Tensor& input) const;
-  // v2: input -> ReLU(BN) -> paths -> sum; an identity shortcut passes the
-  // activation by.
-  at::Tensor ForwardV2(const at::Tensor& input) const;
+  struct Paths {
+    at::Tensor main;
+    at::Tensor shortcut;  // The input itself when it is the identity.
+  };
+
+  Paths ForwardPaths(const at::Tensor& input, NormMode norms) const;
+  // v1: the sum of the paths goes through a ReLU.
+  Paths ForwardPathsV1(const at::Tensor& input, NormMode norms) const;
+  // v2: both paths read ReLU(BN(input)); an identity shortcut passes it by, and
+  // the sum is the output.
+  Paths ForwardPathsV2(const at::Tensor& input, NormMode norms) const;
 
   BlockVersion version_;
   std::vector<TorchConvUnit> main_path_;

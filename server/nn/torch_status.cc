@@ -22,6 +22,19 @@ bool IsOutOfMemory(const std::exception& error) {
          absl::StrContains(error.what(), kCpuAllocatorText);
 }
 
+absl::Status OutOfMemory(absl::string_view task, TorchUse use) {
+  if (use == TorchUse::kTraining) {
+    return Error(absl::StatusCode::kResourceExhausted, Reason::kOutOfMemory,
+                 absl::StrCat("not enough memory to ", task,
+                              "; use smaller batches, train fewer parts, or "
+                              "try again when the server has less to do"));
+  }
+  return Error(absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
+               absl::StrCat("not enough memory to ", task,
+                            "; send fewer images at once or try again when "
+                            "the server has less to do"));
+}
+
 // Without the stack trace that c10 appends.
 std::string LibraryText(const std::exception& error) {
   const auto* c10_error = dynamic_cast<const c10::Error*>(&error);
@@ -31,14 +44,12 @@ std::string LibraryText(const std::exception& error) {
 
 }  // namespace
 
-absl::Status TorchError(absl::string_view task, const std::exception& error) {
+absl::Status TorchError(absl::string_view task, const std::exception& error,
+                        TorchUse use) {
   Log(LogLevel::kError, "LibTorch failed",
       {{"task", std::string(task)}, {"library_text", LibraryText(error)}});
   if (IsOutOfMemory(error)) {
-    return Error(absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
-                 absl::StrCat("not enough memory to ", task,
-                              "; send fewer images at once or try again when "
-                              "the server has less to do"));
+    return OutOfMemory(task, use);
   }
   return Error(absl::StatusCode::kInternal, Reason::kInternal,
                absl::StrCat("the torch backend failed to ", task,

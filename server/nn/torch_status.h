@@ -10,11 +10,15 @@
 
 namespace resnetd {
 
+// For whom the library works: what want of memory means and what helps.
+enum class TorchUse { kServing, kTraining };
+
 // The status for an exception that left LibTorch while the program tried to
-// do `task` ("classify a batch"): RESOURCE_EXHAUSTED (OVERLOADED) for want of
-// memory, else INTERNAL (INTERNAL). The library's own text goes to the log
-// only.
-absl::Status TorchError(absl::string_view task, const std::exception& error);
+// do `task` ("classify a batch"): RESOURCE_EXHAUSTED for want of memory
+// (serving: OVERLOADED, training: OUT_OF_MEMORY), else INTERNAL (INTERNAL). The
+// library's own text goes to the log only.
+absl::Status TorchError(absl::string_view task, const std::exception& error,
+                        TorchUse use = TorchUse::kServing);
 
 // For what is not even a std::exception.
 absl::Status UnknownTorchError(absl::string_view task);
@@ -29,13 +33,14 @@ class WarningsToLog final : public c10::WarningHandler {
 // Status or StatusOr, and turns whatever it throws into a Status. Warnings of
 // the calling thread go to our log meanwhile.
 template <typename Body>
-auto TorchToStatus(absl::string_view task, Body&& body) -> decltype(body()) {
+auto TorchToStatus(absl::string_view task, Body&& body,
+                   TorchUse use = TorchUse::kServing) -> decltype(body()) {
   WarningsToLog warnings;
   const c10::WarningUtils::WarningHandlerGuard guard(&warnings);
   try {
     return std::forward<Body>(body)();
   } catch (const std::exception& error) {
-    return TorchError(task, error);
+    return TorchError(task, error, use);
   } catch (...) {
     return UnknownTorchError(task);
   }

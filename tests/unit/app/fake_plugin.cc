@@ -5,16 +5,19 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/finetune/trainer_plugin.h"
 #include "server/models/backend_plugin.h"
 
-#ifndef FAKE_SYMBOL
-#define FAKE_SYMBOL resnetd_backend_plugin
+// Each fault is one of both entry points.
+#ifdef FAKE_NO_SYMBOL
+#define resnetd_backend_plugin another_symbol
+#define resnetd_trainer_plugin one_more_symbol
 #endif
-#ifndef FAKE_ABI
-#define FAKE_ABI kBackendPluginAbi
+#ifndef FAKE_NEWER_ABI
+#define FAKE_NEWER_ABI 0
 #endif
-#ifndef FAKE_LAYOUT
-#define FAKE_LAYOUT BackendPluginLayout()
+#ifndef FAKE_OTHER_LAYOUT
+#define FAKE_OTHER_LAYOUT 0
 #endif
 #ifndef FAKE_CREATE
 #define FAKE_CREATE &Create
@@ -31,6 +34,10 @@ namespace {
   return absl::UnimplementedError("a fake loads nothing");
 }
 
+[[maybe_unused]] absl::StatusOr<std::unique_ptr<TrainerFactory>> Create() {
+  return absl::UnimplementedError("a fake trains nothing");
+}
+
 #ifdef FAKE_UNRESOLVED
 extern "C" int resnetd_symbol_that_nobody_has();
 // Referred to by data, so that the linker cannot drop it.
@@ -40,13 +47,25 @@ int (*const volatile kUnresolved)() = &resnetd_symbol_that_nobody_has;
 }  // namespace
 }  // namespace resnetd
 
-extern "C" const resnetd::BackendPlugin* FAKE_SYMBOL();
-extern "C" const resnetd::BackendPlugin* FAKE_SYMBOL() {
+extern "C" const resnetd::BackendPlugin* resnetd_backend_plugin();
+extern "C" const resnetd::BackendPlugin* resnetd_backend_plugin() {
   using namespace resnetd;  // NOLINT(google-build-using-namespace): macros.
   [[maybe_unused]] static const BackendPlugin plugin{
-      .abi = FAKE_ABI,
-      .layout = FAKE_LAYOUT,
+      .abi = kBackendPluginAbi + FAKE_NEWER_ABI,
+      .layout = BackendPluginLayout() + FAKE_OTHER_LAYOUT,
       .library = "fake 1.0",
+      .create = FAKE_CREATE,
+  };
+  return FAKE_PLUGIN;
+}
+
+extern "C" const resnetd::TrainerPlugin* resnetd_trainer_plugin();
+extern "C" const resnetd::TrainerPlugin* resnetd_trainer_plugin() {
+  using namespace resnetd;  // NOLINT(google-build-using-namespace): macros.
+  [[maybe_unused]] static const TrainerPlugin plugin{
+      .abi = kTrainerPluginAbi + FAKE_NEWER_ABI,
+      .layout = TrainerPluginLayout() + FAKE_OTHER_LAYOUT,
+      .library = "fake trainer 1.0",
       .create = FAKE_CREATE,
   };
   return FAKE_PLUGIN;

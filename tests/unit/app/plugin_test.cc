@@ -27,20 +27,34 @@ std::string Fake(const std::string& name) {
   return absl::StrCat(FAKE_PLUGIN_FOLDER, "/fake_plugin_", name, ".so");
 }
 
-absl::Status Refusal(const std::vector<std::string>& candidates) {
-  return LoadBackendPlugin(candidates).status();
+// What both entry points answer, which must be the same but for the last
+// words.
+struct Refusals {
+  absl::Status backend;
+  absl::Status trainer;
+};
+
+Refusals Refusal(const std::vector<std::string>& candidates) {
+  return {LoadBackendPlugin(candidates).status(),
+          LoadTrainerPlugin(candidates).status()};
 }
 
 // What every refusal has in common: the code, the reason, what to do, and no
 // path of this machine.
-void ExpectUnavailable(const absl::Status& status, const std::string& what) {
+void ExpectUnavailable(const absl::Status& status, const std::string& what,
+                       const std::string& advice) {
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition) << status;
   EXPECT_EQ(DetailsOf(status).reason, "BACKEND_UNAVAILABLE");
   EXPECT_THAT(std::string(status.message()),
               AllOf(StartsWith("the LibTorch plug-in "), HasSubstr(what),
-                    EndsWith(": run ./dev setup && ./dev build, or start "
-                             "without --backend=torch"),
+                    EndsWith(": run ./dev setup && ./dev build" + advice),
                     Not(HasSubstr("/fake")), Not(HasSubstr(".so"))));
+}
+
+void ExpectUnavailable(const Refusals& refusals, const std::string& what) {
+  ExpectUnavailable(refusals.backend, what,
+                    ", or start without --backend=torch");
+  ExpectUnavailable(refusals.trainer, what, " to be able to train");
 }
 
 TEST(PluginTest, LoadsAPluginOfThisBuild) {
@@ -51,15 +65,28 @@ TEST(PluginTest, LoadsAPluginOfThisBuild) {
             absl::StatusCode::kUnimplemented);
 }
 
+TEST(PluginTest, LoadsTheTrainersOfThisBuild) {
+  const auto plugin = LoadTrainerPlugin({Fake("good")});
+  ASSERT_TRUE(plugin.ok()) << plugin.status();
+  EXPECT_STREQ((*plugin)->library, "fake trainer 1.0");
+  EXPECT_EQ((*plugin)->create().status().code(),
+            absl::StatusCode::kUnimplemented);
+}
+
 TEST(PluginTest, GivesTheSamePluginWhenLoadedTwice) {
   const auto first = LoadBackendPlugin({Fake("good")});
   const auto second = LoadBackendPlugin({Fake("good")});
   ASSERT_TRUE(first.ok() && second.ok());
   EXPECT_EQ(*first, *second);
+  const auto trainer = LoadTrainerPlugin({Fake("good")});
+  const auto again = LoadTrainerPlugin({Fake("good")});
+  ASSERT_TRUE(trainer.ok() && again.ok());
+  EXPECT_EQ(*trainer, *again);
 }
 
 TEST(PluginTest, TakesTheFirstCandidateThatExists) {
   EXPECT_TRUE(LoadBackendPlugin({"/nowhere/x.so", Fake("good")}).ok());
+  EXPECT_TRUE(LoadTrainerPlugin({"/nowhere/x.so", Fake("good")}).ok());
   // One that exists decides, even when a better one would follow: otherwise a
   // broken installation would go unnoticed.
   ExpectUnavailable(Refusal({Fake("wrong_abi"), Fake("good")}), "interface");
@@ -92,6 +119,8 @@ TEST(PluginTest, RefusesALibraryWithoutTheEntryPoint) {
 }
 
 TEST(PluginTest, RefusesAPluginWithAnotherInterface) {
+  static_assert(kBackendPluginAbi == kTrainerPluginAbi,
+                "one expectation for both");
   ExpectUnavailable(Refusal({Fake("wrong_abi")}),
                     absl::StrCat("has interface ", kBackendPluginAbi + 1,
                                  ", this server needs ", kBackendPluginAbi));

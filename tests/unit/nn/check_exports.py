@@ -2,7 +2,8 @@
 """Fails when libraries that share the server's process share symbols, too.
 
 A LibTorch that exports protobuf, Abseil or gRPC would be mixed with the
-system's at run time; the plug-in itself shows its entry point and nothing else.
+system's at run time; the plug-in itself shows its entry points and nothing
+else.
 """
 import argparse
 import pathlib
@@ -10,7 +11,7 @@ import re
 import subprocess
 import sys
 
-ENTRY_POINT = "resnetd_backend_plugin"
+ENTRY_POINTS = {"resnetd_backend_plugin", "resnetd_trainer_plugin"}
 # A symbol of one of these namespaces, or its vtable or type information. Their
 # names inside another symbol (an argument's type) are harmless.
 FOREIGN = re.compile(r"^(?:(?:vtable|VTT|typeinfo|typeinfo name|guard variable|"
@@ -37,10 +38,14 @@ def complaints(nm, plugin, libraries):
         if foreign:
             yield (f"{pathlib.Path(library).name}: exports {len(foreign)} "
                    f"symbols of other libraries, e.g. {foreign[0]}")
-    surplus = sorted(set(exported(nm, plugin)) - {ENTRY_POINT})
+    shown = set(exported(nm, plugin))
+    surplus, missing = sorted(shown - ENTRY_POINTS), ENTRY_POINTS - shown
     if surplus:
         yield (f"{pathlib.Path(plugin).name}: exports {len(surplus)} symbols "
-               f"beside {ENTRY_POINT}, e.g. {surplus[0]}")
+               f"beside its entry points, e.g. {surplus[0]}")
+    if missing:
+        yield (f"{pathlib.Path(plugin).name}: does not export "
+               f"{', '.join(sorted(missing))}")
 
 
 def main():

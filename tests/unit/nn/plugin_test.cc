@@ -14,6 +14,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
+#include "server/finetune/network_parts.h"
+#include "server/finetune/trainer_plugin.h"
 #include "server/models/backend_plugin.h"
 #include "server/models/weight_fill.h"
 #include "tests/support/filled_package.h"
@@ -67,6 +69,55 @@ TEST(TorchPluginTest, RefusesOptionsWithDetailsThatTheExecutableCanRead) {
       LoadPlugin()->create({.threads = 1, .device = "tpu"}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(DetailsOf(status).reason, "REQUEST_INVALID");
+}
+
+const TrainerPlugin* LoadTrainers() {
+  void* library = dlopen(TORCH_PLUGIN_FILE, RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    return nullptr;
+  }
+  auto* factory = reinterpret_cast<TrainerPluginFactory*>(
+      dlsym(library, kTrainerPluginSymbol));
+  return factory == nullptr ? nullptr : factory();
+}
+
+TEST(TorchPluginTest, OffersTrainersOfThisBuild) {
+  const TrainerPlugin* plugin = LoadTrainers();
+  ASSERT_NE(plugin, nullptr);
+  EXPECT_EQ(plugin->abi, kTrainerPluginAbi);
+  EXPECT_EQ(plugin->layout, TrainerPluginLayout());
+  EXPECT_THAT(plugin->library, StartsWith("LibTorch 2.11."));
+}
+
+// A whole step across the border, and an error with its details.
+TEST(TorchPluginTest, Trains) {
+  const auto factory = LoadTrainers()->create();
+  ASSERT_TRUE(factory.ok()) << factory.status();
+  const ModelPackage package = FilledPackage("cifar_resnet8", 10, 8);
+  TrainerOptions options;
+  options.trained_parts.assign(PartNames(package.network).size(), true);
+  const auto trainer = (*factory)->Create(
+      options, package.network, package.weights, package.facts.preprocess);
+  ASSERT_TRUE(trainer.ok()) << trainer.status();
+  const Pixels first = FillPicture(8, 8, 0);
+  const Pixels second = FillPicture(8, 8, 1);
+  TrainingBatch batch;
+  batch.pictures = {&first, &second};
+  batch.labels = {3, 7};
+  const StepSettings settings = {
+      .rates = std::vector<double>(options.trained_parts.size(), 0.1)};
+  const auto report = (*trainer)->Step({&batch, 1}, settings);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->examples, 2);
+  EXPECT_GT(report->gradient_norm, 0);
+
+  options.ema = 2;
+  const absl::Status refused =
+      (*factory)
+          ->Create(options, package.network, package.weights,
+                   package.facts.preprocess)
+          .status();
+  EXPECT_EQ(DetailsOf(refused).reason, "RECIPE_INVALID");
 }
 
 // What tests/golden/logits allows, of the logits' scale.

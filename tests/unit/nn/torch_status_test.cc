@@ -65,6 +65,18 @@ TEST(TorchStatusTest, TurnsWantOfMemoryIntoResourceExhausted) {
       absl::StatusCode::kResourceExhausted);
 }
 
+TEST(TorchStatusTest, SaysOutOfMemoryToATraining) {
+  const auto reason_for = [](TorchUse use) {
+    return DetailsOf(TorchError("try", std::bad_alloc(), use)).reason;
+  };
+  EXPECT_EQ(reason_for(TorchUse::kServing), "OVERLOADED");
+  EXPECT_EQ(reason_for(TorchUse::kTraining), "OUT_OF_MEMORY");
+  EXPECT_EQ(TorchToStatus(
+                "try", []() -> absl::Status { throw std::bad_alloc(); },
+                TorchUse::kTraining),
+            TorchError("try", std::bad_alloc(), TorchUse::kTraining));
+}
+
 TEST(TorchStatusTest, WritesWarningsOfTheLibraryToTheLog) {
   testing::internal::CaptureStderr();
   EXPECT_TRUE(TorchToStatus("try", [] {

@@ -1,0 +1,403 @@
+#include "server/nn/torch_trainer.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <c10/core/GradMode.h>
+#include <c10/core/InferenceMode.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "server/base/status_macros.h"
+#include "server/finetune/network_parts.h"
+#include "server/nn/gradients.h"
+#include "server/nn/logits_output.h"
+#include "server/nn/path_factors.h"
+#include "server/nn/tensor_list.h"
+#include "server/nn/torch_status.h"
+#include "server/nn/torch_threads.h"
+
+namespace resnetd {
+namespace {
+
+bool IsStatistic(absl::string_view name) {
+  return absl::EndsWith(name, ".running_mean") ||
+         absl::EndsWith(name, ".running_var");
+}
+
+// The parameters of the trained parts, made to ask for gradients.
+std::vector<Parameter> TrainedParameters(const Network& network,
+                                         const std::vector<NamedTensor>& state,
+                                         const std::vector<bool>& trained) {
+  std::vector<Parameter> parameters;
+  for (const NamedTensor& entry : state) {
+    const std::size_t part = PartOf(network, entry.name);
+    if (trained[part] && !IsStatistic(entry.name)) {
+      entry.tensor.set_requires_grad(true);
+      // Weights of batch norms and all biases have one dimension.
+      parameters.push_back({.name = entry.name,
+                            .tensor = entry.tensor,
+                            .part = part,
+                            .decays = entry.tensor.dim() > 1});
+    }
+  }
+  return parameters;
+}
+
+// What L2-SP pulls to: copies of the parameters but those of the head.
+std::vector<at::Tensor> FirstValues(const TrainerOptions& options,
+                                    const std::vector<Parameter>& parameters) {
+  const c10::NoGradGuard unrecorded;
+  const std::size_t head = options.trained_parts.size() - 1;
+  std::vector<at::Tensor> values(parameters.size());
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (options.l2_sp > 0 && parameters[i].part != head) {
+      values[i] = parameters[i].tensor.clone();
+    }
+  }
+  return values;
+}
+
+// Whether a trained part has a batch norm that follows the batch.
+bool UsesBatchStatistics(const TrainerOptions& options, const Network& network,
+                         const std::vector<NamedTensor>& state) {
+  return options.norms == NormStatistics::kTrain &&
+         std::any_of(state.begin(), state.end(), [&](const NamedTensor& entry) {
+           return IsStatistic(entry.name) &&
+                  options.trained_parts[PartOf(network, entry.name)];
+         });
+}
+
+std::int64_t BytesOf(const std::vector<at::Tensor>& tensors) {
+  std::int64_t bytes = 0;
+  for (const at::Tensor& tensor : tensors) {
+    bytes += static_cast<std::int64_t>(tensor.defined() ? tensor.nbytes() : 0);
+  }
+  return bytes;
+}
+
+std::vector<at::Tensor> TensorsOf(const std::vector<Parameter>& parameters) {
+  std::vector<at::Tensor> tensors;
+  tensors.reserve(parameters.size());
+  for (const Parameter& parameter : parameters) {
+    tensors.push_back(parameter.tensor);
+  }
+  return tensors;
+}
+
+std::vector<at::Tensor> TensorsOf(const std::vector<NamedTensor>& state) {
+  std::vector<at::Tensor> tensors;
+  tensors.reserve(state.size());
+  for (const NamedTensor& entry : state) {
+    tensors.push_back(entry.tensor);
+  }
+  return tensors;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TorchTrainer>> TorchTrainer::Create(
+    const TrainerOptions& options, const Network& network,
+    const Weights& weights, const PreprocessSpec& preprocess, at::Device device,
+    at::ScalarType dtype) {
+  RETURN_IF_ERROR(CheckOptions(options, network));
+  using Created = absl::StatusOr<std::unique_ptr<TorchTrainer>>;
+  return TorchToStatus(
+      "set up a training",
+      [&]() -> Created {
+        UseThreads(options.threads);
+        // Not make_unique: the constructor is private.
+        std::unique_ptr<TorchTrainer> trainer(
+            new TorchTrainer(options, network, weights, preprocess,
+                             at::TensorOptions(device).dtype(dtype)));
+        if (options.ema > 0) {
+          trainer->MakeMeans(network, weights);
+        }
+        return trainer;
+      },
+      TorchUse::kTraining);
+}
+
+TorchTrainer::TorchTrainer(const TrainerOptions& options,
+                           const Network& network, const Weights& weights,
+                           const PreprocessSpec& preprocess,
+                           const at::TensorOptions& placement)
+    : options_(options),
+      placement_(placement),
+      input_(preprocess, placement.device()),
+      network_(network, weights, placement),
+      blocks_(network.blocks.size()),
+      first_trained_part_(static_cast<std::size_t>(
+          std::find(options.trained_parts.begin(), options.trained_parts.end(),
+                    true) -
+          options.trained_parts.begin())),
+      parameters_(
+          TrainedParameters(network, network_.State(), options.trained_parts)),
+      first_values_(FirstValues(options, parameters_)),
+      optimizer_(options.optimizer, parameters_),
+      loss_(options.label_smoothing, options.class_weights, placement),
+      rules_{.classes = network.head.out_features,
+             .least_examples =
+                 UsesBatchStatistics(options, network, network_.State()) ? 2U
+                                                                         : 1U} {
+}
+
+void TorchTrainer::MakeMeans(const Network& network, const Weights& weights) {
+  means_.emplace(network, weights, placement_);
+  const std::vector<NamedTensor> state = network_.State();
+  const std::vector<NamedTensor> means = means_->State();
+  for (std::size_t i = 0; i < state.size(); ++i) {
+    if (state[i].tensor.requires_grad()) {
+      mean_tensors_.push_back(means[i].tensor);
+    } else {
+      means[i].tensor.set_data(state[i].tensor);
+    }
+  }
+}
+
+absl::Status TorchTrainer::CheckBatches(
+    absl::Span<const TrainingBatch> batches) const {
+  if (batches.empty()) {
+    return CheckBatch({}, rules_);
+  }
+  for (const TrainingBatch& batch : batches) {
+    RETURN_IF_ERROR(CheckBatch(batch, rules_));
+    RETURN_IF_ERROR(input_.Check(batch.pictures));
+  }
+  return absl::OkStatus();
+}
+
+at::Tensor TorchTrainer::Input(absl::Span<const Pixels* const> pictures) const {
+  return input_.Normalised(pictures).to(placement_.dtype());
+}
+
+at::Tensor TorchTrainer::MixedInput(const TrainingBatch& batch) const {
+  const at::Tensor own = Input(batch.pictures);
+  if (batch.partners.empty()) {
+    return own;
+  }
+  std::vector<const Pixels*> partners;
+  partners.reserve(batch.partners.size());
+  for (const int partner : batch.partners) {
+    partners.push_back(batch.pictures[static_cast<std::size_t>(partner)]);
+  }
+  return own.mul(batch.mix).add(Input(partners), 1 - batch.mix);
+}
+
+TrainingPass TorchTrainer::PassWith(double batch_share) const {
+  TrainingPass pass{.first_trained_part = first_trained_part_,
+                    .norms = {},
+                    .path_factors = {}};
+  for (const bool trained : options_.trained_parts) {
+    const bool follows = trained && options_.norms == NormStatistics::kTrain;
+    pass.norms.push_back(follows ? NormMode{.batch_share = batch_share}
+                                 : NormMode{});
+  }
+  return pass;
+}
+
+TrainingPass TorchTrainer::PassFor(const TrainingBatch& batch) const {
+  TrainingPass pass = PassWith(kNormMomentum);
+  if (options_.stochastic_depth == 0) {
+    return pass;
+  }
+  for (std::size_t i = 0; i < blocks_; ++i) {
+    const double chance = DropChance(options_.stochastic_depth, i, blocks_);
+    pass.path_factors.push_back(
+        chance > 0
+            ? PathFactors(chance, batch.seed, i,
+                          static_cast<std::int64_t>(batch.pictures.size()),
+                          placement_)
+            : at::Tensor());
+  }
+  return pass;
+}
+
+absl::StatusOr<StepReport> TorchTrainer::Step(
+    absl::Span<const TrainingBatch> batches, const StepSettings& settings) {
+  RETURN_IF_ERROR(CheckBatches(batches));
+  RETURN_IF_ERROR(CheckRates(settings.rates, options_.trained_parts));
+  return TorchToStatus(
+      "train a step", [&] { return RunStep(batches, settings.rates); },
+      TorchUse::kTraining);
+}
+
+bool TorchTrainer::Accumulate(absl::Span<const TrainingBatch> batches,
+                              StepReport& report) {
+  const c10::AutoGradMode recorded(true);
+  double weight = 0;
+  for (const TrainingBatch& batch : batches) {
+    weight += loss_.Weight(batch);
+    report.examples += static_cast<int>(batch.pictures.size());
+  }
+  for (const TrainingBatch& batch : batches) {
+    const at::Tensor logits =
+        network_.ForwardTraining(MixedInput(batch), PassFor(batch));
+    const at::Tensor loss = loss_.Sum(logits, batch).div(weight);
+    report.loss += loss.item<double>();
+    if (!std::isfinite(report.loss)) {
+      TakeGradients(parameters_);
+      return false;
+    }
+    report.correct += CountCorrect(logits, batch);
+    loss.backward();
+  }
+  return true;
+}
+
+absl::StatusOr<StepReport> TorchTrainer::RunStep(
+    absl::Span<const TrainingBatch> batches, absl::Span<const double> rates) {
+  UseThreads(options_.threads);
+  StepReport report;
+  report.is_finite = Accumulate(batches, report);
+  if (!report.is_finite) {
+    return report;
+  }
+  const std::vector<at::Tensor> gradients = TakeGradients(parameters_);
+  AddPull(gradients, parameters_, first_values_, options_.l2_sp);
+  report.gradient_norm = NormOf(gradients);
+  report.is_finite = std::isfinite(report.gradient_norm);
+  if (!report.is_finite) {
+    return report;
+  }
+  if (options_.clip_norm > 0) {
+    Clip(gradients, report.gradient_norm, options_.clip_norm);
+  }
+  ++steps_;
+  optimizer_.Step(gradients, rates, steps_);
+  UpdateMeans();
+  return report;
+}
+
+void TorchTrainer::UpdateMeans() {
+  const c10::NoGradGuard unrecorded;
+  for (std::size_t i = 0; i < mean_tensors_.size(); ++i) {
+    mean_tensors_[i].lerp_(parameters_[i].tensor, 1 - options_.ema);
+  }
+}
+
+absl::StatusOr<std::vector<NamedTensor>> TorchTrainer::Gradients(
+    absl::Span<const TrainingBatch> batches) {
+  RETURN_IF_ERROR(CheckBatches(batches));
+  return TorchToStatus(
+      "compute gradients",
+      [&]() -> absl::StatusOr<std::vector<NamedTensor>> {
+        UseThreads(options_.threads);
+        StepReport ignored;
+        Accumulate(batches, ignored);
+        const std::vector<at::Tensor> gradients = TakeGradients(parameters_);
+        AddPull(gradients, parameters_, first_values_, options_.l2_sp);
+        std::vector<NamedTensor> named;
+        for (std::size_t i = 0; i < gradients.size(); ++i) {
+          named.push_back({parameters_[i].name, gradients[i]});
+        }
+        return named;
+      },
+      TorchUse::kTraining);
+}
+
+absl::StatusOr<std::vector<float>> TorchTrainer::Logits(
+    absl::Span<const Pixels* const> batch) {
+  RETURN_IF_ERROR(input_.Check(batch));
+  if (batch.empty()) {
+    return std::vector<float>();
+  }
+  return TorchToStatus(
+      "evaluate a batch",
+      [&] {
+        const c10::InferenceMode inference_mode;
+        UseThreads(options_.threads);
+        return FiniteLogits(answering().Forward(Input(batch)));
+      },
+      TorchUse::kTraining);
+}
+
+absl::Status TorchTrainer::EstimateNorms(
+    absl::Span<const std::vector<const Pixels*>> batches) {
+  for (const std::vector<const Pixels*>& batch : batches) {
+    RETURN_IF_ERROR(CheckBatch(
+        {.pictures = batch, .labels = std::vector<int>(batch.size())}, rules_));
+    RETURN_IF_ERROR(input_.Check(batch));
+  }
+  // Without norms that follow the batch there is nothing to estimate.
+  if (batches.empty() || rules_.least_examples == 1) {
+    return absl::OkStatus();
+  }
+  return TorchToStatus(
+      "estimate the statistics of batch norms",
+      [&] { return RunEstimateNorms(batches); }, TorchUse::kTraining);
+}
+
+absl::Status TorchTrainer::RunEstimateNorms(
+    absl::Span<const std::vector<const Pixels*>> batches) {
+  const c10::NoGradGuard unrecorded;
+  UseThreads(options_.threads);
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    // Shares of 1, 1/2, 1/3, ... make the running value the mean so far.
+    const double share = 1 / static_cast<double>(i + 1);
+    answering().ForwardTraining(Input(batches[i]), PassWith(share));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TensorList> TorchTrainer::ExportWeights() {
+  return TorchToStatus(
+      "export the weights",
+      [&]() -> absl::StatusOr<TensorList> {
+        return ToPlain(answering().State());
+      },
+      TorchUse::kTraining);
+}
+
+std::vector<NamedTensor> TorchTrainer::MeanState() const {
+  std::vector<NamedTensor> state;
+  for (std::size_t i = 0; i < mean_tensors_.size(); ++i) {
+    state.push_back({parameters_[i].name, mean_tensors_[i]});
+  }
+  return state;
+}
+
+absl::StatusOr<TrainerState> TorchTrainer::Save() {
+  return TorchToStatus(
+      "save the state of the training",
+      [&]() -> absl::StatusOr<TrainerState> {
+        return TrainerState{.weights = ToPlain(network_.State()),
+                            .optimizer = ToPlain(optimizer_.State()),
+                            .means = ToPlain(MeanState()),
+                            .steps = steps_};
+      },
+      TorchUse::kTraining);
+}
+
+absl::Status TorchTrainer::Restore(const TrainerState& state) {
+  return TorchToStatus(
+      "restore the state of the training",
+      [&]() -> absl::Status {
+        const std::vector<NamedTensor> weights = network_.State();
+        const std::vector<NamedTensor> optimizer = optimizer_.State();
+        const std::vector<NamedTensor> means = MeanState();
+        // All is checked before anything is changed.
+        RETURN_IF_ERROR(CheckFits(state.weights, weights, "weights"));
+        RETURN_IF_ERROR(CheckFits(state.optimizer, optimizer, "moments"));
+        RETURN_IF_ERROR(CheckFits(state.means, means, "means"));
+        CopyInto(state.weights, weights);
+        CopyInto(state.optimizer, optimizer);
+        CopyInto(state.means, means);
+        // What a step that failed in the middle may have left.
+        TakeGradients(parameters_);
+        steps_ = state.steps;
+        return absl::OkStatus();
+      },
+      TorchUse::kTraining);
+}
+
+std::int64_t TorchTrainer::resident_bytes() const {
+  const std::int64_t gradients = BytesOf(TensorsOf(parameters_));
+  return network_.state_bytes() + gradients +
+         BytesOf(TensorsOf(optimizer_.State())) + BytesOf(first_values_) +
+         BytesOf(mean_tensors_);
+}
+
+}  // namespace resnetd

@@ -1,0 +1,107 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/finetune/trainer.h"
+#include "server/nn/loss.h"
+#include "server/nn/optimizer.h"
+#include "server/nn/picture_input.h"
+#include "server/nn/torch_resnet.h"
+#include "server/nn/trainer_checks.h"
+
+namespace resnetd {
+
+// A Trainer on LibTorch's autograd. Not thread-safe.
+//
+// Beside the errors of Trainer, and before anything is computed or changed:
+// INVALID_ARGUMENT (RECIPE_INVALID) for batches or rates that break its
+// preconditions, INVALID_ARGUMENT (REQUEST_INVALID) for a picture of another
+// size.
+class TorchTrainer final : public Trainer {
+ public:
+  // The pull of L2-SP is to `weights`, whatever is restored later: a training
+  // that goes on is created with the same ones. `dtype`: kFloat, or kDouble to
+  // be compared with.
+  // Errors as TrainerFactory::Create(), but for the device, which is there.
+  static absl::StatusOr<std::unique_ptr<TorchTrainer>> Create(
+      const TrainerOptions& options, const Network& network,
+      const Weights& weights, const PreprocessSpec& preprocess,
+      at::Device device, at::ScalarType dtype = at::kFloat);
+
+  absl::StatusOr<StepReport> Step(absl::Span<const TrainingBatch> batches,
+                                  const StepSettings& settings) override;
+  absl::StatusOr<std::vector<float>> Logits(
+      absl::Span<const Pixels* const> batch) override;
+  absl::Status EstimateNorms(
+      absl::Span<const std::vector<const Pixels*>> batches) override;
+  absl::StatusOr<TensorList> ExportWeights() override;
+  absl::StatusOr<TrainerState> Save() override;
+  absl::Status Restore(const TrainerState& state) override;
+  std::int64_t resident_bytes() const override;
+
+  // The tensors that are trained, and those of the optimiser; not copies.
+  std::vector<NamedTensor> NetworkState() const { return network_.State(); }
+  std::vector<NamedTensor> OptimizerState() const { return optimizer_.State(); }
+
+  // The gradient of the whole step over `batches`, before clipping, one tensor
+  // for each trained parameter in the order of the network. Running statistics
+  // follow as in Step(); nothing else changes. The errors of Step().
+  absl::StatusOr<std::vector<NamedTensor>> Gradients(
+      absl::Span<const TrainingBatch> batches);
+
+ private:
+  TorchTrainer(const TrainerOptions& options, const Network& network,
+               const Weights& weights, const PreprocessSpec& preprocess,
+               const at::TensorOptions& placement);
+
+  // What the constructor leaves to do.
+  void MakeMeans(const Network& network, const Weights& weights);
+
+  absl::Status CheckBatches(absl::Span<const TrainingBatch> batches) const;
+  at::Tensor Input(absl::Span<const Pixels* const> pictures) const;
+  at::Tensor MixedInput(const TrainingBatch& batch) const;
+  TrainingPass PassWith(double batch_share) const;
+  TrainingPass PassFor(const TrainingBatch& batch) const;
+
+  // Adds the gradients of `batches` up in the parameters; false, and nothing
+  // there, when the loss is not finite.
+  bool Accumulate(absl::Span<const TrainingBatch> batches, StepReport& report);
+  absl::StatusOr<StepReport> RunStep(absl::Span<const TrainingBatch> batches,
+                                     absl::Span<const double> rates);
+  void UpdateMeans();
+  absl::Status RunEstimateNorms(
+      absl::Span<const std::vector<const Pixels*>> batches);
+
+  // The network that answers: of the means, if there are any.
+  const TorchResNet& answering() const { return means_ ? *means_ : network_; }
+  std::vector<NamedTensor> MeanState() const;
+
+  const TrainerOptions options_;
+  const at::TensorOptions placement_;
+  const PictureInput input_;
+  const TorchResNet network_;
+  const std::size_t blocks_;
+  const std::size_t first_trained_part_;
+  std::vector<Parameter> parameters_;  // the trained ones
+  // Of each of them when it is pulled to it, else undefined.
+  std::vector<at::Tensor> first_values_;
+  Optimizer optimizer_;
+  const Loss loss_;
+  BatchRules rules_;
+  // Present with means: it has parameters of its own for those that are
+  // trained and shares every other tensor with network_.
+  std::optional<TorchResNet> means_;
+  std::vector<at::Tensor> mean_tensors_;  // of parameters_, in means_
+  std::int64_t steps_ = 0;
+};
+
+}  // namespace resnetd
