@@ -22,10 +22,14 @@
 #include "server/store/folder_lock.h"
 #include "server/store/format_file.h"
 #include "server/store/real_file_system.h"
+#include "server/store/renew_log.h"
 #include "server/store/temporary_folder.h"
 
 namespace resnetd {
 namespace {
+
+// SQLite's name for the write-ahead log of meta.db.
+constexpr char kLogFile[] = "meta.db-wal";
 
 // What a store of this process stands on, and gives up last.
 struct Ground {
@@ -56,6 +60,9 @@ absl::StatusOr<std::unique_ptr<Store>> OpenParts(
   // and nothing is removed before the database was found to be ours.
   FileSystem& same_files = *files;
   RETURN_IF_ERROR(CheckOrMakeFormat(same_files));
+  if (database.durable) {
+    RETURN_IF_ERROR(RenewLog(same_files, kLogFile));
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<Catalog> catalog,
                    Catalog::Open(database, clock));
   const BlobStore::Options blob_options{
