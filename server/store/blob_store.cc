@@ -282,9 +282,12 @@ void BlobStore::Unpin(const Digest& digest) {
 
 void BlobStore::Named(const Digest& digest) {
   MutexLock lock(mutex_);
-  if (const auto entry = entries_.find(digest); entry != entries_.end()) {
-    entry->second.unnamed_since = std::nullopt;
+  const auto found = entries_.find(digest);
+  if (found == entries_.end() || --found->second.unnamed_commits > 0) {
+    return;
   }
+  found->second.unnamed_commits = 0;
+  found->second.unnamed_since = std::nullopt;
 }
 
 absl::Status BlobStore::Sync(const std::string& folder) {
@@ -337,6 +340,7 @@ absl::Status BlobStore::Place(const std::string& staged, const Digest& digest,
   blob_bytes_ += bytes - (entry.present ? entry.bytes : 0);
   entry.present = true;
   entry.bytes = bytes;
+  ++entry.unnamed_commits;
   entry.unnamed_since = clock_.Now();
   return absl::OkStatus();
 }
@@ -428,6 +432,7 @@ absl::StatusOr<std::int64_t> BlobStore::Remove(const Digest& digest) {
       bytes = entry->second.bytes;
       blob_bytes_ -= bytes;
       entry->second.present = false;
+      entry->second.unnamed_commits = 0;
       entry->second.unnamed_since = std::nullopt;
     }
     EraseIfIdle(entry);

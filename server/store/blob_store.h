@@ -67,7 +67,7 @@ class BlobStore : public std::enable_shared_from_this<BlobStore> {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits for a removal that is under way. NOT_FOUND (BLOB_NOT_FOUND).
   absl::StatusOr<Pin> PinBlob(const Digest& digest) ABSL_LOCKS_EXCLUDED(mutex_);
-  // A version names it now: it needs no other protection.
+  // A version names it now: the commit for it needs no other protection.
   void Named(const Digest& digest) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Reads it all. DATA_LOSS (STORE_CORRUPT): the bytes are not those of the
@@ -117,7 +117,10 @@ class BlobStore : public std::enable_shared_from_this<BlobStore> {
     // Of the pins, those in Place().
     int writers = 0;
     bool removing = false;
-    // Committed by this process at, and not named since.
+    // Commits by this process that nothing was named by since, and when the
+    // last one was. A count: of two who commit the same blob, one may name it
+    // and give it up again before the other names it.
+    int unnamed_commits = 0;
     std::optional<SteadyTime> unnamed_since;
   };
 

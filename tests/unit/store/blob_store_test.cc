@@ -228,6 +228,24 @@ TEST_F(BlobStoreTest, WhatIsProtectedIsNotRemoved) {
   EXPECT_FALSE(blobs_->BeginRemoval(digest));
 }
 
+// Of two who commit the same bytes, one names them and gives them up again
+// before the other names them.
+TEST_F(BlobStoreTest, EveryCommitProtectsUntilItWasNamedItself) {
+  const Digest digest = Put("same");
+  ASSERT_EQ(Put("same"), digest);
+  blobs_->Named(digest);
+  EXPECT_TRUE(blobs_->Unprotected().empty());
+  EXPECT_FALSE(blobs_->BeginRemoval(digest));
+  blobs_->Named(digest);
+  EXPECT_THAT(blobs_->Unprotected(), ElementsAre(digest));
+  EXPECT_TRUE(blobs_->BeginRemoval(digest));
+  EXPECT_TRUE(blobs_->Remove(digest).ok());
+  // Naming what was never committed here takes no protection from others.
+  blobs_->Named(digest);
+  Put("same");
+  EXPECT_FALSE(blobs_->BeginRemoval(digest));
+}
+
 TEST_F(BlobStoreTest, WhatNobodyNamedIsProtectedForItsGraceTimeOnly) {
   const Digest digest = Put("hello");
   clock_.Advance(std::chrono::hours(1) - std::chrono::nanoseconds(1));
