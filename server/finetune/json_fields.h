@@ -41,7 +41,7 @@ struct IsOptional<std::optional<T>> : std::true_type {};
 
 }  // namespace json_fields
 
-// Makes an object of the members that it is called with.
+// Makes an object of the members that it is called with. Not thread-safe.
 class JsonWriter {
  public:
   template <typename T>
@@ -84,7 +84,7 @@ class JsonWriter {
 };
 
 // Reads the members that it is called with, strictly: a member that is missing,
-// unknown or of another type is a violation.
+// unknown or of another type is a violation. Not thread-safe.
 class JsonReader {
  public:
   // A value of type T at `path`, "" for the outermost; what is wrong is added

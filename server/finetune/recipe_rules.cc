@@ -137,7 +137,7 @@ void CheckBatch(const RecipeRequest& request, Checker& checker) {
   checker.InRange("accumulation", request.accumulation, batch);
   checker.InRange("warmup", request.warmup, kShareBelowOne);
   const int parts = request.accumulation.value_or(1);
-  if (!request.batch_size || parts < 1) {
+  if (!request.batch_size || *request.batch_size < 1 || parts < 1) {
     return;
   }
   checker.Forbid(parts > *request.batch_size, "accumulation",
