@@ -14,6 +14,7 @@
 #include "server/base/mutex.h"
 #include "server/rpc/bind_check.h"
 #include "server/rpc/classification_service.h"
+#include "server/rpc/fine_tune_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/library_logs.h"
 #include "server/rpc/model_service.h"
@@ -95,7 +96,8 @@ class GrpcServer::Impl {
  public:
   Impl(const GrpcServerOptions& options, Classifier& classifier,
        const ModelRegistry& registry, ModelManager& manager,
-       Telemetry& telemetry, const ServerFacts& facts, const Clock& clock)
+       Telemetry& telemetry, const ServerFacts& facts, const Clock& clock,
+       const TrainingParts& training)
       : gate_(options.calls),
         environment_{.gate = gate_,
                      .telemetry = telemetry,
@@ -108,6 +110,7 @@ class GrpcServer::Impl {
                 [this](const ModelName& name, bool is_serving) {
                   SetModelServing(name, is_serving);
                 }),
+        jobs_(environment_, training.jobs, options.calls.max_calls),
         server_info_(environment_, facts) {
     health_.Set(kLiveness, true);
     for (const char* name : {kReadiness, kStartup, kClassification}) {
@@ -132,6 +135,7 @@ class GrpcServer::Impl {
                              &port_);
     builder.RegisterService(&classification_);
     builder.RegisterService(&models_);
+    builder.RegisterService(&jobs_);
     builder.RegisterService(&server_info_);
     builder.RegisterService(&health_);
     server_ = builder.BuildAndStart();
@@ -177,6 +181,7 @@ class GrpcServer::Impl {
     WaitFor(delay);
     gate_.SetState(ServingState::kDraining);
     models_.EndWatches();
+    jobs_.EndWatches();
     gate_.WaitUntilIdle(std::chrono::steady_clock::now() + grace);
     health_.EndWatches();
     if (server_ != nullptr) {
@@ -199,6 +204,7 @@ class GrpcServer::Impl {
   HealthService health_;
   ClassificationService classification_;
   ModelService models_;
+  FineTuneService jobs_;
   ServerService server_info_;
   int port_ = 0;
   Mutex mutex_;
@@ -215,9 +221,10 @@ GrpcServer::~GrpcServer() = default;
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(
     const GrpcServerOptions& options, Classifier& classifier,
     const ModelRegistry& registry, ModelManager& manager, Telemetry& telemetry,
-    const ServerFacts& facts, const Clock& clock) {
+    const ServerFacts& facts, const Clock& clock,
+    const TrainingParts& training) {
   auto impl = std::make_unique<Impl>(options, classifier, registry, manager,
-                                     telemetry, facts, clock);
+                                     telemetry, facts, clock, training);
   if (absl::Status status = impl->Listen(options); !status.ok()) {
     return status;
   }

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/base/ids.h"
+#include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/rpc/call_gate.h"
@@ -42,22 +43,30 @@ struct GrpcServerOptions {
   Duration min_ping_interval = std::chrono::seconds(10);
 };
 
-// The gRPC listener: resnetd.v1 (Classification, Model, Server), health and
-// reflection. Plaintext.
+// What a server with the role of training has beside; null: calls that need it
+// answer FAILED_PRECONDITION (BACKEND_UNAVAILABLE). Owns nothing.
+struct TrainingParts {
+  JobManager* jobs = nullptr;
+};
+
+// The gRPC listener: resnetd.v1 (Classification, Model, FineTune, Server),
+// health and reflection. Plaintext.
 //
 // Calls run in gRPC's threads; none of them blocks. Thread-safe.
 class GrpcServer {
  public:
   // Listens from the return on, not ready: health is NOT_SERVING but for
   // "liveness", Classify and every change are UNAVAILABLE (STARTING). The
-  // classifier, the registry, the manager, the telemetry and the clock belong
-  // to the caller and outlive the server. UNAVAILABLE: the port is in use.
-  // PERMISSION_DENIED: it is not allowed. INVALID_ARGUMENT: the host is not one
-  // of this machine. The text names the address and --listen.
+  // classifier, the registry, the manager, the telemetry, the clock and the
+  // parts for training belong to the caller and outlive the server.
+  // UNAVAILABLE: the port is in use. PERMISSION_DENIED: it is not allowed.
+  // INVALID_ARGUMENT: the host is not one of this machine. The text names the
+  // address and --listen.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(
       const GrpcServerOptions& options, Classifier& classifier,
       const ModelRegistry& registry, ModelManager& manager,
-      Telemetry& telemetry, const ServerFacts& facts, const Clock& clock);
+      Telemetry& telemetry, const ServerFacts& facts, const Clock& clock,
+      const TrainingParts& training = {});
 
   // Without a Drain() before, cancels what is in flight. Returns when the
   // classifier has answered every call.
@@ -81,8 +90,8 @@ class GrpcServer {
   // "startup" becomes NOT_SERVING; for `delay` calls are still taken, so that
   // clients and load balancers can turn away; then new ones are refused with
   // UNAVAILABLE (DRAINING), those in flight have `grace` to finish, the rest is
-  // cancelled; a change that has begun is finished all the same. WatchModels
-  // ends at once. Blocks until done. A second call does nothing.
+  // cancelled; a change that has begun is finished all the same. Watches end
+  // at once. Blocks until done. A second call does nothing.
   void Drain(Duration delay, Duration grace);
 
  private:

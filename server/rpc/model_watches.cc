@@ -6,6 +6,7 @@
 #include <string>
 #include <unordered_set>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
@@ -16,13 +17,9 @@
 #include "server/base/violations.h"
 #include "server/rpc/convert_version.h"
 #include "server/rpc/resource_name.h"
-#include "server/rpc/server_stream.h"
 
 namespace resnetd {
 namespace {
-
-// Events that one call holds; a slow client costs no more than these.
-constexpr std::size_t kEventsAtOnce = 64;
 
 absl::Status Check(const v1::WatchModelsRequest& request,
                    std::unordered_set<std::string>& models) {
@@ -74,120 +71,37 @@ std::int64_t OldestOf(const absl::Status& expired) {
 
 }  // namespace
 
-// One call. `busy_` while a task, a message on its way or the end carries it;
-// otherwise it waits for Wake().
-//
-// Wake(), Stop() and OnCancel() from any thread; the rest where the call is
-// carried.
-class ModelWatches::Watch final : public ServerStream,
-                                  public std::enable_shared_from_this<Watch> {
+class ModelWatches::Watch final : public EventWatches::Watch {
  public:
   Watch(ModelWatches& watches, grpc::CallbackServerContext& context)
-      : ServerStream(watches.environment_, "WatchModels", context),
-        watches_(watches) {}
+      : EventWatches::Watch(watches.watches_, watches.environment_,
+                            "WatchModels", context),
+        manager_(watches.manager_) {}
   ~Watch() override = default;
 
-  void Start(const grpc::ByteBuffer& request) ABSL_LOCKS_EXCLUDED(mutex_) {
-    record().set_amount("events", 0);
-    if (const absl::Status status = Begin(request); !status.ok()) {
-      End(status);
-      return;
-    }
-    // Tells the client that the watch stands, long before the first event.
-    record().AnnounceRequestId();
-    StartSendInitialMetadata();
-    Continue(watches_.lane_, [this] { Read(); });
-  }
-
-  void Wake() ABSL_LOCKS_EXCLUDED(mutex_) {
-    {
-      MutexLock lock(mutex_);
-      woken_ = true;
-      if (busy_) {
-        return;
-      }
-      busy_ = true;
-    }
-    Continue(watches_.lane_, [this] { Read(); });
-  }
-
-  void Stop(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_) {
-    // A client that does not read must not hold up who waits for the calls.
-    CallGate::Ticket ticket;
-    {
-      MutexLock lock(mutex_);
-      end_ = why;
-      ticket = std::move(ticket_);
-      if (busy_) {
-        return;
-      }
-      busy_ = true;
-    }
-    End(why);
-  }
-
-  void OnCancel() override ABSL_LOCKS_EXCLUDED(mutex_) {
-    record().Cancel();
-    Wake();
-  }
-
-  void OnDone() override { watches_.Remove(shared_from_this()); }
-
  private:
-  absl::Status Begin(const grpc::ByteBuffer& request)
-      ABSL_LOCKS_EXCLUDED(mutex_) {
+  absl::Status Begin(const grpc::ByteBuffer& request) override {
     v1::WatchModelsRequest message;
     RETURN_IF_ERROR(Accept(request, 0, Availability::kAlways, message));
     RETURN_IF_ERROR(Check(message, models_));
     after_ = message.after_sequence();
-    MutexLock lock(mutex_);
-    ticket_ = std::move(record().ticket());
-    return end_.value_or(absl::OkStatus());
+    return absl::OkStatus();
   }
 
-  void OnSent() override {
-    ++sent_;
-    record().set_amount("events", sent_);
-    SendNext();
-  }
-
-  // Sends what was read; with nothing left, reads on.
-  void SendNext() ABSL_LOCKS_EXCLUDED(mutex_) {
-    if (const absl::Status end = Ending(); !end.ok()) {
-      End(end);
-      return;
-    }
+  bool SendOne() override {
     if (events_.empty()) {
-      Continue(watches_.lane_, [this] { Read(); });
-      return;
+      return false;
     }
     v1::WatchModelsResponse message;
     *message.mutable_event() = ToProto(events_.front());
     events_.pop_front();
     Send(message);
+    return true;
   }
 
-  void Read() ABSL_LOCKS_EXCLUDED(mutex_) {
-    {
-      MutexLock lock(mutex_);
-      woken_ = false;
-    }
-    const absl::StatusOr<bool> is_at_end = ReadEvents();
-    if (!is_at_end.ok()) {
-      End(is_at_end.status());
-      return;
-    }
-    if (*is_at_end && MayRest()) {
-      return;
-    }
-    SendNext();
-  }
-
-  // Takes the next events; true: there are none.
-  absl::StatusOr<bool> ReadEvents() {
-    ModelManager& manager = watches_.manager_;
+  absl::StatusOr<Reading> Read() override {
     if (!is_checked_) {
-      ASSIGN_OR_RETURN(const std::int64_t last, manager.LastEvent());
+      ASSIGN_OR_RETURN(const std::int64_t last, manager_.LastEvent());
       if (after_ > last) {
         return NeverReached(after_, last);
       }
@@ -200,121 +114,40 @@ class ModelWatches::Watch final : public ServerStream,
         events_.push_back(std::move(event));
       }
     }
-    return events.empty();
+    return events.empty() ? Reading::kNothingYet : Reading::kSome;
   }
 
   absl::StatusOr<std::vector<EventRow>> NextEvents() {
-    ModelManager& manager = watches_.manager_;
     absl::StatusOr<std::vector<EventRow>> events =
-        manager.Events(after_, kEventsAtOnce);
+        manager_.Events(after_, kEventsAtOnce);
     // "From 0" means from the oldest there is, whatever its number.
     if (after_ == 0 &&
         events.status().code() == absl::StatusCode::kOutOfRange) {
       after_ = OldestOf(events.status()) - 1;
-      return manager.Events(after_, kEventsAtOnce);
+      return manager_.Events(after_, kEventsAtOnce);
     }
     return events;
   }
 
-  // True: from here on the call waits to be woken.
-  bool MayRest() ABSL_LOCKS_EXCLUDED(mutex_) {
-    MutexLock lock(mutex_);
-    if (woken_ || end_ || is_gone()) {
-      return false;
-    }
-    busy_ = false;
-    return true;
-  }
-
-  // Why the call ends now; OK: it goes on.
-  absl::Status Ending() ABSL_LOCKS_EXCLUDED(mutex_) {
-    if (is_gone()) {
-      return record().Gone();
-    }
-    MutexLock lock(mutex_);
-    return end_.value_or(absl::OkStatus());
-  }
-
-  ModelWatches& watches_;
+  ModelManager& manager_;
   std::unordered_set<std::string> models_;
   std::int64_t after_ = 0;
   bool is_checked_ = false;
   std::deque<EventRow> events_;
-  std::size_t sent_ = 0;
-  Mutex mutex_;
-  bool busy_ ABSL_GUARDED_BY(mutex_) = true;
-  bool woken_ ABSL_GUARDED_BY(mutex_) = false;
-  std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
-  CallGate::Ticket ticket_ ABSL_GUARDED_BY(mutex_);
 };
 
 ModelWatches::ModelWatches(CallEnvironment& environment, ModelManager& manager,
                            CallLane& lane)
     : environment_(environment),
       manager_(manager),
-      lane_(lane),
-      subscription_(manager.Subscribe([this] { WakeSoon(); })) {}
+      watches_(lane),
+      subscription_(manager.Subscribe([this] { watches_.WakeSoon(); })) {}
 
-// Watch is complete only here.
 ModelWatches::~ModelWatches() = default;
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ModelWatches::Open(
     grpc::CallbackServerContext& context, const grpc::ByteBuffer& request) {
-  const auto watch = std::make_shared<Watch>(*this, context);
-  if (!Add(watch)) {
-    watch->Stop(NotServing(ServingState::kDraining));
-  }
-  watch->Start(request);
-  return watch.get();
-}
-
-void ModelWatches::Drain() {
-  {
-    MutexLock lock(mutex_);
-    drained_ = true;
-  }
-  for (const std::shared_ptr<Watch>& watch : All()) {
-    watch->Stop(NotServing(ServingState::kDraining));
-  }
-}
-
-bool ModelWatches::Add(const std::shared_ptr<Watch>& watch) {
-  MutexLock lock(mutex_);
-  watches_.insert(watch);
-  return !drained_;
-}
-
-void ModelWatches::Remove(const std::shared_ptr<Watch>& watch) {
-  MutexLock lock(mutex_);
-  watches_.erase(watch);
-}
-
-void ModelWatches::WakeSoon() {
-  {
-    MutexLock lock(mutex_);
-    if (waking_) {
-      return;
-    }
-    waking_ = true;
-  }
-  if (!lane_.Submit([this] { WakeAll(); }).ok()) {
-    WakeAll();
-  }
-}
-
-void ModelWatches::WakeAll() {
-  {
-    MutexLock lock(mutex_);
-    waking_ = false;
-  }
-  for (const std::shared_ptr<Watch>& watch : All()) {
-    watch->Wake();
-  }
-}
-
-std::vector<std::shared_ptr<ModelWatches::Watch>> ModelWatches::All() {
-  MutexLock lock(mutex_);
-  return {watches_.begin(), watches_.end()};
+  return watches_.Open(std::make_shared<Watch>(*this, context), request);
 }
 
 }  // namespace resnetd

@@ -1,9 +1,11 @@
 #include "server/rpc/resource_name.h"
 
+#include <cstdint>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "server/base/error.h"
@@ -14,6 +16,8 @@ namespace resnetd {
 namespace {
 
 constexpr absl::string_view kModels = "models/";
+constexpr absl::string_view kDatasets = "datasets/";
+constexpr absl::string_view kJobs = "jobs/";
 
 absl::Status BadName(absl::string_view field, absl::string_view text,
                      absl::string_view form) {
@@ -58,6 +62,38 @@ absl::StatusOr<AliasName> ParseAliasName(absl::string_view field,
     }
   }
   return BadName(field, text, "\"models/NAME/aliases/ALIAS\"");
+}
+
+absl::StatusOr<DatasetName> ParseDatasetName(absl::string_view field,
+                                             absl::string_view text) {
+  if (absl::string_view name = text; absl::ConsumePrefix(&name, kDatasets)) {
+    if (absl::StatusOr<DatasetName> dataset = DatasetName::Parse(name);
+        dataset.ok()) {
+      return dataset;
+    }
+  }
+  return BadName(field, text, "\"datasets/NAME\"");
+}
+
+std::string ResourceName(const DatasetName& dataset) {
+  return absl::StrCat(kDatasets, dataset.text());
+}
+
+absl::StatusOr<JobNumber> ParseJobName(absl::string_view field,
+                                       absl::string_view text) {
+  absl::string_view digits = text;
+  std::int64_t number = 0;
+  // One spelling of a number: no sign, no space, no zero in front.
+  if (absl::ConsumePrefix(&digits, kJobs) &&
+      absl::SimpleAtoi(digits, &number) && number > 0 &&
+      absl::StrCat(number) == digits) {
+    return JobNumber{number};
+  }
+  return BadName(field, text, "\"jobs/N\"");
+}
+
+std::string ResourceName(JobNumber job) {
+  return absl::StrCat(kJobs, job.value);
 }
 
 absl::StatusOr<std::string> ParseAlias(absl::string_view field,

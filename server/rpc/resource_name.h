@@ -32,6 +32,16 @@ struct AliasName {
 absl::StatusOr<AliasName> ParseAliasName(absl::string_view field,
                                          absl::string_view text);
 
+// "datasets/NAME".
+absl::StatusOr<DatasetName> ParseDatasetName(absl::string_view field,
+                                             absl::string_view text);
+std::string ResourceName(const DatasetName& dataset);
+
+// "jobs/N".
+absl::StatusOr<JobNumber> ParseJobName(absl::string_view field,
+                                       absl::string_view text);
+std::string ResourceName(JobNumber job);
+
 // ALIAS alone: of the form of a model's name.
 absl::StatusOr<std::string> ParseAlias(absl::string_view field,
                                        absl::string_view text);

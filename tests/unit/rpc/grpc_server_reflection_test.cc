@@ -149,7 +149,8 @@ TEST_F(GrpcServerReflectionTest, ListsEveryService) {
   ReflectionClient client(channel_);
   EXPECT_THAT(client.ListServices(),
               testing::UnorderedElementsAre(
-                  "resnetd.v1.ClassificationService", "resnetd.v1.ModelService",
+                  "resnetd.v1.ClassificationService",
+                  "resnetd.v1.FineTuneService", "resnetd.v1.ModelService",
                   "resnetd.v1.ServerService", "grpc.health.v1.Health",
                   "grpc.reflection.v1alpha.ServerReflection"));
 }

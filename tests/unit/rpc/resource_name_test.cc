@@ -78,6 +78,31 @@ TEST(ResourceNameTest, ReadsAnAliasAlone) {
   }
 }
 
+TEST(ResourceNameTest, ReadsDatasets) {
+  const DatasetName name =
+      ParseDatasetName("name", "datasets/photos-2").value();
+  EXPECT_EQ(name.text(), "photos-2");
+  EXPECT_EQ(ResourceName(name), "datasets/photos-2");
+  for (const char* text : {"", "photos", "datasets/", "datasets/A",
+                           "datasets/a/b", "models/a", "/datasets/a"}) {
+    EXPECT_FALSE(ParseDatasetName("name", text).ok()) << text;
+  }
+}
+
+TEST(ResourceNameTest, ReadsJobs) {
+  const JobNumber job =
+      ParseJobName("name", "jobs/9223372036854775807").value();
+  EXPECT_EQ(job.value, 9'223'372'036'854'775'807);
+  EXPECT_EQ(ResourceName(job), "jobs/9223372036854775807");
+  EXPECT_EQ(ParseJobName("name", "jobs/1").value().value, 1);
+  for (const char* text :
+       {"", "1", "jobs", "jobs/", "jobs/0", "jobs/01", "jobs/-1", "jobs/+1",
+        "jobs/1 ", "jobs/ 1", "jobs/x", "jobs/1/checkpoints/2", "Jobs/1",
+        "jobs/9223372036854775808"}) {
+    EXPECT_FALSE(ParseJobName("name", text).ok()) << text;
+  }
+}
+
 TEST(ResourceNameTest, ErrorsNameTheFieldAndTheForm) {
   const absl::Status status =
       ParseVersionName("parent", "models/\x01").status();

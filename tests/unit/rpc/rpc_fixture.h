@@ -108,8 +108,9 @@ class RpcTest : public testing::Test {
   }
 
   void Listen(const GrpcServerOptions& options = LoopbackOptions()) {
-    auto server = GrpcServer::Start(options, classifier_, registry_, manager_,
-                                    telemetry_, Facts(), RealClock());
+    auto server =
+        GrpcServer::Start(options, classifier_, registry_, manager_, telemetry_,
+                          Facts(), RealClock(), training_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = NewChannel();
@@ -191,6 +192,8 @@ class RpcTest : public testing::Test {
   ModelRegistry registry_;
   FakeModelManager manager_;
   FakeTelemetry telemetry_;
+  // What the server has for training; as none, it does not train.
+  TrainingParts training_;
   FakeClassifier classifier_{FakeVersion(FakeFacts("fake"))};
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
