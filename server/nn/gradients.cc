@@ -20,13 +20,23 @@ namespace {
 // by 4e-5. Rows of this length are off by 1e-9 together, at nearly the speed.
 constexpr std::int64_t kRow = 4096;
 
+// Whether equal indices are at equal places of memory. The stride of a
+// dimension of one means nothing: 1x1 convolutions have any.
+bool LieAlike(const at::Tensor& left, const at::Tensor& right) {
+  for (std::int64_t i = 0; i < left.dim(); ++i) {
+    if (left.size(i) != 1 && left.stride(i) != right.stride(i)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 at::Tensor LaidOutAs(const at::Tensor& gradient, const at::Tensor& parameter) {
   // autograd promises it already; the fused optimisers walk raw memory, so it
   // is not left to a promise.
-  if (gradient.strides() == parameter.strides()) {
-    return gradient;
-  }
-  return at::empty_like(parameter).copy_(gradient);
+  return LieAlike(gradient, parameter)
+             ? gradient
+             : at::empty_like(parameter).copy_(gradient);
 }
 
 void AppendSquaredNorm(const at::Tensor& values,

@@ -55,20 +55,13 @@ TorchResidualBlock::TorchResidualBlock(const ResidualBlock& block,
   }
 }
 
-at::Tensor TorchResidualBlock::Forward(const at::Tensor& input) const {
-  const Paths by = ForwardPaths(input, {});
-  const at::Tensor sum = by.main.add_(by.shortcut);
-  return version_ == BlockVersion::kV1 ? sum.relu_() : sum;
-}
-
-at::Tensor TorchResidualBlock::ForwardTraining(
-    const at::Tensor& input, NormMode norms,
-    const at::Tensor& path_factors) const {
+at::Tensor TorchResidualBlock::Forward(const at::Tensor& input, NormMode norms,
+                                       const at::Tensor& path_factors) const {
   const Paths by = ForwardPaths(input, norms);
   const at::Tensor main =
       path_factors.defined() ? by.main.mul(path_factors) : by.main;
-  const at::Tensor sum = main.add(by.shortcut);
-  return version_ == BlockVersion::kV1 ? sum.relu() : sum;
+  const at::Tensor sum = main.add_(by.shortcut);
+  return version_ == BlockVersion::kV1 ? sum.relu_() : sum;
 }
 
 TorchResidualBlock::Paths TorchResidualBlock::ForwardPaths(
@@ -81,7 +74,6 @@ TorchResidualBlock::Paths TorchResidualBlock::ForwardPathsV1(
     const at::Tensor& input, NormMode norms) const {
   at::Tensor main = main_path_.front().ForwardConvNorm(input, norms);
   for (std::size_t i = 1; i < main_path_.size(); ++i) {
-    // In place: autograd needs the result of a ReLU, not that of a norm.
     main = main_path_[i].ForwardConvNorm(main.relu_(), norms);
   }
   return {main, shortcut_ ? shortcut_->ForwardConvNorm(input, norms) : input};

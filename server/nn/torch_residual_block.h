@@ -41,16 +41,12 @@ class TorchResidualBlock {
   TorchResidualBlock(const ResidualBlock& block, BlockVersion version,
                      const Weights& weights, const at::TensorOptions& options);
 
-  // In evaluation mode, as fast as it gets: the sum is computed in the place of
-  // the main path.
-  at::Tensor Forward(const at::Tensor& input) const;
-
-  // For autograd. The outputs of the paths, the sum and the output are tensors
-  // of their own, so that their gradients can be looked at.
+  // Everything that may be is computed in place, also for autograd: no gradient
+  // needs the result of a norm, of a convolution or of the sum.
   // `path_factors`: {pictures, 1, 1, 1}, what the main path of each picture is
   // multiplied by; undefined: nothing.
-  at::Tensor ForwardTraining(const at::Tensor& input, NormMode norms,
-                             const at::Tensor& path_factors) const;
+  at::Tensor Forward(const at::Tensor& input, NormMode norms = {},
+                     const at::Tensor& path_factors = {}) const;
 
   void AppendTo(std::vector<NamedTensor>& state) const;
 

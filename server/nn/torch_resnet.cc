@@ -7,6 +7,13 @@
 #include <cstddef>
 
 namespace resnetd {
+namespace {
+
+NormMode ModeOf(const TrainingPass& pass, std::size_t part) {
+  return pass.norms.empty() ? NormMode{} : pass.norms[part];
+}
+
+}  // namespace
 
 TorchResNet::TorchResNet(const Network& network, const Weights& weights,
                          const at::TensorOptions& options)
@@ -25,21 +32,16 @@ TorchResNet::TorchResNet(const Network& network, const Weights& weights,
   }
 }
 
-at::Tensor TorchResNet::Forward(const at::Tensor& pictures) const {
-  at::Tensor features = ForwardStem(pictures, {});
-  for (const TorchResidualBlock& block : blocks_) {
-    features = block.Forward(features);
-  }
-  return ForwardHead(ForwardEnd(features, {}));
-}
-
-at::Tensor TorchResNet::ForwardTraining(const at::Tensor& pictures,
-                                        const TrainingPass& pass) const {
-  at::Tensor features = ForwardStem(pictures, pass.norms.front());
+at::Tensor TorchResNet::Forward(const at::Tensor& pictures,
+                                const TrainingPass& pass) const {
+  at::Tensor features = ForwardStem(pictures, ModeOf(pass, 0));
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
-    features = ForwardBlock(i, features, pass);
+    features = blocks_[i].Forward(
+        features, ModeOf(pass, stages_[i]),
+        pass.path_factors.empty() ? at::Tensor() : pass.path_factors[i]);
   }
-  return ForwardHead(ForwardEnd(features, pass.norms[stages_.back()]));
+  features = ForwardEnd(features, ModeOf(pass, stages_.back()));
+  return head_.Forward(at::adaptive_avg_pool2d(features, {1, 1}).flatten(1));
 }
 
 at::Tensor TorchResNet::ForwardStem(const at::Tensor& pictures,
@@ -53,25 +55,9 @@ at::Tensor TorchResNet::ForwardStem(const at::Tensor& pictures,
                    : features;
 }
 
-at::Tensor TorchResNet::ForwardBlock(std::size_t block,
-                                     const at::Tensor& features,
-                                     const TrainingPass& pass) const {
-  const std::size_t part = stages_[block];
-  if (part < pass.first_trained_part) {
-    return blocks_[block].Forward(features);
-  }
-  return blocks_[block].ForwardTraining(
-      features, pass.norms[part],
-      pass.path_factors.empty() ? at::Tensor() : pass.path_factors[block]);
-}
-
 at::Tensor TorchResNet::ForwardEnd(const at::Tensor& features,
                                    NormMode norms) const {
   return final_norm_ ? final_norm_->Forward(features, norms).relu_() : features;
-}
-
-at::Tensor TorchResNet::ForwardHead(const at::Tensor& features) const {
-  return head_.Forward(at::adaptive_avg_pool2d(features, {1, 1}).flatten(1));
 }
 
 std::vector<NamedTensor> TorchResNet::State() const {

@@ -14,15 +14,12 @@
 
 namespace resnetd {
 
-// How a forward pass of training computes. Parts are those of PartNames().
+// How a forward pass differs from one in evaluation mode.
 struct TrainingPass {
-  // What lies before this part is computed in evaluation mode. Autograd records
-  // none of it as long as none of its parameters asks for a gradient.
-  std::size_t first_trained_part = 0;
-  // One for each part.
+  // One for each part of PartNames(). Empty: running statistics everywhere.
   std::vector<NormMode> norms;
   // For each block what the main path of each picture is multiplied by, {n, 1,
-  // 1, 1}; undefined tensors, or none at all: nothing.
+  // 1, 1}; an undefined tensor: nothing. Empty: nothing anywhere.
   std::vector<at::Tensor> path_factors;
 };
 
@@ -38,13 +35,11 @@ class TorchResNet {
   TorchResNet(const Network& network, const Weights& weights,
               const at::TensorOptions& options);
 
-  // In evaluation mode, from normalised pictures {n, 3, rows, columns} to
-  // logits {n, classes}.
-  at::Tensor Forward(const at::Tensor& pictures) const;
-
-  // The same for autograd, as `pass` says.
-  at::Tensor ForwardTraining(const at::Tensor& pictures,
-                             const TrainingPass& pass) const;
+  // From normalised pictures {n, 3, rows, columns} to logits {n, classes}; in
+  // evaluation mode, unless `pass` says otherwise. Autograd records what comes
+  // behind the first parameter that asks for a gradient.
+  at::Tensor Forward(const at::Tensor& pictures,
+                     const TrainingPass& pass = {}) const;
 
   // Every entry of the state dict but the counters, in the order of
   // TensorSpecs(); the tensors are those that Forward() uses.
@@ -55,11 +50,8 @@ class TorchResNet {
 
  private:
   at::Tensor ForwardStem(const at::Tensor& pictures, NormMode norms) const;
-  at::Tensor ForwardBlock(std::size_t block, const at::Tensor& features,
-                          const TrainingPass& pass) const;
   // The final norm, if there is one.
   at::Tensor ForwardEnd(const at::Tensor& features, NormMode norms) const;
-  at::Tensor ForwardHead(const at::Tensor& features) const;
 
   BlockVersion version_;
   bool max_pool_;

@@ -60,14 +60,28 @@ std::vector<at::Tensor> FirstValues(const TrainerOptions& options,
   return values;
 }
 
-// Whether a trained part has a batch norm that follows the batch.
-bool UsesBatchStatistics(const TrainerOptions& options, const Network& network,
-                         const std::vector<NamedTensor>& state) {
-  return options.norms == NormStatistics::kTrain &&
-         std::any_of(state.begin(), state.end(), [&](const NamedTensor& entry) {
-           return IsStatistic(entry.name) &&
-                  options.trained_parts[PartOf(network, entry.name)];
-         });
+// The running statistics that follow the batches.
+std::vector<at::Tensor> MovingStatistics(
+    const TrainerOptions& options, const Network& network,
+    const std::vector<NamedTensor>& state) {
+  std::vector<at::Tensor> statistics;
+  for (const NamedTensor& entry : state) {
+    if (options.norms == NormStatistics::kTrain && IsStatistic(entry.name) &&
+        options.trained_parts[PartOf(network, entry.name)]) {
+      statistics.push_back(entry.tensor);
+    }
+  }
+  return statistics;
+}
+
+std::vector<bool> TrainedBlocks(const TrainerOptions& options,
+                                const Network& network) {
+  std::vector<bool> trained;
+  for (const ResidualBlock& block : network.blocks) {
+    trained.push_back(
+        options.trained_parts[static_cast<std::size_t>(block.stage)]);
+  }
+  return trained;
 }
 
 std::int64_t BytesOf(const std::vector<at::Tensor>& tensors) {
@@ -128,21 +142,15 @@ TorchTrainer::TorchTrainer(const TrainerOptions& options,
       placement_(placement),
       input_(preprocess, placement.device()),
       network_(network, weights, placement),
-      blocks_(network.blocks.size()),
-      first_trained_part_(static_cast<std::size_t>(
-          std::find(options.trained_parts.begin(), options.trained_parts.end(),
-                    true) -
-          options.trained_parts.begin())),
+      block_is_trained_(TrainedBlocks(options, network)),
       parameters_(
           TrainedParameters(network, network_.State(), options.trained_parts)),
       first_values_(FirstValues(options, parameters_)),
       optimizer_(options.optimizer, parameters_),
       loss_(options.label_smoothing, options.class_weights, placement),
+      statistics_(MovingStatistics(options, network, network_.State())),
       rules_{.classes = network.head.out_features,
-             .least_examples =
-                 UsesBatchStatistics(options, network, network_.State()) ? 2U
-                                                                         : 1U} {
-}
+             .least_examples = statistics_.empty() ? 1U : 2U} {}
 
 void TorchTrainer::MakeMeans(const Network& network, const Weights& weights) {
   means_.emplace(network, weights, placement_);
@@ -187,9 +195,7 @@ at::Tensor TorchTrainer::MixedInput(const TrainingBatch& batch) const {
 }
 
 TrainingPass TorchTrainer::PassWith(double batch_share) const {
-  TrainingPass pass{.first_trained_part = first_trained_part_,
-                    .norms = {},
-                    .path_factors = {}};
+  TrainingPass pass;
   for (const bool trained : options_.trained_parts) {
     const bool follows = trained && options_.norms == NormStatistics::kTrain;
     pass.norms.push_back(follows ? NormMode{.batch_share = batch_share}
@@ -203,14 +209,15 @@ TrainingPass TorchTrainer::PassFor(const TrainingBatch& batch) const {
   if (options_.stochastic_depth == 0) {
     return pass;
   }
-  for (std::size_t i = 0; i < blocks_; ++i) {
-    const double chance = DropChance(options_.stochastic_depth, i, blocks_);
+  const auto pictures = static_cast<std::int64_t>(batch.pictures.size());
+  const std::size_t blocks = block_is_trained_.size();
+  for (std::size_t i = 0; i < blocks; ++i) {
+    const double chance = block_is_trained_[i]
+                              ? DropChance(options_.stochastic_depth, i, blocks)
+                              : 0;
     pass.path_factors.push_back(
-        chance > 0
-            ? PathFactors(chance, batch.seed, i,
-                          static_cast<std::int64_t>(batch.pictures.size()),
-                          placement_)
-            : at::Tensor());
+        chance > 0 ? PathFactors(chance, batch.seed, i, pictures, placement_)
+                   : at::Tensor());
   }
   return pass;
 }
@@ -234,7 +241,7 @@ bool TorchTrainer::Accumulate(absl::Span<const TrainingBatch> batches,
   }
   for (const TrainingBatch& batch : batches) {
     const at::Tensor logits =
-        network_.ForwardTraining(MixedInput(batch), PassFor(batch));
+        network_.Forward(MixedInput(batch), PassFor(batch));
     const at::Tensor loss = loss_.Sum(logits, batch).div(weight);
     report.loss += loss.item<double>();
     if (!std::isfinite(report.loss)) {
@@ -321,8 +328,7 @@ absl::Status TorchTrainer::EstimateNorms(
         {.pictures = batch, .labels = std::vector<int>(batch.size())}, rules_));
     RETURN_IF_ERROR(input_.Check(batch));
   }
-  // Without norms that follow the batch there is nothing to estimate.
-  if (batches.empty() || rules_.least_examples == 1) {
+  if (batches.empty() || statistics_.empty()) {
     return absl::OkStatus();
   }
   return TorchToStatus(
@@ -334,10 +340,14 @@ absl::Status TorchTrainer::RunEstimateNorms(
     absl::Span<const std::vector<const Pixels*>> batches) {
   const c10::NoGradGuard unrecorded;
   UseThreads(options_.threads);
+  // What is not finite would stay so with a share of 0, too.
+  for (const at::Tensor& statistic : statistics_) {
+    statistic.zero_();
+  }
   for (std::size_t i = 0; i < batches.size(); ++i) {
     // Shares of 1, 1/2, 1/3, ... make the running value the mean so far.
     const double share = 1 / static_cast<double>(i + 1);
-    answering().ForwardTraining(Input(batches[i]), PassWith(share));
+    answering().Forward(Input(batches[i]), PassWith(share));
   }
   return absl::OkStatus();
 }

@@ -89,14 +89,14 @@ class TorchTrainer final : public Trainer {
   const at::TensorOptions placement_;
   const PictureInput input_;
   const TorchResNet network_;
-  const std::size_t blocks_;
-  const std::size_t first_trained_part_;
-  std::vector<Parameter> parameters_;  // the trained ones
+  const std::vector<bool> block_is_trained_;
+  const std::vector<Parameter> parameters_;  // the trained ones
   // Of each of them when it is pulled to it, else undefined.
-  std::vector<at::Tensor> first_values_;
+  const std::vector<at::Tensor> first_values_;
   Optimizer optimizer_;
   const Loss loss_;
-  BatchRules rules_;
+  const std::vector<at::Tensor> statistics_;  // running ones that move
+  const BatchRules rules_;
   // Present with means: it has parameters of its own for those that are
   // trained and shares every other tensor with network_.
   std::optional<TorchResNet> means_;

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/as_strided.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
@@ -39,6 +40,17 @@ TEST(GradientsTest, LieInMemoryAsTheirParameters) {
   const std::vector<at::Tensor> gradients = TakeGradients({parameter});
   EXPECT_EQ(gradients[0].strides(), weight.strides());
   EXPECT_TRUE(gradients[0].equal(factor));
+}
+
+TEST(GradientsTest, AreNotCopiedForTheStrideOfADimensionOfOne) {
+  const at::Tensor weight =
+      at::zeros({4, 3, 1, 1}).contiguous(at::MemoryFormat::ChannelsLast);
+  const Parameter parameter = Trained(weight);
+  const at::Tensor gradient =
+      at::as_strided(at::zeros({12}), {4, 3, 1, 1}, {3, 1, 3, 3});
+  ASSERT_NE(gradient.strides(), weight.strides());
+  parameter.tensor.mutable_grad() = gradient;
+  EXPECT_EQ(TakeGradients({parameter})[0].data_ptr(), gradient.data_ptr());
 }
 
 TEST(GradientsTest, ArePulledToFirstValuesWhereThereAreSome) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -133,6 +134,23 @@ TEST(TorchTrainerPartsTest, EstimatesTheStatisticsAsTheMeanOverBatches) {
           << name;
     }
   }
+}
+
+TEST(TorchTrainerPartsTest, EstimatesAnewWhatIsNotFinite) {
+  const auto trainer = MakeTrainer(PlainOptions());
+  FilledBatch batch(0, 6);
+  const std::vector<const Pixels*> pictures = batch.batch().pictures;
+  ASSERT_TRUE(trainer->EstimateNorms({&pictures, 1}).ok());
+  const TrainerState good = SavedState(*trainer);
+  TrainerState broken = good;
+  for (auto& [name, tensor] : broken.weights) {
+    if (IsStatistic(name)) {
+      tensor.values[0] = std::numeric_limits<float>::quiet_NaN();
+    }
+  }
+  ASSERT_TRUE(trainer->Restore(broken).ok());
+  ASSERT_TRUE(trainer->EstimateNorms({&pictures, 1}).ok());
+  EXPECT_TRUE(SameValues(SavedState(*trainer).weights, good.weights));
 }
 
 }  // namespace

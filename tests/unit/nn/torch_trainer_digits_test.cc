@@ -1,0 +1,183 @@
+// A whole training on real pictures: the handwritten digits of data/digits.
+
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <numbers>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/support/seeded_random.h"
+#include "tests/unit/nn/training_fixture.h"
+
+namespace resnetd {
+namespace {
+
+constexpr int kDigitClasses = 10;
+constexpr std::size_t kBatch = 64;
+constexpr int kEpochs = 10;
+constexpr double kPeakRate = 0.1;
+
+struct Digits {
+  std::vector<Pixels> pictures;
+  std::vector<int> labels;
+};
+
+std::string FileOfDigits(const std::string& name) {
+  return absl::StrCat(RESNETD_SOURCE_DIR, "/data/digits/", name);
+}
+
+Digits AllDigits() {
+  Digits digits;
+  gzFile file = gzopen(FileOfDigits("digits.csv.gz").c_str(), "rb");
+  std::array<char, 1024> line{};
+  while (file != nullptr &&
+         gzgets(file, line.data(), static_cast<int>(line.size())) != nullptr) {
+    Pixels picture{.width = kSide, .height = kSide, .rgb = {}};
+    std::vector<int> numbers;
+    for (const auto word : absl::StrSplit(line.data(), ',')) {
+      numbers.push_back(0);
+      EXPECT_TRUE(absl::SimpleAtoi(word, &numbers.back()));
+    }
+    digits.labels.push_back(numbers.back());
+    numbers.pop_back();
+    for (const int ink : numbers) {
+      // 0 to 16; the same for red, green and blue.
+      picture.rgb.insert(picture.rgb.end(), 3,
+                         static_cast<std::uint8_t>((ink * 255 + 8) / 16));
+    }
+    digits.pictures.push_back(std::move(picture));
+  }
+  gzclose(file);
+  return digits;
+}
+
+std::vector<std::size_t> HeldOut() {
+  std::ifstream file(FileOfDigits("held-out.txt"));
+  std::vector<std::size_t> rows;
+  for (std::size_t row = 0; file >> row;) {
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+// As a network begins: convolutions spread by their size, norms that change
+// nothing.
+Weights FirstWeights(const Network& network) {
+  const Weights filled = FillWeights(network);
+  absl::flat_hash_map<std::string, Tensor> tensors;
+  for (const TensorSpec& spec : TensorSpecs(network)) {
+    if (spec.optional_counter) {
+      continue;
+    }
+    Tensor tensor = filled.at(spec.name);
+    if (spec.shape.size() == 1) {
+      const bool is_one = absl::EndsWith(spec.name, ".weight") ||
+                          absl::EndsWith(spec.name, ".running_var");
+      std::fill(tensor.values.begin(), tensor.values.end(),
+                is_one ? 1.0F : 0.0F);
+    }
+    tensors[spec.name] = std::move(tensor);
+  }
+  return Weights::FromTensors(std::move(tensors));
+}
+
+class DigitsTraining {
+ public:
+  DigitsTraining() : all_(AllDigits()), held_out_(HeldOut()) {
+    for (std::size_t row = 0; row < all_.labels.size(); ++row) {
+      if (!std::binary_search(held_out_.begin(), held_out_.end(), row)) {
+        train_.push_back(row);
+      }
+    }
+    const Network network =
+        BuildNetwork(FindArchitecture("cifar_resnet8", kDigitClasses).value());
+    TrainerOptions options;
+    options.trained_parts.assign(PartNames(network).size(), true);
+    options.optimizer.weight_decay = 1e-4;
+    trainer_ = TorchTrainer::Create(options, network, FirstWeights(network),
+                                    SmallPictures(), at::kCPU)
+                   .value();
+    settings_.rates.resize(PartNames(network).size());
+  }
+
+  std::size_t examples() const { return train_.size(); }
+
+  void Train() {
+    const int per_epoch = static_cast<int>(train_.size() / kBatch);
+    SeededRandom random(1);
+    for (int step = 0; step < kEpochs * per_epoch; ++step) {
+      const int in_epoch = step % per_epoch;
+      if (in_epoch == 0) {
+        for (std::size_t i = train_.size() - 1; i > 0; --i) {
+          std::swap(train_[i], train_[random.Below(i + 1)]);
+        }
+      }
+      const double done = static_cast<double>(step) / (kEpochs * per_epoch);
+      std::fill(settings_.rates.begin(), settings_.rates.end(),
+                kPeakRate * (1 + std::cos(std::numbers::pi * done)) / 2);
+      TrainingBatch batch;
+      const std::size_t first = static_cast<std::size_t>(in_epoch) * kBatch;
+      for (std::size_t i = first; i < first + kBatch; ++i) {
+        batch.pictures.push_back(&all_.pictures[train_[i]]);
+        batch.labels.push_back(all_.labels[train_[i]]);
+      }
+      ASSERT_TRUE(trainer_->Step({&batch, 1}, settings_).value().is_finite);
+    }
+  }
+
+  // Share of the held-out digits that are recognised.
+  double Accuracy() const {
+    std::vector<const Pixels*> pictures;
+    for (const std::size_t row : held_out_) {
+      pictures.push_back(&all_.pictures[row]);
+    }
+    const std::vector<float> logits = trainer_->Logits(pictures).value();
+    int correct = 0;
+    for (std::size_t i = 0; i < held_out_.size(); ++i) {
+      const auto row =
+          logits.begin() + static_cast<std::ptrdiff_t>(i) * kDigitClasses;
+      const auto best = std::max_element(row, row + kDigitClasses) - row;
+      correct += best == all_.labels[held_out_[i]] ? 1 : 0;
+    }
+    return correct / static_cast<double>(held_out_.size());
+  }
+
+ private:
+  const Digits all_;
+  const std::vector<std::size_t> held_out_;
+  std::vector<std::size_t> train_;
+  std::unique_ptr<TorchTrainer> trainer_;
+  StepSettings settings_;
+};
+
+TEST(TorchTrainerDigitsTest, LearnsHandwrittenDigits) {
+  DigitsTraining training;
+  ASSERT_EQ(training.examples(), 1437U);
+  EXPECT_LT(training.Accuracy(), 0.4);
+  const std::clock_t started = std::clock();
+  training.Train();
+  const double seconds =
+      static_cast<double>(std::clock() - started) / CLOCKS_PER_SEC;
+  const double accuracy = training.Accuracy();
+  std::cout << "held-out accuracy " << accuracy << " after " << kEpochs
+            << " epochs, " << seconds << " s of CPU\n";
+  EXPECT_GE(accuracy, 0.95);
+}
+
+}  // namespace
+}  // namespace resnetd
