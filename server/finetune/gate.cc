@@ -1,7 +1,7 @@
 #include "server/finetune/gate.h"
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -181,7 +181,60 @@ void AddPaired(const GateRules& rules, const PairedReport& paired,
       Ratio("size_ratio", facts.size_ratio, rules.max_size_ratio));
 }
 
+struct RuleRange {
+  const char* member;
+  double value;
+  double least;
+  double most;
+  bool is_open = false;  // neither end is allowed
+};
+
+std::vector<RuleRange> RangesOf(const GateRules& rules) {
+  constexpr double kMostExamples = 1e9;
+  constexpr double kMostRatio = 1e6;
+  return {{"min_examples", static_cast<double>(rules.min_examples), 1,
+           kMostExamples},
+          {"min_accuracy", rules.min_accuracy, 0, 1},
+          {"margin", rules.margin, 0, 1},
+          {"alpha", rules.alpha, 0, 1, true},
+          {"max_recall_drop", rules.max_recall_drop, 0, 1},
+          {"min_class_examples", static_cast<double>(rules.min_class_examples),
+           0, kMostExamples},
+          {"max_forgetting", rules.max_forgetting, 0, 1},
+          {"max_calibration_error", rules.max_calibration_error, 0, 1},
+          {"max_latency_ratio", rules.max_latency_ratio, 0, kMostRatio, true},
+          {"max_size_ratio", rules.max_size_ratio, 0, kMostRatio, true}};
+}
+
 }  // namespace
+
+absl::Status Validate(const GateRules& rules) {
+  std::vector<std::pair<std::string, std::string>> violations;
+  std::vector<std::string> texts;
+  for (const RuleRange& range : RangesOf(rules)) {
+    const bool fits =
+        range.is_open ? range.value > range.least && range.value < range.most
+                      : range.value >= range.least && range.value <= range.most;
+    if (fits) {
+      continue;
+    }
+    violations.emplace_back(
+        absl::StrCat("gate.", range.member),
+        absl::StrCat("is ", range.value, ", it must be ",
+                     range.is_open ? "between " : "", range.least,
+                     range.is_open ? " and " : " to ", range.most));
+    texts.push_back(absl::StrCat(range.member, " ", violations.back().second));
+  }
+  if (violations.empty()) {
+    return absl::OkStatus();
+  }
+  Error error(absl::StatusCode::kInvalidArgument, Reason::kRecipeInvalid,
+              absl::StrCat("gate: ", absl::StrJoin(texts, "; ")));
+  for (const auto& [member, text] : violations) {
+    error.AddViolation(member, text);
+  }
+  return error;
+}
 
 GateVerdict DecidePromotion(const GateRules& rules,
                             const EvaluationReport& candidate,

@@ -39,6 +39,11 @@ struct GateRules {
   bool allow_label_change = false;
 };
 
+// OK, or INVALID_ARGUMENT (RECIPE_INVALID) with a violation "gate.<member>" for
+// every rule that is out of its range: shares 0 to 1, alpha above 0 and below
+// 1, counts at least 1 (of a class: 0), ratios above 0.
+absl::Status Validate(const GateRules& rules);
+
 // What the gate knows beside the measured quality.
 struct GateFacts {
   // The list of labels is not the champion's.

@@ -79,13 +79,13 @@ std::vector<CallRow> CallRows() {
 }  // namespace
 
 const std::vector<JobState>& AllJobStates() {
-  static const auto* const kStates = new std::vector<JobState>{
+  static const auto* const states = new std::vector<JobState>{
       State::kCreated,    State::kQueued,     State::kValidating,
       State::kPreparing,  State::kRunning,    State::kPausing,
       State::kPaused,     State::kEvaluating, State::kRecovering,
       State::kCancelling, State::kSucceeded,  State::kFailed,
       State::kCancelled};
-  return *kStates;
+  return *states;
 }
 
 absl::string_view JobStateName(JobState state) {

@@ -16,40 +16,40 @@ template <typename T>
 using Names = std::vector<std::pair<T, absl::string_view>>;
 
 static const Names<LayerPolicy>& NamesOf(LayerPolicy) {
-  static const auto* const kNames =
+  static const auto* const names =
       new Names<LayerPolicy>{{LayerPolicy::kAll, "ALL"},
                              {LayerPolicy::kHead, "HEAD"},
                              {LayerPolicy::kStages, "STAGES"},
                              {LayerPolicy::kAutoRgn, "AUTO_RGN"}};
-  return *kNames;
+  return *names;
 }
 
 static const Names<OptimizerKind>& NamesOf(OptimizerKind) {
-  static const auto* const kNames = new Names<OptimizerKind>{
+  static const auto* const names = new Names<OptimizerKind>{
       {OptimizerKind::kSgd, "SGD"}, {OptimizerKind::kAdamW, "ADAMW"}};
-  return *kNames;
+  return *names;
 }
 
 static const Names<RateSchedule>& NamesOf(RateSchedule) {
-  static const auto* const kNames = new Names<RateSchedule>{
+  static const auto* const names = new Names<RateSchedule>{
       {RateSchedule::kConstant, "CONSTANT"}, {RateSchedule::kCosine, "COSINE"}};
-  return *kNames;
+  return *names;
 }
 
 static const Names<NormPolicy>& NamesOf(NormPolicy) {
-  static const auto* const kNames =
+  static const auto* const names =
       new Names<NormPolicy>{{NormPolicy::kTrain, "TRAIN"},
                             {NormPolicy::kFreeze, "FREEZE"},
                             {NormPolicy::kReestimate, "REESTIMATE"}};
-  return *kNames;
+  return *names;
 }
 
 static const Names<ClassBalance>& NamesOf(ClassBalance) {
-  static const auto* const kNames =
+  static const auto* const names =
       new Names<ClassBalance>{{ClassBalance::kNone, "NONE"},
                               {ClassBalance::kWeights, "WEIGHTS"},
                               {ClassBalance::kSampler, "SAMPLER"}};
-  return *kNames;
+  return *names;
 }
 
 // The lists of members. `Any*` is the struct or a const one.

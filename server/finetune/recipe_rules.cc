@@ -111,12 +111,16 @@ void CheckLength(const RecipeRequest& request, Checker& checker) {
                  "and max_steps both say how long; give one");
 }
 
-void CheckOptimizer(const RecipeRequest& request, Checker& checker) {
+void CheckMoments(const RecipeRequest& request, Checker& checker) {
   checker.InRange("momentum", request.momentum, kShareBelowOne);
   checker.InRange("beta1", request.beta1, kShareBelowOne);
   checker.InRange("beta2", request.beta2, kShareBelowOne);
   checker.InRange("epsilon", request.epsilon,
                   {.least = 0, .most = 1, .is_open_below = true});
+}
+
+void CheckOptimizer(const RecipeRequest& request, Checker& checker) {
+  CheckMoments(request, checker);
   checker.InRange("weight_decay", request.weight_decay, kShare);
   constexpr absl::string_view kOfSgd = "is only for SGD";
   constexpr absl::string_view kOfAdamW = "is only for ADAMW";
@@ -256,6 +260,19 @@ RecipeRequest RequestOf(const Recipe& recipe) {
   return request;
 }
 
+// Those that the other optimiser would use.
+RecipeRequest OtherMoments(const OptimizerSettings& optimizer) {
+  RecipeRequest request;
+  if (optimizer.kind == OptimizerKind::kAdamW) {
+    request.momentum = optimizer.momentum;
+  } else {
+    request.beta1 = optimizer.beta1;
+    request.beta2 = optimizer.beta2;
+    request.epsilon = optimizer.epsilon;
+  }
+  return request;
+}
+
 void CheckPhase(const TrainingPhase& phase, const std::string& prefix,
                 std::size_t parts, Checker& checker) {
   checker.InRange(prefix + "steps", std::optional(phase.steps), kSteps);
@@ -296,6 +313,7 @@ RecipeViolations FindViolations(const RecipeRequest& request) {
 RecipeViolations FindViolations(const Recipe& recipe) {
   RecipeViolations violations = FindViolations(RequestOf(recipe));
   Checker checker;
+  CheckMoments(OtherMoments(recipe.optimizer), checker);
   checker.Forbid(recipe.phases.empty() || recipe.phases.size() > kMostPhases,
                  "phases", absl::StrCat("must be 1 to ", kMostPhases));
   checker.InRange("replay_share", std::optional(recipe.replay_share),

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The augmented pictures that tests/unit/image/augment_test.cc expects.
 
-Needs torchvision. Writes tests/golden/image/augment.txt:
+Needs torchvision. Writes tests/golden/image/augment.txt, or fails when it would
+be another one:
 
-    tests/oracle/augment_golden.py > tests/golden/image/augment.txt
+    tests/oracle/augment_golden.py [--check]
 
 A line is: width and height of the source, left, top, width and height of the
 crop, side, flip, order of brightness (b), contrast (c) and saturation (s), the
@@ -11,13 +12,17 @@ three factors, and the beginning of the SHA-256 of the result. The source is
 made of its size alone: see source().
 """
 import hashlib
+import pathlib
 import random
+import sys
 
 import numpy as np
 from PIL import Image
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms import functional as F
 
+GOLDEN = (pathlib.Path(__file__).resolve().parents[1] / "golden" / "image"
+          / "augment.txt")
 STEPS = {"b": F.adjust_brightness, "c": F.adjust_contrast,
          "s": F.adjust_saturation}
 
@@ -67,12 +72,24 @@ def cases():
                rng.randint(0, 1), order, factors)
 
 
-def main():
+def lines():
     for size, box, side, flip, order, factors in cases():
         result = augmented(source(*size), box, side, flip, order, factors)
         digest = hashlib.sha256(result.tobytes()).hexdigest()[:16]
-        print(*size, *box, side, flip, order, *factors, digest)
+        yield " ".join(map(str, (*size, *box, side, flip, order, *factors,
+                                 digest))) + "\n"
+
+
+def main():
+    text = "".join(lines())
+    if sys.argv[1:] != ["--check"]:
+        GOLDEN.write_text(text)
+        return 0
+    if text == GOLDEN.read_text():
+        return 0
+    print("torchvision makes other pictures than those of", GOLDEN)
+    return 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

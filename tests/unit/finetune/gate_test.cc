@@ -104,22 +104,29 @@ struct Change {
 
 std::vector<Change> Changes() {
   return {
-      {"49 examples", [](Case& c) { c.candidate.examples = 49; },
+      {"49 examples",
+       [](Case& c) { c.candidate.examples = 49; },
        {"min_examples"}},
       {"50 examples", [](Case& c) { c.candidate.examples = 50; }, {}},
       {"51 examples", [](Case& c) { c.candidate.examples = 51; }, {}},
       {"logits not finite",
-       [](Case& c) { c.candidate.nonfinite_examples = 1; }, {"finite"}},
-      {"weights not finite", [](Case& c) { c.facts.is_finite = false; },
+       [](Case& c) { c.candidate.nonfinite_examples = 1; },
        {"finite"}},
-      {"an alarm", [](Case& c) { c.facts.alarms = {"DIVERGENCE"}; },
+      {"weights not finite",
+       [](Case& c) { c.facts.is_finite = false; },
+       {"finite"}},
+      {"an alarm",
+       [](Case& c) { c.facts.alarms = {"DIVERGENCE"}; },
        {"alarms"}},
-      {"accuracy at the least", [](Case& c) { c.rules.min_accuracy = 0.92; },
+      {"accuracy at the least",
+       [](Case& c) { c.rules.min_accuracy = 0.92; },
        {}},
       {"accuracy below the least",
-       [](Case& c) { c.rules.min_accuracy = 0.921; }, {"min_accuracy"}},
+       [](Case& c) { c.rules.min_accuracy = 0.921; },
+       {"min_accuracy"}},
       {"calibration at the most",
-       [](Case& c) { c.candidate.calibration_error = 0.15; }, {}},
+       [](Case& c) { c.candidate.calibration_error = 0.15; },
+       {}},
       {"calibration above the most",
        [](Case& c) { c.candidate.calibration_error = 0.151; },
        {"calibration_error"}},
@@ -129,7 +136,8 @@ std::vector<Change> Changes() {
              std::numeric_limits<double>::quiet_NaN();
        },
        {"calibration_error"}},
-      {"other labels", [](Case& c) { c.facts.labels_changed = true; },
+      {"other labels",
+       [](Case& c) { c.facts.labels_changed = true; },
        {"same_labels"}},
       {"other labels, allowed",
        [](Case& c) {
@@ -140,73 +148,114 @@ std::vector<Change> Changes() {
       // 2 of 200 fewer: the margin of 0.01 exactly.
       {"as much less as the margin",
        [](Case& c) {
-         SetCounts(c, 0, {.both = 90, .only_champion = 4, .only_candidate = 0,
-                          .neither = 6});
+         SetCounts(c, 0,
+                   {.both = 90,
+                    .only_champion = 4,
+                    .only_candidate = 0,
+                    .neither = 6});
        },
        {}},
       {"one more less than the margin",
        [](Case& c) {
-         SetCounts(c, 0, {.both = 90, .only_champion = 5, .only_candidate = 0,
-                          .neither = 5});
+         SetCounts(c, 0,
+                   {.both = 90,
+                    .only_champion = 5,
+                    .only_candidate = 0,
+                    .neither = 5});
        },
        {"not_inferior"}},
       {"worse beyond chance",
        [](Case& c) {
          c.rules.margin = 0.5;
-         SetCounts(c, 0, {.both = 85, .only_champion = 12, .only_candidate = 0,
-                          .neither = 3});
+         SetCounts(c, 0,
+                   {.both = 85,
+                    .only_champion = 12,
+                    .only_candidate = 0,
+                    .neither = 3});
        },
        {"not_worse"}},
       {"worse within chance",
        [](Case& c) {
          c.rules.margin = 0.5;
-         SetCounts(c, 0, {.both = 85, .only_champion = 8, .only_candidate = 0,
-                          .neither = 7});
+         SetCounts(c, 0,
+                   {.both = 85,
+                    .only_champion = 8,
+                    .only_candidate = 0,
+                    .neither = 7});
        },
        {}},
       {"must be better and is not",
-       [](Case& c) { c.rules.require_better = true; }, {"better"}},
+       [](Case& c) { c.rules.require_better = true; },
+       {"better"}},
       {"must be better and is",
        [](Case& c) {
          c.rules.require_better = true;
-         SetCounts(c, 0, {.both = 80, .only_champion = 0, .only_candidate = 15,
-                          .neither = 5});
+         SetCounts(c, 0,
+                   {.both = 80,
+                    .only_champion = 0,
+                    .only_candidate = 15,
+                    .neither = 5});
        },
        {}},
       {"recall of a class fell as much as allowed",
        [](Case& c) {
-         SetCounts(c, 0, {.both = 70, .only_champion = 15, .only_candidate = 0,
-                          .neither = 15});
-         SetCounts(c, 1, {.both = 70, .only_champion = 0, .only_candidate = 20,
-                          .neither = 10});
+         SetCounts(c, 0,
+                   {.both = 70,
+                    .only_champion = 15,
+                    .only_candidate = 0,
+                    .neither = 15});
+         SetCounts(c, 1,
+                   {.both = 70,
+                    .only_champion = 0,
+                    .only_candidate = 20,
+                    .neither = 10});
        },
        {}},
       {"recall of a class fell one more",
        [](Case& c) {
-         SetCounts(c, 0, {.both = 70, .only_champion = 16, .only_candidate = 0,
-                          .neither = 14});
-         SetCounts(c, 1, {.both = 70, .only_champion = 0, .only_candidate = 20,
-                          .neither = 10});
+         SetCounts(c, 0,
+                   {.both = 70,
+                    .only_champion = 16,
+                    .only_candidate = 0,
+                    .neither = 14});
+         SetCounts(c, 1,
+                   {.both = 70,
+                    .only_champion = 0,
+                    .only_candidate = 20,
+                    .neither = 10});
        },
        {"recall_drop"}},
       {"recall of a class with 19 examples fell",
        [](Case& c) {
-         SetCounts(c, 0, {.both = 10, .only_champion = 9, .only_candidate = 0,
-                          .neither = 0});
-         SetCounts(c, 1, {.both = 70, .only_champion = 0, .only_candidate = 20,
-                          .neither = 10});
+         SetCounts(c, 0,
+                   {.both = 10,
+                    .only_champion = 9,
+                    .only_candidate = 0,
+                    .neither = 0});
+         SetCounts(c, 1,
+                   {.both = 70,
+                    .only_champion = 0,
+                    .only_candidate = 20,
+                    .neither = 10});
        },
        {}},
       {"recall of a class with 20 examples fell",
        [](Case& c) {
-         SetCounts(c, 0, {.both = 10, .only_champion = 10, .only_candidate = 0,
-                          .neither = 0});
-         SetCounts(c, 1, {.both = 70, .only_champion = 0, .only_candidate = 20,
-                          .neither = 10});
+         SetCounts(c, 0,
+                   {.both = 10,
+                    .only_champion = 10,
+                    .only_candidate = 0,
+                    .neither = 0});
+         SetCounts(c, 1,
+                   {.both = 70,
+                    .only_champion = 0,
+                    .only_candidate = 20,
+                    .neither = 10});
        },
        {"recall_drop"}},
       {"as slow as allowed", [](Case& c) { c.facts.latency_ratio = 1.5; }, {}},
-      {"slower", [](Case& c) { c.facts.latency_ratio = 1.51; },
+      {"slower",
+       [](Case& c) { c.facts.latency_ratio = 1.51; },
        {"latency_ratio"}},
       {"larger", [](Case& c) { c.facts.size_ratio = 1.51; }, {"size_ratio"}},
       {"nothing but trouble",
@@ -269,6 +318,60 @@ TEST(GateTest, JudgesTheFirstVersionWithoutAChampion) {
           .passed);
 }
 
+struct RuleLimit {
+  const char* member;
+  std::function<void(GateRules&)> apply;
+  bool allowed;
+};
+
+TEST(GateRulesTest, AreBoundedAtTheirEnds) {
+  EXPECT_TRUE(Validate(GateRules{}).ok());
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<RuleLimit> limits = {
+      {"min_examples", [](GateRules& r) { r.min_examples = 0; }, false},
+      {"min_examples", [](GateRules& r) { r.min_examples = 1; }, true},
+      {"min_accuracy", [](GateRules& r) { r.min_accuracy = 1; }, true},
+      {"min_accuracy", [](GateRules& r) { r.min_accuracy = 1.01; }, false},
+      {"margin", [](GateRules& r) { r.margin = -0.01; }, false},
+      {"margin", [](GateRules& r) { r.margin = 0; }, true},
+      {"margin", [&](GateRules& r) { r.margin = nan; }, false},
+      {"alpha", [](GateRules& r) { r.alpha = 0; }, false},
+      {"alpha", [](GateRules& r) { r.alpha = 1; }, false},
+      {"alpha", [](GateRules& r) { r.alpha = 0.001; }, true},
+      {"max_recall_drop", [](GateRules& r) { r.max_recall_drop = 2; }, false},
+      {"min_class_examples", [](GateRules& r) { r.min_class_examples = -1; },
+       false},
+      {"min_class_examples", [](GateRules& r) { r.min_class_examples = 0; },
+       true},
+      {"max_forgetting", [](GateRules& r) { r.max_forgetting = 1.5; }, false},
+      {"max_calibration_error",
+       [&](GateRules& r) { r.max_calibration_error = nan; }, false},
+      {"max_latency_ratio", [](GateRules& r) { r.max_latency_ratio = 0; },
+       false},
+      {"max_size_ratio", [](GateRules& r) { r.max_size_ratio = 0.1; }, true},
+  };
+  for (const RuleLimit& limit : limits) {
+    GateRules rules;
+    limit.apply(rules);
+    const absl::Status status = Validate(rules);
+    EXPECT_EQ(status.ok(), limit.allowed) << limit.member;
+    if (!status.ok()) {
+      EXPECT_EQ(DetailsOf(status).reason, "RECIPE_INVALID");
+      ASSERT_EQ(DetailsOf(status).violations.size(), 1U);
+      EXPECT_EQ(DetailsOf(status).violations[0].first,
+                std::string("gate.") + limit.member);
+    }
+  }
+}
+
+TEST(GateRulesTest, AreRefusedAllAtOnce) {
+  GateRules rules;
+  rules.alpha = 2;
+  rules.margin = -1;
+  rules.min_examples = 0;
+  EXPECT_EQ(DetailsOf(Validate(rules)).violations.size(), 3U);
+}
+
 TEST(GateTest, SaysWhatWasNotMeasured) {
   const GateVerdict verdict = Decide(GoodCase());
   EXPECT_FALSE(Find(verdict, "latency_ratio").value.has_value());
@@ -288,7 +391,8 @@ TEST(GateTest, NamesEveryFailedCriterionInItsError) {
   EXPECT_EQ(details.reason, "GATE_NOT_PASSED");
   ASSERT_EQ(details.violations.size(), 2U);
   EXPECT_EQ(details.violations[0].first, "min_examples");
-  EXPECT_EQ(details.violations[0].second, "49 examples, at least 50 are needed");
+  EXPECT_EQ(details.violations[0].second,
+            "49 examples, at least 50 are needed");
   EXPECT_EQ(details.violations[1].first, "same_labels");
   EXPECT_THAT(std::string(status.message()), HasSubstr("min_examples: 49"));
 }

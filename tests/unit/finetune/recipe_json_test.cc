@@ -8,6 +8,7 @@
 
 #include "server/base/error.h"
 #include "server/finetune/canonical_json.h"
+#include "server/finetune/random.h"
 
 namespace resnetd {
 namespace {
@@ -158,6 +159,54 @@ TEST(RecipeJsonTest, RefusesEveryMemberThatIsMissing) {
   }
   EXPECT_FALSE(RecipeFromJson(nlohmann::json::array()).ok());
   EXPECT_FALSE(RecipeFromJson(nullptr).ok());
+}
+
+// What a member may be replaced by.
+nlohmann::json AnyValue(RandomStream& stream) {
+  switch (stream.Below(9)) {
+    case 0:
+      return nullptr;
+    case 1:
+      return stream.Below(2) == 0;
+    case 2:
+      return static_cast<std::int64_t>(stream.Bits64());
+    case 3:
+      return stream.Bits64();
+    case 4:
+      return stream.Uniform(-2, 2);
+    case 5:
+      return "HEAD";
+    case 6:
+      return nlohmann::json::array({1, "x", nullptr});
+    case 7:
+      return nlohmann::json::object({{"steps", 1}});
+    default:
+      return static_cast<std::int64_t>(stream.Below(100));
+  }
+}
+
+TEST(RecipeJsonTest, TakesNothingThatItWouldNotWrite) {
+  const nlohmann::json json = RecipeToJson(ExampleRecipe());
+  const nlohmann::json flat = json.flatten();
+  std::vector<std::string> paths;
+  for (const auto& [path, value] : flat.items()) {
+    paths.push_back(path);
+  }
+  int taken = 0;
+  for (std::uint32_t i = 0; i < 3000; ++i) {
+    RandomStream stream(2, RandomPurpose::kStep, 0, i);
+    nlohmann::json changed = json;
+    const std::string& path =
+        paths[static_cast<std::size_t>(stream.Below(paths.size()))];
+    changed[nlohmann::json::json_pointer(path)] = AnyValue(stream);
+    const auto recipe = RecipeFromJson(changed);
+    if (recipe.ok()) {
+      ++taken;
+      EXPECT_EQ(CanonicalJson(RecipeToJson(*recipe)), CanonicalJson(changed))
+          << path;
+    }
+  }
+  EXPECT_GT(taken, 100);
 }
 
 TEST(RecipeRequestJsonTest, WritesOnlyWhatIsSaid) {
