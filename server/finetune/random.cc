@@ -102,7 +102,7 @@ double RandomStream::Normal() {
 
 double RandomStream::Gamma(double shape) {
   if (shape < 1) {
-    // Johnk's boost: gamma(a) = gamma(a + 1) * u^(1/a).
+    // Marsaglia and Tsang, too: gamma(a) = gamma(a + 1) * u^(1 / a).
     const double larger = Gamma(shape + 1);
     return larger * std::pow(1 - Uniform(), 1 / shape);
   }

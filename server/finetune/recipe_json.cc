@@ -15,7 +15,7 @@ namespace resnetd {
 template <typename T>
 using Names = std::vector<std::pair<T, absl::string_view>>;
 
-static const Names<LayerPolicy>& NamesOf(LayerPolicy) {
+const Names<LayerPolicy>& NamesOf(LayerPolicy) {
   static const auto* const names =
       new Names<LayerPolicy>{{LayerPolicy::kAll, "ALL"},
                              {LayerPolicy::kHead, "HEAD"},
@@ -24,19 +24,19 @@ static const Names<LayerPolicy>& NamesOf(LayerPolicy) {
   return *names;
 }
 
-static const Names<OptimizerKind>& NamesOf(OptimizerKind) {
+const Names<OptimizerKind>& NamesOf(OptimizerKind) {
   static const auto* const names = new Names<OptimizerKind>{
       {OptimizerKind::kSgd, "SGD"}, {OptimizerKind::kAdamW, "ADAMW"}};
   return *names;
 }
 
-static const Names<RateSchedule>& NamesOf(RateSchedule) {
+const Names<RateSchedule>& NamesOf(RateSchedule) {
   static const auto* const names = new Names<RateSchedule>{
       {RateSchedule::kConstant, "CONSTANT"}, {RateSchedule::kCosine, "COSINE"}};
   return *names;
 }
 
-static const Names<NormPolicy>& NamesOf(NormPolicy) {
+const Names<NormPolicy>& NamesOf(NormPolicy) {
   static const auto* const names =
       new Names<NormPolicy>{{NormPolicy::kTrain, "TRAIN"},
                             {NormPolicy::kFreeze, "FREEZE"},
@@ -44,7 +44,7 @@ static const Names<NormPolicy>& NamesOf(NormPolicy) {
   return *names;
 }
 
-static const Names<ClassBalance>& NamesOf(ClassBalance) {
+const Names<ClassBalance>& NamesOf(ClassBalance) {
   static const auto* const names =
       new Names<ClassBalance>{{ClassBalance::kNone, "NONE"},
                               {ClassBalance::kWeights, "WEIGHTS"},

@@ -7,61 +7,15 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "server/base/error.h"
+#include "server/finetune/recipe_checker.h"
 
 namespace resnetd {
 namespace {
 
-// From `least` to `most`; an open end is not among the values.
-struct Range {
-  double least = 0;
-  double most = 0;
-  bool is_open_below = false;
-  bool is_open_above = false;
-
-  // False for what is not a number.
-  bool Has(double value) const {
-    return (is_open_below ? value > least : value >= least) &&
-           (is_open_above ? value < most : value <= most);
-  }
-  std::string Text() const {
-    return absl::StrCat("it must be ", is_open_below ? "above " : "", least,
-                        is_open_above ? " or more, and below " : " to ", most);
-  }
-};
-
-constexpr Range kShareBelowOne = {.least = 0, .most = 1, .is_open_above = true};
-constexpr Range kShare = {.least = 0, .most = 1};
-// A rate of 10 destroys any network in one step.
-constexpr Range kRate = {.least = 0, .most = 10, .is_open_below = true};
-constexpr Range kSteps = {.least = 1, .most = kMostSteps};
-
-class Checker {
- public:
-  template <typename T>
-  void InRange(absl::string_view member, const std::optional<T>& value,
-               const Range& range) {
-    if (value && !range.Has(static_cast<double>(*value))) {
-      Add(member, absl::StrCat("is ", *value, ", ", range.Text()));
-    }
-  }
-  void Forbid(bool is_wrong, absl::string_view member, absl::string_view text) {
-    if (is_wrong) {
-      Add(member, text);
-    }
-  }
-  void Add(absl::string_view member, absl::string_view text) {
-    violations_.emplace_back(std::string(member), std::string(text));
-  }
-  RecipeViolations Take() { return std::move(violations_); }
-
- private:
-  RecipeViolations violations_;
-};
-
 // Of a phase, or of the whole when `prefix` is empty.
 void CheckLayers(absl::string_view prefix, std::optional<LayerPolicy> layers,
                  std::optional<int> first_stage, std::optional<double> rate,
-                 std::optional<double> head_rate, Checker& checker) {
+                 std::optional<double> head_rate, RecipeChecker& checker) {
   const bool stages = layers == LayerPolicy::kStages;
   const std::string stage = absl::StrCat(prefix, "first_stage");
   constexpr int kMostStages = 16;
@@ -77,7 +31,7 @@ void CheckLayers(absl::string_view prefix, std::optional<LayerPolicy> layers,
                  "the head's");
 }
 
-void CheckPhases(const RecipeRequest& request, Checker& checker) {
+void CheckPhases(const RecipeRequest& request, RecipeChecker& checker) {
   checker.Forbid(
       request.phases.size() > kMostPhases, "phases",
       absl::StrCat("has ", request.phases.size(), " entries, at most ",
@@ -102,7 +56,7 @@ void CheckPhases(const RecipeRequest& request, Checker& checker) {
   checker.Forbid(request.epochs.has_value(), "epochs", kTwice);
 }
 
-void CheckLength(const RecipeRequest& request, Checker& checker) {
+void CheckLength(const RecipeRequest& request, RecipeChecker& checker) {
   constexpr double kMostEpochs = 100'000;
   checker.InRange("max_steps", request.max_steps, kSteps);
   checker.InRange("epochs", request.epochs,
@@ -111,16 +65,12 @@ void CheckLength(const RecipeRequest& request, Checker& checker) {
                  "and max_steps both say how long; give one");
 }
 
-void CheckMoments(const RecipeRequest& request, Checker& checker) {
+void CheckOptimizer(const RecipeRequest& request, RecipeChecker& checker) {
   checker.InRange("momentum", request.momentum, kShareBelowOne);
   checker.InRange("beta1", request.beta1, kShareBelowOne);
   checker.InRange("beta2", request.beta2, kShareBelowOne);
   checker.InRange("epsilon", request.epsilon,
                   {.least = 0, .most = 1, .is_open_below = true});
-}
-
-void CheckOptimizer(const RecipeRequest& request, Checker& checker) {
-  CheckMoments(request, checker);
   checker.InRange("weight_decay", request.weight_decay, kShare);
   constexpr absl::string_view kOfSgd = "is only for SGD";
   constexpr absl::string_view kOfAdamW = "is only for ADAMW";
@@ -134,9 +84,9 @@ void CheckOptimizer(const RecipeRequest& request, Checker& checker) {
                  "nesterov", "needs a momentum above 0");
 }
 
-void CheckBatch(const RecipeRequest& request, Checker& checker) {
+void CheckBatch(const RecipeRequest& request, RecipeChecker& checker) {
   constexpr int kMostBatch = 8192;
-  const Range batch = {.least = 1, .most = kMostBatch};
+  const ValueRange batch = {.least = 1, .most = kMostBatch};
   checker.InRange("batch_size", request.batch_size, batch);
   checker.InRange("accumulation", request.accumulation, batch);
   checker.InRange("warmup", request.warmup, kShareBelowOne);
@@ -152,7 +102,7 @@ void CheckBatch(const RecipeRequest& request, Checker& checker) {
                  "of batches of one example must be FREEZE");
 }
 
-void CheckRegularisers(const RecipeRequest& request, Checker& checker) {
+void CheckRegularisers(const RecipeRequest& request, RecipeChecker& checker) {
   constexpr double kMostNorm = 1e6;
   constexpr double kMostMixup = 10;
   checker.InRange("label_smoothing", request.label_smoothing, kShareBelowOne);
@@ -178,7 +128,7 @@ void CheckRegularisers(const RecipeRequest& request, Checker& checker) {
                  "leaves out the head, and layers HEAD trains nothing else");
 }
 
-void CheckAugmentation(const RecipeRequest& request, Checker& checker) {
+void CheckAugmentation(const RecipeRequest& request, RecipeChecker& checker) {
   constexpr double kLeastScale = 0.01;
   constexpr double kMostRatio = 10;
   checker.InRange("least_scale", request.least_scale,
@@ -191,7 +141,7 @@ void CheckAugmentation(const RecipeRequest& request, Checker& checker) {
   checker.InRange("saturation", request.saturation, kShare);
 }
 
-void CheckRun(const RecipeRequest& request, Checker& checker) {
+void CheckRun(const RecipeRequest& request, RecipeChecker& checker) {
   constexpr int kMostPatience = 10'000;
   checker.InRange("evaluate_every", request.evaluate_every, kSteps);
   checker.InRange("checkpoint_every", request.checkpoint_every, kSteps);
@@ -213,91 +163,17 @@ bool LeavesParts(std::optional<LayerPolicy> layers,
 }
 
 void CheckStage(absl::string_view member, std::optional<int> first_stage,
-                const RecipeFacts& facts, Checker& checker) {
+                const RecipeFacts& facts, RecipeChecker& checker) {
   const int stages = static_cast<int>(facts.parts) - 2;
   checker.Forbid(first_stage.value_or(0) > stages, member,
                  absl::StrCat("is ", first_stage.value_or(0),
                               ", the network has ", stages, " stages"));
 }
 
-// Says all that the recipe says but the phases.
-RecipeRequest RequestOf(const Recipe& recipe) {
-  RecipeRequest request;
-  const bool sgd = recipe.optimizer.kind == OptimizerKind::kSgd;
-  request.optimizer = recipe.optimizer.kind;
-  if (sgd) {
-    request.momentum = recipe.optimizer.momentum;
-    request.nesterov = recipe.optimizer.nesterov;
-  } else {
-    request.beta1 = recipe.optimizer.beta1;
-    request.beta2 = recipe.optimizer.beta2;
-    request.epsilon = recipe.optimizer.epsilon;
-  }
-  request.weight_decay = recipe.optimizer.weight_decay;
-  request.batch_size = recipe.batch_size;
-  request.accumulation = recipe.accumulation;
-  request.warmup = recipe.warmup;
-  request.norms = recipe.norms;
-  request.label_smoothing = recipe.label_smoothing;
-  request.mixup = recipe.mixup;
-  request.l2_sp = recipe.l2_sp;
-  request.ema = recipe.ema;
-  request.clip_norm = recipe.clip_norm;
-  request.stochastic_depth = recipe.stochastic_depth;
-  request.least_scale = recipe.augmentation.least_scale;
-  request.most_ratio = recipe.augmentation.most_ratio;
-  request.flip = recipe.augmentation.flip;
-  request.brightness = recipe.augmentation.brightness;
-  request.contrast = recipe.augmentation.contrast;
-  request.saturation = recipe.augmentation.saturation;
-  request.balance = recipe.balance;
-  request.evaluate_every = recipe.evaluate_every;
-  request.checkpoint_every = recipe.checkpoint_every;
-  request.patience = recipe.early_stopping.patience;
-  request.min_delta = recipe.early_stopping.min_delta;
-  request.min_steps = recipe.early_stopping.min_steps;
-  request.seed = recipe.seed;
-  return request;
-}
-
-// Those that the other optimiser would use.
-RecipeRequest OtherMoments(const OptimizerSettings& optimizer) {
-  RecipeRequest request;
-  if (optimizer.kind == OptimizerKind::kAdamW) {
-    request.momentum = optimizer.momentum;
-  } else {
-    request.beta1 = optimizer.beta1;
-    request.beta2 = optimizer.beta2;
-    request.epsilon = optimizer.epsilon;
-  }
-  return request;
-}
-
-void CheckPhase(const TrainingPhase& phase, const std::string& prefix,
-                std::size_t parts, Checker& checker) {
-  checker.InRange(prefix + "steps", std::optional(phase.steps), kSteps);
-  const std::vector<bool>& trained = phase.trained_parts;
-  checker.Forbid(std::count(trained.begin(), trained.end(), true) == 0,
-                 prefix + "trained_parts", "has none that is trained");
-  if (trained.size() != parts || phase.rates.size() != parts) {
-    checker.Add(prefix + "rates", "must be one for each part");
-    return;
-  }
-  for (std::size_t part = 0; part < parts; ++part) {
-    const std::optional<double> rate = phase.rates[part];
-    const std::string member = absl::StrCat(prefix, "rates[", part, "]");
-    if (trained[part]) {
-      checker.InRange(member, rate, kRate);
-    } else {
-      checker.Forbid(*rate != 0, member, "of a frozen part is not 0");
-    }
-  }
-}
-
 }  // namespace
 
 RecipeViolations FindViolations(const RecipeRequest& request) {
-  Checker checker;
+  RecipeChecker checker;
   CheckPhases(request, checker);
   CheckLayers("", request.layers, request.first_stage, request.rate,
               request.head_rate, checker);
@@ -310,27 +186,9 @@ RecipeViolations FindViolations(const RecipeRequest& request) {
   return checker.Take();
 }
 
-RecipeViolations FindViolations(const Recipe& recipe) {
-  RecipeViolations violations = FindViolations(RequestOf(recipe));
-  Checker checker;
-  CheckMoments(OtherMoments(recipe.optimizer), checker);
-  checker.Forbid(recipe.phases.empty() || recipe.phases.size() > kMostPhases,
-                 "phases", absl::StrCat("must be 1 to ", kMostPhases));
-  checker.InRange("replay_share", std::optional(recipe.replay_share),
-                  kShareBelowOne);
-  for (std::size_t i = 0; i < recipe.phases.size(); ++i) {
-    CheckPhase(recipe.phases[i], absl::StrCat("phases[", i, "]."),
-               recipe.phases[0].trained_parts.size(), checker);
-  }
-  for (auto& violation : checker.Take()) {
-    violations.push_back(std::move(violation));
-  }
-  return violations;
-}
-
 RecipeViolations FindMisfits(const RecipeRequest& request,
                              const RecipeFacts& facts) {
-  Checker checker;
+  RecipeChecker checker;
   CheckStage("first_stage", request.first_stage, facts, checker);
   for (std::size_t i = 0; i < request.phases.size(); ++i) {
     CheckStage(absl::StrCat("phases[", i, "].first_stage"),

@@ -20,7 +20,7 @@ constexpr double kMostEma = 0.9998;
 constexpr int kLeastNormBatch = 16;
 // Of one batch, in pixels: 32 pictures of 224 x 224. What a network keeps for
 // its backward pass grows with them.
-constexpr std::int64_t kBatchPixels = 32 * 224 * 224;
+constexpr std::int64_t kBatchPixels = std::int64_t{32} * 224 * 224;
 // A mean class this much larger than the smallest one calls for balance.
 constexpr std::int64_t kImbalance = 3;
 constexpr int kEvaluations = 20;

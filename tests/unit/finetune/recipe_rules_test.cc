@@ -355,7 +355,19 @@ TEST(RecipeRulesTest, NameAllViolationsAtOnce) {
               UnorderedElementsAre("recipe.momentum", "recipe.batch_size",
                                    "recipe.epochs", "recipe.seed"));
   EXPECT_THAT(std::string(status.message()),
-              HasSubstr("momentum is 1, it must be 0 or more, and below 1"));
+              HasSubstr("momentum is 1, it must be at least 0 and below 1"));
+}
+
+TEST(RecipeRulesTest, WriteBoundsWithAllTheirDigits) {
+  RecipeRequest request;
+  request.seed = -1;
+  request.rate = 0;
+  request.least_scale = 2;
+  const absl::Status status = Validate(request);
+  EXPECT_EQ(status.message(),
+            "recipe: rate is 0, it must be above 0 and at most 10; "
+            "least_scale is 2, it must be 0.01 to 1; "
+            "seed is -1, it must be 0 to 9007199254740991");
 }
 
 RecipeFacts ScratchFacts() {
