@@ -102,6 +102,15 @@ void CheckBatch(const RecipeRequest& request, RecipeChecker& checker) {
                  "of batches of one example must be FREEZE");
 }
 
+bool TrainsHeadOnly(const RecipeRequest& request) {
+  return request.layers == LayerPolicy::kHead ||
+         (!request.phases.empty() &&
+          std::all_of(request.phases.begin(), request.phases.end(),
+                      [](const PhaseRequest& phase) {
+                        return phase.layers == LayerPolicy::kHead;
+                      }));
+}
+
 void CheckRegularisers(const RecipeRequest& request, RecipeChecker& checker) {
   constexpr double kMostNorm = 1e6;
   constexpr double kMostMixup = 10;
@@ -120,7 +129,7 @@ void CheckRegularisers(const RecipeRequest& request, RecipeChecker& checker) {
       request.norms == NormPolicy::kTrain && request.ema.value_or(0) > 0, "ema",
       "needs statistics of the averaged weights: norms REESTIMATE "
       "or FREEZE");
-  const bool head_only = request.layers == LayerPolicy::kHead;
+  const bool head_only = TrainsHeadOnly(request);
   checker.Forbid(
       head_only && request.norms && *request.norms != NormPolicy::kFreeze,
       "norms", "must be FREEZE: layers HEAD trains no batch norm");

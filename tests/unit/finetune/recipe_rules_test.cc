@@ -204,6 +204,25 @@ std::vector<Contradiction> Contradictions() {
          r.norms = NormPolicy::kFreeze;
        },
        {}},
+      {"statistics in phases of the head alone",
+       [](R& r) {
+         r.phases.resize(2);
+         for (PhaseRequest& phase : r.phases) {
+           phase.steps = 1;
+           phase.layers = LayerPolicy::kHead;
+         }
+         r.norms = NormPolicy::kTrain;
+       },
+       {"norms"}},
+      {"statistics when one phase trains more",
+       [](R& r) {
+         r.phases.resize(2);
+         r.phases[0].steps = 1;
+         r.phases[0].layers = LayerPolicy::kHead;
+         r.phases[1].steps = 1;
+         r.norms = NormPolicy::kTrain;
+       },
+       {}},
       {"a pull of nothing",
        [](R& r) {
          r.layers = LayerPolicy::kHead;

@@ -229,6 +229,22 @@ TEST(ResolveRecipeTest, TakesRatesAsTheyAreSaid) {
   EXPECT_EQ(recipe.phases[1].rates[5], 0.03);
 }
 
+TEST(ResolveRecipeTest, KeepsTheHeadsRateWithinItsRange) {
+  RecipeRequest request;
+  request.rate = 5;
+  EXPECT_EQ(Resolve(request, Facts(300)).phases[1].rates.back(), 10);
+}
+
+TEST(ResolveRecipeTest, DoesNotStopBeforeTheLastPhase) {
+  RecipeRequest request;
+  request.max_steps = 5'000;
+  EXPECT_EQ(Resolve(request, Facts(300)).early_stopping.min_steps, 1'000);
+  request.max_steps = 200;
+  EXPECT_EQ(Resolve(request, Facts(300)).early_stopping.min_steps, 100);
+  request.min_steps = 7;
+  EXPECT_EQ(Resolve(request, Facts(300)).early_stopping.min_steps, 7);
+}
+
 TEST(ResolveRecipeTest, LetsRatesGrowWithTheBatchUpToACap) {
   RecipeRequest request;
   const auto head_rate = [&](int batch) {
