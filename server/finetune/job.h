@@ -11,23 +11,12 @@
 #include "server/base/ids.h"
 #include "server/finetune/dataset_split.h"
 #include "server/finetune/gate.h"
+#include "server/finetune/head.h"
 #include "server/finetune/job_state.h"
 #include "server/finetune/recipe.h"
 #include "server/store/store_types.h"
 
 namespace resnetd {
-
-// What becomes of the classes that the base knows.
-enum class HeadChange {
-  // KEEP when the dataset has no other labels than the base, else GROW.
-  kAuto = 0,
-  // The base's classes; every label of the dataset is one of them.
-  kKeep = 1,
-  // The base's classes, then the dataset's new ones.
-  kGrow = 2,
-  // The dataset's classes alone.
-  kReplace = 3,
-};
 
 // Where the pictures of classes come from that the dataset does not show.
 struct ReplaySpec {
@@ -69,7 +58,7 @@ struct JobSpec {
   int input_size = 0;
   DatasetName dataset;
   SplitSpec split;
-  HeadChange head = HeadChange::kAuto;
+  HeadPolicy head = HeadPolicy::kAuto;
   ReplaySpec replay;
   RecipeRequest recipe;
   GateRules gate;

@@ -15,6 +15,7 @@
 #include "server/finetune/job.h"
 #include "server/finetune/trainer.h"
 #include "server/models/model_manager.h"
+#include "server/models/model_registry.h"
 #include "server/store/store.h"
 
 namespace resnetd {
@@ -53,7 +54,8 @@ class JobManager {
   // its next step; the next start goes on from its last checkpoint.
   static std::unique_ptr<JobManager> Create(
       const JobManagerOptions& options, Store& store, DatasetManager& datasets,
-      ModelManager& models, TrainerSource trainers, const Clock& clock);
+      ModelManager& models, const ModelRegistry& registry,
+      TrainerSource trainers, const Clock& clock);
   virtual ~JobManager() = default;
 
   // Takes up the jobs that a former process left, and begins to work. Once.

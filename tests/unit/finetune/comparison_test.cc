@@ -68,9 +68,9 @@ TEST(CompareTest, CountsWhoIsRight) {
   const std::vector<int> labels = {0, 0, 1, 1, 1};
   const std::vector<float> champion = Saying({0, 0, 1, 0, 0}, 2);
   const std::vector<float> candidate = Saying({0, 1, 1, 1, 0}, 2);
-  const PairedReport report = Compare(
-      {.values = champion, .classes = 2}, {.values = candidate, .classes = 2},
-      labels, std::vector<int>{0, 1});
+  const PairedReport report = Compare({.values = champion, .classes = 2},
+                                      {.values = candidate, .classes = 2},
+                                      labels, std::vector<int>{0, 1});
   EXPECT_EQ(report.all.both, 2);
   EXPECT_EQ(report.all.only_champion, 1);
   EXPECT_EQ(report.all.only_candidate, 1);

@@ -1,0 +1,163 @@
+#include "server/finetune/job_inputs.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
+#include "server/base/bytes.h"
+#include "server/base/error.h"
+#include "server/base/quote.h"
+#include "server/base/sha256.h"
+#include "server/base/status_macros.h"
+#include "server/finetune/exemplars.h"
+
+namespace resnetd {
+namespace {
+
+// Rows read or written at once.
+constexpr std::size_t kPage = 256;
+constexpr char kUpload[] = "exemplars";
+
+Mutation OfJob(absl::string_view method) {
+  Mutation mutation;
+  mutation.actor = "job";
+  mutation.method = std::string(method);
+  return mutation;
+}
+
+// The exemplars among `examples`, sent for `split`.
+void Choose(const std::vector<PlannedExample>& examples, int per_class,
+            std::int64_t seed, ExampleSplit split,
+            std::vector<ExampleRow>& chosen) {
+  std::vector<std::string> digests;
+  std::vector<int> labels;
+  for (const PlannedExample& example : examples) {
+    digests.push_back(example.row.image);
+    labels.push_back(example.label);
+  }
+  for (const std::size_t index : ChooseByHash(
+           digests, labels, static_cast<std::size_t>(per_class), seed)) {
+    ExampleRow row = examples[index].row;
+    row.label = labels[index];
+    row.split = split;
+    row.sequence = 0;
+    chosen.push_back(std::move(row));
+  }
+}
+
+absl::Status Append(const DatasetName& name,
+                    const std::vector<ExampleRow>& rows,
+                    DatasetCatalog& catalog) {
+  // After a crash in the middle: on from where it was.
+  ASSIGN_OR_RETURN(const std::int64_t done, catalog.UploadIndex(name, kUpload));
+  for (auto at = static_cast<std::size_t>(done); at < rows.size();
+       at += kPage) {
+    const std::size_t end = std::min(at + kPage, rows.size());
+    ExampleBatch batch{.dataset = name,
+                       .upload = kUpload,
+                       .next_index = static_cast<std::int64_t>(end),
+                       .expected_index = static_cast<std::int64_t>(at)};
+    batch.examples.assign(rows.begin() + static_cast<std::ptrdiff_t>(at),
+                          rows.begin() + static_cast<std::ptrdiff_t>(end));
+    RETURN_IF_ERROR(catalog.AppendExamples(batch).status());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+DatasetName ExemplarDataset(const ModelName& model, VersionNumber version) {
+  // A digest, as a model's name and a number may be too long together.
+  const std::string digest =
+      Sha256Hex(AsBytes(absl::StrCat(model.text(), "/", version.value)));
+  return DatasetName::Parse(absl::StrCat("exemplars-", digest.substr(0, 24)))
+      .value();
+}
+
+absl::StatusOr<DatasetContent> ReadDataset(DatasetCatalog& catalog,
+                                           const DatasetName& name) {
+  ASSIGN_OR_RETURN(DatasetRow row, catalog.GetDataset(name));
+  if (row.state != DatasetState::kSealed) {
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 Reason::kDatasetNotSealed,
+                 absl::StrCat("dataset ", Quoted(name.text()),
+                              " still takes examples: seal it first"));
+  }
+  DatasetContent content{.dataset = std::move(row), .examples = {}};
+  content.examples.reserve(static_cast<std::size_t>(content.dataset.examples));
+  while (true) {
+    const std::int64_t after =
+        content.examples.empty() ? 0 : content.examples.back().sequence;
+    ASSIGN_OR_RETURN(std::vector<ExampleRow> page,
+                     catalog.ListExamples(name, after, kPage));
+    if (page.empty()) {
+      return content;
+    }
+    std::move(page.begin(), page.end(), std::back_inserter(content.examples));
+  }
+}
+
+absl::StatusOr<PlanInputs> ReadInputs(const JobSpec& spec, Store& store,
+                                      ModelManager& models) {
+  ASSIGN_OR_RETURN(DatasetContent data,
+                   ReadDataset(store.datasets(), spec.dataset));
+  PlanInputs inputs{
+      .data = std::move(data), .base = nullptr, .kept = std::nullopt};
+  if (!spec.base) {
+    return inputs;
+  }
+  ASSIGN_OR_RETURN(const VersionView base,
+                   models.GetVersion(spec.model, *spec.base));
+  RETURN_IF_ERROR(base.failure.code() == absl::StatusCode::kDataLoss
+                      ? base.failure
+                      : absl::OkStatus());
+  inputs.base = base.facts;
+  const DatasetName kept = spec.replay.dataset
+                               ? *spec.replay.dataset
+                               : ExemplarDataset(spec.model, *spec.base);
+  absl::StatusOr<DatasetContent> content = ReadDataset(store.datasets(), kept);
+  if (content.ok()) {
+    inputs.kept = *std::move(content);
+  } else if (spec.replay.dataset || !absl::IsNotFound(content.status())) {
+    return Annotate(content.status(), "replay.dataset: ", "replay.dataset");
+  }
+  return inputs;
+}
+
+absl::Status KeepExemplars(const JobPlan& plan, const ModelName& model,
+                           VersionNumber version, int per_class,
+                           DatasetCatalog& catalog) {
+  const DatasetName name = ExemplarDataset(model, version);
+  if (per_class <= 0) {
+    return absl::OkStatus();
+  }
+  const absl::StatusOr<DatasetRow> there = catalog.GetDataset(name);
+  if (there.ok() && there->state == DatasetState::kSealed) {
+    return absl::OkStatus();
+  }
+  if (!there.ok()) {
+    RETURN_IF_ERROR(
+        catalog.CreateDataset(name, plan.labels, OfJob("KeepExemplars"))
+            .status());
+  }
+  std::vector<PlannedExample> trained = plan.train;
+  trained.insert(trained.end(), plan.replay.begin(), plan.replay.end());
+  std::vector<ExampleRow> rows;
+  Choose(trained, per_class, plan.recipe.seed, ExampleSplit::kTrain, rows);
+  Choose(plan.validation, per_class, plan.recipe.seed,
+         ExampleSplit::kValidation, rows);
+  // Of one picture in both the dataset and the replayed ones, the first.
+  std::set<Digest> seen;
+  rows.erase(std::remove_if(rows.begin(), rows.end(),
+                            [&seen](const ExampleRow& row) {
+                              return !seen.insert(row.image).second;
+                            }),
+             rows.end());
+  RETURN_IF_ERROR(Append(name, rows, catalog));
+  return catalog.SealDataset(name, "", OfJob("KeepExemplars")).status();
+}
+
+}  // namespace resnetd

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/base/ids.h"
+#include "server/finetune/job.h"
+#include "server/models/change_listeners.h"
+#include "server/store/job_catalog.h"
+
+namespace resnetd {
+
+// What a change makes of a job.
+struct JobEdit {
+  JobStatus status;
+  // The job stays as it is, and nothing is written.
+  bool changes_nothing = false;
+  // A StateChanged is added in front when the state is another one.
+  std::vector<JobEventBody> events;
+  // Why the state changed, for people.
+  std::string text;
+  std::optional<CheckpointRow> checkpoint;
+  std::vector<std::int64_t> remove_checkpoints;
+};
+
+// Reads a job, changes it and writes it back, as often as it takes until nobody
+// else changed it in between: calls from outside and the job's own thread meet
+// here. Tells the listeners of each change. Thread-safe; waits for the disk.
+class JobLedger {
+ public:
+  // `catalog` outlives the ledger.
+  explicit JobLedger(JobCatalog& catalog) : catalog_(catalog) {}
+
+  // `decide` is given the job as it is; an error of it is the answer and
+  // nothing is changed. `etag`: empty: any. ABORTED (ETAG_MISMATCH); INTERNAL:
+  // a state that cannot follow; the errors of the catalog.
+  using Decide = std::function<absl::StatusOr<JobEdit>(const Job&)>;
+  absl::StatusOr<Job> Change(
+      JobNumber job, const Decide& decide, absl::string_view etag = "",
+      const std::optional<Mutation>& mutation = std::nullopt);
+
+  absl::StatusOr<CreatedJob> Create(const JobSpec& spec,
+                                    const JobStatus& status,
+                                    const Mutation& mutation);
+  absl::Status Delete(JobNumber job, absl::string_view etag,
+                      const Mutation& mutation);
+
+  JobCatalog& catalog() { return catalog_; }
+  ChangeListeners& listeners() { return listeners_; }
+
+ private:
+  JobCatalog& catalog_;
+  ChangeListeners listeners_;
+};
+
+}  // namespace resnetd

@@ -1,0 +1,98 @@
+#include "server/finetune/job_rules.h"
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/utf8.h"
+#include "server/base/violations.h"
+#include "server/models/model_registry.h"
+
+namespace resnetd {
+namespace {
+
+constexpr std::size_t kMaxDisplayName = 128;
+constexpr int kMostExemplars = 1000;
+
+void CheckShare(absl::string_view field, double value, Violations& violations) {
+  // Written so that NaN is refused, too.
+  if (!(value >= 0 && value <= 1)) {
+    violations.Add(field,
+                   absl::StrCat(field, " is ", value, ", 0 to 1 is accepted"));
+  }
+}
+
+void CheckGate(const GateRules& rules, Violations& violations) {
+  CheckShare("gate.min_accuracy", rules.min_accuracy, violations);
+  CheckShare("gate.margin", rules.margin, violations);
+  CheckShare("gate.alpha", rules.alpha, violations);
+  CheckShare("gate.max_recall_drop", rules.max_recall_drop, violations);
+  CheckShare("gate.max_forgetting", rules.max_forgetting, violations);
+  CheckShare("gate.max_calibration_error", rules.max_calibration_error,
+             violations);
+  if (rules.min_examples < 0) {
+    violations.Add("gate.min_examples",
+                   absl::StrCat("gate.min_examples is ", rules.min_examples,
+                                ", 0 or more is accepted"));
+  }
+}
+
+}  // namespace
+
+absl::Status CheckSpec(const JobSpec& spec) {
+  Violations violations;
+  if (spec.base && !spec.architecture.empty()) {
+    violations.Add("architecture",
+                   "both base and architecture are set: a job trains a base, "
+                   "or from scratch");
+  }
+  if (spec.architecture.empty() && spec.input_size != 0) {
+    violations.Add("input_size",
+                   "input_size is only for a training from "
+                   "scratch: the base has its own");
+  }
+  if (spec.replay.exemplars_per_class < 0 ||
+      spec.replay.exemplars_per_class > kMostExemplars) {
+    violations.Add("replay.exemplars_per_class",
+                   absl::StrCat("replay.exemplars_per_class is ",
+                                spec.replay.exemplars_per_class, ", 0 to ",
+                                kMostExemplars, " is accepted"));
+  }
+  if (spec.promotion.kind == PromotionKind::kAlias) {
+    violations.AddErrorIn("promotion", CheckAlias(spec.promotion.alias));
+  }
+  if (spec.max_duration.count() < 0) {
+    violations.Add("max_duration", "max_duration is negative");
+  }
+  if (spec.display_name.size() > kMaxDisplayName) {
+    violations.AddLimit(
+        "display_name", "display-name-bytes", kMaxDisplayName,
+        spec.display_name.size(),
+        absl::StrCat("display_name has ", spec.display_name.size(),
+                     " bytes, at most ", kMaxDisplayName, " are accepted"));
+  } else if (!IsUtf8(spec.display_name)) {
+    violations.Add("display_name", "display_name is not UTF-8");
+  }
+  CheckGate(spec.gate, violations);
+  return violations.ToStatus();
+}
+
+std::vector<JobState> StatesAfterRestart(JobState state) {
+  switch (state) {
+    case JobState::kValidating:
+    case JobState::kPreparing:
+    case JobState::kRunning:
+    case JobState::kEvaluating:
+      return {JobState::kRecovering, JobState::kQueued};
+    case JobState::kRecovering:
+      return {JobState::kQueued};
+    case JobState::kPausing:
+      return {JobState::kPaused};
+    case JobState::kCancelling:
+      return {JobState::kCancelled};
+    default:
+      return {};
+  }
+}
+
+}  // namespace resnetd

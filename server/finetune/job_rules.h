@@ -1,0 +1,20 @@
+#pragma once
+
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/finetune/job.h"
+#include "server/finetune/job_state.h"
+
+namespace resnetd {
+
+// What of a spec is wrong whatever it is about: INVALID_ARGUMENT
+// (REQUEST_INVALID) naming every field.
+absl::Status CheckSpec(const JobSpec& spec);
+
+// The states that a job goes through when a server starts and finds it in
+// `state`: what was interrupted goes back to the queue, what was on its way to
+// a pause or an end arrives there. Empty: it stays.
+std::vector<JobState> StatesAfterRestart(JobState state);
+
+}  // namespace resnetd

@@ -1,0 +1,461 @@
+#include "server/finetune/job_run.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/log.h"
+#include "server/base/status_macros.h"
+#include "server/finetune/head.h"
+#include "server/finetune/job_result.h"
+#include "server/finetune/rate_schedule.h"
+#include "server/finetune/recipe_json.h"
+#include "server/finetune/tensor_blob.h"
+#include "server/models/stored_version.h"
+
+namespace resnetd {
+namespace {
+
+// Of one checkpoint file: 8 times the largest network's weights.
+constexpr std::int64_t kMaxTensorBytes = std::int64_t{4} << 30U;
+// Pictures that batch norms are estimated on: what Wu and Johnson (2021) found
+// to be enough, within what a small job can spend.
+constexpr std::size_t kNormPictures = 1024;
+constexpr std::size_t kNormBatch = 64;
+
+bool IsStoreTrouble(const absl::Status& status) {
+  const std::string reason = DetailsOf(status).reason;
+  return reason == ReasonName(Reason::kStoreFailed);
+}
+
+TrainerOptions OptionsFor(const JobPlan& plan, std::size_t phase,
+                          const JobManagerOptions& options) {
+  const Recipe& recipe = plan.recipe;
+  TrainerOptions made{.threads = options.threads,
+                      .device = options.device,
+                      .optimizer = recipe.optimizer,
+                      .norms = recipe.norms == NormPolicy::kFreeze
+                                   ? NormStatistics::kFreeze
+                                   : NormStatistics::kTrain,
+                      .trained_parts = recipe.phases[phase].trained_parts,
+                      .label_smoothing = recipe.label_smoothing,
+                      .class_weights = {},
+                      .l2_sp = recipe.l2_sp,
+                      .clip_norm = recipe.clip_norm,
+                      .ema = recipe.ema,
+                      .stochastic_depth = recipe.stochastic_depth};
+  if (recipe.balance == ClassBalance::kWeights) {
+    std::vector<int> labels;
+    for (const auto* examples : {&plan.train, &plan.replay}) {
+      for (const PlannedExample& example : *examples) {
+        labels.push_back(example.label);
+      }
+    }
+    made.class_weights =
+        BalancedClassWeights(labels, static_cast<int>(plan.labels.size()));
+  }
+  return made;
+}
+
+std::vector<PlannedExample> TrainingExamples(const JobPlan& plan) {
+  std::vector<PlannedExample> examples = plan.train;
+  examples.insert(examples.end(), plan.replay.begin(), plan.replay.end());
+  return examples;
+}
+
+absl::StatusOr<std::vector<Pixels>> Cropped(const PictureSource& source,
+                                            const PreprocessSpec& preprocess) {
+  std::vector<Pixels> pictures;
+  pictures.reserve(source.size());
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    ASSIGN_OR_RETURN(const Pixels picture, source.Get(i));
+    pictures.push_back(ResizeAndCrop(picture, preprocess));
+  }
+  return pictures;
+}
+
+}  // namespace
+
+JobRun::JobRun(const JobSurroundings& around, JobNumber number,
+               const std::atomic<Wish>& wish)
+    : around_(around), number_(number), wish_(wish) {}
+
+absl::Status JobRun::Run() {
+  const absl::Status done = Work();
+  if (done.ok() || IsStoreTrouble(done)) {
+    return done;
+  }
+  // Whatever went wrong: who asked for an end gets it.
+  return wish_ == Wish::kCancel ? Settle(Wish::kCancel) : Fail(done);
+}
+
+absl::Status JobRun::Work() {
+  RETURN_IF_ERROR(Move(JobState::kValidating));
+  ASSIGN_OR_RETURN(const PlanInputs inputs,
+                   ReadInputs(job_->spec, around_.store, around_.models));
+  ASSIGN_OR_RETURN(plan_, PlanJob(job_->spec, inputs));
+  network_ = BuildNetwork(plan_.architecture);
+  if (!GoesOn()) {
+    return Settle(wish_);
+  }
+  ASSIGN_OR_RETURN(trainers_, around_.trainers());
+  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
+    JobEdit edit{.status = job.status};
+    edit.status.recipe = plan_.recipe;
+    edit.status.total_steps = TotalSteps(plan_.recipe);
+    edit.status.config_hash = ConfigHash(plan_.recipe);
+    edit.status.dataset_digest = inputs.data.dataset.digest;
+    edit.status.base_weights =
+        inputs.base == nullptr ? "" : inputs.base->weights_sha256;
+    edit.status.environment = absl::StrCat(trainers_->description(), ", ",
+                                           around_.options.threads, " threads");
+    return absl::StatusOr<JobEdit>(std::move(edit));
+  }));
+  RETURN_IF_ERROR(Move(JobState::kPreparing));
+  RETURN_IF_ERROR(Prepare());
+  if (!GoesOn()) {
+    return Settle(wish_);
+  }
+  RETURN_IF_ERROR(Move(JobState::kRunning));
+  ASSIGN_OR_RETURN(const LoopResult result, Train());
+  if (result.interrupted != Interruption::kNone) {
+    return Settle(wish_);
+  }
+  return Finish(result);
+}
+
+bool JobRun::GoesOn() const { return wish_ == Wish::kNone; }
+
+absl::Status JobRun::Prepare() {
+  const auto go_on = [this] { return GoesOn(); };
+  ASSIGN_OR_RETURN(
+      pictures_, PictureSource::Load(TrainingExamples(plan_), around_.datasets,
+                                     around_.options.max_picture_bytes, go_on));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<PictureSource> validation,
+      PictureSource::Load(plan_.validation, around_.datasets,
+                          around_.options.max_picture_bytes, go_on));
+  ASSIGN_OR_RETURN(validation_, Cropped(*validation, plan_.preprocess));
+  for (const PlannedExample& example : plan_.validation) {
+    validation_labels_.push_back(example.label);
+  }
+  batches_ = std::make_unique<BatchMaker>(plan_, *pictures_);
+  return MakeWeights();
+}
+
+absl::Status JobRun::MakeWeights() {
+  if (!plan_.head) {
+    initial_ = InitialWeights(network_, plan_.recipe.seed,
+                              plan_.recipe.zero_init_residual);
+    weights_ = ToWeights(initial_);
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(
+      const VersionRow row,
+      around_.store.GetVersion(job_->spec.model, *job_->spec.base));
+  ASSIGN_OR_RETURN(const StoredVersion base,
+                   ReadStoredVersion(around_.store, row));
+  initial_ = WeightsWithHead(base.package.network, base.package.weights,
+                             *plan_.head, plan_.recipe.seed);
+  weights_ = ToWeights(initial_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<LoopResult> JobRun::Train() {
+  TrainLoop::Options options{.recipe = plan_.recipe,
+                             .classes = static_cast<int>(plan_.labels.size()),
+                             .setbacks = job_->status.setbacks};
+  if (job_->spec.max_duration.count() > 0) {
+    options.deadline = around_.clock.Now() + job_->spec.max_duration;
+  }
+  TrainLoop loop(options, *this, around_.clock);
+  return loop.Run();
+}
+
+absl::Status JobRun::Settle(Wish wish) {
+  if (wish == Wish::kStop) {
+    // The next start of the server finds the job as it is.
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [](const Job& job) {
+    JobEdit edit{.status = job.status};
+    edit.status.state = job.status.state == JobState::kCancelling
+                            ? JobState::kCancelled
+                            : JobState::kPaused;
+    return absl::StatusOr<JobEdit>(std::move(edit));
+  }));
+  return absl::OkStatus();
+}
+
+absl::Status JobRun::Move(JobState to, const std::string& text) {
+  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
+    JobEdit edit{.status = job.status};
+    edit.text = text;
+    // A call that came in between decides: see Settle().
+    if (job.status.state != JobState::kCancelling &&
+        job.status.state != JobState::kPausing) {
+      edit.status.state = to;
+    }
+    if (to == JobState::kValidating) {
+      ++edit.status.attempt;
+      if (!edit.status.started) {
+        edit.status.started = around_.clock.WallNow();
+      }
+    }
+    if (IsDone(edit.status.state)) {
+      edit.status.ended = around_.clock.WallNow();
+    }
+    return absl::StatusOr<JobEdit>(std::move(edit));
+  }));
+  return absl::OkStatus();
+}
+
+absl::Status JobRun::Fail(const absl::Status& why) {
+  const std::string reason = DetailsOf(why).reason;
+  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
+    JobEdit edit{.status = job.status};
+    edit.text = std::string(why.message());
+    edit.status.state = job.status.state == JobState::kCancelling
+                            ? JobState::kCancelled
+                            : JobState::kFailed;
+    edit.status.ended = around_.clock.WallNow();
+    edit.status.error = JobError{
+        .reason = reason.empty() ? std::string(ReasonName(Reason::kInternal))
+                                 : reason,
+        .text = std::string(why.message())};
+    return absl::StatusOr<JobEdit>(std::move(edit));
+  }));
+  Log(LogLevel::kWarning, "a job failed",
+      {{"job", absl::StrCat(number_.value)},
+       {"reason", reason},
+       {"error", std::string(why.message())}});
+  return absl::OkStatus();
+}
+
+absl::Status JobRun::Finish(const LoopResult& result) {
+  RETURN_IF_ERROR(Move(JobState::kEvaluating));
+  if (job_->status.state != JobState::kEvaluating) {
+    // It was asked to pause or to end after its last step.
+    return Settle(Wish::kPause);
+  }
+  // The best weights, which may be those of an earlier step.
+  ASSIGN_OR_RETURN(const std::vector<CheckpointRow> rows,
+                   around_.ledger.catalog().ListCheckpoints(number_));
+  const auto best = std::find_if(
+      rows.begin(), rows.end(), [&result](const CheckpointRow& row) {
+        return result.best && row.step == result.best->step;
+      });
+  if (best == rows.end()) {
+    return Error(absl::StatusCode::kDataLoss, Reason::kCheckpointCorrupt,
+                 "the checkpoint of the best evaluation is missing");
+  }
+  ASSIGN_OR_RETURN(const TrainingState state, Load(*best));
+  const std::size_t phase =
+      PhaseAt(plan_.recipe, std::max<std::int64_t>(state.step - 1, 0)).phase;
+  ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer, NewTrainer(phase));
+  RETURN_IF_ERROR(trainer->Restore(state.trainer));
+  if (plan_.recipe.norms == NormPolicy::kReestimate) {
+    RETURN_IF_ERROR(EstimateNorms(*trainer));
+  }
+  ASSIGN_OR_RETURN(const std::vector<float> logits,
+                   LogitsOf(*trainer, validation_));
+  ASSIGN_OR_RETURN(const TensorList weights, trainer->ExportWeights());
+  ASSIGN_OR_RETURN(const ModelHandle champion,
+                   FindChampion(job_->spec, around_.models, around_.registry));
+  std::vector<Pixels> for_champion;
+  if (champion != nullptr) {
+    ASSIGN_OR_RETURN(const auto source,
+                     PictureSource::Load(plan_.validation, around_.datasets, 0,
+                                         [] { return true; }));
+    ASSIGN_OR_RETURN(for_champion,
+                     Cropped(*source, champion->facts.preprocess));
+  }
+  ASSIGN_OR_RETURN(
+      GateVerdict verdict,
+      JudgeResult(job_->spec.gate, plan_, {validation_, validation_labels_},
+                  logits, {for_champion, validation_labels_}, champion.get()));
+  if (!GoesOn()) {
+    return Settle(wish_);
+  }
+  ASSIGN_OR_RETURN(
+      const VersionView version,
+      PublishResult(*job_, plan_, weights, *result.best, around_.models));
+  const VersionNumber number = version.row.version;
+  RETURN_IF_ERROR(KeepExemplars(plan_, job_->spec.model, number,
+                                job_->spec.replay.exemplars_per_class,
+                                around_.store.datasets()));
+  std::vector<JobEventBody> events = {verdict};
+  PromotionState promotion = PromotionState::kNotRequested;
+  if (job_->spec.promotion.kind != PromotionKind::kNone) {
+    promotion = PromotionState::kGateNotPassed;
+    if (verdict.passed) {
+      const absl::StatusOr<AliasRow> moved =
+          PromoteResult(job_->spec, number, around_.models);
+      if (moved.ok()) {
+        promotion = PromotionState::kPromoted;
+        events.push_back(Promoted{.alias = moved->alias,
+                                  .version = number,
+                                  .previous = moved->previous});
+      } else {
+        events.push_back(
+            LogLine{.text = absl::StrCat("the version was not promoted: ",
+                                         moved.status().message()),
+                    .is_warning = true});
+      }
+    }
+  }
+  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
+    JobEdit edit{.status = job.status, .events = events};
+    edit.status.state = job.status.state == JobState::kCancelling
+                            ? JobState::kCancelled
+                            : JobState::kSucceeded;
+    edit.status.result = number;
+    edit.status.gate = verdict;
+    edit.status.promotion = promotion;
+    edit.status.ended = around_.clock.WallNow();
+    return absl::StatusOr<JobEdit>(std::move(edit));
+  }));
+  return absl::OkStatus();
+}
+
+// --- LoopHost ---
+
+Interruption JobRun::AskInterruption() {
+  switch (wish_) {
+    case Wish::kNone:
+      return Interruption::kNone;
+    case Wish::kCancel:
+      return Interruption::kCancel;
+    case Wish::kPause:
+    case Wish::kStop:
+      return Interruption::kPause;
+  }
+  return Interruption::kNone;
+}
+
+absl::StatusOr<std::unique_ptr<Trainer>> JobRun::NewTrainer(std::size_t phase) {
+  return trainers_->Create(OptionsFor(plan_, phase, around_.options), network_,
+                           *weights_, plan_.preprocess);
+}
+
+absl::StatusOr<std::vector<TrainingBatch>> JobRun::BatchesOf(
+    std::int64_t step) {
+  return batches_->BatchesOf(step);
+}
+
+absl::Status JobRun::EstimateNorms(Trainer& trainer) {
+  std::vector<Pixels> pictures;
+  const std::size_t count = std::min(kNormPictures, pictures_->size());
+  for (std::size_t i = 0; i < count; ++i) {
+    // Spread over all of them: they may lie class by class.
+    ASSIGN_OR_RETURN(const Pixels picture,
+                     pictures_->Get(i * pictures_->size() / count));
+    pictures.push_back(ResizeAndCrop(picture, plan_.preprocess));
+  }
+  // Every batch a sample of all: dealt out like cards.
+  const std::size_t batches = std::max<std::size_t>(1, count / kNormBatch);
+  std::vector<std::vector<const Pixels*>> dealt(batches);
+  for (std::size_t i = 0; i < count; ++i) {
+    dealt[i % batches].push_back(&pictures[i]);
+  }
+  return trainer.EstimateNorms(dealt);
+}
+
+absl::StatusOr<EvaluationMetrics> JobRun::Evaluate(Trainer& trainer,
+                                                   std::int64_t step) {
+  ASSIGN_OR_RETURN(const std::vector<float> logits,
+                   LogitsOf(trainer, validation_));
+  return MeasureLogits(logits, validation_labels_, plan_, step);
+}
+
+absl::Status JobRun::Save(const TrainingState& state) {
+  CheckpointManifest manifest = state.manifest;
+  ASSIGN_OR_RETURN(manifest.weights,
+                   StoreTensors(state.trainer.weights, around_.store));
+  ASSIGN_OR_RETURN(manifest.optimizer,
+                   StoreTensors(state.trainer.optimizer, around_.store));
+  if (!state.trainer.means.empty()) {
+    ASSIGN_OR_RETURN(manifest.means,
+                     StoreTensors(state.trainer.means, around_.store));
+  }
+  manifest.optimizer_steps = state.trainer.steps;
+  CheckpointRow row{.step = state.step, .manifest = FormatCheckpoint(manifest)};
+  for (const Digest* digest :
+       {&manifest.weights, &manifest.optimizer, &manifest.means}) {
+    if (!digest->empty()) {
+      row.blobs.push_back(*digest);
+      ASSIGN_OR_RETURN(const auto blob, around_.store.OpenBlob(*digest));
+      row.bytes += blob->size();
+    }
+  }
+  ASSIGN_OR_RETURN(const std::vector<CheckpointRow> before,
+                   around_.ledger.catalog().ListCheckpoints(number_));
+  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
+    JobEdit edit{.status = job.status};
+    edit.status.step = state.step;
+    edit.checkpoint = row;
+    edit.events.push_back(CheckpointSaved{
+        .step = state.step, .bytes = row.bytes, .is_best = manifest.is_best});
+    for (const CheckpointRow& old : before) {
+      // The last one and the best one stay.
+      if (old.step != state.step &&
+          !(manifest.best && old.step == manifest.best->step)) {
+        edit.remove_checkpoints.push_back(old.step);
+      }
+    }
+    return absl::StatusOr<JobEdit>(std::move(edit));
+  }));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<TrainingState> JobRun::Load(const CheckpointRow& row) {
+  TrainingState state{.step = row.step};
+  ASSIGN_OR_RETURN(state.manifest, ParseCheckpoint(row.manifest));
+  ASSIGN_OR_RETURN(
+      state.trainer.weights,
+      ReadTensors(state.manifest.weights, kMaxTensorBytes, around_.store));
+  ASSIGN_OR_RETURN(
+      state.trainer.optimizer,
+      ReadTensors(state.manifest.optimizer, kMaxTensorBytes, around_.store));
+  if (!state.manifest.means.empty()) {
+    ASSIGN_OR_RETURN(
+        state.trainer.means,
+        ReadTensors(state.manifest.means, kMaxTensorBytes, around_.store));
+  }
+  state.trainer.steps = state.manifest.optimizer_steps;
+  return state;
+}
+
+absl::StatusOr<std::optional<TrainingState>> JobRun::LoadLast() {
+  ASSIGN_OR_RETURN(const std::vector<CheckpointRow> rows,
+                   around_.ledger.catalog().ListCheckpoints(number_));
+  if (rows.empty()) {
+    return std::optional<TrainingState>();
+  }
+  ASSIGN_OR_RETURN(TrainingState state, Load(rows.back()));
+  return std::optional(std::move(state));
+}
+
+absl::Status JobRun::Tell(const JobEventBody& event) {
+  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
+    JobEdit edit{.status = job.status, .events = {event}};
+    if (const auto* step = std::get_if<StepMetrics>(&event)) {
+      edit.status.step = step->step;
+      edit.status.last_step = *step;
+    } else if (const auto* metrics = std::get_if<EvaluationMetrics>(&event)) {
+      edit.status.last_evaluation = *metrics;
+      if (metrics->is_best) {
+        edit.status.best_evaluation = *metrics;
+      }
+    } else if (const auto* back = std::get_if<Recovered>(&event)) {
+      edit.status.step = back->to_step;
+      ++edit.status.setbacks;
+    }
+    return absl::StatusOr<JobEdit>(std::move(edit));
+  }));
+  return absl::OkStatus();
+}
+
+}  // namespace resnetd

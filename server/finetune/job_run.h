@@ -1,0 +1,89 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/base/clock.h"
+#include "server/finetune/job_inputs.h"
+#include "server/finetune/job_ledger.h"
+#include "server/finetune/job_manager.h"
+#include "server/finetune/picture_source.h"
+#include "server/finetune/train_loop.h"
+#include "server/models/model_registry.h"
+
+namespace resnetd {
+
+// What jobs run with. The references outlive every run.
+struct JobSurroundings {
+  JobManagerOptions options;
+  Store& store;
+  DatasetManager& datasets;
+  ModelManager& models;
+  const ModelRegistry& registry;
+  TrainerSource trainers;
+  JobLedger& ledger;
+  const Clock& clock;
+};
+
+// What somebody wants of the job that runs.
+enum class Wish { kNone, kPause, kCancel, kStop };
+
+// One job from QUEUED to where it ends: done, paused, or left as it is for the
+// next start of the server. In the thread of jobs.
+class JobRun final : private LoopHost {
+ public:
+  // `wish` is written by others while the job runs.
+  JobRun(const JobSurroundings& around, JobNumber number,
+         const std::atomic<Wish>& wish);
+
+  // Every error ends in the job's status, but those of the store: then the job
+  // stays where it was, and the next start takes it up.
+  absl::Status Run();
+
+ private:
+  // LoopHost.
+  Interruption AskInterruption() override;
+  void AwaitTurn() override {}
+  absl::StatusOr<std::unique_ptr<Trainer>> NewTrainer(
+      std::size_t phase) override;
+  absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(
+      std::int64_t step) override;
+  absl::Status EstimateNorms(Trainer& trainer) override;
+  absl::StatusOr<EvaluationMetrics> Evaluate(Trainer& trainer,
+                                             std::int64_t step) override;
+  absl::Status Save(const TrainingState& state) override;
+  absl::StatusOr<std::optional<TrainingState>> LoadLast() override;
+  absl::Status Tell(const JobEventBody& event) override;
+
+  absl::Status Work();
+  absl::Status Prepare();
+  absl::Status MakeWeights();
+  absl::StatusOr<LoopResult> Train();
+  absl::Status Finish(const LoopResult& result);
+  absl::Status Settle(Wish wish);
+  absl::Status Move(JobState to, const std::string& text = "");
+  absl::Status Fail(const absl::Status& why);
+  bool GoesOn() const;
+  absl::StatusOr<TrainingState> Load(const CheckpointRow& row);
+
+  const JobSurroundings& around_;
+  const JobNumber number_;
+  const std::atomic<Wish>& wish_;
+  std::optional<Job> job_;
+  JobPlan plan_;
+  Network network_;
+  TensorList initial_;
+  std::optional<Weights> weights_;
+  std::unique_ptr<PictureSource> pictures_;
+  std::unique_ptr<BatchMaker> batches_;
+  std::vector<Pixels> validation_;
+  std::vector<int> validation_labels_;
+  TrainerFactory* trainers_ = nullptr;
+};
+
+}  // namespace resnetd

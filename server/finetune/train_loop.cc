@@ -1,0 +1,243 @@
+#include "server/finetune/train_loop.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/status_macros.h"
+#include "server/finetune/rate_schedule.h"
+
+namespace resnetd {
+namespace {
+
+// Each costs a commit of the store.
+constexpr Duration kMetricsInterval = std::chrono::milliseconds(500);
+
+bool IsBetter(const EvaluationMetrics& a, const EvaluationMetrics& b,
+              double min_delta) {
+  return a.accuracy > b.accuracy + min_delta ||
+         (a.accuracy == b.accuracy && a.loss < b.loss);
+}
+
+}  // namespace
+
+TrainLoop::TrainLoop(const Options& options, LoopHost& host, const Clock& clock)
+    : options_(options),
+      total_steps_(TotalSteps(options.recipe)),
+      host_(host),
+      clock_(clock),
+      divergence_(options.classes),
+      setbacks_(options.setbacks) {}
+
+absl::StatusOr<LoopResult> TrainLoop::Run() {
+  RETURN_IF_ERROR(Begin());
+  Interruption interruption = Interruption::kNone;
+  while (!IsThrough()) {
+    interruption = host_.AskInterruption();
+    if (interruption != Interruption::kNone) {
+      break;
+    }
+    RETURN_IF_ERROR(OneStep());
+  }
+  RETURN_IF_ERROR(FlushMetrics());
+  // What was not evaluated could be the best; what is interrupted goes on.
+  if (interruption == Interruption::kNone && (!last_ || last_->step != step_)) {
+    RETURN_IF_ERROR(Evaluate());
+  }
+  if (saved_at_ != step_) {
+    RETURN_IF_ERROR(SaveCheckpoint());
+  }
+  return LoopResult{.interrupted = interruption,
+                    .step = step_,
+                    .best = best_,
+                    .setbacks = setbacks_};
+}
+
+absl::Status TrainLoop::Begin() {
+  window_.begun = clock_.Now();
+  ASSIGN_OR_RETURN(std::optional<TrainingState> state, host_.LoadLast());
+  if (!state) {
+    step_ = 0;
+    last_.reset();
+    best_.reset();
+    stale_evaluations_ = 0;
+    return EnterPhase(0, nullptr);
+  }
+  step_ = state->step;
+  stale_evaluations_ = state->manifest.stale_evaluations;
+  last_ = state->manifest.evaluation;
+  best_ = state->manifest.best;
+  saved_at_ = step_;
+  // The trainer of the phase that the last step belonged to.
+  const std::size_t phase =
+      PhaseAt(options_.recipe, std::max<std::int64_t>(step_ - 1, 0)).phase;
+  return EnterPhase(phase, &state->trainer);
+}
+
+// `exact`: the whole state; null: the weights that the phase before ended with.
+absl::Status TrainLoop::EnterPhase(std::size_t phase,
+                                   const TrainerState* exact) {
+  std::optional<TrainerState> before;
+  if (exact == nullptr && trainer_ != nullptr) {
+    ASSIGN_OR_RETURN(before, trainer_->Save());
+  }
+  trainer_.reset();
+  ASSIGN_OR_RETURN(trainer_, host_.NewTrainer(phase));
+  phase_ = phase;
+  if (exact != nullptr) {
+    return trainer_->Restore(*exact);
+  }
+  if (!before) {
+    return absl::OkStatus();
+  }
+  // A new optimiser, the old weights.
+  ASSIGN_OR_RETURN(TrainerState state, trainer_->Save());
+  state.weights = std::move(before->weights);
+  for (auto& [name, mean] : state.means) {
+    const auto found = std::find_if(
+        state.weights.begin(), state.weights.end(),
+        [&name](const auto& entry) { return entry.first == name; });
+    if (found != state.weights.end()) {
+      mean = found->second;
+    }
+  }
+  return trainer_->Restore(state);
+}
+
+absl::Status TrainLoop::OneStep() {
+  const PhasePosition at = PhaseAt(options_.recipe, step_);
+  if (at.phase != phase_) {
+    RETURN_IF_ERROR(EnterPhase(at.phase, nullptr));
+  }
+  host_.AwaitTurn();
+  ASSIGN_OR_RETURN(const std::vector<TrainingBatch> batches,
+                   host_.BatchesOf(step_));
+  StepSettings settings{.rates = RatesAt(options_.recipe, step_)};
+  for (double& rate : settings.rates) {
+    rate *= rate_factor();
+  }
+  ASSIGN_OR_RETURN(const StepReport report, trainer_->Step(batches, settings));
+  if (!report.is_finite) {
+    return SetBack(Reason::kNonfiniteLoss);
+  }
+  ++step_;
+  RETURN_IF_ERROR(TakeMetrics(report, settings.rates.back()));
+  if (divergence_.Add(report.loss)) {
+    return SetBack(Reason::kDiverged);
+  }
+  return AfterStep();
+}
+
+absl::Status TrainLoop::AfterStep() {
+  const bool is_last = step_ == total_steps_;
+  if (is_last || step_ % options_.recipe.evaluate_every == 0) {
+    RETURN_IF_ERROR(FlushMetrics());
+    RETURN_IF_ERROR(Evaluate());
+    if (last_->is_best) {
+      return SaveCheckpoint();
+    }
+  }
+  if (is_last || step_ % options_.recipe.checkpoint_every == 0) {
+    return SaveCheckpoint();
+  }
+  return absl::OkStatus();
+}
+
+bool TrainLoop::IsThrough() const {
+  const EarlyStopping& stop = options_.recipe.early_stopping;
+  return step_ >= total_steps_ ||
+         (stop.patience > 0 && step_ >= stop.min_steps &&
+          stale_evaluations_ >= stop.patience) ||
+         clock_.Now() >= options_.deadline;
+}
+
+absl::Status TrainLoop::TakeMetrics(const StepReport& report, double rate) {
+  window_.sum.loss += report.loss;
+  window_.sum.gradient_norm += report.gradient_norm;
+  window_.sum.learning_rate = rate;
+  window_.correct += report.correct;
+  window_.examples += report.examples;
+  ++window_.steps;
+  return clock_.Now() - window_.begun >= kMetricsInterval ? FlushMetrics()
+                                                          : absl::OkStatus();
+}
+
+absl::Status TrainLoop::FlushMetrics() {
+  const Window done = std::exchange(window_, Window{.begun = clock_.Now()});
+  if (done.steps == 0) {
+    return absl::OkStatus();
+  }
+  const double seconds = ToSeconds(window_.begun - done.begun);
+  return host_.Tell(StepMetrics{
+      .step = step_,
+      .steps = done.steps,
+      .loss = done.sum.loss / done.steps,
+      .accuracy = static_cast<double>(done.correct) / done.examples,
+      .gradient_norm = done.sum.gradient_norm / done.steps,
+      .learning_rate = done.sum.learning_rate,
+      .examples_per_second = seconds > 0 ? done.examples / seconds : 0});
+}
+
+absl::Status TrainLoop::Evaluate() {
+  if (options_.recipe.norms == NormPolicy::kReestimate) {
+    RETURN_IF_ERROR(host_.EstimateNorms(*trainer_));
+  }
+  ASSIGN_OR_RETURN(EvaluationMetrics metrics, host_.Evaluate(*trainer_, step_));
+  metrics.is_best =
+      !best_ ||
+      IsBetter(metrics, *best_, options_.recipe.early_stopping.min_delta);
+  last_ = metrics;
+  if (metrics.is_best) {
+    best_ = metrics;
+    stale_evaluations_ = 0;
+  } else {
+    ++stale_evaluations_;
+  }
+  return host_.Tell(metrics);
+}
+
+absl::Status TrainLoop::SaveCheckpoint() {
+  if (saved_at_ == step_) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(TrainerState trainer, trainer_->Save());
+  const bool is_evaluated = last_ && last_->step == step_;
+  TrainingState state{.step = step_,
+                      .trainer = std::move(trainer),
+                      .manifest = {.stale_evaluations = stale_evaluations_,
+                                   .is_best = is_evaluated && last_->is_best,
+                                   .evaluation = last_,
+                                   .best = best_}};
+  RETURN_IF_ERROR(host_.Save(state));
+  saved_at_ = step_;
+  return absl::OkStatus();
+}
+
+absl::Status TrainLoop::SetBack(Reason reason) {
+  const std::string what = reason == Reason::kDiverged
+                               ? "the loss ran away"
+                               : "loss or gradient was not finite";
+  const std::int64_t from = step_;
+  if (setbacks_ >= kMostSetbacks) {
+    return Error(absl::StatusCode::kInternal, reason,
+                 absl::StrCat(what, " at step ", from, ", after ", setbacks_,
+                              " recoveries with ever lower learning rates: "
+                              "begin with a lower one, or look at the data"));
+  }
+  ++setbacks_;
+  divergence_.Forget();
+  window_ = Window{.begun = clock_.Now()};
+  trainer_.reset();
+  saved_at_ = -1;
+  RETURN_IF_ERROR(Begin());
+  return host_.Tell(
+      Recovered{.from_step = from,
+                .to_step = step_,
+                .rate_factor = rate_factor(),
+                .text = absl::StrCat(what, ": back to step ", step_,
+                                     " with half the learning rate")});
+}
+
+}  // namespace resnetd

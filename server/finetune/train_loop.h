@@ -1,0 +1,144 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/base/clock.h"
+#include "server/base/error.h"
+#include "server/finetune/divergence.h"
+#include "server/finetune/job.h"
+#include "server/finetune/job_json.h"
+#include "server/finetune/recipe.h"
+#include "server/finetune/trainer.h"
+
+namespace resnetd {
+
+// What somebody wants of a running training.
+enum class Interruption {
+  kNone,
+  // A checkpoint, then an end: the training goes on later.
+  kPause,
+  kCancel,
+};
+
+// A training as it was after `step` optimiser steps.
+struct TrainingState {
+  std::int64_t step = 0;
+  TrainerState trainer;
+  CheckpointManifest manifest;
+};
+
+// What a TrainLoop needs from outside. Called from the loop's thread.
+class LoopHost {
+ public:
+  virtual ~LoopHost() = default;
+
+  // Asked before every step.
+  virtual Interruption AskInterruption() = 0;
+  // Waits until the next step may use the device.
+  virtual void AwaitTurn() = 0;
+  // A trainer for that phase of the recipe with the initial weights.
+  virtual absl::StatusOr<std::unique_ptr<Trainer>> NewTrainer(
+      std::size_t phase) = 0;
+  // What step `step`, counted from 0, learns from; alive until the next call.
+  virtual absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(
+      std::int64_t step) = 0;
+  // Before an evaluation of a recipe with NormPolicy::kReestimate.
+  virtual absl::Status EstimateNorms(Trainer& trainer) = 0;
+  // Measures on the validation examples; is_best is not looked at.
+  virtual absl::StatusOr<EvaluationMetrics> Evaluate(Trainer& trainer,
+                                                     std::int64_t step) = 0;
+  // Makes it durable; those that are no longer needed may go: what is kept is
+  // the last one and the best one.
+  virtual absl::Status Save(const TrainingState& state) = 0;
+  // The last one saved; nullopt: none.
+  virtual absl::StatusOr<std::optional<TrainingState>> LoadLast() = 0;
+  virtual absl::Status Tell(const JobEventBody& event) = 0;
+};
+
+struct LoopResult {
+  // kNone: it came to its end, by its steps, by early stopping or by its time.
+  Interruption interrupted = Interruption::kNone;
+  std::int64_t step = 0;
+  // The evaluation of the weights to keep; absent: nothing was evaluated.
+  std::optional<EvaluationMetrics> best;
+  int setbacks = 0;
+};
+
+// Recoveries from a loss that is not finite or runs away, each to the last
+// checkpoint with half the rates: a fourth would train at 1/16.
+inline constexpr int kMostSetbacks = 3;
+
+// The loop of one job: steps, evaluations, checkpoints, recoveries, early
+// stopping. Every random decision follows from the step alone, so a run that
+// goes on from a checkpoint is bit for bit the one that was never interrupted.
+// Not thread-safe.
+class TrainLoop {
+ public:
+  struct Options {
+    Recipe recipe;
+    int classes = 2;
+    // Recoveries before this run: each halved the learning rates.
+    int setbacks = 0;
+    // The loop ends as if it were through at this time.
+    SteadyTime deadline = kNoDeadline;
+  };
+
+  // `host` and `clock` outlive the loop.
+  TrainLoop(const Options& options, LoopHost& host, const Clock& clock);
+
+  // Goes on from the last checkpoint of the host, or begins. Once. Errors of
+  // host and trainer; INTERNAL with reason NONFINITE_LOSS or DIVERGED: after
+  // kMostSetbacks recoveries.
+  absl::StatusOr<LoopResult> Run();
+
+ private:
+  // Steps between two StepMetrics: every step of a slow network, about twice a
+  // second of a fast one.
+  struct Window {
+    StepMetrics sum;
+    int correct = 0;
+    int examples = 0;
+    int steps = 0;
+    SteadyTime begun;
+  };
+
+  absl::Status Begin();
+  absl::Status EnterPhase(std::size_t phase, const TrainerState* exact);
+  absl::Status OneStep();
+  absl::Status AfterStep();
+  absl::Status TakeMetrics(const StepReport& report, double rate);
+  absl::Status FlushMetrics();
+  absl::Status Evaluate();
+  absl::Status SaveCheckpoint();
+  absl::Status SetBack(Reason reason);
+  bool IsThrough() const;
+  // Of the learning rates.
+  double rate_factor() const {
+    return 1.0 / static_cast<double>(1 << setbacks_);
+  }
+
+  const Options options_;
+  const std::int64_t total_steps_;
+  LoopHost& host_;
+  const Clock& clock_;
+  DivergenceMonitor divergence_;
+
+  std::unique_ptr<Trainer> trainer_;
+  std::size_t phase_ = 0;
+  // Steps done.
+  std::int64_t step_ = 0;
+  int stale_evaluations_ = 0;
+  int setbacks_;
+  std::optional<EvaluationMetrics> last_;
+  std::optional<EvaluationMetrics> best_;
+  std::int64_t saved_at_ = -1;
+  Window window_;
+};
+
+}  // namespace resnetd

@@ -1,0 +1,79 @@
+#include <gtest/gtest.h>
+
+#include <cstddef>
+#include <variant>
+#include <vector>
+
+#include "server/base/error.h"
+#include "server/finetune/job_json.h"
+
+namespace resnetd {
+namespace {
+
+// One of each kind, no member with its default.
+std::vector<JobEventBody> OneOfEach() {
+  return {StateChanged{
+              .from = JobState::kQueued, .to = JobState::kRunning, .text = "t"},
+          StepMetrics{.step = 3,
+                      .steps = 2,
+                      .loss = 0.1,
+                      .accuracy = 0.2,
+                      .gradient_norm = 0.3,
+                      .learning_rate = 0.4,
+                      .examples_per_second = 0.5},
+          EvaluationMetrics{.step = 4,
+                            .examples = 5,
+                            .loss = 0.6,
+                            .accuracy = 0.7,
+                            .old_class_accuracy = 0.8,
+                            .new_class_accuracy = 0.9,
+                            .calibration_error = 0.05,
+                            .is_best = true},
+          CheckpointSaved{.step = 6, .bytes = 7, .is_best = true},
+          Recovered{
+              .from_step = 8, .to_step = 9, .rate_factor = 0.5, .text = "back"},
+          Throttled{.duty = 0.25},
+          GateVerdict{.passed = true,
+                      .is_better = true,
+                      .criteria = {{.name = "c",
+                                    .value = 1,
+                                    .bound = 2,
+                                    .passed = true,
+                                    .text = "x"}}},
+          Promoted{.alias = "stable",
+                   .version = VersionNumber{2},
+                   .previous = VersionNumber{1}},
+          LogLine{.text = "l", .is_warning = true}};
+}
+
+TEST(JobEventJsonTest, EveryKindComesBackAsItWas) {
+  const std::vector<JobEventBody> bodies = OneOfEach();
+  ASSERT_EQ(bodies.size(), std::variant_size_v<JobEventBody>);
+  for (std::size_t i = 0; i < bodies.size(); ++i) {
+    JobEventRow row = FormatEvent(bodies[i]);
+    // The numbers are in databases: they never change.
+    EXPECT_EQ(row.kind, static_cast<int>(i) + 1);
+    row.sequence = 12;
+    const auto event = ParseEvent(row);
+    ASSERT_TRUE(event.ok()) << event.status();
+    EXPECT_EQ(event->sequence, 12);
+    EXPECT_EQ(event->body.index(), i);
+    EXPECT_EQ(FormatEvent(event->body).payload, row.payload);
+  }
+}
+
+TEST(JobEventJsonTest, AnUnknownKindOrADamagedPayloadIsDamage) {
+  for (const JobEventBody& body : OneOfEach()) {
+    JobEventRow row = FormatEvent(body);
+    row.payload = "{}";
+    EXPECT_EQ(DetailsOf(ParseEvent(row).status()).reason, "STORE_CORRUPT");
+  }
+  for (const int kind : {0, 10, -1}) {
+    JobEventRow row = FormatEvent(LogLine{.text = "l"});
+    row.kind = kind;
+    EXPECT_EQ(ParseEvent(row).status().code(), absl::StatusCode::kDataLoss);
+  }
+}
+
+}  // namespace
+}  // namespace resnetd

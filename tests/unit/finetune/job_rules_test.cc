@@ -1,0 +1,119 @@
+#include "server/finetune/job_rules.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/base/error.h"
+
+namespace resnetd {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+JobSpec Good() {
+  return {.model = ModelName::Parse("m").value(),
+          .dataset = DatasetName::Parse("d").value()};
+}
+
+std::vector<std::string> WrongFields(const JobSpec& spec) {
+  std::vector<std::string> fields;
+  for (const auto& [field, text] : DetailsOf(CheckSpec(spec)).violations) {
+    fields.push_back(field);
+  }
+  return fields;
+}
+
+TEST(CheckSpecTest, TakesTheDefaults) { EXPECT_TRUE(CheckSpec(Good()).ok()); }
+
+TEST(CheckSpecTest, NamesTheFieldThatIsWrong) {
+  using Change = std::function<void(JobSpec&)>;
+  for (const auto& [field, change] :
+       std::vector<std::pair<std::string, Change>>{
+           {"architecture",
+            [](JobSpec& s) {
+              s.base = VersionNumber{1};
+              s.architecture = "resnet18";
+            }},
+           {"input_size", [](JobSpec& s) { s.input_size = 32; }},
+           {"replay.exemplars_per_class",
+            [](JobSpec& s) { s.replay.exemplars_per_class = -1; }},
+           {"replay.exemplars_per_class",
+            [](JobSpec& s) { s.replay.exemplars_per_class = 1001; }},
+           {"max_duration",
+            [](JobSpec& s) { s.max_duration = std::chrono::seconds(-1); }},
+           {"display_name",
+            [](JobSpec& s) { s.display_name = std::string(129, 'n'); }},
+           {"display_name", [](JobSpec& s) { s.display_name = "\xff"; }},
+           {"gate.alpha", [](JobSpec& s) { s.gate.alpha = 1.01; }},
+           {"gate.margin",
+            [](JobSpec& s) {
+              s.gate.margin = std::numeric_limits<double>::quiet_NaN();
+            }},
+           {"gate.min_examples", [](JobSpec& s) { s.gate.min_examples = -1; }},
+       }) {
+    JobSpec spec = Good();
+    change(spec);
+    EXPECT_THAT(WrongFields(spec), ElementsAre(field));
+  }
+}
+
+TEST(CheckSpecTest, TakesEveryLimitItself) {
+  JobSpec spec = Good();
+  spec.replay.exemplars_per_class = 1000;
+  spec.display_name = std::string(128, 'n');
+  spec.gate.alpha = 1;
+  spec.gate.margin = 0;
+  spec.gate.min_examples = 0;
+  EXPECT_TRUE(CheckSpec(spec).ok());
+  spec.replay.exemplars_per_class = 0;
+  EXPECT_TRUE(CheckSpec(spec).ok());
+}
+
+TEST(CheckSpecTest, NamesAllAtOnce) {
+  JobSpec spec = Good();
+  spec.input_size = 1;
+  spec.gate.alpha = 2;
+  spec.promotion = {.kind = PromotionKind::kAlias, .alias = "../x"};
+  EXPECT_EQ(WrongFields(spec).size(), 3U);
+}
+
+TEST(StatesAfterRestartTest, InterruptedWorkGoesBackToTheQueue) {
+  for (const JobState state : {JobState::kValidating, JobState::kPreparing,
+                               JobState::kRunning, JobState::kEvaluating}) {
+    EXPECT_THAT(StatesAfterRestart(state),
+                ElementsAre(JobState::kRecovering, JobState::kQueued));
+  }
+}
+
+TEST(StatesAfterRestartTest, EveryStepMayFollowTheOneBefore) {
+  for (JobState state : AllJobStates()) {
+    for (const JobState next : StatesAfterRestart(state)) {
+      EXPECT_TRUE(CanFollow(state, next))
+          << JobStateName(state) << " " << JobStateName(next);
+      state = next;
+    }
+  }
+}
+
+TEST(StatesAfterRestartTest, NothingIsLeftHalfWay) {
+  for (const JobState state : AllJobStates()) {
+    const std::vector<JobState> path = StatesAfterRestart(state);
+    const JobState end = path.empty() ? state : path.back();
+    EXPECT_TRUE(IsDone(end) || end == JobState::kQueued ||
+                end == JobState::kPaused || end == JobState::kCreated)
+        << JobStateName(state);
+    if (IsDone(state)) {
+      EXPECT_THAT(path, IsEmpty());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace resnetd

@@ -1,0 +1,350 @@
+#include "server/finetune/train_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/base/error.h"
+#include "server/finetune/head.h"
+#include "server/finetune/network_parts.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/fake_model.h"
+#include "tests/support/scripted_trainer.h"
+
+namespace resnetd {
+namespace {
+
+constexpr int kClasses = 3;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+Network SmallNetwork() {
+  return BuildNetwork(FindArchitecture("cifar_resnet8", kClasses).value());
+}
+
+Recipe RecipeOf(std::int64_t steps) {
+  const std::size_t parts = PartNames(SmallNetwork()).size();
+  Recipe recipe;
+  recipe.phases = {{.steps = steps,
+                    .trained_parts = std::vector<bool>(parts, true),
+                    .rates = std::vector<double>(parts, 0.1)}};
+  recipe.schedule = RateSchedule::kConstant;
+  recipe.evaluate_every = 5;
+  recipe.checkpoint_every = 3;
+  recipe.early_stopping.patience = 0;
+  return recipe;
+}
+
+// Keeps its checkpoints in memory, all of them.
+class Host final : public LoopHost {
+ public:
+  explicit Host(ScriptedTrainers& trainers) : trainers_(trainers) {
+    for (int i = 0; i < kClasses; ++i) {
+      pictures_.push_back(FakePixels(static_cast<std::uint8_t>(20 * i)));
+    }
+  }
+
+  Interruption AskInterruption() override {
+    return asked_++ == interrupt_at ? interruption : Interruption::kNone;
+  }
+  void AwaitTurn() override { ++turns; }
+  absl::StatusOr<std::unique_ptr<Trainer>> NewTrainer(
+      std::size_t phase) override {
+    phases.push_back(phase);
+    const Network network = SmallNetwork();
+    return trainers_.Create({}, network,
+                            ToWeights(InitialWeights(network, 1, false)), {});
+  }
+  absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(
+      std::int64_t step) override {
+    steps.push_back(step);
+    const auto first = static_cast<std::size_t>(step % kClasses);
+    return std::vector<TrainingBatch>{
+        {.pictures = {&pictures_[first], &pictures_[(first + 1) % kClasses]},
+         .labels = {static_cast<int>(first),
+                    static_cast<int>((first + 1) % kClasses)},
+         .seed = static_cast<std::uint64_t>(step)}};
+  }
+  absl::Status EstimateNorms(Trainer& /*trainer*/) override {
+    ++estimates;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<EvaluationMetrics> Evaluate(Trainer& /*trainer*/,
+                                             std::int64_t step) override {
+    evaluated.push_back(step);
+    const auto found = accuracies.find(step);
+    return EvaluationMetrics{
+        .step = step,
+        .examples = 10,
+        .loss = 1,
+        .accuracy = found == accuracies.end() ? 0.5 : found->second};
+  }
+  absl::Status Save(const TrainingState& state) override {
+    saved.push_back(state);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::optional<TrainingState>> LoadLast() override {
+    return saved.empty() ? std::nullopt : std::optional(saved.back());
+  }
+  absl::Status Tell(const JobEventBody& event) override {
+    events.push_back(event);
+    return absl::OkStatus();
+  }
+
+  template <typename Event>
+  std::vector<Event> EventsOf() const {
+    std::vector<Event> found;
+    for (const JobEventBody& event : events) {
+      if (const auto* one = std::get_if<Event>(&event)) {
+        found.push_back(*one);
+      }
+    }
+    return found;
+  }
+
+  // The question of that number is answered with `interruption`.
+  int interrupt_at = -1;
+  Interruption interruption = Interruption::kPause;
+  std::map<std::int64_t, double> accuracies;
+  int turns = 0;
+  int estimates = 0;
+  std::vector<std::size_t> phases;
+  std::vector<std::int64_t> steps;
+  std::vector<std::int64_t> evaluated;
+  std::vector<TrainingState> saved;
+  std::vector<JobEventBody> events;
+
+ private:
+  ScriptedTrainers& trainers_;
+  std::vector<Pixels> pictures_;
+  int asked_ = 0;
+};
+
+class TrainLoopTest : public testing::Test {
+ protected:
+  absl::StatusOr<LoopResult> Run(Host& host, const Recipe& recipe,
+                                 int setbacks = 0) {
+    TrainLoop loop({.recipe = recipe,
+                    .classes = kClasses,
+                    .setbacks = setbacks,
+                    .deadline = deadline_},
+                   host, clock_);
+    return loop.Run();
+  }
+  static std::vector<std::int64_t> SavedSteps(const Host& host) {
+    std::vector<std::int64_t> steps;
+    for (const TrainingState& state : host.saved) {
+      steps.push_back(state.step);
+    }
+    return steps;
+  }
+
+  FakeClock clock_;
+  ScriptedTrainers trainers_;
+  SteadyTime deadline_ = kNoDeadline;
+};
+
+TEST_F(TrainLoopTest, DoesEveryStepOnceEvaluatesAndSaves) {
+  Host host(trainers_);
+  const auto result = Run(host, RecipeOf(12));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->interrupted, Interruption::kNone);
+  EXPECT_EQ(result->step, 12);
+  EXPECT_EQ(host.turns, 12);
+  EXPECT_THAT(host.steps,
+              testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11));
+  EXPECT_THAT(host.evaluated, testing::ElementsAre(5, 10, 12));
+  // Every third, the best evaluation, and the last.
+  EXPECT_THAT(SavedSteps(host), testing::ElementsAre(3, 5, 6, 9, 12));
+  EXPECT_EQ(result->best->step, 5);
+  EXPECT_EQ(trainers_.calls(), 12);
+}
+
+TEST_F(TrainLoopTest, ARunThatWasPausedAnywhereEndsWithTheSameWeights) {
+  Host straight(trainers_);
+  ASSERT_TRUE(Run(straight, RecipeOf(12)).ok());
+  const TensorList& wanted = straight.saved.back().trainer.weights;
+  for (int pause = 0; pause < 12; ++pause) {
+    Host host(trainers_);
+    host.interrupt_at = pause;
+    const auto first = Run(host, RecipeOf(12));
+    ASSERT_TRUE(first.ok()) << first.status();
+    EXPECT_EQ(first->interrupted, Interruption::kPause);
+    EXPECT_EQ(first->step, pause);
+    host.interrupt_at = -1;
+    const auto second = Run(host, RecipeOf(12));
+    ASSERT_TRUE(second.ok()) << second.status();
+    EXPECT_EQ(second->step, 12);
+    EXPECT_EQ(host.saved.back().trainer.weights.back().second.values,
+              wanted.back().second.values)
+        << "paused before step " << pause;
+    EXPECT_EQ(second->best->step, 5) << pause;
+  }
+}
+
+TEST_F(TrainLoopTest, AKilledRunRepeatsOnlyWhatCameAfterTheLastCheckpoint) {
+  Host host(trainers_);
+  trainers_.script.fail = [](int call) {
+    return call == 8 ? absl::InternalError("the power went out")
+                     : absl::OkStatus();
+  };
+  EXPECT_FALSE(Run(host, RecipeOf(12)).ok());
+  EXPECT_EQ(host.saved.back().step, 6);
+  host.steps.clear();
+  ASSERT_TRUE(Run(host, RecipeOf(12)).ok());
+  EXPECT_EQ(host.steps.front(), 6);
+}
+
+TEST_F(TrainLoopTest, ALossThatIsNotFiniteCostsHalfTheRateAndTheStepsSince) {
+  Host host(trainers_);
+  trainers_.script.loss = [](int call, double loss) {
+    return call == 8 ? kNan : loss;
+  };
+  const auto result = Run(host, RecipeOf(12));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->setbacks, 1);
+  EXPECT_EQ(result->step, 12);
+  const auto recovered = host.EventsOf<Recovered>();
+  ASSERT_EQ(recovered.size(), 1U);
+  EXPECT_EQ(recovered[0].from_step, 8);
+  EXPECT_EQ(recovered[0].to_step, 6);
+  EXPECT_EQ(recovered[0].rate_factor, 0.5);
+  EXPECT_THAT(host.steps, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 6, 7,
+                                               8, 9, 10, 11));
+  EXPECT_DOUBLE_EQ(host.EventsOf<StepMetrics>().back().learning_rate, 0.05);
+}
+
+TEST_F(TrainLoopTest, WithoutACheckpointItBeginsAgain) {
+  Host host(trainers_);
+  trainers_.script.loss = [](int call, double loss) {
+    return call == 1 ? kNan : loss;
+  };
+  ASSERT_TRUE(Run(host, RecipeOf(4)).ok());
+  EXPECT_THAT(host.steps, testing::ElementsAre(0, 1, 0, 1, 2, 3));
+}
+
+TEST_F(TrainLoopTest, GivesUpAfterThreeSetbacks) {
+  Host host(trainers_);
+  trainers_.script.loss = [](int, double) { return kNan; };
+  const auto result = Run(host, RecipeOf(12));
+  EXPECT_EQ(DetailsOf(result.status()).reason, "NONFINITE_LOSS");
+  EXPECT_EQ(host.EventsOf<Recovered>().size(),
+            static_cast<std::size_t>(kMostSetbacks));
+  EXPECT_EQ(host.EventsOf<Recovered>().back().rate_factor, 0.125);
+}
+
+TEST_F(TrainLoopTest, CountsTheSetbacksOfEarlierRuns) {
+  for (int before = 0; before <= kMostSetbacks; ++before) {
+    Host host(trainers_);
+    trainers_.script.loss = [first = trainers_.calls()](int call, double loss) {
+      return call == first ? kNan : loss;
+    };
+    const auto result = Run(host, RecipeOf(4), before);
+    EXPECT_EQ(result.ok(), before < kMostSetbacks) << before;
+  }
+}
+
+TEST_F(TrainLoopTest, ALossThatRunsAwayIsASetbackToo) {
+  Host host(trainers_);
+  trainers_.script.loss = [](int call, double loss) {
+    return call >= 10 && call < 40 ? 1000.0 : loss;
+  };
+  const auto result = Run(host, RecipeOf(40));
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_FALSE(host.EventsOf<Recovered>().empty());
+  EXPECT_THAT(host.EventsOf<Recovered>()[0].text,
+              testing::HasSubstr("ran away"));
+}
+
+TEST_F(TrainLoopTest, StopsEarlyWhenNothingGetsBetter) {
+  Recipe recipe = RecipeOf(1000);
+  recipe.early_stopping = {.patience = 2, .min_delta = 0, .min_steps = 0};
+  Host host(trainers_);
+  host.accuracies = {{5, 0.6}, {10, 0.7}};
+  const auto result = Run(host, recipe);
+  ASSERT_TRUE(result.ok());
+  // 15 and 20 were not better than 10.
+  EXPECT_EQ(result->step, 20);
+  EXPECT_EQ(result->best->step, 10);
+  EXPECT_THAT(SavedSteps(host), testing::Contains(10));
+}
+
+TEST_F(TrainLoopTest, DoesNotStopEarlyBeforeItMay) {
+  Recipe recipe = RecipeOf(1000);
+  for (const std::int64_t least : {19, 20, 21}) {
+    recipe.early_stopping = {.patience = 3, .min_delta = 0, .min_steps = least};
+    Host host(trainers_);
+    EXPECT_EQ(Run(host, recipe)->step, least <= 20 ? 20 : 21) << least;
+  }
+}
+
+TEST_F(TrainLoopTest, EndsAtItsDeadlineWithAnEvaluation) {
+  Host host(trainers_);
+  deadline_ = clock_.Now() + std::chrono::seconds(10);
+  trainers_.script.fail = [this](int call) {
+    if (call == 6) {
+      clock_.Advance(std::chrono::seconds(11));
+    }
+    return absl::OkStatus();
+  };
+  const auto result = Run(host, RecipeOf(100));
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->step, 7);
+  EXPECT_EQ(result->interrupted, Interruption::kNone);
+  EXPECT_EQ(host.evaluated.back(), 7);
+  EXPECT_EQ(SavedSteps(host).back(), 7);
+}
+
+TEST_F(TrainLoopTest, ANewPhaseHasANewTrainerWithTheOldWeights) {
+  Recipe recipe = RecipeOf(4);
+  recipe.phases.push_back(recipe.phases[0]);
+  Host straight(trainers_);
+  ASSERT_TRUE(Run(straight, recipe).ok());
+  EXPECT_THAT(straight.phases, testing::ElementsAre(0, 1));
+  EXPECT_EQ(straight.saved.back().step, 8);
+  // And the same when it was paused where they meet.
+  for (const int pause : {3, 4, 5}) {
+    Host host(trainers_);
+    host.interrupt_at = pause;
+    ASSERT_TRUE(Run(host, recipe).ok());
+    host.interrupt_at = -1;
+    ASSERT_TRUE(Run(host, recipe).ok());
+    EXPECT_EQ(host.saved.back().trainer.weights.back().second.values,
+              straight.saved.back().trainer.weights.back().second.values)
+        << pause;
+  }
+}
+
+TEST_F(TrainLoopTest, EstimatesNormsBeforeEveryEvaluationWhereAskedFor) {
+  Recipe recipe = RecipeOf(12);
+  recipe.norms = NormPolicy::kReestimate;
+  Host host(trainers_);
+  ASSERT_TRUE(Run(host, recipe).ok());
+  EXPECT_EQ(host.estimates, 3);
+}
+
+TEST_F(TrainLoopTest, TellsOfStepsTwiceASecondAtMost) {
+  trainers_.script.fail = [this](int) {
+    clock_.Advance(std::chrono::milliseconds(100));
+    return absl::OkStatus();
+  };
+  Recipe recipe = RecipeOf(20);
+  recipe.evaluate_every = 100;
+  Host host(trainers_);
+  ASSERT_TRUE(Run(host, recipe).ok());
+  const auto steps = host.EventsOf<StepMetrics>();
+  ASSERT_EQ(steps.size(), 4U);
+  EXPECT_EQ(steps[0].step, 5);
+  EXPECT_EQ(steps[0].steps, 5);
+  EXPECT_DOUBLE_EQ(steps[0].examples_per_second, 20);
+  EXPECT_EQ(steps[3].step, 20);
+}
+
+}  // namespace
+}  // namespace resnetd
