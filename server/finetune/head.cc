@@ -87,9 +87,9 @@ struct HeadTensors {
   Tensor bias;
 };
 
-HeadTensors MakeHead(const LinearLayer& layer, const Tensor* old_weight,
-                     const Tensor* old_bias, const std::vector<int>& base_row,
-                     std::int64_t seed) {
+// `old` is only looked at for rows that are taken over.
+HeadTensors MakeHead(const LinearLayer& layer, const HeadTensors& old,
+                     const std::vector<int>& base_row, std::int64_t seed) {
   constexpr double kAddedScale = 0.1;
   const auto inputs = static_cast<std::size_t>(layer.in_features);
   const std::size_t rows = base_row.size();
@@ -109,8 +109,8 @@ HeadTensors MakeHead(const LinearLayer& layer, const Tensor* old_weight,
       continue;
     }
     const auto from = static_cast<std::size_t>(base_row[row]);
-    std::copy_n(&old_weight->values[from * inputs], inputs, weights);
-    head.bias.values[row] = old_bias->values[from];
+    std::copy_n(&old.weight.values[from * inputs], inputs, weights);
+    head.bias.values[row] = old.bias.values[from];
   }
   return head;
 }
@@ -214,8 +214,9 @@ TensorList WeightsWithHead(const Network& base, const Weights& weights,
                            const HeadPlan& plan, std::int64_t seed) {
   const std::string weight_name = base.head.name + ".weight";
   const std::string bias_name = base.head.name + ".bias";
-  HeadTensors head = MakeHead(base.head, &weights.at(weight_name),
-                              &weights.at(bias_name), plan.base_row, seed);
+  const HeadTensors old = {.weight = weights.at(weight_name),
+                           .bias = weights.at(bias_name)};
+  HeadTensors head = MakeHead(base.head, old, plan.base_row, seed);
   TensorList tensors;
   for (const TensorSpec& spec : TensorSpecs(base)) {
     if (spec.optional_counter) {
@@ -238,7 +239,7 @@ TensorList InitialWeights(const Network& network, std::int64_t seed,
       zero_init_residual ? ZeroedTensors(network) : std::set<std::string>();
   const std::vector<int> new_rows(
       static_cast<std::size_t>(network.head.out_features), -1);
-  HeadTensors head = MakeHead(network.head, nullptr, nullptr, new_rows, seed);
+  HeadTensors head = MakeHead(network.head, {}, new_rows, seed);
   TensorList tensors;
   for (const TensorSpec& spec : TensorSpecs(network)) {
     if (spec.optional_counter) {

@@ -15,6 +15,7 @@ std::vector<std::vector<std::int64_t>> ByClass(absl::Span<const int> labels,
     examples[label].push_back(first++);
   }
   std::vector<std::vector<std::int64_t>> pool;
+  pool.reserve(examples.size());
   for (auto& [label, numbers] : examples) {
     pool.push_back(std::move(numbers));
   }
@@ -78,6 +79,7 @@ std::vector<std::vector<std::int64_t>> Sampler::BatchesOf(
     std::int64_t step) const {
   const auto number = static_cast<std::uint64_t>(step);
   std::vector<std::int64_t> examples;
+  examples.reserve(static_cast<std::size_t>(batch_size_));
   const auto fresh = static_cast<std::uint64_t>(new_per_step());
   for (std::uint64_t i = 0; i < fresh; ++i) {
     examples.push_back(DrawNew(number * fresh + i));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -58,9 +59,10 @@ int MeanGrey(const Pixels& pixels) {
   for (std::size_t i = 0; i < pixels.rgb.size(); i += 3) {
     sum += GreyOf(&pixels.rgb[i]);
   }
-  const double mean =
-      static_cast<double>(sum) / static_cast<double>(pixels.rgb.size() / 3);
-  return static_cast<int>(mean + 0.5);
+  const std::size_t count = pixels.rgb.size() / 3;
+  const double mean = static_cast<double>(sum) / static_cast<double>(count);
+  // As Pillow: a half added, then cut off.
+  return static_cast<int>(std::floor(mean + 0.5));
 }
 
 // Every level moves away from `level`, or towards it.
