@@ -13,6 +13,7 @@
 #include "server/store/job_table.h"
 #include "server/store/named_blobs.h"
 #include "server/store/note_table.h"
+#include "server/store/page_check.h"
 #include "server/store/schema.h"
 #include "server/store/seal.h"
 #include "server/store/tally_table.h"
@@ -21,15 +22,6 @@
 
 namespace resnetd {
 namespace {
-
-absl::Status QuickCheck(Database& database) {
-  Query query = database.Prepare("PRAGMA quick_check(1)");
-  ASSIGN_OR_RETURN(const bool found, query.Next());
-  if (!found || query.Text(0) != "ok") {
-    return DamagedDatabase("its pages do not fit together");
-  }
-  return absl::OkStatus();
-}
 
 absl::StatusOr<VersionRow> ReadVersionOr404(Database& database,
                                             const ModelName& model,
@@ -104,8 +96,8 @@ absl::StatusOr<std::unique_ptr<Catalog>> Catalog::Open(
                    Database::Open(options, Database::Access::kReadWrite));
   ASSIGN_OR_RETURN(const bool is_new, Migrate(*writer, Migrations()));
   if (!is_new) {
-    RETURN_IF_ERROR(QuickCheck(*writer));
     RETURN_IF_ERROR(CheckSchema(*writer, Migrations()));
+    RETURN_IF_ERROR(CheckPages(*writer));
     RETURN_IF_ERROR(CheckCatalog(*writer));
     RETURN_IF_ERROR(writer->Settle());
   }

@@ -19,7 +19,7 @@ namespace resnetd {
 enum class DatasetState {
   kOpen = 1,     // takes examples
   kSealed = 2,   // never changes again
-  kDeleted = 3,  // its rows of examples are gone; its name stays taken
+  kDeleted = 3,  // its examples are gone; its name stays taken
 };
 
 struct DatasetRow {
@@ -97,17 +97,20 @@ class DatasetCatalog {
   virtual ~DatasetCatalog() = default;
 
   // ALREADY_EXISTS (DATASET_EXISTS): also of a deleted one. A repetition of the
-  // same request is answered with the dataset as it is now.
+  // same request, here and below, is answered with the dataset as it is now:
+  // kDeleted when it was deleted since.
   virtual absl::StatusOr<DatasetRow> CreateDataset(
       const DatasetName& name, const std::vector<std::string>& labels,
       const Mutation& mutation) = 0;
   // Adds all of `batch` in one transaction. NOT_FOUND (DATASET_NOT_FOUND,
   // BLOB_NOT_FOUND); FAILED_PRECONDITION (DATASET_SEALED); ABORTED
-  // (ETAG_MISMATCH): the upload is at another index. A picture that the dataset
-  // has: ALREADY_EXISTS, nothing is added.
+  // (ETAG_MISMATCH): the upload is at another index, metadata "next_index". A
+  // picture that the dataset has: ALREADY_EXISTS, metadata "image"; nothing is
+  // added. INTERNAL: an example names no piece of its pack, or no label.
   virtual absl::StatusOr<DatasetRow> AppendExamples(
       const ExampleBatch& batch) = 0;
   // How many examples of the upload are dealt with; 0 for one never seen.
+  // NOT_FOUND (DATASET_NOT_FOUND), as below.
   virtual absl::StatusOr<std::int64_t> UploadIndex(
       const DatasetName& dataset, absl::string_view upload) = 0;
   // The example with that picture; nullopt: none.
@@ -120,7 +123,8 @@ class DatasetCatalog {
                                                  absl::string_view etag,
                                                  const Mutation& mutation) = 0;
   // Removes examples and rejections, keeps the row. NOT_FOUND; ABORTED;
-  // FAILED_PRECONDITION (DATASET_IN_USE): a job that is not done names it.
+  // FAILED_PRECONDITION (DATASET_IN_USE): a job that is not done names it. The
+  // numbers of the answer are those of before.
   virtual absl::StatusOr<DatasetRow> DeleteDataset(
       const DatasetName& name, absl::string_view etag,
       const Mutation& mutation) = 0;

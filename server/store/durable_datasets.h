@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -48,9 +49,10 @@ class DurableDatasets final : public DatasetCatalog {
       std::size_t limit) override;
 
   absl::StatusOr<DatasetCount> Count();
-  // Removes what deleted datasets still have, in pieces, so that nobody waits
-  // for a million rows. Goes on with what a crash left.
-  absl::Status RemoveRowsOfDeleted();
+  // Removes what deleted datasets still have: at most `pieces` of 10,000 rows,
+  // each in a transaction of its own, so that nobody waits for a million rows.
+  absl::Status RemoveRowsOfDeleted(
+      int pieces = std::numeric_limits<int>::max());
 
  private:
   absl::StatusOr<DatasetRow> MarkDeleted(const DatasetName& name,

@@ -129,18 +129,22 @@ absl::StatusOr<std::vector<ExampleRow>> ReadExamples(Database& database,
   }
 }
 
-absl::Status ForEachByImage(
+absl::StatusOr<std::int64_t> ForEachExample(
     Database& database, std::int64_t dataset,
     const std::function<void(const ExampleRow&)>& show) {
-  Query query = database.Prepare(absl::StrCat(kColumns, "ORDER BY e.image"));
-  query.Bind(dataset);
+  // In pieces, so that a million need no memory.
+  constexpr std::int64_t kPiece = 1000;
+  std::int64_t last = 0;
   while (true) {
-    ASSIGN_OR_RETURN(const bool found, query.Next());
-    if (!found) {
-      return absl::OkStatus();
+    ASSIGN_OR_RETURN(const std::vector<ExampleRow> rows,
+                     ReadExamples(database, dataset, last, kPiece));
+    if (rows.empty()) {
+      return last;
     }
-    ASSIGN_OR_RETURN(const ExampleRow row, ReadExample(query, dataset));
-    show(row);
+    for (const ExampleRow& row : rows) {
+      show(row);
+    }
+    last = rows.back().sequence;
   }
 }
 

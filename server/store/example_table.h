@@ -27,8 +27,9 @@ absl::StatusOr<std::vector<ExampleRow>> ReadExamples(Database& database,
                                                      std::int64_t dataset,
                                                      std::int64_t after,
                                                      std::int64_t limit);
-// Shows all of them in order of the digests of their pictures.
-absl::Status ForEachByImage(Database& database, std::int64_t dataset,
-                            const std::function<void(const ExampleRow&)>& show);
+// Shows all of them in order of sequence, without a gap; returns how many.
+absl::StatusOr<std::int64_t> ForEachExample(
+    Database& database, std::int64_t dataset,
+    const std::function<void(const ExampleRow&)>& show);
 
 }  // namespace resnetd

@@ -47,12 +47,14 @@ struct JobEventRow {
 
 // Blobs that a job keeps: checkpoints, and what its report needs.
 struct CheckpointRow {
-  // The optimiser step it was taken after; one checkpoint per step.
+  // The optimiser step it was taken after; a second one of a step replaces the
+  // first.
   std::int64_t step = 0;
   // JSON: what the blobs are and what was measured.
   std::string manifest;
   std::vector<Digest> blobs;
   std::int64_t bytes = 0;
+  // Given by the catalog.
   WallTime created;
 };
 
@@ -67,7 +69,8 @@ struct JobChange {
   // Without sequence and time, which the catalog gives.
   std::vector<JobEventRow> events;
   std::optional<CheckpointRow> checkpoint;
-  // Steps of checkpoints that are removed; unknown ones are none.
+  // Steps of checkpoints that are removed, before `checkpoint` is added;
+  // unknown ones are none.
   std::vector<std::int64_t> remove_checkpoints;
 };
 
@@ -84,14 +87,18 @@ class JobCatalog {
   virtual ~JobCatalog() = default;
 
   // `job` without number, generation and times, with its first events.
-  // NOT_FOUND (DATASET_NOT_FOUND).
+  // NOT_FOUND (DATASET_NOT_FOUND). A repetition of the same request, here and
+  // below, is answered with the job as it is now: NOT_FOUND (JOB_NOT_FOUND)
+  // when it was deleted since.
   virtual absl::StatusOr<CreatedJob> CreateJob(
       const JobRow& job, const std::vector<JobEventRow>& events,
       const Mutation& mutation) = 0;
   // With `mutation` the change has an audit row and an idempotency key of its
   // own; without, it is the server's own doing. NOT_FOUND (JOB_NOT_FOUND,
   // BLOB_NOT_FOUND); ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (JOB_STATE):
-  // the job is done and the change is not empty but for checkpoints.
+  // the job is done and the change is not empty but for checkpoints. A change
+  // that is empty changes nothing, the generation neither, and has no audit
+  // row.
   virtual absl::StatusOr<JobRow> ChangeJob(
       const JobChange& change, const std::optional<Mutation>& mutation) = 0;
   // Removes a done job with its events and checkpoints. NOT_FOUND; ABORTED;

@@ -11,6 +11,7 @@
 #include "tests/support/simulated_disk.h"
 #include "tests/support/simulated_file_system.h"
 #include "tests/support/simulated_vfs.h"
+#include "tests/unit/store/dataset_fixture.h"
 #include "tests/unit/store/store_fixture.h"
 
 namespace resnetd {
@@ -129,6 +130,94 @@ TEST_F(CollectorTest, BlobsOfAnImportOfWhatWasThereAreFreeAtOnce) {
   EXPECT_FALSE(Must((*store)->Publish(same, {})).created);
   EXPECT_EQ(Must((*store)->Collect()).blobs, 1);
   EXPECT_TRUE(Must((*store)->Verify()).empty());
+}
+
+TEST_F(CollectorTest, PacksStayUntilTheirDatasetIsDeletedAndTheGraceIsOver) {
+  const auto store = Open(hours(24));
+  CreateAnimals(**store);
+  CreateAnimals(**store, "others");
+  const ExampleBatch batch = BatchOf(**store, Dataset("animals"), "u", 0, 0, 3);
+  ExampleBatch same = batch;
+  same.dataset = Dataset("others");
+  Must((*store)->datasets().AppendExamples(batch));
+  Must((*store)->datasets().AppendExamples(same));
+  const auto collected_after = [&store](Duration duration) {
+    Must((*store)->Collect());
+    store->clock().Advance(duration);
+    return Must((*store)->Collect()).blobs;
+  };
+  EXPECT_EQ(collected_after(hours(48)), 0);
+  Must((*store)->datasets().DeleteDataset(Dataset("animals"), "", {}));
+  EXPECT_EQ(collected_after(hours(48)), 0);  // The other one has it, too.
+  Must((*store)->datasets().DeleteDataset(Dataset("others"), "", {}));
+  EXPECT_EQ(collected_after(hours(23)), 0);
+  EXPECT_EQ(collected_after(hours(1)), 1);
+  EXPECT_EQ(Must((*store)->Stats()).blobs, 0);
+  EXPECT_TRUE(Must((*store)->Verify()).empty());
+}
+
+TEST_F(CollectorTest, BlobsOfACheckpointStayUntilItIsRemoved) {
+  const auto store = Open(Duration(0));
+  CreateAnimals(**store);
+  CreateJobOver(**store, "animals");
+  for (const std::int64_t step : {1, 2, 3}) {
+    const CheckpointRow checkpoint{
+        .step = step,
+        .blobs = {PutBlob(**store, absl::StrCat("weights ", step)),
+                  PutBlob(**store, "shared")}};
+    Must((*store)->jobs().ChangeJob({.job = {1}, .checkpoint = checkpoint},
+                                    std::nullopt));
+  }
+  EXPECT_EQ(Must((*store)->Collect()).blobs, 0);
+  Must((*store)->jobs().ChangeJob({.job = {1}, .remove_checkpoints = {1}},
+                                  std::nullopt));
+  EXPECT_EQ(Must((*store)->Collect()).blobs, 1);
+  EndJob(**store, {1});
+  EXPECT_EQ(Must((*store)->Collect()).blobs, 0);
+  EXPECT_TRUE(Must((*store)->Verify()).empty());
+  Must((*store)->jobs().DeleteJob({1}, "", {}));
+  EXPECT_EQ(Must((*store)->Collect()).blobs, 3);
+  EXPECT_EQ(Must((*store)->Stats()).blobs, 0);
+}
+
+TEST_F(CollectorTest, ACheckpointThatIsReplacedFreesItsBlobs) {
+  const auto store = Open(Duration(0));
+  CreateAnimals(**store);
+  CreateJobOver(**store, "animals");
+  for (const std::string content : {"first", "second"}) {
+    Must((*store)->jobs().ChangeJob(
+        {.job = {1},
+         .checkpoint =
+             CheckpointRow{.step = 5, .blobs = {PutBlob(**store, content)}}},
+        std::nullopt));
+  }
+  EXPECT_EQ(Must((*store)->Collect()).bytes, 5);
+  EXPECT_TRUE(Must((*store)->Verify()).empty());
+}
+
+TEST_F(CollectorTest, WhatIsNamedAgainInTimeIsKept) {
+  const auto store = Open(hours(24));
+  CreateAnimals(**store);
+  CreateAnimals(**store, "others");
+  CreateJobOver(**store, "others");
+  const ExampleBatch batch = BatchOf(**store, Dataset("animals"), "u", 0, 0, 3);
+  Must((*store)->datasets().AppendExamples(batch));
+  Must((*store)->datasets().DeleteDataset(Dataset("animals"), "", {}));
+  Must((*store)->Collect());
+  store->clock().Advance(hours(23));
+  // Now by a checkpoint, whatever the bytes were before.
+  Must((*store)->jobs().ChangeJob(
+      {.job = {1},
+       .checkpoint =
+           CheckpointRow{.step = 1, .blobs = {batch.examples[0].pack}}},
+      std::nullopt));
+  store->clock().Advance(hours(48));
+  EXPECT_EQ(Must((*store)->Collect()).blobs, 0);
+  Must((*store)->jobs().ChangeJob({.job = {1}, .remove_checkpoints = {1}},
+                                  std::nullopt));
+  EXPECT_EQ(Must((*store)->Collect()).blobs, 0);
+  store->clock().Advance(hours(24));
+  EXPECT_EQ(Must((*store)->Collect()).blobs, 1);
 }
 
 // Killed at every operation of a collection, and cut off from power: what a

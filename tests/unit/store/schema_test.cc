@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "tests/support/temp_dir.h"
+#include "tests/unit/store/dataset_fixture.h"
 #include "tests/unit/store/store_fixture.h"
 
 namespace resnetd {
@@ -59,6 +60,43 @@ TEST(SchemaTest, AnOlderDatabaseGetsTheStepsItLacksAndKeepsItsRows) {
   EXPECT_EQ(FormatOf(*database), 2);
   EXPECT_EQ(Must(database->ReadInt("SELECT y FROM a")), 5);
   EXPECT_TRUE(CheckSchema(*database, both).ok());
+}
+
+// A store as a server of the first format left it, with all its kinds of rows.
+TEST(SchemaTest, AStoreOfTheFirstFormatKeepsEverything) {
+  OpenedStore store;
+  PublishNumber(*store, "a", 1);
+  PublishNumber(*store, "a", 2);
+  Must(store->MoveAlias(MoveTo("a", 2),
+                        {.method = "SetAlias", .request_id = "r"}));
+  Must(store->DeleteVersion(Model("a"), VersionNumber{1}, "", {}));
+  Must(store->SetNote("note", "text"));
+  Must(store->Collect());
+  store.Close();
+  {
+    // Its own steps lead from the first format to the rows of today.
+    const auto database =
+        Must(Database::Open({.path = store.database(), .durable = false},
+                            Database::Access::kReadWrite));
+    for (const std::string table :
+         {"tally", "checkpoints", "job_events", "jobs", "uploads",
+          "rejected_examples", "examples", "packs", "datasets"}) {
+      Must(database->Execute("DROP TABLE " + table));
+    }
+    Must(database->Execute("PRAGMA user_version=1"));
+    EXPECT_TRUE(CheckSchema(*database, Migrations().first(1)).ok());
+  }
+  store.Open();
+  EXPECT_TRUE(Must(store->Verify()).empty());
+  EXPECT_EQ(Must(store->GetAlias(Model("a"), "stable")).version.value, 2);
+  EXPECT_EQ(Must(store->ListVersions(Model("a"))).size(), 1);
+  EXPECT_EQ(Must(store->ListEvents(0, 100)).size(), 5);
+  EXPECT_EQ(Must(store->ListAudit(0, 100)).size(), 4);
+  EXPECT_EQ(Must(store->GetNote("note")), "text");
+  EXPECT_EQ(*Must(store->Remembered({.method = "SetAlias", .request_id = "r"})),
+            "models/a/aliases/stable");
+  CreateAnimals(*store);
+  EXPECT_EQ(CreateJobOver(*store, "animals").number, JobNumber{1});
 }
 
 TEST(SchemaTest, AStepThatFailsLeavesTheFormatBefore) {

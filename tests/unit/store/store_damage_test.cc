@@ -15,6 +15,7 @@
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "tests/support/seeded_random.h"
+#include "tests/unit/store/dataset_fixture.h"
 #include "tests/unit/store/store_fixture.h"
 
 namespace resnetd {
@@ -38,6 +39,58 @@ void WriteAll(const std::string& path, const std::string& bytes) {
 // A reading: its text, or its error.
 void Append(std::string& text, const absl::Status& error) {
   absl::StrAppend(&text, DetailsOf(error).reason, ";");
+}
+
+// What it answers of datasets; false: an answer says "damaged".
+bool AppendDatasets(Store& store, std::string& text) {
+  const DatasetName name = Dataset("animals");
+  const auto row = store.datasets().GetDataset(name);
+  const auto examples = store.datasets().ListExamples(name, 0, 100);
+  const auto rejected = store.datasets().ListRejected(name, 0, 100);
+  const auto index = store.datasets().UploadIndex(name, "u");
+  const auto all = store.datasets().ListDatasets();
+  if (!row.ok() || !examples.ok() || !rejected.ok() || !index.ok() ||
+      !all.ok()) {
+    return false;
+  }
+  absl::StrAppend(&text, EtagOf(*row), row->digest, row->bytes, *index,
+                  row->labels[1], all->size(), ";");
+  for (const ExampleRow& example : *examples) {
+    absl::StrAppend(&text, example.sequence, example.image, example.pack,
+                    example.offset, example.label, example.mean[0],
+                    example.mean_square[2], ";");
+    const auto found = store.datasets().FindExample(name, example.image);
+    if (!found.ok() || !*found) {
+      return false;
+    }
+  }
+  for (const RejectedRow& one : *rejected) {
+    absl::StrAppend(&text, one.sequence, one.name, one.code, ";");
+  }
+  return true;
+}
+
+// The same of jobs.
+bool AppendJobs(Store& store, std::string& text) {
+  const auto jobs = store.jobs().ListJobs();
+  const auto open = store.jobs().ListOpenJobs();
+  const auto events = store.jobs().ListJobEvents({1}, 0, 100);
+  const auto checkpoints = store.jobs().ListCheckpoints({1});
+  if (!jobs.ok() || !open.ok() || !events.ok() || !checkpoints.ok()) {
+    return false;
+  }
+  for (const JobRow& row : *jobs) {
+    absl::StrAppend(&text, row.number.value, EtagOf(row), row.state, row.spec,
+                    row.status, row.dataset.text(), ";");
+  }
+  for (const JobEventRow& event : *events) {
+    absl::StrAppend(&text, event.sequence, event.kind, event.payload, ";");
+  }
+  for (const CheckpointRow& row : *checkpoints) {
+    absl::StrAppend(&text, row.step, row.manifest, row.blobs[0], ";");
+  }
+  absl::StrAppend(&text, open->size());
+  return true;
 }
 
 // Everything that a store answers, as text; "" when an answer says "damaged".
@@ -87,7 +140,25 @@ std::string AnswersOf(Store& store) {
   }
   absl::StrAppend(&text, audit->empty() ? "" : audit->back().hash, *note,
                   remembered->value_or("none"));
-  return text;
+  return AppendDatasets(store, text) && AppendJobs(store, text) ? text : "";
+}
+
+// A dataset with examples, and jobs over it.
+void AddTraining(Store& store) {
+  CreateAnimals(store);
+  ExampleBatch batch = BatchOf(store, Dataset("animals"), "u", 0, 0, 20);
+  batch.rejected = {{.name = "cats/7.jpg", .code = "TRUNCATED"}};
+  Must(store.datasets().AppendExamples(batch));
+  Must(store.datasets().SealDataset(Dataset("animals"), "", {}));
+  CreateAnimals(store, "others");
+  for (int i = 0; i < 3; ++i) {
+    CreateJobOver(store, "animals", {{.kind = 1, .payload = "{}"}});
+  }
+  const CheckpointRow checkpoint{
+      .step = 5, .manifest = "{}", .blobs = {PutBlob(store, "weights")}};
+  Must(store.jobs().ChangeJob({.job = {1}, .checkpoint = checkpoint},
+                              std::nullopt));
+  EndJob(store, {2});
 }
 
 TEST(StoreDamageTest, AFlippedBitInTheDatabaseIsNoticedOrChangesNoAnswer) {
@@ -102,6 +173,7 @@ TEST(StoreDamageTest, AFlippedBitInTheDatabaseIsNoticedOrChangesNoAnswer) {
       {.method = "SetAlias", .request_id = "k", .request_hash = "h"}));
   Must(store->DeleteVersion(Model("a"), VersionNumber{3}, "", {}));
   Must(store->SetNote("note", "text"));
+  AddTraining(*store);
   Must(store->Collect());
   const std::string wanted = AnswersOf(*store);
   ASSERT_FALSE(wanted.empty());

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/store/database.h"
+#include "tests/unit/store/dataset_fixture.h"
 #include "tests/unit/store/store_fixture.h"
 
 namespace resnetd {
@@ -103,6 +104,34 @@ TEST_F(VerifyTest, NamesWhatIsDamaged) {
   EXPECT_THAT(Verify(), ElementsAre("audit"));
   Sql("DELETE FROM events WHERE sequence = 1");
   EXPECT_THAT(Verify(), Contains("events"));
+}
+
+TEST_F(VerifyTest, FindsPacksAndCheckpointsThatAreMissingOrOfAnotherSize) {
+  CreateAnimals(*store_);
+  const ExampleBatch batch = BatchOf(*store_, Dataset("animals"), "u", 0, 0, 3);
+  Must(store_->datasets().AppendExamples(batch));
+  CreateJobOver(*store_, "animals");
+  const Digest weights = PutBlob(*store_, "weights of a checkpoint");
+  Must(store_->jobs().ChangeJob(
+      {.job = {1}, .checkpoint = CheckpointRow{.step = 5, .blobs = {weights}}},
+      std::nullopt));
+  EXPECT_THAT(Verify(), IsEmpty());
+  store_.Close();
+  std::filesystem::remove(store_.BlobFile(weights));
+  std::filesystem::remove(store_.BlobFile(batch.examples[0].pack));
+  store_.Open();
+  std::vector<std::string> texts;
+  for (const Finding& finding : Must(store_->Verify())) {
+    texts.push_back(finding.text);
+  }
+  EXPECT_THAT(texts,
+              ElementsAre(testing::StartsWith("dataset \"animals\" needs"),
+                          testing::StartsWith("checkpoint 5 of job 1 needs")));
+  EndJob(*store_, {1});
+  Must(store_->jobs().DeleteJob({1}, "", {}));
+  EXPECT_THAT(Verify(), ElementsAre("blob"));
+  Must(store_->datasets().DeleteDataset(Dataset("animals"), "", {}));
+  EXPECT_THAT(Verify(), IsEmpty());
 }
 
 }  // namespace

@@ -1,0 +1,128 @@
+#include "server/store/job_table.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "server/store/checkpoint_table.h"
+#include "server/store/job_event_table.h"
+#include "tests/unit/store/dataset_fixture.h"
+#include "tests/unit/store/table_fixture.h"
+
+namespace resnetd {
+namespace {
+
+class JobTableTest : public TableTest {
+ protected:
+  static JobRecord Record(std::int64_t number, bool is_done = false) {
+    return {.row = {.number = {number},
+                    .state = 4,
+                    .is_done = is_done,
+                    .spec = "spec",
+                    .status = "status",
+                    .dataset = Dataset("animals"),
+                    .generation = 5,
+                    .created = WallTime(std::chrono::microseconds(6)),
+                    .updated = WallTime(std::chrono::microseconds(7))},
+            .events = 8,
+            .checkpoints = 9};
+  }
+  std::vector<std::int64_t> Numbers(WhichJobs which) {
+    std::vector<std::int64_t> numbers;
+    for (const JobRecord& record : Must(ListJobRecords(*database_, which))) {
+      numbers.push_back(record.row.number.value);
+    }
+    return numbers;
+  }
+};
+
+TEST_F(JobTableTest, GivesBackWhatWasWritten) {
+  Must(WriteJob(*database_, Record(3)));
+  const JobRecord got = *Must(FindJob(*database_, {3}));
+  EXPECT_EQ(got.row.number, JobNumber{3});
+  EXPECT_EQ(got.row.state, 4);
+  EXPECT_FALSE(got.row.is_done);
+  EXPECT_EQ(got.row.spec, "spec");
+  EXPECT_EQ(got.row.status, "status");
+  EXPECT_EQ(got.row.dataset, Dataset("animals"));
+  EXPECT_EQ(got.row.generation, 5);
+  EXPECT_EQ(got.row.created, WallTime(std::chrono::microseconds(6)));
+  EXPECT_EQ(got.row.updated, WallTime(std::chrono::microseconds(7)));
+  EXPECT_EQ(got.events, 8);
+  EXPECT_EQ(got.checkpoints, 9);
+  EXPECT_FALSE(Must(FindJob(*database_, {4})));
+}
+
+TEST_F(JobTableTest, WritesAllThatChanges) {
+  Must(WriteJob(*database_, Record(3)));
+  JobRecord record = Record(3, true);
+  record.row.state = 40;
+  record.row.status = "other";
+  record.row.generation = 50;
+  record.row.updated = WallTime(std::chrono::microseconds(70));
+  record.events = 80;
+  record.checkpoints = 90;
+  Must(WriteJob(*database_, record));
+  const JobRecord got = *Must(FindJob(*database_, {3}));
+  EXPECT_EQ(got.row.state, 40);
+  EXPECT_TRUE(got.row.is_done);
+  EXPECT_EQ(got.row.status, "other");
+  EXPECT_EQ(got.row.generation, 50);
+  EXPECT_EQ(got.row.updated, WallTime(std::chrono::microseconds(70)));
+  EXPECT_EQ(got.events, 80);
+  EXPECT_EQ(got.checkpoints, 90);
+}
+
+TEST_F(JobTableTest, ListsAllOrThoseThatAreNotDone) {
+  Must(WriteJob(*database_, Record(2, true)));
+  Must(WriteJob(*database_, Record(3)));
+  Must(WriteJob(*database_, Record(1)));
+  EXPECT_EQ(Numbers(WhichJobs::kAll), (std::vector<std::int64_t>{1, 2, 3}));
+  EXPECT_EQ(Numbers(WhichJobs::kOpen), (std::vector<std::int64_t>{1, 3}));
+  EXPECT_EQ(Must(CountJobs(*database_)), 3);
+  Must(RemoveJob(*database_, {1}));
+  EXPECT_EQ(Numbers(WhichJobs::kOpen), (std::vector<std::int64_t>{3}));
+}
+
+TEST_F(JobTableTest, EveryChangedColumnIsNoticed) {
+  for (const std::string change :
+       {"job = 9", "state = 9", "is_done = 1", "spec = 'x'", "status = 'x'",
+        "dataset = 'x'", "dataset = 'NOT A NAME'", "generation = 9",
+        "events = 9", "checkpoints = 8", "created_us = 9", "updated_us = 9",
+        "seal = 'x'"}) {
+    Sql("SAVEPOINT before");
+    Must(WriteJob(*database_, Record(1)));
+    Sql("UPDATE jobs SET " + change);
+    EXPECT_TRUE(IsDamage(ListJobRecords(*database_, WhichJobs::kAll).status()))
+        << change;
+    Sql("ROLLBACK TO before");
+  }
+}
+
+TEST_F(JobTableTest, TheCheckFindsWhatIsMissing) {
+  JobRecord record = Record(1);
+  record.events = 2;
+  record.checkpoints = 1;
+  Must(WriteJob(*database_, record));
+  for (const std::int64_t sequence : {1, 2}) {
+    Must(InsertJobEvent(*database_, {1}, {.sequence = sequence}));
+  }
+  Must(WriteCheckpoint(*database_, {1}, {.step = 10}));
+  const Tally tally{.datasets = 0, .jobs = 1, .last_job = 4};
+  EXPECT_TRUE(CheckJobTables(*database_, tally).ok());
+  for (const std::string damage :
+       {"DELETE FROM jobs", "DELETE FROM job_events WHERE sequence = 2",
+        "DELETE FROM checkpoints", "UPDATE checkpoints SET step = 11",
+        "UPDATE jobs SET state = 5"}) {
+    Sql("SAVEPOINT before");
+    Sql(damage);
+    EXPECT_TRUE(IsDamage(CheckJobTables(*database_, tally))) << damage;
+    Sql("ROLLBACK TO before");
+  }
+  EXPECT_TRUE(IsDamage(CheckJobTables(*database_, {.jobs = 2, .last_job = 4})));
+  EXPECT_TRUE(IsDamage(CheckJobTables(*database_, {.jobs = 1, .last_job = 0})));
+}
+
+}  // namespace
+}  // namespace resnetd
