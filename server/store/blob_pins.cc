@@ -16,6 +16,7 @@ absl::Status CheckWritable(Connections& db, BlobStore& blobs) {
 absl::StatusOr<BlobPins> BlobPins::Take(BlobStore& blobs,
                                         absl::Span<const Digest> digests) {
   BlobPins pins;
+  pins.digests_.assign(digests.begin(), digests.end());
   for (const Digest& digest : digests) {
     if (pins.sizes_.count(digest) != 0) {
       continue;
@@ -28,7 +29,7 @@ absl::StatusOr<BlobPins> BlobPins::Take(BlobStore& blobs,
 }
 
 void BlobPins::Named(BlobStore& blobs) const {
-  for (const auto& [digest, bytes] : sizes_) {
+  for (const Digest& digest : digests_) {
     blobs.Named(digest);
   }
 }

@@ -22,17 +22,20 @@ absl::Status CheckWritable(Connections& db, BlobStore& blobs);
 // after it has begun the removal. Not thread-safe.
 class BlobPins {
  public:
-  // NOT_FOUND (BLOB_NOT_FOUND). `digests` may repeat.
+  // NOT_FOUND (BLOB_NOT_FOUND). A digest may come as often as the blob was
+  // committed.
   static absl::StatusOr<BlobPins> Take(BlobStore& blobs,
                                        absl::Span<const Digest> digests);
 
   // Bytes of each.
   const std::map<Digest, std::int64_t>& sizes() const { return sizes_; }
-  // After the commit: they need no other protection from here on.
+  // After the commit: each of the digests needs no other protection from here
+  // on.
   void Named(BlobStore& blobs) const;
 
  private:
   std::vector<BlobStore::Pin> pins_;
+  std::vector<Digest> digests_;
   std::map<Digest, std::int64_t> sizes_;
 };
 

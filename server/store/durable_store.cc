@@ -190,8 +190,12 @@ absl::Status DurableStore::SetNote(absl::string_view key,
 
 absl::StatusOr<Collected> DurableStore::Collect() {
   RETURN_IF_ERROR(CheckWritable(catalog_->connections(), *blobs_));
+  ASSIGN_OR_RETURN(const Collected collected,
+                   CollectGarbage(*catalog_, *blobs_, options_, clock_));
+  // After it: on a full disk, which has no room for many changes of rows, blobs
+  // can be removed.
   RETURN_IF_ERROR(datasets_.RemoveRowsOfDeleted());
-  return CollectGarbage(*catalog_, *blobs_, options_, clock_);
+  return collected;
 }
 
 absl::StatusOr<std::vector<Finding>> DurableStore::Verify() {

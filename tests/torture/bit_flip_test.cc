@@ -20,6 +20,7 @@
 #include "tests/torture/simulated_store.h"
 #include "tests/torture/store_model.h"
 #include "tests/torture/store_step.h"
+#include "tests/torture/training_step.h"
 
 namespace resnetd {
 namespace {
@@ -43,6 +44,15 @@ std::vector<Step> Life() {
   steps.push_back({.kind = StepKind::kRollBack});
   steps.push_back({.kind = StepKind::kDeleteVersion, .version = 4});
   steps.push_back({.kind = StepKind::kNote, .content = 3});
+  steps.push_back({.kind = StepKind::kCreateDataset});
+  for (std::uint64_t content = 0; content < 4; ++content) {
+    steps.push_back({.kind = StepKind::kAppend, .content = content});
+  }
+  steps.push_back({.kind = StepKind::kSealDataset});
+  steps.push_back({.kind = StepKind::kCreateJob});
+  steps.push_back({.kind = StepKind::kCreateJob});
+  steps.push_back({.kind = StepKind::kAdvanceJob, .content = 1});
+  steps.push_back({.kind = StepKind::kEndJob});
   steps.push_back({.kind = StepKind::kCollect});
   return steps;
 }
@@ -108,7 +118,9 @@ class BitFlipTest : public ::testing::Test {
     const auto findings = damaged.store().Verify();
     const bool found = !findings.ok() || !findings->empty();
     for (std::uint64_t content = 0; content < 4; ++content) {
-      for (const auto& wanted : BlobsOf(content)) {
+      std::vector<std::vector<std::uint8_t>> blobs = BlobsOf(content);
+      blobs.push_back(PackOf(content));
+      for (const auto& wanted : blobs) {
         const auto bytes =
             damaged.store().ReadBlob(Sha256Hex(wanted), kMaxBlobBytes);
         EXPECT_TRUE(!bytes.ok() || *bytes == wanted) << where_;

@@ -106,7 +106,7 @@ class CrashPoint {
     const absl::StatusOr<std::string> image = ImageOf(store_->store());
     ASSERT_TRUE(image.ok()) << where();
     EXPECT_EQ(*image, expected_.before.Image()) << where();
-    if (flow_.step) {
+    if (flow_.step && !status_.ok()) {
       EXPECT_TRUE(expected_.before.Do(*flow_.step));
       EXPECT_EQ(Do(*flow_.step, store_->store()), absl::OkStatus()) << where();
     }
@@ -124,7 +124,10 @@ class CrashPoint {
     }
     for (const Step& step : {Step{.kind = StepKind::kNote, .content = 7},
                              Step{.kind = StepKind::kImport, .model = "next"},
-                             Step{.kind = StepKind::kMove}}) {
+                             Step{.kind = StepKind::kMove},
+                             Step{.kind = StepKind::kCreateDataset, .epoch = 7},
+                             Step{.kind = StepKind::kAppend, .content = 9},
+                             Step{.kind = StepKind::kEndJob}}) {
       const absl::Status status = Do(step, store_->store());
       EXPECT_EQ(DetailsOf(status).reason, "STORE_FAILED")
           << where() << ", then " << step.Text() << ": " << status;

@@ -203,8 +203,13 @@ std::string OfModel(const std::string& image, const std::string& model) {
       words.erase(words.begin() + 1);
     }
     const std::string text = absl::StrJoin(words, " ");
-    if (absl::StrContains(text, absl::StrCat(" ", model, "/")) ||
-        absl::StrContains(text, absl::StrCat("models/", model, "/"))) {
+    const auto names = [&text, &model](const std::string& before,
+                                       const std::string& after) {
+      return absl::StrContains(text, absl::StrCat(before, model, after));
+    };
+    // Its datasets are called "model-0", "model-1".
+    if (names(" ", "/") || names("models/", "/") || names(" ", "-") ||
+        names("datasets/", "-") || names("jobs/", "-")) {
       lines.push_back(text);
     }
   }

@@ -1,5 +1,7 @@
 #include "tests/torture/flow.h"
 
+#include <utility>
+
 #include "tests/torture/store_check.h"
 
 namespace resnetd {
@@ -16,11 +18,78 @@ Step DeleteVersion(std::int64_t version) {
 }
 
 Step Collect() { return {.kind = StepKind::kCollect}; }
+Step Training(StepKind kind, std::uint64_t content = 0) {
+  return {.kind = kind, .version = 0, .content = content};
+}
+Step CreateDataset() { return Training(StepKind::kCreateDataset); }
+Step Append(std::uint64_t content) {
+  return Training(StepKind::kAppend, content);
+}
+Step DeleteDataset() { return Training(StepKind::kDeleteDataset); }
+Step CreateJob() { return Training(StepKind::kCreateJob); }
+Step Advance(std::uint64_t content) {
+  return Training(StepKind::kAdvanceJob, content);
+}
+Step EndJob() { return Training(StepKind::kEndJob); }
+Step DeleteJob() { return Training(StepKind::kDeleteJob); }
+
+// Flows over datasets and jobs.
+std::vector<Flow> TrainingFlows() {
+  return {
+      {.name = "CreateDataset", .step = CreateDataset()},
+      {.name = "FirstAppend", .setup = {CreateDataset()}, .step = Append(0)},
+      {.name = "Append",
+       .setup = {CreateDataset(), Append(0)},
+       .step = Append(1)},
+      {.name = "AppendOfWhatIsDue",
+       .setup = {CreateDataset(),
+                 Append(0),
+                 DeleteDataset(),
+                 Collect(),
+                 {.kind = StepKind::kCreateDataset, .model = "other"}},
+       .step = Step{.kind = StepKind::kAppend, .model = "other"},
+       .pause = 2 * kGrace},
+      {.name = "SealDataset",
+       .setup = {CreateDataset(), Append(0), Append(1)},
+       .step = Training(StepKind::kSealDataset)},
+      {.name = "DeleteDataset",
+       .setup = {CreateDataset(), Append(0), Append(1)},
+       .step = DeleteDataset()},
+      {.name = "CollectPacks",
+       .setup = {CreateDataset(), Append(0), Append(1), DeleteDataset(),
+                 Collect()},
+       .step = Collect(),
+       .pause = 2 * kGrace},
+      {.name = "CreateJob", .setup = {CreateDataset()}, .step = CreateJob()},
+      {.name = "AdvanceJob",
+       .setup = {CreateDataset(), CreateJob(), Advance(0), Advance(1)},
+       .step = Advance(2)},
+      {.name = "AdvanceJobWithAKey",
+       .setup = {CreateDataset(), CreateJob()},
+       .step =
+           Step{
+               .kind = StepKind::kAdvanceJob, .version = 0, .request_id = "r"}},
+      {.name = "EndJob",
+       .setup = {CreateDataset(), CreateJob(), Advance(0)},
+       .step = EndJob()},
+      {.name = "DeleteJob",
+       .setup = {CreateDataset(), CreateJob(), Advance(0), EndJob()},
+       .step = DeleteJob()},
+      {.name = "CollectCheckpoints",
+       .setup = {CreateDataset(), CreateJob(), Advance(0), Advance(2), EndJob(),
+                 DeleteJob(), Collect()},
+       .step = Collect(),
+       .pause = 2 * kGrace},
+      {.name = "OpeningOfATraining",
+       .setup = {CreateDataset(), Append(0), CreateJob(), Advance(0)},
+       .killed = true},
+  };
+}
 
 }  // namespace
 
 std::vector<Flow> AllFlows() {
-  return {
+  std::vector<Flow> flows = {
       {.name = "FirstOpening"},
       {.name = "Opening", .setup = {Import(0), Import(1)}},
       {.name = "OpeningAfterAKill",
@@ -64,6 +133,10 @@ std::vector<Flow> AllFlows() {
        .pause = 2 * kGrace},
       {.name = "Note", .step = Step{.kind = StepKind::kNote}},
   };
+  for (Flow& flow : TrainingFlows()) {
+    flows.push_back(std::move(flow));
+  }
+  return flows;
 }
 
 }  // namespace resnetd

@@ -2,14 +2,18 @@
 
 #include <cstdlib>
 #include <set>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/types/span.h"
+#include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "tests/torture/store_step.h"
+#include "tests/torture/training_step.h"
 
 namespace resnetd {
 namespace {
@@ -35,6 +39,42 @@ absl::Status CheckVersion(Store& store, const VersionRow& row) {
   return CheckBlob(store, row.labels, blobs[2]);
 }
 
+// Every picture is in its pack, and every checkpoint has its blobs.
+absl::Status CheckTraining(Store& store) {
+  ASSIGN_OR_RETURN(const std::vector<DatasetRow> datasets,
+                   store.datasets().ListDatasets());
+  for (const DatasetRow& row : datasets) {
+    ASSIGN_OR_RETURN(const std::vector<ExampleRow> examples,
+                     store.datasets().ListExamples(row.name, 0, 1'000'000));
+    Digest read;
+    std::vector<std::uint8_t> pack;
+    for (const ExampleRow& example : examples) {
+      if (std::exchange(read, example.pack) != example.pack) {
+        ASSIGN_OR_RETURN(pack, store.ReadBlob(example.pack, kMaxBlobBytes));
+      }
+      const auto picture = absl::MakeConstSpan(pack).subspan(
+          static_cast<std::size_t>(example.offset),
+          static_cast<std::size_t>(example.bytes));
+      if (Sha256Hex(picture) != example.image) {
+        return absl::DataLossError("another picture was returned");
+      }
+    }
+  }
+  ASSIGN_OR_RETURN(const std::vector<JobRow> jobs, store.jobs().ListJobs());
+  for (const JobRow& job : jobs) {
+    ASSIGN_OR_RETURN(const std::vector<CheckpointRow> checkpoints,
+                     store.jobs().ListCheckpoints(job.number));
+    for (const CheckpointRow& row : checkpoints) {
+      const auto wanted =
+          CheckpointBlobsOf(static_cast<std::uint64_t>(row.step));
+      for (std::size_t i = 0; i < wanted.size(); ++i) {
+        RETURN_IF_ERROR(CheckBlob(store, row.blobs.at(i), wanted[i]));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::string> CheckVersions(Store& store) {
   std::string said;
   ASSIGN_OR_RETURN(const std::vector<ModelName> models, store.ListModels());
@@ -48,6 +88,9 @@ absl::StatusOr<std::string> CheckVersions(Store& store) {
                         ": ", status.ToString(), "\n");
       }
     }
+  }
+  if (const absl::Status status = CheckTraining(store); !status.ok()) {
+    absl::StrAppend(&said, "training: ", status.ToString(), "\n");
   }
   ASSIGN_OR_RETURN(const std::vector<Finding> findings, store.Verify());
   for (const Finding& finding : findings) {

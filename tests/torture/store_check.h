@@ -30,7 +30,8 @@ struct Expected {
 // finds nothing. Empty: all of it holds.
 std::string Complaints(Store& store, const Expected& expected,
                        StoreModel* model);
-// Every version has the bytes that were imported, and Verify() finds nothing.
+// Every version has the bytes that were imported, every example its picture,
+// every checkpoint its blobs, and Verify() finds nothing.
 std::string BlobComplaints(Store& store);
 
 // Paths of all files of a store, relative to its folder.

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
+#include "tests/torture/training_lines.h"
 
 namespace resnetd {
 namespace {
@@ -56,6 +57,18 @@ std::string VersionName(const std::string& model, std::size_t version) {
   return absl::StrCat("models/", model, "/versions/", version);
 }
 
+// "jobs/3" by the name of the job, which does not depend on the order in which
+// several threads made theirs.
+std::string NameIn(const std::map<std::int64_t, std::string>& jobs,
+                   const std::string& resource) {
+  for (const auto& [number, name] : jobs) {
+    if (resource == absl::StrCat("jobs/", number)) {
+      return "jobs/" + name;
+    }
+  }
+  return resource;
+}
+
 std::string AliasName(const Step& step) {
   return absl::StrCat("models/", step.model, "/aliases/", step.alias);
 }
@@ -93,6 +106,12 @@ bool StoreModel::Do(const Step& step) {
     case StepKind::kCollect:
       uploads_.clear();
       return true;
+    default:
+      accepted = training_.Do(
+          step, [this](const std::string& method, const std::string& resource) {
+            AddAudit(method, resource);
+          });
+      break;
   }
   if (accepted && !step.request_id.empty()) {
     requests_.insert(step.request_id);
@@ -229,13 +248,16 @@ std::string StoreModel::Image() const {
                                 model.generations.at(alias)));
     }
   }
+  for (const std::string& line : training_.Lines()) {
+    lines.push_back(line);
+  }
   lines.insert(lines.end(), events_.begin(), events_.end());
   lines.insert(lines.end(), audit_.begin(), audit_.end());
   return absl::StrJoin(lines, "\n") + "\n";
 }
 
 std::set<Digest> StoreModel::LiveBlobs() const {
-  std::set<Digest> blobs;
+  std::set<Digest> blobs = training_.LiveBlobs();
   for (const auto& [name, model] : models_) {
     for (const Version& version : model.versions) {
       for (const Digest& digest : version.committed ? DigestsOf(version.content)
@@ -268,6 +290,12 @@ absl::StatusOr<std::string> ImageOf(Store& store) {
                                 ValueOf(row.previous), row.generation));
     }
   }
+  ASSIGN_OR_RETURN(const std::vector<AuditRow> audit,
+                   store.ListAudit(0, 1'000'000));
+  const std::map<std::int64_t, std::string> jobs = JobsIn(audit);
+  ASSIGN_OR_RETURN(const std::vector<std::string> training,
+                   TrainingLinesOf(store, jobs));
+  lines.insert(lines.end(), training.begin(), training.end());
   ASSIGN_OR_RETURN(const std::vector<EventRow> events,
                    store.ListEvents(0, 1'000'000));
   for (const EventRow& row : events) {
@@ -275,10 +303,9 @@ absl::StatusOr<std::string> ImageOf(Store& store) {
                               ValueOf(row.version), row.alias,
                               ValueOf(row.previous), row.generation));
   }
-  ASSIGN_OR_RETURN(const std::vector<AuditRow> audit,
-                   store.ListAudit(0, 1'000'000));
   for (const AuditRow& row : audit) {
-    lines.push_back(AuditLine(row.sequence, row.method, row.resource));
+    lines.push_back(
+        AuditLine(row.sequence, row.method, NameIn(jobs, row.resource)));
   }
   return absl::StrJoin(lines, "\n") + "\n";
 }

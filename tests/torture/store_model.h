@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "server/store/store.h"
 #include "tests/torture/store_step.h"
+#include "tests/torture/training_model.h"
 
 namespace resnetd {
 
@@ -21,10 +22,12 @@ class StoreModel {
   // Does `step` here. Returns whether the store has to accept it.
   bool Do(const Step& step);
 
-  // One line for each version, alias, event and row of the audit. Equal to
+  // One line for each version, alias, event and row of the audit, and those of
+  // TrainingModel. Equal to
   // ImageOf() of a store that has come the same way.
   std::string Image() const;
-  // Weights, manifests and labels of the committed versions.
+  // Weights, manifests and labels of the committed versions, and those of
+  // TrainingModel.
   std::set<Digest> LiveBlobs() const;
   // Blobs that no version names but that were acknowledged, and that the
   // collector had no chance to take.
@@ -59,6 +62,7 @@ class StoreModel {
   void AddAudit(const std::string& method, const std::string& resource);
 
   std::map<std::string, Model> models_;
+  TrainingModel training_;
   std::string note_;
   std::vector<std::string> events_;
   std::vector<std::string> audit_;

@@ -10,33 +10,12 @@
 #include "server/base/ids.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
+#include "tests/torture/training_step.h"
 
 namespace resnetd {
 namespace {
 
 ModelName NameOf(const std::string& text) { return *ModelName::Parse(text); }
-
-Mutation MutationOf(const Step& step, const std::string& method) {
-  const std::string what = step.Text();
-  return {
-      .actor = "torture",
-      .method = method,
-      .request_id = step.request_id,
-      .request_hash = Sha256Hex(absl::MakeSpan(
-          reinterpret_cast<const unsigned char*>(what.data()), what.size()))};
-}
-
-absl::StatusOr<Digest> Upload(const std::vector<std::uint8_t>& bytes,
-                              Store& store) {
-  ASSIGN_OR_RETURN(const std::unique_ptr<BlobWriter> writer,
-                   store.NewBlob(static_cast<std::int64_t>(bytes.size())));
-  // In pieces that no page is a multiple of.
-  constexpr std::size_t kPiece = 3'001;
-  for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
-    RETURN_IF_ERROR(writer->Write(absl::MakeSpan(bytes).subspan(at, kPiece)));
-  }
-  return writer->Commit();
-}
 
 absl::Status Import(const Step& step, Store& store) {
   std::vector<Digest> digests;
@@ -85,14 +64,38 @@ absl::Status RollBack(const Step& step, Store& store) {
 
 }  // namespace
 
+Mutation MutationOf(const Step& step, const std::string& method) {
+  const std::string what = step.Text();
+  return {
+      .actor = "torture",
+      .method = method,
+      .request_id = step.request_id,
+      .request_hash = Sha256Hex(absl::MakeSpan(
+          reinterpret_cast<const unsigned char*>(what.data()), what.size()))};
+}
+
+absl::StatusOr<Digest> Upload(const std::vector<std::uint8_t>& bytes,
+                              Store& store) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<BlobWriter> writer,
+                   store.NewBlob(static_cast<std::int64_t>(bytes.size())));
+  // In pieces that no page is a multiple of.
+  constexpr std::size_t kPiece = 3'001;
+  for (std::size_t at = 0; at < bytes.size(); at += kPiece) {
+    RETURN_IF_ERROR(writer->Write(absl::MakeSpan(bytes).subspan(at, kPiece)));
+  }
+  return writer->Commit();
+}
+
 std::string Step::Text() const {
   constexpr absl::string_view kNames[] = {
-      "import",       "upload",         "move", "roll back",
-      "delete alias", "delete version", "note", "collect"};
+      "import",         "upload",         "move",         "roll back",
+      "delete alias",   "delete version", "note",         "collect",
+      "create dataset", "append",         "seal dataset", "delete dataset",
+      "create job",     "advance job",    "end job",      "delete job"};
   return absl::StrCat(kNames[static_cast<std::size_t>(kind)], " model=", model,
                       " alias=", alias, " version=", version,
                       " expected=", expected, " content=", content,
-                      " request=", request_id);
+                      " epoch=", epoch, " request=", request_id);
 }
 
 std::vector<std::uint8_t> ContentOf(std::uint64_t content) {
@@ -114,6 +117,9 @@ std::vector<std::uint8_t> UploadOf(std::uint64_t content) {
 }
 
 absl::Status Do(const Step& step, Store& store) {
+  if (IsTraining(step.kind)) {
+    return DoTraining(step, store);
+  }
   const ModelName model = NameOf(step.model);
   switch (step.kind) {
     case StepKind::kImport:
@@ -136,11 +142,41 @@ absl::Status Do(const Step& step, Store& store) {
       return store.SetNote("note", absl::StrCat("content ", step.content));
     case StepKind::kCollect:
       return store.Collect().status();
+    default:
+      std::abort();
   }
-  std::abort();
 }
 
-Step RandomStep(SeededRandom& random, std::int64_t number) {
+namespace {
+
+// A step over datasets and jobs. About one step in thirty makes a dataset.
+Step RandomTrainingStep(SeededRandom& random, std::int64_t number) {
+  constexpr StepKind kKinds[] = {
+      StepKind::kCreateDataset, StepKind::kCreateDataset, StepKind::kAppend,
+      StepKind::kAppend,        StepKind::kAppend,        StepKind::kAppend,
+      StepKind::kSealDataset,   StepKind::kDeleteDataset, StepKind::kCreateJob,
+      StepKind::kCreateJob,     StepKind::kAdvanceJob,    StepKind::kAdvanceJob,
+      StepKind::kAdvanceJob,    StepKind::kAdvanceJob,    StepKind::kEndJob,
+      StepKind::kDeleteJob};
+  Step step;
+  step.kind = kKinds[random.Below(std::size(kKinds))];
+  step.model = random.OneIn(3) ? "m2" : "m1";
+  step.epoch = number / 60 + static_cast<std::int64_t>(random.Below(2));
+  step.version = static_cast<std::int64_t>(random.Below(3));
+  step.content = static_cast<std::uint64_t>(number) / 5 + random.Below(7);
+  // An upload is told by its index, not by a request id.
+  if (step.kind != StepKind::kAppend && random.OneIn(2)) {
+    step.request_id = absl::StrCat("r", number);
+  }
+  return step;
+}
+
+}  // namespace
+
+Step RandomStep(SeededRandom& random, std::int64_t number, StepMix mix) {
+  if (mix == StepMix::kAll && random.OneIn(2)) {
+    return RandomTrainingStep(random, number);
+  }
   constexpr StepKind kKinds[] = {
       StepKind::kImport,        StepKind::kImport,
       StepKind::kImport,        StepKind::kUpload,

@@ -36,6 +36,7 @@ class BlobPinsTest : public ::testing::Test {
 
 TEST_F(BlobPinsTest, KnowTheirSizesAndKeepTheirBlobs) {
   const Digest first = Put("12345");
+  EXPECT_EQ(Put("12345"), first);
   const Digest second = Put("123");
   {
     const std::vector<Digest> both = {first, second, first};

@@ -135,17 +135,20 @@ TEST_F(DurableDatasetsTest, StatsCountWhatIsThere) {
 }
 
 TEST_F(DurableDatasetsTest, ALargeDatasetIsRemovedInPieces) {
-  // As many rows as two pieces and one row more.
+  // One row more than DeleteDataset() removes by itself.
   Fill();
   Sql("PRAGMA foreign_keys = OFF");
   Sql("WITH RECURSIVE n(i) AS (SELECT 6 UNION ALL SELECT i + 1 FROM n WHERE i "
-      "< 20001) INSERT INTO examples SELECT 1, i, 'image ' || i, 1, 0, 1, 0, "
+      "< 50001) INSERT INTO examples SELECT 1, i, 'image ' || i, 1, 0, 1, 0, "
       "0, 1, 1, 0, 0, 0, 0, 0, 0, 0, '' FROM n");
   Must(datasets().DeleteDataset(name_, "", {}));
   const auto database = Must(
       Database::Open({.path = store_.database()}, Database::Access::kReadOnly));
-  EXPECT_EQ(Must(database->ReadInt("SELECT count(*) FROM examples")), 0);
+  EXPECT_EQ(Must(database->ReadInt("SELECT count(*) FROM examples")), 1);
+  EXPECT_THAT(Must(datasets().ListDatasets()), IsEmpty());
+  EXPECT_THAT(Must(store_->Verify()), IsEmpty());
   Must(store_->Collect());
+  EXPECT_EQ(Must(database->ReadInt("SELECT count(*) FROM examples")), 0);
   EXPECT_EQ(Must(database->ReadInt("SELECT count(*) FROM packs")), 0);
   EXPECT_THAT(Must(store_->Verify()), IsEmpty());
 }
