@@ -47,7 +47,7 @@ Loss::Loss(double label_smoothing, const std::vector<float>& class_weights,
 
 at::Tensor Loss::Sum(const at::Tensor& logits,
                      const TrainingBatch& batch) const {
-  const at::Tensor own = SumFor(logits, batch.labels);
+  at::Tensor own = SumFor(logits, batch.labels);
   if (batch.partners.empty()) {
     return own;
   }

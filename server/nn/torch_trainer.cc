@@ -182,7 +182,7 @@ at::Tensor TorchTrainer::Input(absl::Span<const Pixels* const> pictures) const {
 }
 
 at::Tensor TorchTrainer::MixedInput(const TrainingBatch& batch) const {
-  const at::Tensor own = Input(batch.pictures);
+  at::Tensor own = Input(batch.pictures);
   if (batch.partners.empty()) {
     return own;
   }
@@ -227,7 +227,13 @@ absl::StatusOr<StepReport> TorchTrainer::Step(
   RETURN_IF_ERROR(CheckBatches(batches));
   RETURN_IF_ERROR(CheckRates(settings.rates, options_.trained_parts));
   return TorchToStatus(
-      "train a step", [&] { return RunStep(batches, settings.rates); },
+      "train a step",
+      [&] {
+        const StepMemory::Scope scope(memory_);
+        auto report = RunStep(batches, settings.rates);
+        memory_.TrimUnused();
+        return report;
+      },
       TorchUse::kTraining);
 }
 

@@ -15,6 +15,7 @@
 #include "server/nn/loss.h"
 #include "server/nn/optimizer.h"
 #include "server/nn/picture_input.h"
+#include "server/nn/step_memory.h"
 #include "server/nn/torch_resnet.h"
 #include "server/nn/trainer_checks.h"
 
@@ -101,6 +102,7 @@ class TorchTrainer final : public Trainer {
   // trained and shares every other tensor with network_.
   std::optional<TorchResNet> means_;
   std::vector<at::Tensor> mean_tensors_;  // of parameters_, in means_
+  StepMemory memory_;
   std::int64_t steps_ = 0;
 };
 

@@ -1,9 +1,14 @@
 #include <ATen/core/Tensor.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <fstream>
 #include <limits>
 #include <string>
 #include <vector>
@@ -29,6 +34,7 @@ std::vector<TrainerOptions> StatefulOptions() {
   adamw.optimizer.kind = OptimizerKind::kAdamW;
   adamw.clip_norm = 1;
   adamw.label_smoothing = 0.1;
+  adamw.threads = 2;
   return {sgd, adamw};
 }
 
@@ -191,6 +197,53 @@ TEST(TorchTrainerStateTest, AnswersWithTheMeans) {
   exported.weights = Exported(*averaging);
   ASSERT_TRUE(plain->Restore(exported).ok());
   EXPECT_EQ(*with, *plain->Logits(batch.batch().pictures));
+}
+
+// Lets the process have only `more` bytes of addresses beyond those it has.
+class AddressLimit {
+ public:
+  explicit AddressLimit(std::uint64_t more) {
+    std::uint64_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    EXPECT_EQ(getrlimit(RLIMIT_AS, &before_), 0);
+    rlimit limited = before_;
+    limited.rlim_cur =
+        pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE)) + more;
+    EXPECT_EQ(setrlimit(RLIMIT_AS, &limited), 0);
+  }
+  ~AddressLimit() { EXPECT_EQ(setrlimit(RLIMIT_AS, &before_), 0); }
+  AddressLimit(const AddressLimit&) = delete;
+  AddressLimit& operator=(const AddressLimit&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+TEST(TorchTrainerStateTest, GoesOnFromASavedStateAfterWantOfMemory) {
+  const auto trainer = MakeTrainer(PlainOptions());
+  TrainStep(*trainer, 0);
+  const TrainerState saved = SavedState(*trainer);
+  // Activations of 51 MB each.
+  constexpr std::size_t kExamples = 50'000;
+  const Pixels picture = FillPicture(kSide, kSide, 0);
+  TrainingBatch large;
+  large.pictures.assign(kExamples, &picture);
+  large.labels.assign(kExamples, 1);
+  absl::Status status;
+  {
+    const AddressLimit limit(std::uint64_t{100} << 20U);
+    status = trainer->Step({&large, 1}, Rate(0.1)).status();
+  }
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_EQ(DetailsOf(status).reason, "OUT_OF_MEMORY");
+
+  ASSERT_TRUE(trainer->Restore(saved).ok());
+  TrainStep(*trainer, 1);
+  const auto other = MakeTrainer(PlainOptions());
+  TrainStep(*other, 0);
+  TrainStep(*other, 1);
+  EXPECT_TRUE(
+      SameValues(SavedState(*trainer).weights, SavedState(*other).weights));
 }
 
 }  // namespace
