@@ -31,7 +31,7 @@ class HeldBlocks {
     return *blocks;
   }
 
-  void Add(void* data, Block block) {
+  void Add(void* data, Block&& block) {
     const MutexLock lock(mutex_);
     blocks_.emplace(data, std::move(block));
   }
