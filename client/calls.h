@@ -2,14 +2,20 @@
 
 #include <chrono>
 #include <memory>
+#include <type_traits>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "client/client.h"
 #include "client/connection.h"
+#include "client/error_info.h"
 #include "client/target.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
+#include "resnetd/v1/dataset_service.grpc.pb.h"
 #include "resnetd/v1/model_service.grpc.pb.h"
 #include "resnetd/v1/server_service.grpc.pb.h"
+#include "server/base/status_macros.h"
 
 namespace resnetd::client {
 
@@ -18,15 +24,40 @@ class Client::Calls {
  public:
   Calls(Target target, const ClientOptions& options);
 
-  // Makes a call to `models` within `timeout`, e.g.
+  // Makes a unary call to a service within `timeout`, e.g.
   //   Ask(short_timeout, &v1::ModelService::Stub::GetModel, request, response)
-  template <typename Method, typename Request, typename Response>
-  absl::Status Ask(std::chrono::nanoseconds timeout, Method method,
+  template <typename Stub, typename Request, typename Response>
+  absl::Status Ask(std::chrono::nanoseconds timeout,
+                   grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                const Request&, Response*),
                    const Request& request, Response& response) const {
     return connection.Call(
         {.timeout = timeout}, [&](grpc::ClientContext& context) {
-          return (models.get()->*method)(&context, request, &response);
+          return (Of<Stub>().*method)(&context, request, &response);
         });
+  }
+
+  // Asks for one page of `what` after the other and hands each to `take`.
+  template <typename Stub, typename Request, typename Response, typename Take>
+  absl::Status EachPage(grpc::Status (Stub::*method)(grpc::ClientContext*,
+                                                     const Request&, Response*),
+                        Request request, absl::string_view what,
+                        const Take& take) const {
+    while (true) {
+      Response response;
+      RETURN_IF_ERROR(Ask(short_timeout, method, request, response));
+      take(response);
+      if (response.next_page_token().empty()) {
+        return absl::OkStatus();
+      }
+      // The same page again would be an endless loop.
+      if (response.next_page_token() == request.page_token()) {
+        return ClientError(
+            absl::StatusCode::kInternal, kReasonBadAnswer,
+            absl::StrCat("the server sent the same page of ", what, " twice"));
+      }
+      request.set_page_token(response.next_page_token());
+    }
   }
 
   const std::chrono::nanoseconds short_timeout;
@@ -34,7 +65,19 @@ class Client::Calls {
   const Connection connection;
   const std::unique_ptr<v1::ClassificationService::Stub> classification;
   const std::unique_ptr<v1::ModelService::Stub> models;
+  const std::unique_ptr<v1::DatasetService::Stub> datasets;
   const std::unique_ptr<v1::ServerService::Stub> server;
+
+ private:
+  template <typename Stub>
+  Stub& Of() const {
+    if constexpr (std::is_same_v<Stub, v1::DatasetService::Stub>) {
+      return *datasets;
+    } else {
+      static_assert(std::is_same_v<Stub, v1::ModelService::Stub>);
+      return *models;
+    }
+  }
 };
 
 }  // namespace resnetd::client

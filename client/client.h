@@ -1,9 +1,11 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -11,6 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "client/dataset_types.h"
 #include "client/error_info.h"
 #include "client/model_requests.h"
 #include "client/model_types.h"
@@ -26,8 +29,8 @@ struct ClientOptions {
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
   // The same for the calls that move files or run networks: ImportVersion,
   // ExportVersion, GetBlob, LoadVersion, UnloadVersion, WarmUpVersion,
-  // SetAlias, RollbackAlias and PromoteVersion. A large file over a slow line
-  // takes its time.
+  // SetAlias, RollbackAlias and PromoteVersion, and for each stream of
+  // UploadExamples. A large file over a slow line takes its time.
   std::chrono::nanoseconds long_timeout = std::chrono::minutes(10);
 };
 
@@ -128,6 +131,34 @@ class Client {
                            const WatchHandler& handler,
                            std::stop_token stop = {});
 
+  // Datasets. A dataset is "NAME" or "datasets/NAME".
+
+  // ALREADY_EXISTS: there is one, or was.
+  absl::StatusOr<Dataset> CreateDataset(const NewDataset& dataset);
+  // Sends what `source` gives, from where the upload of that name was, and goes
+  // on when the connection breaks as long as something gets through. Examples
+  // that are not taken are no error. ABORTED: the server knows less of the
+  // upload than it acknowledged (kReasonOtherStore); else the errors of
+  // `source` and of the server.
+  absl::StatusOr<UploadSummary> UploadExamples(
+      const UploadRequest& request, ExampleSource& source,
+      const UploadListener& listener = {});
+  absl::StatusOr<Dataset> SealDataset(const DatasetChange& change);
+  // Gives the dataset as it was.
+  absl::StatusOr<Dataset> DeleteDataset(const DatasetChange& change);
+  // NOT_FOUND: no such dataset.
+  absl::StatusOr<Dataset> GetDataset(absl::string_view dataset);
+  // The same with a report, which takes time for a large one.
+  absl::StatusOr<DescribedDataset> DescribeDataset(
+      absl::string_view dataset, const std::optional<SplitSpec>& split = {});
+  // All, ordered by name, without labels.
+  absl::StatusOr<std::vector<Dataset>> ListDatasets();
+  // At most `limit`, in the order in which they came.
+  absl::StatusOr<std::vector<Example>> ListExamples(absl::string_view dataset,
+                                                    std::size_t limit);
+  absl::StatusOr<std::vector<RejectedExample>> ListRejectedExamples(
+      absl::string_view dataset, std::size_t limit);
+
   absl::StatusOr<ServerInfo> GetServerInfo();
   // Health of a service, of a model ("models/NAME"), or of the whole server
   // (""). NOT_FOUND: the server knows no such service.
@@ -135,6 +166,7 @@ class Client {
 
  private:
   class Calls;
+  class Upload;
   class Watch;
   explicit Client(std::unique_ptr<Calls> calls);
 

@@ -9,11 +9,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "client/dataset_types.h"
 #include "client/model_requests.h"
 #include "client/model_types.h"
 #include "client/types.h"
 #include "google/rpc/status.pb.h"
 #include "resnetd/v1/classification_service.pb.h"
+#include "resnetd/v1/dataset_service.pb.h"
 #include "resnetd/v1/model_service.pb.h"
 #include "resnetd/v1/server_service.pb.h"
 
@@ -33,6 +35,11 @@ Version FromProto(const v1::Version& version);
 ModelEvent FromProto(const v1::ModelEvent& event);
 v1::ImportVersionHeader ToProto(const ImportRequest& request);
 ServerInfo FromProto(const v1::GetServerInfoResponse& info);
+v1::ExampleSplit ToProto(ExampleSplit split);
+Dataset FromProto(const v1::Dataset& dataset);
+Example FromProto(const v1::Example& example);
+RejectedExample FromProto(const v1::RejectedExample& rejected);
+DatasetReport FromProto(const v1::DatasetReport& report);
 
 std::chrono::nanoseconds FromProto(const google::protobuf::Duration& duration);
 std::chrono::system_clock::time_point FromProto(
@@ -40,6 +47,9 @@ std::chrono::system_clock::time_point FromProto(
 
 // "models/NAME..." for a name with or without "models/" in front.
 std::string ModelResource(absl::string_view name);
+
+// "datasets/NAME" for a name with or without "datasets/" in front.
+std::string DatasetResource(absl::string_view name);
 
 // The status with its details as payload, so that ErrorInfoOf() finds them.
 absl::Status FromProto(const google::rpc::Status& status);

@@ -3,7 +3,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "client/calls.h"
 #include "client/convert.h"
 #include "server/base/ids.h"
@@ -37,46 +36,23 @@ Message AliasMessage(Request& request) {
   return message;
 }
 
-// Asks for one page of `what` after the other and hands each to `take`.
-template <typename Calls, typename Request, typename Response, typename Take>
-absl::Status EachPage(const Calls& calls,
-                      grpc::Status (Stub::*method)(grpc::ClientContext*,
-                                                   const Request&, Response*),
-                      Request request, absl::string_view what,
-                      const Take& take) {
-  while (true) {
-    Response response;
-    RETURN_IF_ERROR(calls.Ask(calls.short_timeout, method, request, response));
-    take(response);
-    if (response.next_page_token().empty()) {
-      return absl::OkStatus();
-    }
-    // The same page again would be an endless loop.
-    if (response.next_page_token() == request.page_token()) {
-      return ClientError(
-          absl::StatusCode::kInternal, kReasonBadAnswer,
-          absl::StrCat("the server sent the same page of ", what, " twice"));
-    }
-    request.set_page_token(response.next_page_token());
-  }
-}
-
 }  // namespace
 
 absl::StatusOr<ModelList> Client::ListModels() {
   ModelList list;
   bool first = true;
-  RETURN_IF_ERROR(EachPage(*calls_, &Stub::ListModels, v1::ListModelsRequest(),
-                           "models", [&](const v1::ListModelsResponse& page) {
-                             // What happens between two pages may be in
-                             // neither: the watcher begins before it.
-                             if (std::exchange(first, false)) {
-                               list.event_sequence = page.event_sequence();
-                             }
-                             for (const v1::Model& model : page.models()) {
-                               list.models.push_back(FromProto(model));
-                             }
-                           }));
+  RETURN_IF_ERROR(
+      calls_->EachPage(&Stub::ListModels, v1::ListModelsRequest(), "models",
+                       [&](const v1::ListModelsResponse& page) {
+                         // What happens between two pages may be in
+                         // neither: the watcher begins before it.
+                         if (std::exchange(first, false)) {
+                           list.event_sequence = page.event_sequence();
+                         }
+                         for (const v1::Model& model : page.models()) {
+                           list.models.push_back(FromProto(model));
+                         }
+                       }));
   return list;
 }
 
@@ -95,12 +71,12 @@ absl::StatusOr<std::vector<Version>> Client::ListVersions(
   v1::ListVersionsRequest request;
   request.set_parent(ModelResource(model));
   RETURN_IF_ERROR(
-      EachPage(*calls_, &Stub::ListVersions, std::move(request), "versions",
-               [&versions](const v1::ListVersionsResponse& page) {
-                 for (const v1::Version& version : page.versions()) {
-                   versions.push_back(FromProto(version));
-                 }
-               }));
+      calls_->EachPage(&Stub::ListVersions, std::move(request), "versions",
+                       [&versions](const v1::ListVersionsResponse& page) {
+                         for (const v1::Version& version : page.versions()) {
+                           versions.push_back(FromProto(version));
+                         }
+                       }));
   return versions;
 }
 

@@ -46,6 +46,7 @@ endif()
 if(RESNETD_WITH_RPC)
   find_package(Protobuf REQUIRED)                 # rpc, client
   find_package(gRPC CONFIG REQUIRED)
+  pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)  # client: .tar
 endif()
 
 if(NOT RESNETD_WITH_TORCH STREQUAL "OFF")

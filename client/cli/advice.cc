@@ -110,6 +110,14 @@ std::string StorageFull(const ErrorInfo& info) {
                       "@N` removes a version");
 }
 
+std::string DatasetNotSealed(const ErrorInfo& info) {
+  const std::string name =
+      info.resource
+          ? info.resource->second.substr(info.resource->second.rfind('/') + 1)
+          : "NAME";
+  return absl::StrCat("`resnetctl data seal ", name, "` seals it");
+}
+
 // What to say of an error by its reason: always the same, or by its facts.
 struct Advice {
   absl::string_view reason;
@@ -145,6 +153,16 @@ constexpr std::array kAdvice = {
            "`resnetctl models verify` tells which versions are damaged"},
     Advice{"REQUEST_ID_CONFLICT", "say another --request-id, or none"},
     Advice{"EVENTS_EXPIRED", "", EventsExpired},
+    Advice{"DATASET_NOT_FOUND", "`resnetctl data list` shows what there is"},
+    Advice{"DATASET_EXISTS",
+           "the name was used before: choose another --dataset"},
+    Advice{"DATASET_SEALED",
+           "it can be trained on as it is; for more pictures choose another "
+           "--dataset"},
+    Advice{"DATASET_NOT_SEALED", "", DatasetNotSealed},
+    Advice{"TOO_FEW_EXAMPLES",
+           "`resnetctl data upload PATH --dataset NAME` adds some"},
+    Advice{client::kReasonSourceChanged, "run the same command again"},
 };
 
 }  // namespace

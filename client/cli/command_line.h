@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "client/cli/data_options.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/model_options.h"
 
@@ -70,6 +71,12 @@ enum class Command {
   kModelsWarmUp,
   kModelsVerify,
   kModelsWatch,
+  kDataUpload,
+  kDataList,
+  kDataShow,
+  kDataRejected,
+  kDataSeal,
+  kDataDelete,
   kHealth,
   kVersion,
   kDoctor,
@@ -82,6 +89,7 @@ struct Arguments {
   GlobalOptions global;
   ClassifyOptions classify;
   ModelsOptions models;
+  DataOptions data;
   HealthOptions health;
   VersionOptions version;
   DoctorOptions doctor;

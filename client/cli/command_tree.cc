@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/data_tree.h"
 #include "client/cli/help.h"
 #include "client/cli/model_tree.h"
 #include "client/cli/option_check.h"
@@ -212,6 +213,7 @@ std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
   AddGlobalOptions(*root, arguments.global);
   AddClassify(*root, arguments);
   AddModelCommands(*root, arguments);
+  AddDataCommands(*root, arguments);
   AddServerCommands(*root, arguments);
   Prepare(*root);
   root->set_version_flag("--version", absl::StrCat("resnetctl ", kVersion),

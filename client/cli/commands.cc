@@ -45,6 +45,18 @@ ExitCode RunCommand(const Session& session) {
       return RunModelsVerify(session);
     case Command::kModelsWatch:
       return RunModelsWatch(session);
+    case Command::kDataUpload:
+      return RunDataUpload(session);
+    case Command::kDataList:
+      return RunDataList(session);
+    case Command::kDataShow:
+      return RunDataShow(session);
+    case Command::kDataRejected:
+      return RunDataRejected(session);
+    case Command::kDataSeal:
+      return RunDataSeal(session);
+    case Command::kDataDelete:
+      return RunDataDelete(session);
     case Command::kHealth:
       return RunHealth(session);
     case Command::kVersion:

@@ -210,7 +210,10 @@ std::vector<std::pair<std::string, std::int64_t>> LimitsOf(
       {"max-bytes-held", config.max_bytes_held},
       {"max-metadata-bytes", config.max_metadata_bytes},
       {"max-connection-age-ms", config.max_connection_age_ms},
-      {"max-import-bytes", config.max_import_bytes}};
+      {"max-import-bytes", config.max_import_bytes},
+      {"max-dataset-examples", config.max_dataset_examples},
+      {"max-dataset-labels", config.max_dataset_labels},
+      {"max-upload-examples", config.max_upload_examples}};
   // 0 means that there is none.
   if (config.max_model_bytes > 0) {
     limits.emplace_back("max-model-bytes", config.max_model_bytes);

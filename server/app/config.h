@@ -62,6 +62,9 @@ struct Config {
   std::int64_t max_connection_age_ms = 600'000;
   std::int64_t max_import_bytes = 4LL << 30;
   std::int64_t max_model_bytes = 0;  // 0: no limit
+  std::int64_t max_dataset_examples = 1'000'000;
+  int max_dataset_labels = 10'000;
+  int max_upload_examples = 256;
 
   // Shutting down.
   std::int64_t drain_delay_ms = 0;

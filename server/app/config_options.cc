@@ -147,6 +147,12 @@ void AddLimitOptions(Options& options, Config& config) {
   options.AddInRange("max-model-bytes", config.max_model_bytes, 0,
                      kMaxStoreBytes,
                      "Memory for loaded versions together; 0: no limit");
+  options.AddInRange("max-dataset-examples", config.max_dataset_examples, 1,
+                     100'000'000, "Examples of one dataset");
+  options.AddInRange("max-dataset-labels", config.max_dataset_labels, 1,
+                     100'000, "Classes of one dataset");
+  options.AddInRange("max-upload-examples", config.max_upload_examples, 1,
+                     65'536, "Examples in one message of an upload");
 }
 
 void AddOperationOptions(Options& options, Config& config) {

@@ -22,6 +22,7 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/base/version.h"
+#include "server/finetune/dataset_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/rpc/grpc_server.h"
@@ -96,6 +97,7 @@ class ServerParts final : public Server {
   ModelRegistry registry_;
   std::unique_ptr<ModelManager> manager_;
   std::unique_ptr<Classifier> classifier_;
+  std::unique_ptr<DatasetManager> datasets_;
   std::unique_ptr<PeriodicTask> collector_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
@@ -108,6 +110,7 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
                                   registry_, clock_, &events_);
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
                                    *telemetry_, clock_);
+  datasets_ = DatasetManager::Create(DatasetOptionsOf(config_), *store_);
   // The ports first: one that is taken is told at once, not after minutes of
   // loading. Calls are answered with UNAVAILABLE until the models are there.
   RETURN_IF_ERROR(Listen(kernels));
@@ -130,9 +133,10 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
   for (const auto& [name, value] : LimitsOf(config_)) {
     facts.limits.push_back({.name = name, .value = value});
   }
-  ASSIGN_OR_RETURN(grpc_, GrpcServer::Start(GrpcOptionsOf(config_, grpc),
-                                            *classifier_, registry_, *manager_,
-                                            *telemetry_, facts, clock_));
+  ASSIGN_OR_RETURN(
+      grpc_, GrpcServer::Start(GrpcOptionsOf(config_, grpc), *classifier_,
+                               registry_, *manager_, *telemetry_, facts, clock_,
+                               {.datasets = datasets_.get()}));
   ASSIGN_OR_RETURN(
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));

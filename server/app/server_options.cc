@@ -22,12 +22,15 @@ DecodeLimits DecodeLimitsOf(const Config& config) {
           .max_progressive_scans = config.max_progressive_scans};
 }
 
+std::size_t DecodeThreadsOf(const Config& config) {
+  return static_cast<std::size_t>(config.decode_threads > 0
+                                      ? config.decode_threads
+                                      : std::max(1, UsableCores() - 1));
+}
+
 }  // namespace
 
 ClassifierOptions ClassifierOptionsOf(const Config& config) {
-  const int decoders = config.decode_threads > 0
-                           ? config.decode_threads
-                           : std::max(1, UsableCores() - 1);
   return {
       .decode = DecodeLimitsOf(config),
       .max_images_per_request =
@@ -36,7 +39,7 @@ ClassifierOptions ClassifierOptionsOf(const Config& config) {
                 .max_bytes = static_cast<std::size_t>(config.max_queue_bytes),
                 .max_wait = Milliseconds(config.max_queue_wait_ms)},
       .max_batch = static_cast<std::size_t>(config.max_batch),
-      .decode_threads = static_cast<std::size_t>(decoders),
+      .decode_threads = DecodeThreadsOf(config),
       .workers = static_cast<std::size_t>(config.workers)};
 }
 
@@ -54,6 +57,8 @@ GrpcServerOptions GrpcOptionsOf(const Config& config,
       .max_pixels = config.max_image_pixels,
       .max_side = config.max_image_side,
       .max_import_bytes = config.max_import_bytes,
+      .max_upload_examples = size(config.max_upload_examples),
+      .max_dataset_labels = size(config.max_dataset_labels),
       .default_deadline = Milliseconds(config.default_deadline_ms),
       .max_deadline = Milliseconds(config.max_deadline_ms)};
   options.calls = {
@@ -79,6 +84,13 @@ ModelManagerOptions ManagerOptionsOf(const Config& config) {
           .max_model_bytes = config.max_model_bytes,
           .max_import_bytes = config.max_import_bytes,
           .keep_versions = config.keep_versions};
+}
+
+DatasetOptions DatasetOptionsOf(const Config& config) {
+  return {.decode = DecodeLimitsOf(config),
+          .max_examples = config.max_dataset_examples,
+          .max_labels = static_cast<std::size_t>(config.max_dataset_labels),
+          .decode_threads = DecodeThreadsOf(config)};
 }
 
 }  // namespace resnetd

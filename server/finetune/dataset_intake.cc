@@ -9,14 +9,14 @@
 #include "absl/strings/string_view.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
-#include "server/finetune/dataset_labels.h"
+#include "server/finetune/dataset_names.h"
 #include "server/finetune/picture_facts.h"
+#include "server/models/labels.h"
 
 namespace resnetd {
 namespace {
 
-// What is kept of the text of a rejected example.
-constexpr std::size_t kMaxNameBytes = 512;
+// What is kept of the text of an error.
 constexpr std::size_t kMaxMessageBytes = 512;
 
 absl::string_view SplitText(ExampleSplit split) {
@@ -198,8 +198,8 @@ ExampleBatch DatasetIntake::Batch() const {
       batch.examples.push_back(looked.row);
     } else if (looked.verdict == Verdict::kRejected) {
       batch.rejected.push_back(
-          {.name = KeptText(examples_[i].name, kMaxNameBytes),
-           .label = KeptText(examples_[i].label, kMaxDatasetLabelBytes),
+          {.name = KeptText(examples_[i].name, kMaxExampleNameBytes),
+           .label = KeptText(examples_[i].label, kMaxLabelBytes),
            .code = looked.code,
            .message = KeptText(looked.message, kMaxMessageBytes)});
     }

@@ -6,40 +6,23 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/finetune/dataset_intake.h"
-#include "server/finetune/dataset_labels.h"
+#include "server/finetune/dataset_names.h"
 #include "server/finetune/decode_pool.h"
 
 namespace resnetd {
 namespace {
 
-constexpr std::size_t kMaxUploadBytes = 128;
 // Each time another upload was faster with one of the same pictures.
 constexpr int kMaxTries = 8;
 
 std::string ResourceOf(const DatasetName& name) {
   return absl::StrCat("datasets/", name.text());
-}
-
-absl::Status CheckUpload(absl::string_view upload) {
-  if (!upload.empty() && upload.size() <= kMaxUploadBytes &&
-      std::all_of(upload.begin(), upload.end(), [](char c) {
-        return absl::ascii_isprint(static_cast<unsigned char>(c));
-      })) {
-    return absl::OkStatus();
-  }
-  const std::string text =
-      absl::StrCat("upload ", Quoted(upload, kMaxUploadBytes), " is not 1 to ",
-                   kMaxUploadBytes, " printable ASCII characters");
-  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               text)
-      .Violation("upload", text);
 }
 
 absl::Status Sealed(const DatasetName& name) {
@@ -73,7 +56,7 @@ absl::Status Corrupt(const ExampleRow& example) {
                absl::StrCat("picture ", example.sequence,
                             " of the dataset does not have its digest: the "
                             "store is damaged; check it with resnetd "
-                            "verify-store"));
+                            "--verify-store"));
 }
 
 class DatasetManagerImpl final : public DatasetManager {
@@ -94,7 +77,7 @@ class DatasetManagerImpl final : public DatasetManager {
 
   absl::StatusOr<std::int64_t> UploadIndex(const DatasetName& dataset,
                                            absl::string_view upload) override {
-    RETURN_IF_ERROR(CheckUpload(upload));
+    RETURN_IF_ERROR(CheckUploadName(upload));
     RETURN_IF_ERROR(GetOpen(dataset).status());
     return catalog_.UploadIndex(dataset, upload);
   }
@@ -155,6 +138,10 @@ class DatasetManagerImpl final : public DatasetManager {
     return dataset;
   }
 
+  // One try of Add(), whose upload is at `next_index`.
+  absl::StatusOr<UploadProgress> AddFrom(
+      const DatasetRow& dataset, absl::string_view upload,
+      std::int64_t next_index, absl::Span<const UploadedExample> examples);
   absl::Status CheckRoom(const DatasetRow& dataset,
                          const DatasetIntake& intake) const;
   absl::StatusOr<UploadProgress> Commit(const DatasetRow& dataset,
@@ -174,24 +161,43 @@ class DatasetManagerImpl final : public DatasetManager {
 absl::StatusOr<UploadProgress> DatasetManagerImpl::Add(
     const DatasetName& dataset, absl::string_view upload,
     std::int64_t first_index, absl::Span<const UploadedExample> examples) {
-  RETURN_IF_ERROR(CheckUpload(upload));
-  ASSIGN_OR_RETURN(const DatasetRow row, GetOpen(dataset));
-  ASSIGN_OR_RETURN(const std::int64_t next_index,
-                   catalog_.UploadIndex(dataset, upload));
-  if (first_index > next_index) {
-    return TooFar(first_index, next_index);
-  }
+  RETURN_IF_ERROR(CheckUploadName(upload));
   const auto count = static_cast<std::int64_t>(examples.size());
-  if (next_index - first_index >= count) {
-    return UploadProgress{.next_index = next_index};
+  std::int64_t last_index = -1;
+  while (true) {
+    ASSIGN_OR_RETURN(const DatasetRow row, GetOpen(dataset));
+    ASSIGN_OR_RETURN(const std::int64_t next_index,
+                     catalog_.UploadIndex(dataset, upload));
+    if (first_index > next_index) {
+      return TooFar(first_index, next_index);
+    }
+    const std::int64_t passed = next_index - first_index;
+    if (passed >= count) {
+      return UploadProgress{.next_index = next_index};
+    }
+    absl::StatusOr<UploadProgress> added =
+        AddFrom(row, upload, next_index,
+                examples.subspan(static_cast<std::size_t>(passed)));
+    // The stream of a client that went away may still be adding its last batch
+    // when the client is back: what is dealt with by now is passed over.
+    if (!absl::IsAborted(added.status()) || next_index == last_index) {
+      return added;
+    }
+    last_index = next_index;
   }
-  examples.remove_prefix(static_cast<std::size_t>(next_index - first_index));
-  DatasetIntake intake(row, next_index, examples);
+}
+
+absl::StatusOr<UploadProgress> DatasetManagerImpl::AddFrom(
+    const DatasetRow& dataset, absl::string_view upload,
+    std::int64_t next_index, absl::Span<const UploadedExample> examples) {
+  DatasetIntake intake(dataset, next_index, examples);
   RETURN_IF_ERROR(intake.Check(options_.decode, pool_));
   RETURN_IF_ERROR(intake.Decide(catalog_));
-  RETURN_IF_ERROR(CheckRoom(row, intake));
+  RETURN_IF_ERROR(CheckRoom(dataset, intake));
   RETURN_IF_ERROR(intake.WritePack(store_));
-  return Commit(row, upload, next_index, first_index + count, intake);
+  return Commit(dataset, upload, next_index,
+                next_index + static_cast<std::int64_t>(examples.size()),
+                intake);
 }
 
 absl::Status DatasetManagerImpl::CheckRoom(const DatasetRow& dataset,
@@ -281,6 +287,11 @@ absl::StatusOr<Pixels> DatasetManagerImpl::ReadPicture(
 }
 
 }  // namespace
+
+std::unique_ptr<DatasetManager> DatasetManager::Create(
+    const DatasetOptions& options, Store& store) {
+  return Create(options, store, store.datasets());
+}
 
 std::unique_ptr<DatasetManager> DatasetManager::Create(
     const DatasetOptions& options, Store& store, DatasetCatalog& catalog) {

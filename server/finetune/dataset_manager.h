@@ -88,8 +88,9 @@ class DatasetManager {
   // Takes the examples `first_index`, ... of the upload: all that are not in
   // order are rejected one by one, the others are durable when this returns.
   // Examples before UploadIndex() are passed over: sending again is free.
+  // Also when another call adds them to the same upload at the same time.
   // ABORTED (ETAG_MISMATCH): `first_index` is beyond it, metadata "next_index";
-  // or another call added to the same upload meanwhile. RESOURCE_EXHAUSTED
+  // or other uploads add the same pictures again and again. RESOURCE_EXHAUSTED
   // (LIMIT_EXCEEDED): the dataset would have more than max_examples, or as many
   // rejected ones; (OVERLOADED): no memory to decode. NOT_FOUND,
   // FAILED_PRECONDITION, INVALID_ARGUMENT: as of UploadIndex().

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -14,6 +15,7 @@
 #include "server/base/mutex.h"
 #include "server/rpc/bind_check.h"
 #include "server/rpc/classification_service.h"
+#include "server/rpc/dataset_service.h"
 #include "server/rpc/fine_tune_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/library_logs.h"
@@ -28,6 +30,7 @@ constexpr char kReadiness[] = "";
 constexpr char kLiveness[] = "liveness";
 constexpr char kStartup[] = "startup";
 constexpr char kClassification[] = "resnetd.v1.ClassificationService";
+constexpr char kDatasets[] = "resnetd.v1.DatasetService";
 
 // A client that opens a connection and says nothing is let go after this.
 constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
@@ -116,6 +119,11 @@ class GrpcServer::Impl {
     for (const char* name : {kReadiness, kStartup, kClassification}) {
       health_.Set(name, false);
     }
+    if (training.datasets != nullptr) {
+      datasets_.emplace(environment_, *training.datasets,
+                        options.calls.max_calls);
+      health_.Set(kDatasets, false);
+    }
   }
 
   ~Impl() { Drain(Duration::zero(), Duration::zero()); }
@@ -135,6 +143,9 @@ class GrpcServer::Impl {
                              &port_);
     builder.RegisterService(&classification_);
     builder.RegisterService(&models_);
+    if (datasets_) {
+      builder.RegisterService(&*datasets_);
+    }
     builder.RegisterService(&jobs_);
     builder.RegisterService(&server_info_);
     builder.RegisterService(&health_);
@@ -159,6 +170,9 @@ class GrpcServer::Impl {
       models_.RefreshHealth();
     }
     health_.Set(kClassification, ready);
+    if (datasets_) {
+      health_.Set(kDatasets, ready);
+    }
     health_.Set(kReadiness, ready);
     if (!ready) {
       gate_.SetState(ServingState::kStarting);
@@ -204,6 +218,7 @@ class GrpcServer::Impl {
   HealthService health_;
   ClassificationService classification_;
   ModelService models_;
+  std::optional<DatasetService> datasets_;
   FineTuneService jobs_;
   ServerService server_info_;
   int port_ = 0;

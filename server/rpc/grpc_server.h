@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/base/ids.h"
+#include "server/finetune/dataset_manager.h"
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
@@ -43,14 +44,16 @@ struct GrpcServerOptions {
   Duration min_ping_interval = std::chrono::seconds(10);
 };
 
-// What a server with the role of training has beside; null: calls that need it
-// answer FAILED_PRECONDITION (BACKEND_UNAVAILABLE). Owns nothing.
+// What a server with the role of training has beside. Owns nothing.
 struct TrainingParts {
+  // Null: calls that need it answer FAILED_PRECONDITION (BACKEND_UNAVAILABLE).
   JobManager* jobs = nullptr;
+  // Null: there is no DatasetService.
+  DatasetManager* datasets = nullptr;
 };
 
-// The gRPC listener: resnetd.v1 (Classification, Model, FineTune, Server),
-// health and reflection. Plaintext.
+// The gRPC listener: resnetd.v1 (Classification, Model, Dataset, FineTune,
+// Server), health and reflection. Plaintext.
 //
 // Calls run in gRPC's threads; none of them blocks. Thread-safe.
 class GrpcServer {
@@ -77,8 +80,9 @@ class GrpcServer {
   // The port it listens on.
   int port() const;
 
-  // True: takes calls; the health names "", "startup" and
-  // "resnetd.v1.ClassificationService" become SERVING, and "startup" stays so;
+  // True: takes calls; the health names "", "startup",
+  // "resnetd.v1.ClassificationService" and, where there is one,
+  // "resnetd.v1.DatasetService" become SERVING, and "startup" stays so;
   // the names "models/NAME" begin to follow whether the model answers.
   // False: refuses them as STARTING. No effect once Drain() was called.
   void SetReady(bool ready);

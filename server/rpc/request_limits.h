@@ -18,6 +18,9 @@ struct RequestLimits {
   std::size_t max_request_id_bytes = 128;
   // Of one uploaded file.
   std::int64_t max_import_bytes = std::int64_t{4} << 30U;  // max-import-bytes
+  // Of one message of an upload to a dataset.
+  std::size_t max_upload_examples = 256;    // max-upload-examples
+  std::size_t max_dataset_labels = 10'000;  // max-dataset-labels
   // For calls that bring no deadline; announced in the response metadata
   // "resnetd-default-deadline-ms".
   Duration default_deadline = std::chrono::seconds(10);

@@ -9,7 +9,7 @@ readonly demo_packages=(
   libtomlplusplus-dev
   libopencv-core-dev libopencv-imgproc-dev libjpeg-dev libpng-dev libwebp-dev
   prometheus-cpp-dev libcivetweb-dev libcurl4-openssl-dev zlib1g-dev
-  libsqlite3-dev
+  libsqlite3-dev libarchive-dev
   libdnnl-dev
   libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc
   libgtest-dev libgmock-dev libbenchmark-dev

@@ -53,7 +53,10 @@ INSTANTIATE_TEST_SUITE_P(
                     RangeCase{"keep-versions", 0, 1'000'000},
                     RangeCase{"collect-grace-s", 0, 31'536'000},
                     RangeCase{"max-import-bytes", 1, 64LL << 30},
-                    RangeCase{"max-model-bytes", 0, 1LL << 50}));
+                    RangeCase{"max-model-bytes", 0, 1LL << 50},
+                    RangeCase{"max-dataset-examples", 1, 100'000'000},
+                    RangeCase{"max-dataset-labels", 1, 100'000},
+                    RangeCase{"max-upload-examples", 1, 65'536}));
 
 TEST(AddSettingsTest, RefusesWhatIsNoNumber) {
   for (const char* bad : {"", "4x", "1e9"}) {

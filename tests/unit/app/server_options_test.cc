@@ -35,6 +35,23 @@ TEST(ServerOptionsTest, TheManagerTakesItsSettings) {
   EXPECT_EQ(options.keep_versions, 9);
 }
 
+TEST(ServerOptionsTest, DatasetsTakeTheirSettings) {
+  Config config;
+  config.max_dataset_examples = 3;
+  config.max_dataset_labels = 5;
+  config.max_upload_examples = 7;
+  config.max_image_bytes = 9;
+  config.decode_threads = 11;
+  const DatasetOptions options = DatasetOptionsOf(config);
+  EXPECT_EQ(options.max_examples, 3);
+  EXPECT_EQ(options.max_labels, 5U);
+  EXPECT_EQ(options.decode.max_encoded_bytes, 9U);
+  EXPECT_EQ(options.decode_threads, 11U);
+  const GrpcServerOptions listener = GrpcOptionsOf(config, {});
+  EXPECT_EQ(listener.requests.max_dataset_labels, 5U);
+  EXPECT_EQ(listener.requests.max_upload_examples, 7U);
+}
+
 TEST(ServerOptionsTest, DecodingTakesAllCoresButOneUnlessToldOtherwise) {
   Config config;
   EXPECT_EQ(ClassifierOptionsOf(config).decode_threads,

@@ -147,12 +147,13 @@ using GrpcServerReflectionTest = RpcTest;
 TEST_F(GrpcServerReflectionTest, ListsEveryService) {
   Listen();
   ReflectionClient client(channel_);
-  EXPECT_THAT(client.ListServices(),
-              testing::UnorderedElementsAre(
-                  "resnetd.v1.ClassificationService",
-                  "resnetd.v1.FineTuneService", "resnetd.v1.ModelService",
-                  "resnetd.v1.ServerService", "grpc.health.v1.Health",
-                  "grpc.reflection.v1alpha.ServerReflection"));
+  EXPECT_THAT(
+      client.ListServices(),
+      testing::UnorderedElementsAre(
+          "resnetd.v1.ClassificationService", "resnetd.v1.DatasetService",
+          "resnetd.v1.FineTuneService", "resnetd.v1.ModelService",
+          "resnetd.v1.ServerService", "grpc.health.v1.Health",
+          "grpc.reflection.v1alpha.ServerReflection"));
 }
 
 TEST_F(GrpcServerReflectionTest, DescribesEveryServiceThatItLists) {

@@ -31,6 +31,20 @@ TEST(ResourceNameTest, ReadsModels) {
   EXPECT_FALSE(ParseModelName("name", "models/a/aliases/b").ok());
 }
 
+TEST(ResourceNameTest, ReadsAndWritesDatasets) {
+  const DatasetName name =
+      ParseDatasetName("name", "datasets/pets-1.x_y").value();
+  EXPECT_EQ(name.text(), "pets-1.x_y");
+  EXPECT_EQ(ResourceName(name), "datasets/pets-1.x_y");
+  const std::string longest = std::string(64, 'a');
+  EXPECT_TRUE(ParseDatasetName("name", "datasets/" + longest).ok());
+  EXPECT_FALSE(ParseDatasetName("name", "datasets/" + longest + "a").ok());
+  for (const char* text : {"", "pets", "datasets/", "models/pets",
+                           "datasets/Pets", "datasets/a/b", "datasets/a..b"}) {
+    EXPECT_FALSE(ParseDatasetName("name", text).ok()) << text;
+  }
+}
+
 TEST(ResourceNameTest, ReadsVersions) {
   const VersionName name =
       ParseVersionName("name", "models/net/versions/9223372036854775807")

@@ -15,11 +15,13 @@
 #include "google/rpc/status.pb.h"
 #include "grpc/health/v1/health.grpc.pb.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
+#include "resnetd/v1/dataset_service.grpc.pb.h"
 #include "resnetd/v1/model_service.grpc.pb.h"
 #include "resnetd/v1/server_service.grpc.pb.h"
 #include "server/models/model_registry.h"
 #include "server/rpc/grpc_server.h"
 #include "tests/support/fake_classifier.h"
+#include "tests/support/fake_dataset_manager.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/fake_model_manager.h"
 #include "tests/support/fake_telemetry.h"
@@ -105,6 +107,7 @@ class RpcTest : public testing::Test {
     // Whatever a test holds back is answered, so that the server can end.
     classifier_.Release();
     manager_.ReleaseAll();
+    datasets_.ReleaseAll();
   }
 
   void Listen(const GrpcServerOptions& options = LoopbackOptions()) {
@@ -116,6 +119,7 @@ class RpcTest : public testing::Test {
     channel_ = NewChannel();
     classification_ = v1::ClassificationService::NewStub(channel_);
     models_ = v1::ModelService::NewStub(channel_);
+    dataset_calls_ = v1::DatasetService::NewStub(channel_);
     server_info_ = v1::ServerService::NewStub(channel_);
     health_ = grpc::health::v1::Health::NewStub(channel_);
   }
@@ -135,6 +139,18 @@ class RpcTest : public testing::Test {
     LimitTime(context);
     return (models_.get()->*method)(&context, request,
                                     response != nullptr ? response : &ignored);
+  }
+
+  // The same of DatasetService.
+  template <typename Request, typename Response>
+  grpc::Status Call(grpc::Status (v1::DatasetService::Stub::*method)(
+                        grpc::ClientContext*, const Request&, Response*),
+                    const Request& request, Response* response = nullptr) {
+    Response ignored;
+    grpc::ClientContext context;
+    LimitTime(context);
+    return (dataset_calls_.get()->*method)(
+        &context, request, response != nullptr ? response : &ignored);
   }
 
   // A test that would wait for ever fails instead.
@@ -192,13 +208,15 @@ class RpcTest : public testing::Test {
   ModelRegistry registry_;
   FakeModelManager manager_;
   FakeTelemetry telemetry_;
-  // What the server has for training; as none, it does not train.
-  TrainingParts training_;
+  FakeDatasetManager datasets_;
+  // What the server has for training; without jobs it does not train.
+  TrainingParts training_{.datasets = &datasets_};
   FakeClassifier classifier_{FakeVersion(FakeFacts("fake"))};
   std::unique_ptr<GrpcServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<v1::ClassificationService::Stub> classification_;
   std::unique_ptr<v1::ModelService::Stub> models_;
+  std::unique_ptr<v1::DatasetService::Stub> dataset_calls_;
   std::unique_ptr<v1::ServerService::Stub> server_info_;
   std::unique_ptr<grpc::health::v1::Health::Stub> health_;
 };

@@ -1,4 +1,4 @@
-#include "server/finetune/dataset_labels.h"
+#include "server/finetune/dataset_names.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -26,12 +26,12 @@ std::vector<std::string> Many(std::size_t count) {
   return labels;
 }
 
-TEST(DatasetLabelsTest, TakesDifferentNames) {
+TEST(DatasetNamesTest, TakesDifferentNames) {
   EXPECT_TRUE(CheckDatasetLabels({"cat", "dog", "K\xc3\xa4uzchen"}, 3).ok());
   EXPECT_TRUE(CheckDatasetLabels({"only"}, 3).ok());
 }
 
-TEST(DatasetLabelsTest, TakesAtMostTheLimit) {
+TEST(DatasetNamesTest, TakesAtMostTheLimit) {
   EXPECT_TRUE(CheckDatasetLabels(Many(6), 7).ok());
   EXPECT_TRUE(CheckDatasetLabels(Many(7), 7).ok());
   const absl::Status status = CheckDatasetLabels(Many(8), 7);
@@ -44,13 +44,13 @@ TEST(DatasetLabelsTest, TakesAtMostTheLimit) {
                           Pair("limit", "7"), Pair("value", "8")));
 }
 
-TEST(DatasetLabelsTest, RefusesNone) {
+TEST(DatasetNamesTest, RefusesNone) {
   const ErrorDetails details = DetailsOf(CheckDatasetLabels({}, 7));
   EXPECT_EQ(details.reason, "REQUEST_INVALID");
   EXPECT_THAT(details.violations, ElementsAre(Key("labels")));
 }
 
-TEST(DatasetLabelsTest, ALabelHasAtMost256Bytes) {
+TEST(DatasetNamesTest, ALabelHasAtMost256Bytes) {
   for (const std::size_t bytes : {1, 255, 256}) {
     EXPECT_TRUE(CheckDatasetLabels({std::string(bytes, 'x')}, 7).ok());
   }
@@ -59,7 +59,7 @@ TEST(DatasetLabelsTest, ALabelHasAtMost256Bytes) {
       ElementsAre(Pair("labels[0]", HasSubstr("257 bytes, at most 256"))));
 }
 
-TEST(DatasetLabelsTest, NamesEveryWrongOne) {
+TEST(DatasetNamesTest, NamesEveryWrongOne) {
   const absl::Status status =
       CheckDatasetLabels({"cat", "", "a\nb", "\xff", "cat", "dog", "a\x7f"}, 9);
   EXPECT_THAT(DetailsOf(status).violations,
@@ -71,9 +71,22 @@ TEST(DatasetLabelsTest, NamesEveryWrongOne) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("and 4 more"));
 }
 
-TEST(DatasetLabelsTest, NamesAtMostAHundred) {
+TEST(DatasetNamesTest, NamesAtMostAHundred) {
   const std::vector<std::string> empty(150);
   EXPECT_EQ(DetailsOf(CheckDatasetLabels(empty, 1000)).violations.size(), 100U);
+}
+
+TEST(UploadNameTest, HasOneTo128PrintableCharacters) {
+  for (const std::size_t bytes : {1, 127, 128}) {
+    EXPECT_TRUE(CheckUploadName(std::string(bytes, '~')).ok());
+  }
+  for (const std::string& bad :
+       {std::string(), std::string(129, 'x'), std::string("a\n"),
+        std::string("\xc3\xa4"), std::string(1, '\0')}) {
+    const ErrorDetails details = DetailsOf(CheckUploadName(bad));
+    EXPECT_EQ(details.reason, "REQUEST_INVALID");
+    EXPECT_THAT(details.violations, ElementsAre(Key("upload")));
+  }
 }
 
 TEST(KeptTextTest, KeepsWhatFits) {

@@ -1,4 +1,4 @@
-#include "server/finetune/dataset_labels.h"
+#include "server/finetune/dataset_names.h"
 
 #include <algorithm>
 #include <utility>
@@ -9,32 +9,13 @@
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/utf8.h"
+#include "server/models/labels.h"
 
 namespace resnetd {
 namespace {
 
 // More do not fit into an answer.
 constexpr std::size_t kMaxComplaints = 100;
-
-// What is wrong with `label` alone; empty: nothing.
-std::string ComplaintOf(absl::string_view label) {
-  if (label.empty()) {
-    return "is empty";
-  }
-  if (label.size() > kMaxDatasetLabelBytes) {
-    return absl::StrCat("has ", label.size(), " bytes, at most ",
-                        kMaxDatasetLabelBytes, " are accepted");
-  }
-  if (!IsUtf8(label)) {
-    return absl::StrCat("is no UTF-8: ", Quoted(label));
-  }
-  if (std::any_of(label.begin(), label.end(), [](char c) {
-        return absl::ascii_iscntrl(static_cast<unsigned char>(c));
-      })) {
-    return absl::StrCat("has a control character: ", Quoted(label));
-  }
-  return "";
-}
 
 absl::Status CheckCount(std::size_t labels, std::size_t max_labels) {
   if (labels == 0) {
@@ -67,7 +48,7 @@ absl::Status CheckDatasetLabels(const std::vector<std::string>& labels,
   absl::flat_hash_map<absl::string_view, std::size_t> first;
   std::vector<std::pair<std::string, std::string>> found;
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    std::string complaint = ComplaintOf(labels[i]);
+    std::string complaint = LabelComplaint(labels[i]);
     const auto [before, is_new] = first.emplace(labels[i], i);
     if (complaint.empty() && !is_new) {
       complaint = absl::StrCat("is the same as label ", before->second, ": ",
@@ -91,6 +72,21 @@ absl::Status CheckDatasetLabels(const std::vector<std::string>& labels,
     error.AddViolation(field, complaint);
   }
   return error;
+}
+
+absl::Status CheckUploadName(absl::string_view upload) {
+  if (!upload.empty() && upload.size() <= kMaxUploadNameBytes &&
+      std::all_of(upload.begin(), upload.end(), [](char c) {
+        return absl::ascii_isprint(static_cast<unsigned char>(c));
+      })) {
+    return absl::OkStatus();
+  }
+  const std::string text = absl::StrCat(
+      "upload ", Quoted(upload, kMaxUploadNameBytes), " is not 1 to ",
+      kMaxUploadNameBytes, " printable ASCII characters");
+  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+               text)
+      .Violation("upload", text);
 }
 
 std::string KeptText(absl::string_view text, std::size_t max_bytes) {
