@@ -19,17 +19,47 @@
 namespace resnetd {
 namespace {
 
-static_assert(static_cast<int>(HeadChange::kAuto) + 1 == v1::HEAD_CHANGE_AUTO);
-static_assert(static_cast<int>(HeadChange::kKeep) + 1 == v1::HEAD_CHANGE_KEEP);
-static_assert(static_cast<int>(HeadChange::kGrow) + 1 == v1::HEAD_CHANGE_GROW);
-static_assert(static_cast<int>(HeadChange::kReplace) + 1 ==
-              v1::HEAD_CHANGE_REPLACE);
 static_assert(static_cast<int>(PromotionKind::kNone) + 1 ==
               v1::PROMOTION_KIND_NONE);
 static_assert(static_cast<int>(PromotionKind::kCandidate) + 1 ==
               v1::PROMOTION_KIND_CANDIDATE);
 static_assert(static_cast<int>(PromotionKind::kAlias) + 1 ==
               v1::PROMOTION_KIND_ALIAS);
+
+HeadPolicy ToHead(v1::HeadChange message, Violations& violations) {
+  switch (message) {
+    case v1::HEAD_CHANGE_UNSPECIFIED:
+    case v1::HEAD_CHANGE_AUTO:
+      return HeadPolicy::kAuto;
+    case v1::HEAD_CHANGE_KEEP:
+      return HeadPolicy::kKeep;
+    case v1::HEAD_CHANGE_GROW:
+      return HeadPolicy::kGrow;
+    case v1::HEAD_CHANGE_REPLACE:
+      return HeadPolicy::kReplace;
+    default:
+      violations.Add("spec.head",
+                     absl::StrCat("spec.head ", static_cast<int>(message),
+                                  " is no value of HeadChange"));
+      return HeadPolicy::kAuto;
+  }
+}
+
+v1::HeadChange ToProto(HeadPolicy policy) {
+  switch (policy) {
+    case HeadPolicy::kAuto:
+      return v1::HEAD_CHANGE_AUTO;
+    case HeadPolicy::kKeep:
+      return v1::HEAD_CHANGE_KEEP;
+    case HeadPolicy::kGrow:
+      return v1::HEAD_CHANGE_GROW;
+    case HeadPolicy::kReplace:
+      return v1::HEAD_CHANGE_REPLACE;
+    case HeadPolicy::kRemap:
+      break;  // No request can ask for it.
+  }
+  return v1::HEAD_CHANGE_UNSPECIFIED;
+}
 
 // A number that may be absent, 0 or more.
 template <typename Number>
@@ -242,8 +272,7 @@ JobSpec ToJobSpec(const v1::FineTuneJobSpec& message, Violations& violations) {
   spec.architecture = message.architecture();
   spec.input_size = message.input_size();
   spec.split = ToSplit(message, violations);
-  spec.head = FromWire<HeadChange>(message.head(), "spec.head", violations)
-                  .value_or(HeadChange::kAuto);
+  spec.head = ToHead(message.head(), violations);
   spec.replay = ToReplay(message.replay(), violations);
   spec.recipe = ToRecipeRequest(message.recipe(), "spec.recipe", violations);
   violations.AddErrorIn("spec", Validate(spec.recipe));
@@ -266,7 +295,7 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec) {
   message.mutable_split()->set_validation(spec.split.validation);
   message.mutable_split()->set_test(spec.split.test);
   message.mutable_split()->set_seed(spec.split.seed);
-  message.set_head(ToWire<v1::HeadChange>(spec.head));
+  message.set_head(ToProto(spec.head));
   v1::ReplaySpec& replay = *message.mutable_replay();
   replay.set_exemplars_per_class(spec.replay.exemplars_per_class);
   replay.set_dataset(spec.replay.dataset ? ResourceName(*spec.replay.dataset)

@@ -86,7 +86,7 @@ TEST(ConvertJobSpecTest, EveryFieldComesThroughBothWays) {
   EXPECT_EQ(spec.split.validation, 0.25);
   EXPECT_EQ(spec.split.test, 0.125);
   EXPECT_EQ(spec.split.seed, 7U);
-  EXPECT_EQ(spec.head, HeadChange::kGrow);
+  EXPECT_EQ(spec.head, HeadPolicy::kGrow);
   EXPECT_EQ(spec.replay.exemplars_per_class, 5);
   EXPECT_EQ(spec.replay.dataset->text(), "old");
   EXPECT_TRUE(spec.replay.allow_forgetting);
@@ -127,7 +127,7 @@ TEST(ConvertJobSpecTest, WhatIsAbsentIsTheDefault) {
   const JobSpec spec = Read(Least());
   EXPECT_FALSE(spec.base);
   EXPECT_EQ(spec.split.validation, SplitSpec().validation);
-  EXPECT_EQ(spec.head, HeadChange::kAuto);
+  EXPECT_EQ(spec.head, HeadPolicy::kAuto);
   EXPECT_EQ(spec.replay.exemplars_per_class, 20);
   EXPECT_FALSE(spec.replay.dataset);
   EXPECT_FALSE(spec.replay.allow_forgetting);
@@ -141,9 +141,9 @@ TEST(ConvertJobSpecTest, WhatIsAbsentIsTheDefault) {
 TEST(ConvertJobSpecTest, EveryValueOfTheEnumsComesThrough) {
   for (const auto& [wire, domain] :
        std::vector<std::pair<v1::HeadChange, HeadChange>>{
-           {v1::HEAD_CHANGE_AUTO, HeadChange::kAuto},
+           {v1::HEAD_CHANGE_AUTO, HeadPolicy::kAuto},
            {v1::HEAD_CHANGE_KEEP, HeadChange::kKeep},
-           {v1::HEAD_CHANGE_GROW, HeadChange::kGrow},
+           {v1::HEAD_CHANGE_GROW, HeadPolicy::kGrow},
            {v1::HEAD_CHANGE_REPLACE, HeadChange::kReplace}}) {
     v1::FineTuneJobSpec message = Least();
     message.set_head(wire);
