@@ -140,11 +140,11 @@ TEST(ConvertJobSpecTest, WhatIsAbsentIsTheDefault) {
 
 TEST(ConvertJobSpecTest, EveryValueOfTheEnumsComesThrough) {
   for (const auto& [wire, domain] :
-       std::vector<std::pair<v1::HeadChange, HeadChange>>{
+       std::vector<std::pair<v1::HeadChange, HeadPolicy>>{
            {v1::HEAD_CHANGE_AUTO, HeadPolicy::kAuto},
-           {v1::HEAD_CHANGE_KEEP, HeadChange::kKeep},
+           {v1::HEAD_CHANGE_KEEP, HeadPolicy::kKeep},
            {v1::HEAD_CHANGE_GROW, HeadPolicy::kGrow},
-           {v1::HEAD_CHANGE_REPLACE, HeadChange::kReplace}}) {
+           {v1::HEAD_CHANGE_REPLACE, HeadPolicy::kReplace}}) {
     v1::FineTuneJobSpec message = Least();
     message.set_head(wire);
     EXPECT_EQ(Read(message).head, domain);
