@@ -89,7 +89,7 @@ std::vector<Finding> JudgeModels(
              .verdict = Verdict::kFail,
              .message = "the server has no model",
              .advice = "`resnetctl models import FILE` brings one; a server "
-                       "started without any has the demo model"}};
+                       "started without --data-dir has the demo model"}};
   }
   std::vector<Finding> findings;
   findings.reserve(models->size());

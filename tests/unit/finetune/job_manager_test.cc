@@ -16,6 +16,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/mutex.h"
 #include "server/finetune/job_inputs.h"
@@ -47,6 +48,29 @@ std::string Solid(int red, int blue) {
   const testing::Encoded png = testing::EncodePng(pixels);
   return {png.begin(), png.end()};
 }
+
+// Rung by one thread, awaited by another.
+class Bell {
+ public:
+  void Ring() ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    rung_ = true;
+    changed_.NotifyAll();
+  }
+  // Until it was rung since the last time.
+  void Await() ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    while (!rung_) {
+      changed_.Wait(mutex_);
+    }
+    rung_ = false;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  bool rung_ ABSL_GUARDED_BY(mutex_) = false;
+};
 
 class JobManagerTest : public ::testing::Test {
  protected:
@@ -123,22 +147,11 @@ class JobManagerTest : public ::testing::Test {
 
   // Waits until the job is in a state that `enough` takes.
   Job Await(JobNumber number, const std::function<bool(const Job&)>& enough) {
-    Mutex mutex;
-    CondVar changed;
-    bool fresh = true;
-    const auto subscription = jobs_->Subscribe([&] {
-      const MutexLock lock(mutex);
-      fresh = true;
-      changed.NotifyAll();
-    });
+    Bell changed;
+    changed.Ring();
+    const auto subscription = jobs_->Subscribe([&] { changed.Ring(); });
     while (true) {
-      {
-        const MutexLock lock(mutex);
-        while (!fresh) {
-          changed.Wait(mutex);
-        }
-        fresh = false;
-      }
+      changed.Await();
       Job job = Must(jobs_->GetJob(number));
       if (enough(job)) {
         return job;
@@ -320,27 +333,18 @@ TEST_F(JobManagerTest, ARestartGoesOnFromTheLastCheckpoint) {
   ASSERT_TRUE(jobs_->Start().ok());
   const Job straight = AwaitEnd(Create(Spec()));
   // The manager is destroyed while step 10 of the second job runs.
-  Mutex mutex;
-  CondVar changed;
-  bool reached = false;
+  Bell reached;
   const int at = trainers_.calls() + 10;
   trainers_.script.fail = [&](int call) {
     if (call == at) {
-      const MutexLock lock(mutex);
-      reached = true;
-      changed.NotifyAll();
+      reached.Ring();
     }
     return absl::OkStatus();
   };
   JobSpec spec = Spec();
   spec.display_name = "the same again";
   const JobNumber number = Create(spec);
-  {
-    const MutexLock lock(mutex);
-    while (!reached) {
-      changed.Wait(mutex);
-    }
-  }
+  reached.Await();
   Restart();
   EXPECT_EQ(Must(jobs_->GetJob(number)).status.state, JobState::kRunning);
   ASSERT_TRUE(jobs_->Start().ok());
