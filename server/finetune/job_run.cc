@@ -317,6 +317,11 @@ absl::Status JobRun::Finish(const LoopResult& result) {
     edit.status.ended = around_.clock.WallNow();
     return absl::StatusOr<JobEdit>(std::move(edit));
   }));
+  Log(LogLevel::kInfo, "a job made a version",
+      {{"job", absl::StrCat(number_.value)},
+       {"model", job_->spec.model.text()},
+       {"version", absl::StrCat(number.value)},
+       {"gate", verdict.passed ? "passed" : "not passed"}});
   return absl::OkStatus();
 }
 
@@ -407,6 +412,10 @@ absl::Status JobRun::Save(const TrainingState& state) {
     }
     return absl::StatusOr<JobEdit>(std::move(edit));
   }));
+  Log(LogLevel::kInfo, "a checkpoint was saved",
+      {{"job", absl::StrCat(number_.value)},
+       {"step", absl::StrCat(state.step)},
+       {"bytes", absl::StrCat(row.bytes)}});
   return absl::OkStatus();
 }
 

@@ -1,0 +1,108 @@
+"""Fine-tuning with the real programs: a folder of real digits in, a better version
+out, while the server answers; and a server that is killed while it trains."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import signal
+import tempfile
+import unittest
+from typing import Any
+
+from data_test import digit, digits
+from harness import Server
+
+# The split of scikit-learn's digits: the first 1437 to learn from.
+TRAIN = 1437
+
+
+def write(folder: pathlib.Path, classes: str, first: int, last: int) -> pathlib.Path:
+    """Those of the digits first to last - 1 that are of `classes`, as a folder."""
+    for number, (values, label) in enumerate(digits(last)):
+        if number >= first and label in classes:
+            path = folder / label / f"{number:04}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(digit(values))
+    return folder
+
+
+class TrainTest(unittest.TestCase):
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="resnetd-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def start(self) -> Server:
+        return Server("--data-dir", self.folder / "data")
+
+    def must(self, server: Server, *words: object) -> str:
+        done = server.ctl(*words)
+        self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}{done.stdout}")
+        return done.stdout
+
+    def upload(self, server: Server, name: str, classes: str, last: int = TRAIN) -> None:
+        folder = write(self.folder / name, classes, 0, last)
+        self.must(server, "data", "upload", folder, "--dataset", name, "--seal")
+
+    def job(self, server: Server, number: int) -> dict[str, Any]:
+        return json.loads(self.must(server, "train", "show", str(number), "-o", "json"))
+
+    def accuracy(self, server: Server, classes: str) -> float:
+        """On digits that no job has seen."""
+        folder = write(self.folder / f"held-out-{classes}", classes, TRAIN, 1797)
+        pictures = sorted(folder.glob("*/*.png"))
+        shown = json.loads(self.must(server, "classify", *pictures, "--model", "digits",
+                                     "-k", "1", "-o", "json"))
+        right = sum(image["predictions"][0]["label"] == path.parent.name
+                    for image, path in zip(shown["images"], pictures, strict=True))
+        return right / len(pictures)
+
+    def test_eight_digits_from_scratch_then_two_more_beside_them(self) -> None:
+        with self.start() as server:
+            self.upload(server, "old", "01234567")
+            self.must(server, "train", "start", "--dataset", "old", "--model", "digits",
+                      "--scratch", "cifar_resnet8", "--input-size", "8", "--watch")
+            before = self.accuracy(server, "01234567")
+            self.assertGreaterEqual(before, 0.95)
+
+            self.upload(server, "new", "89")
+            refused = server.ctl("train", "start", "--dataset", "new", "--model", "digits",
+                                 "--head", "grow", "--replay", "0")
+            self.assertEqual(refused.returncode, 1, refused.stderr)
+            self.assertIn("forget", refused.stderr)
+
+            self.must(server, "train", "start", "--dataset", "new", "--model", "digits",
+                      "--promote", "stable", "--allow-label-change", "--watch")
+            old = self.accuracy(server, "01234567")
+            new = self.accuracy(server, "89")
+            print(f"old classes {before:.3f} -> {old:.3f}, new classes {new:.3f}")
+            self.assertGreaterEqual(old, 0.90)
+            self.assertGreaterEqual(new, 0.90)
+
+    def test_a_killed_server_goes_on_and_ends_with_the_same_weights(self) -> None:
+        words = ("train", "start", "--dataset", "all", "--model", "digits", "--scratch",
+                 "cifar_resnet8", "--input-size", "8", "--steps", "120")
+        with self.start() as server:
+            self.upload(server, "all", "0123456789", 600)
+            self.must(server, *words, "--watch")
+        killed = self.start()
+        try:
+            self.must(killed, *words)
+            killed.wait_for_line("a checkpoint was saved")
+            killed.end(signal.SIGKILL)
+        finally:
+            killed.close()
+        with self.start() as server:
+            self.must(server, "train", "watch", "2")
+            versions = json.loads(self.must(server, "models", "versions", "digits",
+                                            "-o", "json"))["versions"]
+            # The same weights are the same version.
+            self.assertEqual(len(versions), 1, versions)
+            shown = self.must(server, "train", "logs", "2")
+            self.assertIn("RECOVERING", shown)
+
+
+if __name__ == "__main__":
+    unittest.main()
