@@ -18,11 +18,13 @@
 #include "server/app/model_event_metrics.h"
 #include "server/app/periodic_task.h"
 #include "server/app/server_options.h"
+#include "server/app/trainers.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/base/version.h"
 #include "server/finetune/dataset_manager.h"
+#include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/rpc/grpc_server.h"
@@ -98,6 +100,7 @@ class ServerParts final : public Server {
   std::unique_ptr<ModelManager> manager_;
   std::unique_ptr<Classifier> classifier_;
   std::unique_ptr<DatasetManager> datasets_;
+  std::unique_ptr<JobManager> jobs_;
   std::unique_ptr<PeriodicTask> collector_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
@@ -111,10 +114,13 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
                                    *telemetry_, clock_);
   datasets_ = DatasetManager::Create(DatasetOptionsOf(config_), *store_);
+  jobs_ = JobManager::Create(JobOptionsOf(config_), *store_, *datasets_,
+                             *manager_, registry_, TrainersOfPlugin(), clock_);
   // The ports first: one that is taken is told at once, not after minutes of
   // loading. Calls are answered with UNAVAILABLE until the models are there.
   RETURN_IF_ERROR(Listen(kernels));
   RETURN_IF_ERROR(BringModels());
+  RETURN_IF_ERROR(jobs_->Start());
   collector_ = std::make_unique<PeriodicTask>("collect", kCollectInterval,
                                               [this] { Collect(*store_); });
   SetReady(true);
@@ -134,9 +140,10 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
     facts.limits.push_back({.name = name, .value = value});
   }
   ASSIGN_OR_RETURN(
-      grpc_, GrpcServer::Start(GrpcOptionsOf(config_, grpc), *classifier_,
-                               registry_, *manager_, *telemetry_, facts, clock_,
-                               {.datasets = datasets_.get()}));
+      grpc_,
+      GrpcServer::Start(GrpcOptionsOf(config_, grpc), *classifier_, registry_,
+                        *manager_, *telemetry_, facts, clock_,
+                        {.jobs = jobs_.get(), .datasets = datasets_.get()}));
   ASSIGN_OR_RETURN(
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));
@@ -211,6 +218,8 @@ void ServerParts::Drain() {
   grpc_->Drain(Milliseconds(config_.drain_delay_ms),
                Milliseconds(config_.drain_grace_ms));
   classifier_->Close();
+  // A job saves where it is; the next start goes on from there.
+  jobs_->Stop();
   Log(LogLevel::kInfo, "drained");
 }
 

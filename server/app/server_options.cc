@@ -93,4 +93,10 @@ DatasetOptions DatasetOptionsOf(const Config& config) {
           .decode_threads = DecodeThreadsOf(config)};
 }
 
+JobManagerOptions JobOptionsOf(const Config& config) {
+  // The cores that serving leaves over are the trainer's: it runs only where
+  // nothing else wants to.
+  return {.threads = config.threads > 0 ? config.threads : UsableCores()};
+}
+
 }  // namespace resnetd

@@ -3,6 +3,7 @@
 #include "server/app/config.h"
 #include "server/app/endpoint.h"
 #include "server/finetune/dataset_manager.h"
+#include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/rpc/grpc_server.h"
 #include "server/serving/classifier.h"
@@ -17,5 +18,6 @@ GrpcServerOptions GrpcOptionsOf(const Config& config, const Endpoint& endpoint);
 StoreOptions StoreOptionsOf(const Config& config);
 ModelManagerOptions ManagerOptionsOf(const Config& config);
 DatasetOptions DatasetOptionsOf(const Config& config);
+JobManagerOptions JobOptionsOf(const Config& config);
 
 }  // namespace resnetd

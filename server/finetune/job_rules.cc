@@ -1,11 +1,14 @@
 #include "server/finetune/job_rules.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/error.h"
 #include "server/base/utf8.h"
 #include "server/base/violations.h"
+#include "server/finetune/gate.h"
 #include "server/models/model_registry.h"
 
 namespace resnetd {
@@ -14,27 +17,12 @@ namespace {
 constexpr std::size_t kMaxDisplayName = 128;
 constexpr int kMostExemplars = 1000;
 
-void CheckShare(absl::string_view field, double value, Violations& violations) {
-  // Written so that NaN is refused, too.
-  if (!(value >= 0 && value <= 1)) {
-    violations.Add(field,
-                   absl::StrCat(field, " is ", value, ", 0 to 1 is accepted"));
-  }
-}
-
-void CheckGate(const GateRules& rules, Violations& violations) {
-  CheckShare("gate.min_accuracy", rules.min_accuracy, violations);
-  CheckShare("gate.margin", rules.margin, violations);
-  CheckShare("gate.alpha", rules.alpha, violations);
-  CheckShare("gate.max_recall_drop", rules.max_recall_drop, violations);
-  CheckShare("gate.max_forgetting", rules.max_forgetting, violations);
-  CheckShare("gate.max_calibration_error", rules.max_calibration_error,
-             violations);
-  if (rules.min_examples < 0) {
-    violations.Add("gate.min_examples",
-                   absl::StrCat("gate.min_examples is ", rules.min_examples,
-                                ", 0 or more is accepted"));
-  }
+bool HasAutoRgn(const RecipeRequest& recipe) {
+  return recipe.layers == LayerPolicy::kAutoRgn ||
+         std::any_of(recipe.phases.begin(), recipe.phases.end(),
+                     [](const PhaseRequest& phase) {
+                       return phase.layers == LayerPolicy::kAutoRgn;
+                     });
 }
 
 }  // namespace
@@ -73,7 +61,16 @@ absl::Status CheckSpec(const JobSpec& spec) {
   } else if (!IsUtf8(spec.display_name)) {
     violations.Add("display_name", "display_name is not UTF-8");
   }
-  CheckGate(spec.gate, violations);
+  violations.AddError("gate", Validate(spec.gate));
+  if (HasAutoRgn(spec.recipe)) {
+    // Its rates follow from the gradients of each part, which trainers do not
+    // report.
+    violations.AddError(
+        "recipe.layers",
+        Error(absl::StatusCode::kInvalidArgument, Reason::kRecipeInvalid,
+              "layers AUTO_RGN is not available in this version: use ALL, "
+              "HEAD or STAGES"));
+  }
   return violations.ToStatus();
 }
 

@@ -14,6 +14,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "server/app/run.cc": "a process: tests/integration/serve_test.py",
     "server/app/server.cc": "a process: tests/integration/serve_test.py",
     "server/app/backends.cc": "a process: tests/integration/start_test.py",
+    "server/app/trainers.cc": "a process: tests/integration/train_test.py",
     **{f"server/finetune/{name}.cc":
            "jobs as a whole: tests/unit/finetune/job_manager_test.cc"
        for name in ("job_inputs", "job_json_fields", "job_ledger", "job_result",

@@ -57,6 +57,8 @@ TEST(CheckSpecTest, NamesTheFieldThatIsWrong) {
               s.gate.margin = std::numeric_limits<double>::quiet_NaN();
             }},
            {"gate.min_examples", [](JobSpec& s) { s.gate.min_examples = -1; }},
+           {"recipe.layers",
+            [](JobSpec& s) { s.recipe.layers = LayerPolicy::kAutoRgn; }},
        }) {
     JobSpec spec = Good();
     change(spec);
@@ -68,7 +70,6 @@ TEST(CheckSpecTest, TakesEveryLimitItself) {
   JobSpec spec = Good();
   spec.replay.exemplars_per_class = 1000;
   spec.display_name = std::string(128, 'n');
-  spec.gate.alpha = 1;
   spec.gate.margin = 0;
   spec.gate.min_examples = 0;
   EXPECT_TRUE(CheckSpec(spec).ok());
