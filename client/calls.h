@@ -13,6 +13,7 @@
 #include "client/target.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
 #include "resnetd/v1/dataset_service.grpc.pb.h"
+#include "resnetd/v1/fine_tune_service.grpc.pb.h"
 #include "resnetd/v1/model_service.grpc.pb.h"
 #include "resnetd/v1/server_service.grpc.pb.h"
 #include "server/base/status_macros.h"
@@ -66,6 +67,7 @@ class Client::Calls {
   const std::unique_ptr<v1::ClassificationService::Stub> classification;
   const std::unique_ptr<v1::ModelService::Stub> models;
   const std::unique_ptr<v1::DatasetService::Stub> datasets;
+  const std::unique_ptr<v1::FineTuneService::Stub> jobs;
   const std::unique_ptr<v1::ServerService::Stub> server;
 
  private:
@@ -73,6 +75,8 @@ class Client::Calls {
   Stub& Of() const {
     if constexpr (std::is_same_v<Stub, v1::DatasetService::Stub>) {
       return *datasets;
+    } else if constexpr (std::is_same_v<Stub, v1::FineTuneService::Stub>) {
+      return *jobs;
     } else {
       static_assert(std::is_same_v<Stub, v1::ModelService::Stub>);
       return *models;

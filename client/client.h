@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "client/dataset_types.h"
 #include "client/error_info.h"
+#include "client/job_types.h"
 #include "client/model_requests.h"
 #include "client/model_types.h"
 #include "client/types.h"
@@ -29,8 +30,8 @@ struct ClientOptions {
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
   // The same for the calls that move files or run networks: ImportVersion,
   // ExportVersion, GetBlob, LoadVersion, UnloadVersion, WarmUpVersion,
-  // SetAlias, RollbackAlias and PromoteVersion, and for each stream of
-  // UploadExamples. A large file over a slow line takes its time.
+  // SetAlias, RollbackAlias, PromoteVersion and CreateJob, and for each stream
+  // of UploadExamples. A large file over a slow line takes its time.
   std::chrono::nanoseconds long_timeout = std::chrono::minutes(10);
 };
 
@@ -159,6 +160,38 @@ class Client {
   absl::StatusOr<std::vector<RejectedExample>> ListRejectedExamples(
       absl::string_view dataset, std::size_t limit);
 
+  // Fine-tuning jobs. A job is "N" or "jobs/N".
+
+  // The server may take its time: it looks at the dataset, and may have to load
+  // what trains.
+  absl::StatusOr<CreatedJob> CreateJob(CreateJobRequest request);
+  // Each gives the job as it is when the call is taken.
+  absl::StatusOr<Job> StartJob(JobRequest request);
+  absl::StatusOr<Job> PauseJob(JobRequest request);
+  absl::StatusOr<Job> ResumeJob(JobRequest request);
+  absl::StatusOr<Job> CancelJob(JobRequest request);
+  absl::Status DeleteJob(JobRequest request);
+  // NOT_FOUND: no such job.
+  absl::StatusOr<Job> GetJob(absl::string_view job);
+  // All jobs in one of these states, or in any; newest first.
+  absl::StatusOr<std::vector<Job>> ListJobs(
+      const std::vector<JobState>& states = {});
+  // All events there are now, each by itself.
+  absl::StatusOr<std::vector<JobEvent>> ListJobEvents(
+      const WatchJobRequest& events);
+  // All checkpoints, ordered by step.
+  absl::StatusOr<std::vector<Checkpoint>> ListCheckpoints(
+      absl::string_view job);
+  // Tells every event of a job, each once and in order, and goes on behind the
+  // last one when the connection breaks, for as long as it takes; has no
+  // timeout. Who falls behind is told adjacent StepMetrics as one. OK: the job
+  // is done and everything is told, `handler` had enough, or `stop` was
+  // requested. Errors: what the first connection fails with; NOT_FOUND;
+  // OUT_OF_RANGE (EVENTS_EXPIRED).
+  absl::Status WatchJob(const WatchJobRequest& request,
+                        const JobWatchHandler& handler,
+                        std::stop_token stop = {});
+
   absl::StatusOr<ServerInfo> GetServerInfo();
   // Health of a service, of a model ("models/NAME"), or of the whole server
   // (""). NOT_FOUND: the server knows no such service.
@@ -166,6 +199,7 @@ class Client {
 
  private:
   class Calls;
+  class JobWatch;
   class Upload;
   class Watch;
   explicit Client(std::unique_ptr<Calls> calls);

@@ -114,6 +114,7 @@ std::string ServiceConfig(bool health_checked) {
       {"service": "resnetd.v1.ClassificationService", "method": "Classify"},
       {"service": "resnetd.v1.ModelService"},
       {"service": "resnetd.v1.DatasetService"},
+      {"service": "resnetd.v1.FineTuneService"},
       {"service": "resnetd.v1.ServerService"},
       {"service": "grpc.health.v1.Health", "method": "Check"}
     ],
@@ -128,7 +129,8 @@ std::string ServiceConfig(bool health_checked) {
     "name": [
       {"service": "resnetd.v1.ModelService", "method": "ImportVersion"},
       {"service": "resnetd.v1.ModelService", "method": "WatchModels"},
-      {"service": "resnetd.v1.DatasetService", "method": "UploadExamples"}
+      {"service": "resnetd.v1.DatasetService", "method": "UploadExamples"},
+      {"service": "resnetd.v1.FineTuneService", "method": "WatchFineTuneJob"}
     ]
   }]
 })",

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -76,6 +77,9 @@ std::string VersionInUse(const ErrorInfo& info) {
 }
 
 std::string EventsExpired(const ErrorInfo& info) {
+  if (info.resource && absl::StartsWith(info.resource->second, "jobs/")) {
+    return "leave --after out to begin with the first event";
+  }
   std::int64_t oldest = 0;
   return absl::SimpleAtoi(info.Metadata("oldest"), &oldest) && oldest > 0
              ? absl::StrCat("--after ", oldest - 1, " begins with the oldest ",
@@ -116,6 +120,25 @@ std::string DatasetNotSealed(const ErrorInfo& info) {
           ? info.resource->second.substr(info.resource->second.rfind('/') + 1)
           : "NAME";
   return absl::StrCat("`resnetctl data seal ", name, "` seals it");
+}
+
+// The number of the job that an error is about.
+std::string JobOf(const ErrorInfo& info) {
+  return info.resource && absl::StartsWith(info.resource->second, "jobs/")
+             ? info.resource->second.substr(5)
+             : "N";
+}
+
+std::string JobState(const ErrorInfo& info) {
+  const std::string state = info.Metadata("state");
+  const std::string job = JobOf(info);
+  if (state == "CREATED") {
+    return absl::StrCat("`resnetctl train run ", job, "` lets it begin");
+  }
+  if (state == "PAUSED") {
+    return absl::StrCat("`resnetctl train resume ", job, "` lets it go on");
+  }
+  return absl::StrCat("`resnetctl train show ", job, "` tells how it stands");
 }
 
 // What to say of an error by its reason: always the same, or by its facts.
@@ -163,6 +186,14 @@ constexpr std::array kAdvice = {
     Advice{"TOO_FEW_EXAMPLES",
            "`resnetctl data upload PATH --dataset NAME` adds some"},
     Advice{client::kReasonSourceChanged, "run the same command again"},
+    Advice{"JOB_NOT_FOUND", "`resnetctl train list` shows what there is"},
+    Advice{"JOB_STATE", "", JobState},
+    Advice{"RECIPE_INVALID",
+           "leave a setting out and it is chosen; --dry-run shows the choice"},
+    Advice{"FORGETTING_NOT_ALLOWED",
+           "name pictures of the old classes with --replay-dataset, or say "
+           "--allow-forgetting"},
+    Advice{"GATE_NOT_PASSED", "`resnetctl train show N` lists every criterion"},
 };
 
 }  // namespace

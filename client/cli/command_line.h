@@ -10,6 +10,7 @@
 #include "client/cli/data_options.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/model_options.h"
+#include "client/cli/train_options.h"
 
 namespace resnetd::cli {
 
@@ -77,6 +78,17 @@ enum class Command {
   kDataRejected,
   kDataSeal,
   kDataDelete,
+  kTrainStart,
+  kTrainList,
+  kTrainShow,
+  kTrainWatch,
+  kTrainLogs,
+  kTrainCheckpoints,
+  kTrainRun,
+  kTrainPause,
+  kTrainResume,
+  kTrainCancel,
+  kTrainDelete,
   kHealth,
   kVersion,
   kDoctor,
@@ -90,6 +102,7 @@ struct Arguments {
   ClassifyOptions classify;
   ModelsOptions models;
   DataOptions data;
+  TrainOptions train;
   HealthOptions health;
   VersionOptions version;
   DoctorOptions doctor;

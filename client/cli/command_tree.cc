@@ -9,6 +9,7 @@
 #include "client/cli/model_tree.h"
 #include "client/cli/option_check.h"
 #include "client/cli/option_values.h"
+#include "client/cli/train_tree.h"
 #include "server/base/version.h"
 
 namespace resnetd::cli {
@@ -19,6 +20,7 @@ constexpr char kRootFooter[] =
     "  resnetctl classify cat.jpg\n"
     "  resnetctl classify -o json *.jpg | jq '.images[].predictions[0].label'\n"
     "  resnetctl models list\n"
+    "  resnetctl train start --dataset photos --promote stable --watch\n"
     "  RESNETD_SERVER=gpu-box:8001 resnetctl doctor\n"
     "  source <(resnetctl completion bash)\n"
     "\n"
@@ -28,7 +30,7 @@ constexpr char kRootFooter[] =
     "  2  wrong usage                  7  not authenticated or not allowed\n"
     "  3  no server, or not serving    8  invalid input, e.g. a broken "
     "picture\n"
-    "  4  model or version not found   130  interrupted\n"
+    "  4  no such model, job, ...       130  interrupted\n"
     "\n"
     "Data goes to stdout, everything else to stderr. NO_COLOR is honoured.";
 
@@ -208,12 +210,13 @@ void Prepare(CLI::App& app) {
 
 std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
   auto root = std::make_unique<CLI::App>(
-      "Client of resnetd: classifies pictures and shows the server's state.",
+      "Client of resnetd: classifies pictures, fine-tunes models, shows state.",
       "resnetctl");
   AddGlobalOptions(*root, arguments.global);
   AddClassify(*root, arguments);
   AddModelCommands(*root, arguments);
   AddDataCommands(*root, arguments);
+  AddTrainCommands(*root, arguments);
   AddServerCommands(*root, arguments);
   Prepare(*root);
   root->set_version_flag("--version", absl::StrCat("resnetctl ", kVersion),

@@ -57,6 +57,28 @@ ExitCode RunCommand(const Session& session) {
       return RunDataSeal(session);
     case Command::kDataDelete:
       return RunDataDelete(session);
+    case Command::kTrainStart:
+      return RunTrainStart(session);
+    case Command::kTrainList:
+      return RunTrainList(session);
+    case Command::kTrainShow:
+      return RunTrainShow(session);
+    case Command::kTrainWatch:
+      return RunTrainWatch(session);
+    case Command::kTrainLogs:
+      return RunTrainLogs(session);
+    case Command::kTrainCheckpoints:
+      return RunTrainCheckpoints(session);
+    case Command::kTrainRun:
+      return RunTrainRun(session);
+    case Command::kTrainPause:
+      return RunTrainPause(session);
+    case Command::kTrainResume:
+      return RunTrainResume(session);
+    case Command::kTrainCancel:
+      return RunTrainCancel(session);
+    case Command::kTrainDelete:
+      return RunTrainDelete(session);
     case Command::kHealth:
       return RunHealth(session);
     case Command::kVersion:

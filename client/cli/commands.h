@@ -26,8 +26,8 @@ struct Session {
 // Runs the command of `session.arguments`.
 ExitCode RunCommand(const Session& session);
 
-// One function a command, in <name>_command.cc; models_*_command.cc hold
-// several.
+// One function a command, in <name>_command.cc; models_*_command.cc and
+// train_*_command.cc hold several.
 ExitCode RunClassify(const Session& session);
 ExitCode RunModelsList(const Session& session);
 ExitCode RunModelsShow(const Session& session);
@@ -50,6 +50,17 @@ ExitCode RunDataShow(const Session& session);
 ExitCode RunDataRejected(const Session& session);
 ExitCode RunDataSeal(const Session& session);
 ExitCode RunDataDelete(const Session& session);
+ExitCode RunTrainStart(const Session& session);
+ExitCode RunTrainList(const Session& session);
+ExitCode RunTrainShow(const Session& session);
+ExitCode RunTrainWatch(const Session& session);
+ExitCode RunTrainLogs(const Session& session);
+ExitCode RunTrainCheckpoints(const Session& session);
+ExitCode RunTrainRun(const Session& session);
+ExitCode RunTrainPause(const Session& session);
+ExitCode RunTrainResume(const Session& session);
+ExitCode RunTrainCancel(const Session& session);
+ExitCode RunTrainDelete(const Session& session);
 ExitCode RunHealth(const Session& session);
 ExitCode RunVersion(const Session& session);
 ExitCode RunDoctor(const Session& session);

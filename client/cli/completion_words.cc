@@ -26,6 +26,10 @@ CompletionWord Describe(const CLI::Option& option) {
     word.choices = {"table", "json"};
   } else if (word.value == "SHELL") {
     word.choices = {"bash", "zsh", "fish"};
+  } else if (word.value == "HEAD") {
+    word.choices = {"auto", "keep", "grow", "replace", "remap"};
+  } else if (word.value == "POLICY") {
+    word.choices = {"auto", "all", "head", "stages:1", "auto-rgn"};
   }
   return word;
 }

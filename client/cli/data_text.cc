@@ -28,11 +28,6 @@ std::int64_t All(const client::SplitCounts& counts) {
   return counts.train + counts.validation + counts.test;
 }
 
-std::string TimeText(std::chrono::system_clock::time_point time) {
-  return absl::FormatTime(absl::RFC3339_full, absl::FromChrono(time),
-                          absl::UTCTimeZone());
-}
-
 Json CountsJson(const client::SplitCounts& counts) {
   return {{"train", counts.train},
           {"validation", counts.validation},

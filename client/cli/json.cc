@@ -26,11 +26,6 @@ double Shortest(float value) {
   return out;
 }
 
-std::string TimeText(std::chrono::system_clock::time_point time) {
-  return absl::FormatTime(absl::RFC3339_full, absl::FromChrono(time),
-                          absl::UTCTimeZone());
-}
-
 Json FloatsJson(const std::vector<float>& values) {
   Json out = Json::array();
   for (const float value : values) {
@@ -40,6 +35,11 @@ Json FloatsJson(const std::vector<float>& values) {
 }
 
 }  // namespace
+
+std::string TimeText(std::chrono::system_clock::time_point time) {
+  return absl::FormatTime(absl::RFC3339_full, absl::FromChrono(time),
+                          absl::UTCTimeZone());
+}
 
 Json ErrorJson(const absl::Status& error) {
   const client::ErrorInfo info = client::ErrorInfoOf(error);

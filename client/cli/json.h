@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@ namespace resnetd::cli {
 // Documents of `-o json`; docs/resnetctl.md lists every field. Fields keep
 // their order and are only ever added.
 using Json = nlohmann::ordered_json;
+
+// A point in time as RFC 3339, in UTC.
+std::string TimeText(std::chrono::system_clock::time_point time);
 
 // {"code", "reason", "message"} and, when there are any, "metadata".
 Json ErrorJson(const absl::Status& error);

@@ -62,6 +62,7 @@ Terminal DecideTerminal(const StreamFacts& facts,
       !no_color && !dumb && Get(environment, "NO_COLOR").empty();
   return {.out_colours = colours && facts.out_is_tty,
           .err_colours = colours && facts.err_is_tty,
+          .out_is_live = facts.out_is_tty && !dumb,
           .err_is_live = facts.err_is_tty && !dumb,
           .can_ask = facts.in_is_tty && facts.err_is_tty,
           .unicode = IsUtf8Locale(environment),

@@ -17,6 +17,8 @@ struct Terminal {
   // Colours are wanted and understood.
   bool out_colours = false;
   bool err_colours = false;
+  // A person watches stdout.
+  bool out_is_live = false;
   // A person watches stderr: redraw a line of progress.
   bool err_is_live = false;
   // A person can be asked: stderr shows the question, stdin brings the answer.

@@ -1,7 +1,6 @@
 #include "server/rpc/convert_job_spec.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -19,65 +18,19 @@
 namespace resnetd {
 namespace {
 
+static_assert(static_cast<int>(HeadPolicy::kAuto) + 1 == v1::HEAD_POLICY_AUTO);
+static_assert(static_cast<int>(HeadPolicy::kReplace) + 1 ==
+              v1::HEAD_POLICY_REPLACE);
+static_assert(static_cast<int>(HeadPolicy::kGrow) + 1 == v1::HEAD_POLICY_GROW);
+static_assert(static_cast<int>(HeadPolicy::kKeep) + 1 == v1::HEAD_POLICY_KEEP);
+static_assert(static_cast<int>(HeadPolicy::kRemap) + 1 ==
+              v1::HEAD_POLICY_REMAP);
 static_assert(static_cast<int>(PromotionKind::kNone) + 1 ==
               v1::PROMOTION_KIND_NONE);
 static_assert(static_cast<int>(PromotionKind::kCandidate) + 1 ==
               v1::PROMOTION_KIND_CANDIDATE);
 static_assert(static_cast<int>(PromotionKind::kAlias) + 1 ==
               v1::PROMOTION_KIND_ALIAS);
-
-HeadPolicy ToHead(v1::HeadChange message, Violations& violations) {
-  switch (message) {
-    case v1::HEAD_CHANGE_UNSPECIFIED:
-    case v1::HEAD_CHANGE_AUTO:
-      return HeadPolicy::kAuto;
-    case v1::HEAD_CHANGE_KEEP:
-      return HeadPolicy::kKeep;
-    case v1::HEAD_CHANGE_GROW:
-      return HeadPolicy::kGrow;
-    case v1::HEAD_CHANGE_REPLACE:
-      return HeadPolicy::kReplace;
-    default:
-      violations.Add("spec.head",
-                     absl::StrCat("spec.head ", static_cast<int>(message),
-                                  " is no value of HeadChange"));
-      return HeadPolicy::kAuto;
-  }
-}
-
-v1::HeadChange ToProto(HeadPolicy policy) {
-  switch (policy) {
-    case HeadPolicy::kAuto:
-      return v1::HEAD_CHANGE_AUTO;
-    case HeadPolicy::kKeep:
-      return v1::HEAD_CHANGE_KEEP;
-    case HeadPolicy::kGrow:
-      return v1::HEAD_CHANGE_GROW;
-    case HeadPolicy::kReplace:
-      return v1::HEAD_CHANGE_REPLACE;
-    case HeadPolicy::kRemap:
-      break;  // No request can ask for it.
-  }
-  return v1::HEAD_CHANGE_UNSPECIFIED;
-}
-
-// A number that may be absent, 0 or more.
-template <typename Number>
-void CheckFromZero(absl::string_view field, Number value,
-                   Violations& violations) {
-  // Written so that it also refuses what is not a number.
-  if (!(value >= 0) || std::isinf(static_cast<double>(value))) {
-    violations.Add(
-        field, absl::StrCat(field, " ", value, " is not a number from 0 on"));
-  }
-}
-
-void CheckShare(absl::string_view field, double value, Violations& violations) {
-  if (!(value >= 0 && value <= 1)) {
-    violations.Add(
-        field, absl::StrCat(field, " ", value, " is not a number from 0 to 1"));
-  }
-}
 
 SplitSpec ToSplit(const v1::FineTuneJobSpec& message, Violations& violations) {
   SplitSpec split;
@@ -94,8 +47,12 @@ ReplaySpec ToReplay(const v1::ReplaySpec& message, Violations& violations) {
   ReplaySpec replay;
   if (message.has_exemplars_per_class()) {
     replay.exemplars_per_class = message.exemplars_per_class();
-    CheckFromZero("spec.replay.exemplars_per_class",
-                  message.exemplars_per_class(), violations);
+    if (replay.exemplars_per_class < 0) {
+      violations.Add("spec.replay.exemplars_per_class",
+                     absl::StrCat("spec.replay.exemplars_per_class ",
+                                  replay.exemplars_per_class,
+                                  " is not a number from 0 on"));
+    }
   }
   if (!message.dataset().empty()) {
     replay.dataset = violations.Take(
@@ -141,22 +98,6 @@ GateRules ToGate(const v1::GateRules& message) {
   }
   rules.allow_label_change = message.allow_label_change();
   return rules;
-}
-
-void CheckGate(const GateRules& rules, Violations& violations) {
-  CheckFromZero("spec.gate.min_examples", rules.min_examples, violations);
-  CheckFromZero("spec.gate.min_class_examples", rules.min_class_examples,
-                violations);
-  CheckShare("spec.gate.min_accuracy", rules.min_accuracy, violations);
-  CheckShare("spec.gate.margin", rules.margin, violations);
-  CheckShare("spec.gate.alpha", rules.alpha, violations);
-  CheckShare("spec.gate.max_recall_drop", rules.max_recall_drop, violations);
-  CheckShare("spec.gate.max_forgetting", rules.max_forgetting, violations);
-  CheckShare("spec.gate.max_calibration_error", rules.max_calibration_error,
-             violations);
-  CheckFromZero("spec.gate.max_latency_ratio", rules.max_latency_ratio,
-                violations);
-  CheckFromZero("spec.gate.max_size_ratio", rules.max_size_ratio, violations);
 }
 
 PromotionSpec ToPromotion(const v1::PromotionSpec& message,
@@ -272,13 +213,14 @@ JobSpec ToJobSpec(const v1::FineTuneJobSpec& message, Violations& violations) {
   spec.architecture = message.architecture();
   spec.input_size = message.input_size();
   spec.split = ToSplit(message, violations);
-  spec.head = ToHead(message.head(), violations);
+  spec.head = FromWire<HeadPolicy>(message.head(), "spec.head", violations)
+                  .value_or(HeadPolicy::kAuto);
   spec.replay = ToReplay(message.replay(), violations);
   spec.recipe = ToRecipeRequest(message.recipe(), "spec.recipe", violations);
   violations.AddErrorIn("spec", Validate(spec.recipe));
   spec.promotion = ToPromotion(message.promotion(), violations);
   spec.gate = ToGate(message.gate());
-  CheckGate(spec.gate, violations);
+  violations.AddErrorIn("spec", Validate(spec.gate));
   spec.max_duration = ToMaxDuration(message.max_duration(), violations);
   CheckDisplayName(message.display_name(), violations);
   spec.display_name = message.display_name();
@@ -295,7 +237,7 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec) {
   message.mutable_split()->set_validation(spec.split.validation);
   message.mutable_split()->set_test(spec.split.test);
   message.mutable_split()->set_seed(spec.split.seed);
-  message.set_head(ToProto(spec.head));
+  message.set_head(ToWire<v1::HeadPolicy>(spec.head));
   v1::ReplaySpec& replay = *message.mutable_replay();
   replay.set_exemplars_per_class(spec.replay.exemplars_per_class);
   replay.set_dataset(spec.replay.dataset ? ResourceName(*spec.replay.dataset)

@@ -18,7 +18,7 @@ TEST(ServiceConfigTest, RepeatsWhatIsSafeAndNothingElse) {
     "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]})"));
   // Whole services are named only where every method is safe to repeat.
   EXPECT_EQ(method["name"][0]["method"], "Classify");
-  EXPECT_EQ(method["name"].size(), 5U);
+  EXPECT_EQ(method["name"].size(), 6U);
 }
 
 TEST(ServiceConfigTest, AsksForHealthOnlyWhereTold) {

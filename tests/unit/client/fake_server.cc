@@ -99,6 +99,7 @@ FakeServer::FakeServer() {
   builder.RegisterService(
       static_cast<v1::ClassificationService::Service*>(this));
   builder.RegisterService(&models_);
+  builder.RegisterService(&jobs_);
   builder.RegisterService(static_cast<v1::ServerService::Service*>(this));
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("localhost:", port);
@@ -106,6 +107,7 @@ FakeServer::FakeServer() {
 
 FakeServer::~FakeServer() {
   models_.Stop();
+  jobs_.Stop();
   // A hook that waits for its caller is let go by a deadline that has passed.
   server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();

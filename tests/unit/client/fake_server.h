@@ -11,6 +11,7 @@
 #include "resnetd/v1/classification_service.grpc.pb.h"
 #include "resnetd/v1/server_service.grpc.pb.h"
 #include "server/base/mutex.h"
+#include "tests/unit/client/fake_jobs.h"
 #include "tests/unit/client/fake_models.h"
 
 namespace resnetd::test {
@@ -46,6 +47,7 @@ class FakeServer : private v1::ClassificationService::Service,
   FakeHooks& hooks() { return hooks_; }
   FakeModels& models() { return models_; }
   const FakeModels& models() const { return models_; }
+  FakeJobs& jobs() { return jobs_; }
 
   // Health of the whole server, or of one service.
   void SetServing(bool serving);
@@ -55,7 +57,7 @@ class FakeServer : private v1::ClassificationService::Service,
   std::vector<v1::ClassifyRequest> classify_requests() const
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Calls of every kind but health so far, each try by itself.
-  int calls() const { return calls_ + models_.calls(); }
+  int calls() const { return calls_ + models_.calls() + jobs_.calls(); }
 
  private:
   grpc::Status Classify(grpc::ServerContext* context,
@@ -66,6 +68,7 @@ class FakeServer : private v1::ClassificationService::Service,
                              v1::GetServerInfoResponse* response) override;
 
   FakeModels models_;
+  FakeJobs jobs_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   FakeHooks hooks_ = FakeHooks::Default();

@@ -38,7 +38,7 @@ v1::FineTuneJobSpec Full() {
   message.mutable_split()->set_validation(0.25);
   message.mutable_split()->set_test(0.125);
   message.mutable_split()->set_seed(7);
-  message.set_head(v1::HEAD_CHANGE_GROW);
+  message.set_head(v1::HEAD_POLICY_GROW);
   message.mutable_replay()->set_exemplars_per_class(5);
   message.mutable_replay()->set_dataset("datasets/old");
   message.mutable_replay()->set_allow_forgetting(true);
@@ -140,11 +140,12 @@ TEST(ConvertJobSpecTest, WhatIsAbsentIsTheDefault) {
 
 TEST(ConvertJobSpecTest, EveryValueOfTheEnumsComesThrough) {
   for (const auto& [wire, domain] :
-       std::vector<std::pair<v1::HeadChange, HeadPolicy>>{
-           {v1::HEAD_CHANGE_AUTO, HeadPolicy::kAuto},
-           {v1::HEAD_CHANGE_KEEP, HeadPolicy::kKeep},
-           {v1::HEAD_CHANGE_GROW, HeadPolicy::kGrow},
-           {v1::HEAD_CHANGE_REPLACE, HeadPolicy::kReplace}}) {
+       std::vector<std::pair<v1::HeadPolicy, HeadPolicy>>{
+           {v1::HEAD_POLICY_AUTO, HeadPolicy::kAuto},
+           {v1::HEAD_POLICY_KEEP, HeadPolicy::kKeep},
+           {v1::HEAD_POLICY_GROW, HeadPolicy::kGrow},
+           {v1::HEAD_POLICY_REPLACE, HeadPolicy::kReplace},
+           {v1::HEAD_POLICY_REMAP, HeadPolicy::kRemap}}) {
     v1::FineTuneJobSpec message = Least();
     message.set_head(wire);
     EXPECT_EQ(Read(message).head, domain);
@@ -181,7 +182,7 @@ TEST(ConvertJobSpecTest, NamesEachFieldThatIsWrong) {
        [](auto& m) { m.mutable_split()->set_validation(-0.1); }},
       {"spec.split.test", [](auto& m) { m.mutable_split()->set_test(1); }},
       {"spec.head",
-       [](auto& m) { m.set_head(static_cast<v1::HeadChange>(5)); }},
+       [](auto& m) { m.set_head(static_cast<v1::HeadPolicy>(6)); }},
       {"spec.replay.exemplars_per_class",
        [](auto& m) { m.mutable_replay()->set_exemplars_per_class(-1); }},
       {"spec.replay.dataset",
@@ -192,7 +193,7 @@ TEST(ConvertJobSpecTest, NamesEachFieldThatIsWrong) {
          m.mutable_recipe()->set_layers(static_cast<v1::LayerPolicy>(9));
        }},
       {"spec.gate.min_examples",
-       [](auto& m) { m.mutable_gate()->set_min_examples(-1); }},
+       [](auto& m) { m.mutable_gate()->set_min_examples(0); }},
       {"spec.gate.min_class_examples",
        [](auto& m) { m.mutable_gate()->set_min_class_examples(-1); }},
       {"spec.gate.min_accuracy",
@@ -209,7 +210,7 @@ TEST(ConvertJobSpecTest, NamesEachFieldThatIsWrong) {
       {"spec.gate.max_latency_ratio",
        [](auto& m) { m.mutable_gate()->set_max_latency_ratio(kInfinity); }},
       {"spec.gate.max_size_ratio",
-       [](auto& m) { m.mutable_gate()->set_max_size_ratio(-1); }},
+       [](auto& m) { m.mutable_gate()->set_max_size_ratio(0); }},
       {"spec.promotion.kind",
        [](auto& m) {
          m.mutable_promotion()->set_kind(static_cast<v1::PromotionKind>(4));
@@ -273,7 +274,7 @@ TEST(ConvertJobSpecTest, TakesWhatLiesAtTheLimits) {
       [](auto& m) { m.mutable_replay()->set_exemplars_per_class(0); },
       [](auto& m) { m.mutable_gate()->set_margin(0); },
       [](auto& m) { m.mutable_gate()->set_margin(1); },
-      [](auto& m) { m.mutable_gate()->set_min_examples(0); },
+      [](auto& m) { m.mutable_gate()->set_min_examples(1); },
       [](auto& m) {
         m.set_architecture("resnet18");
         m.set_input_size(1);
