@@ -20,7 +20,8 @@ CompletionWord Describe(const CLI::Option& option) {
   }
   word.description = option.get_description();
   word.value = option.get_type_size() == 0 ? "" : option.get_type_name();
-  word.is_file = word.value == "IMAGE..." || word.value == "FILE" || word.value == "PATH";
+  word.is_file =
+      word.value == "IMAGE..." || word.value == "FILE" || word.value == "PATH";
   word.repeats = absl::EndsWith(word.value, "...");
   if (word.value == "FORMAT") {
     word.choices = {"table", "json"};
