@@ -83,7 +83,7 @@ JobRun::JobRun(const JobSurroundings& around, JobNumber number,
     : around_(around), number_(number), wish_(wish) {}
 
 absl::Status JobRun::Run() {
-  const absl::Status done = Work();
+  absl::Status done = Work();
   if (done.ok() || IsStoreTrouble(done)) {
     return done;
   }
@@ -240,7 +240,23 @@ absl::Status JobRun::Finish(const LoopResult& result) {
     // It was asked to pause or to end after its last step.
     return Settle(Wish::kPause);
   }
-  // The best weights, which may be those of an earlier step.
+  ASSIGN_OR_RETURN(const Measured measured, MeasureBest(result));
+  ASSIGN_OR_RETURN(const GateVerdict verdict, Judge(measured.logits));
+  if (!GoesOn()) {
+    return Settle(wish_);
+  }
+  ASSIGN_OR_RETURN(const VersionView version,
+                   PublishResult(*job_, plan_, measured.weights, *result.best,
+                                 around_.models));
+  const VersionNumber number = version.row.version;
+  RETURN_IF_ERROR(KeepExemplars(plan_, job_->spec.model, number,
+                                job_->spec.replay.exemplars_per_class,
+                                around_.store.datasets()));
+  return Conclude(number, verdict);
+}
+
+// The best weights, which may be those of an earlier step.
+absl::StatusOr<JobRun::Measured> JobRun::MeasureBest(const LoopResult& result) {
   ASSIGN_OR_RETURN(const std::vector<CheckpointRow> rows,
                    around_.ledger.catalog().ListCheckpoints(number_));
   const auto best = std::find_if(
@@ -259,9 +275,13 @@ absl::Status JobRun::Finish(const LoopResult& result) {
   if (plan_.recipe.norms == NormPolicy::kReestimate) {
     RETURN_IF_ERROR(EstimateNorms(*trainer));
   }
-  ASSIGN_OR_RETURN(const std::vector<float> logits,
-                   LogitsOf(*trainer, validation_));
-  ASSIGN_OR_RETURN(const TensorList weights, trainer->ExportWeights());
+  Measured measured;
+  ASSIGN_OR_RETURN(measured.logits, LogitsOf(*trainer, validation_));
+  ASSIGN_OR_RETURN(measured.weights, trainer->ExportWeights());
+  return measured;
+}
+
+absl::StatusOr<GateVerdict> JobRun::Judge(const std::vector<float>& logits) {
   ASSIGN_OR_RETURN(const ModelHandle champion,
                    FindChampion(job_->spec, around_.models, around_.registry));
   std::vector<Pixels> for_champion;
@@ -272,38 +292,32 @@ absl::Status JobRun::Finish(const LoopResult& result) {
     ASSIGN_OR_RETURN(for_champion,
                      Cropped(*source, champion->facts.preprocess));
   }
-  ASSIGN_OR_RETURN(
-      GateVerdict verdict,
-      JudgeResult(job_->spec.gate, plan_, {validation_, validation_labels_},
-                  logits, {for_champion, validation_labels_}, champion.get()));
-  if (!GoesOn()) {
-    return Settle(wish_);
-  }
-  ASSIGN_OR_RETURN(
-      const VersionView version,
-      PublishResult(*job_, plan_, weights, *result.best, around_.models));
-  const VersionNumber number = version.row.version;
-  RETURN_IF_ERROR(KeepExemplars(plan_, job_->spec.model, number,
-                                job_->spec.replay.exemplars_per_class,
-                                around_.store.datasets()));
+  return JudgeResult(job_->spec.gate, plan_, {validation_, validation_labels_},
+                     logits, {for_champion, validation_labels_},
+                     champion.get());
+}
+
+// Promotes the version if it may be, and ends the job.
+absl::Status JobRun::Conclude(VersionNumber version,
+                              const GateVerdict& verdict) {
   std::vector<JobEventBody> events = {verdict};
   PromotionState promotion = PromotionState::kNotRequested;
   if (job_->spec.promotion.kind != PromotionKind::kNone) {
     promotion = PromotionState::kGateNotPassed;
-    if (verdict.passed) {
-      const absl::StatusOr<AliasRow> moved =
-          PromoteResult(job_->spec, number, around_.models);
-      if (moved.ok()) {
-        promotion = PromotionState::kPromoted;
-        events.push_back(Promoted{.alias = moved->alias,
-                                  .version = number,
-                                  .previous = moved->previous});
-      } else {
-        events.push_back(
-            LogLine{.text = absl::StrCat("the version was not promoted: ",
-                                         moved.status().message()),
-                    .is_warning = true});
-      }
+  }
+  if (job_->spec.promotion.kind != PromotionKind::kNone && verdict.passed) {
+    const absl::StatusOr<AliasRow> moved =
+        PromoteResult(job_->spec, version, around_.models);
+    if (moved.ok()) {
+      promotion = PromotionState::kPromoted;
+      events.emplace_back(Promoted{.alias = moved->alias,
+                                   .version = version,
+                                   .previous = moved->previous});
+    } else {
+      events.emplace_back(
+          LogLine{.text = absl::StrCat("the version was not promoted: ",
+                                       moved.status().message()),
+                  .is_warning = true});
     }
   }
   ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
@@ -311,7 +325,7 @@ absl::Status JobRun::Finish(const LoopResult& result) {
     edit.status.state = job.status.state == JobState::kCancelling
                             ? JobState::kCancelled
                             : JobState::kSucceeded;
-    edit.status.result = number;
+    edit.status.result = version;
     edit.status.gate = verdict;
     edit.status.promotion = promotion;
     edit.status.ended = around_.clock.WallNow();
@@ -320,7 +334,7 @@ absl::Status JobRun::Finish(const LoopResult& result) {
   Log(LogLevel::kInfo, "a job made a version",
       {{"job", absl::StrCat(number_.value)},
        {"model", job_->spec.model.text()},
-       {"version", absl::StrCat(number.value)},
+       {"version", absl::StrCat(version.value)},
        {"gate", verdict.passed ? "passed" : "not passed"}});
   return absl::OkStatus();
 }

@@ -64,7 +64,15 @@ class JobRun final : private LoopHost {
   absl::Status Prepare();
   absl::Status MakeWeights();
   absl::StatusOr<LoopResult> Train();
+  // What the job made, measured on the validation pictures.
+  struct Measured {
+    std::vector<float> logits;
+    TensorList weights;
+  };
   absl::Status Finish(const LoopResult& result);
+  absl::StatusOr<Measured> MeasureBest(const LoopResult& result);
+  absl::StatusOr<GateVerdict> Judge(const std::vector<float>& logits);
+  absl::Status Conclude(VersionNumber version, const GateVerdict& verdict);
   absl::Status Settle(Wish wish);
   absl::Status Move(JobState to, const std::string& text = "");
   absl::Status Fail(const absl::Status& why);

@@ -63,7 +63,8 @@ class TrainTest(unittest.TestCase):
         with self.start() as server:
             self.upload(server, "old", "01234567")
             self.must(server, "train", "start", "--dataset", "old", "--model", "digits",
-                      "--scratch", "cifar_resnet8", "--input-size", "8", "--watch")
+                      "--scratch", "cifar_resnet8", "--input-size", "8", "--steps", "250",
+                      "--watch")
             before = self.accuracy(server, "01234567")
             self.assertGreaterEqual(before, 0.95)
 
