@@ -56,7 +56,7 @@ TEST(CheckSpecTest, NamesTheFieldThatIsWrong) {
             [](JobSpec& s) {
               s.gate.margin = std::numeric_limits<double>::quiet_NaN();
             }},
-           {"gate.min_examples", [](JobSpec& s) { s.gate.min_examples = -1; }},
+           {"gate.min_examples", [](JobSpec& s) { s.gate.min_examples = 0; }},
            {"recipe.layers",
             [](JobSpec& s) { s.recipe.layers = LayerPolicy::kAutoRgn; }},
        }) {
@@ -71,7 +71,7 @@ TEST(CheckSpecTest, TakesEveryLimitItself) {
   spec.replay.exemplars_per_class = 1000;
   spec.display_name = std::string(128, 'n');
   spec.gate.margin = 0;
-  spec.gate.min_examples = 0;
+  spec.gate.min_examples = 1;
   EXPECT_TRUE(CheckSpec(spec).ok());
   spec.replay.exemplars_per_class = 0;
   EXPECT_TRUE(CheckSpec(spec).ok());
