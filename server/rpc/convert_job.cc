@@ -184,17 +184,17 @@ struct BodyWriter {
 
 // The kind of each alternative is its place in the variant plus one.
 template <typename Body, v1::JobEventKind kKind>
-constexpr bool IsKind =
+constexpr bool kIsKind =
     std::is_same_v<std::variant_alternative_t<kKind - 1, JobEventBody>, Body>;
-static_assert(IsKind<StateChanged, v1::JOB_EVENT_KIND_STATE_CHANGED>);
-static_assert(IsKind<StepMetrics, v1::JOB_EVENT_KIND_STEP_METRICS>);
-static_assert(IsKind<EvaluationMetrics, v1::JOB_EVENT_KIND_EVALUATION>);
-static_assert(IsKind<CheckpointSaved, v1::JOB_EVENT_KIND_CHECKPOINT_SAVED>);
-static_assert(IsKind<Recovered, v1::JOB_EVENT_KIND_RECOVERED>);
-static_assert(IsKind<Throttled, v1::JOB_EVENT_KIND_THROTTLED>);
-static_assert(IsKind<GateVerdict, v1::JOB_EVENT_KIND_GATE_VERDICT>);
-static_assert(IsKind<Promoted, v1::JOB_EVENT_KIND_PROMOTED>);
-static_assert(IsKind<LogLine, v1::JOB_EVENT_KIND_LOG_LINE>);
+static_assert(kIsKind<StateChanged, v1::JOB_EVENT_KIND_STATE_CHANGED>);
+static_assert(kIsKind<StepMetrics, v1::JOB_EVENT_KIND_STEP_METRICS>);
+static_assert(kIsKind<EvaluationMetrics, v1::JOB_EVENT_KIND_EVALUATION>);
+static_assert(kIsKind<CheckpointSaved, v1::JOB_EVENT_KIND_CHECKPOINT_SAVED>);
+static_assert(kIsKind<Recovered, v1::JOB_EVENT_KIND_RECOVERED>);
+static_assert(kIsKind<Throttled, v1::JOB_EVENT_KIND_THROTTLED>);
+static_assert(kIsKind<GateVerdict, v1::JOB_EVENT_KIND_GATE_VERDICT>);
+static_assert(kIsKind<Promoted, v1::JOB_EVENT_KIND_PROMOTED>);
+static_assert(kIsKind<LogLine, v1::JOB_EVENT_KIND_LOG_LINE>);
 
 }  // namespace
 
