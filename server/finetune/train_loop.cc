@@ -95,12 +95,12 @@ absl::Status TrainLoop::EnterPhase(std::size_t phase,
   // A new optimiser, the old weights.
   ASSIGN_OR_RETURN(TrainerState state, trainer_->Save());
   state.weights = std::move(before->weights);
-  for (auto& [name, mean] : state.means) {
+  for (std::pair<std::string, Tensor>& mean : state.means) {
     const auto found = std::find_if(
         state.weights.begin(), state.weights.end(),
-        [&name](const auto& entry) { return entry.first == name; });
+        [&mean](const auto& entry) { return entry.first == mean.first; });
     if (found != state.weights.end()) {
-      mean = found->second;
+      mean.second = found->second;
     }
   }
   return trainer_->Restore(state);
