@@ -70,8 +70,7 @@ absl::Status DatasetIntake::Look(std::size_t index,
   }
   looked.row.label = label->second;
   looked.row.split = example.split;
-  const absl::Status status =
-      ReadPictureFacts(example.bytes, limits, looked.row);
+  absl::Status status = ReadPictureFacts(example.bytes, limits, looked.row);
   if (status.ok()) {
     looked.is_sound = true;
     return absl::OkStatus();
