@@ -11,82 +11,60 @@
 
 namespace resnetd::cli {
 
+namespace {
+
+struct Entry {
+  Command command;
+  ExitCode (*run)(const Session& session);
+};
+
+constexpr Entry kEntries[] = {
+    {Command::kClassify, RunClassify},
+    {Command::kModelsList, RunModelsList},
+    {Command::kModelsShow, RunModelsShow},
+    {Command::kModelsVersions, RunModelsVersions},
+    {Command::kModelsImport, RunModelsImport},
+    {Command::kModelsExport, RunModelsExport},
+    {Command::kModelsPromote, RunModelsPromote},
+    {Command::kModelsRollback, RunModelsRollback},
+    {Command::kModelsAliasSet, RunModelsAliasSet},
+    {Command::kModelsAliasDelete, RunModelsAliasDelete},
+    {Command::kModelsDelete, RunModelsDelete},
+    {Command::kModelsLoad, RunModelsLoad},
+    {Command::kModelsUnload, RunModelsUnload},
+    {Command::kModelsWarmUp, RunModelsWarmUp},
+    {Command::kModelsVerify, RunModelsVerify},
+    {Command::kModelsWatch, RunModelsWatch},
+    {Command::kDataUpload, RunDataUpload},
+    {Command::kDataList, RunDataList},
+    {Command::kDataShow, RunDataShow},
+    {Command::kDataRejected, RunDataRejected},
+    {Command::kDataSeal, RunDataSeal},
+    {Command::kDataDelete, RunDataDelete},
+    {Command::kTrainStart, RunTrainStart},
+    {Command::kTrainList, RunTrainList},
+    {Command::kTrainShow, RunTrainShow},
+    {Command::kTrainWatch, RunTrainWatch},
+    {Command::kTrainLogs, RunTrainLogs},
+    {Command::kTrainCheckpoints, RunTrainCheckpoints},
+    {Command::kTrainRun, RunTrainRun},
+    {Command::kTrainPause, RunTrainPause},
+    {Command::kTrainResume, RunTrainResume},
+    {Command::kTrainCancel, RunTrainCancel},
+    {Command::kTrainDelete, RunTrainDelete},
+    {Command::kHealth, RunHealth},
+    {Command::kVersion, RunVersion},
+    {Command::kDoctor, RunDoctor},
+    {Command::kCompletion, RunCompletion},
+};
+
+}  // namespace
+
 ExitCode RunCommand(const Session& session) {
-  switch (session.arguments.command) {
-    case Command::kClassify:
-      return RunClassify(session);
-    case Command::kModelsList:
-      return RunModelsList(session);
-    case Command::kModelsShow:
-      return RunModelsShow(session);
-    case Command::kModelsVersions:
-      return RunModelsVersions(session);
-    case Command::kModelsImport:
-      return RunModelsImport(session);
-    case Command::kModelsExport:
-      return RunModelsExport(session);
-    case Command::kModelsPromote:
-      return RunModelsPromote(session);
-    case Command::kModelsRollback:
-      return RunModelsRollback(session);
-    case Command::kModelsAliasSet:
-      return RunModelsAliasSet(session);
-    case Command::kModelsAliasDelete:
-      return RunModelsAliasDelete(session);
-    case Command::kModelsDelete:
-      return RunModelsDelete(session);
-    case Command::kModelsLoad:
-      return RunModelsLoad(session);
-    case Command::kModelsUnload:
-      return RunModelsUnload(session);
-    case Command::kModelsWarmUp:
-      return RunModelsWarmUp(session);
-    case Command::kModelsVerify:
-      return RunModelsVerify(session);
-    case Command::kModelsWatch:
-      return RunModelsWatch(session);
-    case Command::kDataUpload:
-      return RunDataUpload(session);
-    case Command::kDataList:
-      return RunDataList(session);
-    case Command::kDataShow:
-      return RunDataShow(session);
-    case Command::kDataRejected:
-      return RunDataRejected(session);
-    case Command::kDataSeal:
-      return RunDataSeal(session);
-    case Command::kDataDelete:
-      return RunDataDelete(session);
-    case Command::kTrainStart:
-      return RunTrainStart(session);
-    case Command::kTrainList:
-      return RunTrainList(session);
-    case Command::kTrainShow:
-      return RunTrainShow(session);
-    case Command::kTrainWatch:
-      return RunTrainWatch(session);
-    case Command::kTrainLogs:
-      return RunTrainLogs(session);
-    case Command::kTrainCheckpoints:
-      return RunTrainCheckpoints(session);
-    case Command::kTrainRun:
-      return RunTrainRun(session);
-    case Command::kTrainPause:
-      return RunTrainPause(session);
-    case Command::kTrainResume:
-      return RunTrainResume(session);
-    case Command::kTrainCancel:
-      return RunTrainCancel(session);
-    case Command::kTrainDelete:
-      return RunTrainDelete(session);
-    case Command::kHealth:
-      return RunHealth(session);
-    case Command::kVersion:
-      return RunVersion(session);
-    case Command::kDoctor:
-      return RunDoctor(session);
-    case Command::kCompletion:
-      return RunCompletion(session);
+  for (const Entry& entry : kEntries) {
+    if (entry.command == session.arguments.command) {
+      return entry.run(session);
+    }
   }
   return ExitCode::kOther;
 }

@@ -66,10 +66,9 @@ class JobWatches::Watch final : public EventWatches::Watch {
     if (manager_ == nullptr) {
       return NoTraining();
     }
-    ASSIGN_OR_RETURN(JobEvents events,
-                     ToJobEvents("name", message.name(),
-                                 message.after_sequence(), message.kinds()));
-    wanted_ = std::move(events);
+    ASSIGN_OR_RETURN(
+        wanted_, ToJobEvents("name", message.name(), message.after_sequence(),
+                             message.kinds()));
     return absl::OkStatus();
   }
 
