@@ -144,6 +144,6 @@ class DatasetCatalog {
 // of the examples in order of their image digests: whoever has the same data
 // has the same digest, in whatever order they were sent.
 Digest SealedDigest(const std::vector<std::string>& labels,
-                    std::vector<ExampleRow> examples);
+                    const std::vector<ExampleRow>& examples);
 
 }  // namespace resnetd

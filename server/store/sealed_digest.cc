@@ -32,7 +32,7 @@ Digest DatasetDigest::Finish(const std::vector<std::string>& labels) {
 }
 
 Digest SealedDigest(const std::vector<std::string>& labels,
-                    std::vector<ExampleRow> examples) {
+                    const std::vector<ExampleRow>& examples) {
   DatasetDigest digest;
   for (const ExampleRow& example : examples) {
     digest.Add(example);
