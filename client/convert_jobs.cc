@@ -10,7 +10,6 @@ namespace resnetd::client {
 namespace {
 
 using client::FromProto;
-using client::ToProto;
 
 // The enums have the same numbers on both sides.
 static_assert(static_cast<int>(JobState::kCancelled) ==

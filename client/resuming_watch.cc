@@ -66,7 +66,7 @@ absl::Status ResumingWatch::Resume() {
     // A server that ends every watch at once must not be asked in a rush.
     Pause(pause, stop_);
     pause = std::min(2 * pause, kLastPause);
-    const absl::Status answer = Ask();
+    absl::Status answer = Ask();
     if (answer.ok()) {
       Connected();
       return absl::OkStatus();

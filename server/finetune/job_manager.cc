@@ -108,19 +108,16 @@ absl::Status Manager::TakeUp(const JobRow& row) {
   const std::vector<JobState> path =
       state ? StatesAfterRestart(*state) : std::vector<JobState>();
   for (const JobState next : path) {
-    RETURN_IF_ERROR(ledger_
-                        .Change(row.number,
-                                [&](const Job& job) {
-                                  JobEdit edit{.status = job.status};
-                                  edit.status.state = next;
-                                  edit.text = "the server was started again";
-                                  if (IsDone(next)) {
-                                    edit.status.ended = around_.clock.WallNow();
-                                  }
-                                  return absl::StatusOr<JobEdit>(
-                                      std::move(edit));
-                                })
-                        .status());
+    RETURN_IF_ERROR(
+        ledger_
+            .Change(row.number,
+                    [&](const Job& job) {
+                      JobEdit edit{.status = job.status};
+                      EnterState(next, around_.clock.WallNow(), edit.status);
+                      edit.text = "the server was started again";
+                      return absl::StatusOr<JobEdit>(std::move(edit));
+                    })
+            .status());
   }
   return absl::OkStatus();
 }

@@ -74,6 +74,13 @@ absl::Status CheckSpec(const JobSpec& spec) {
   return violations.ToStatus();
 }
 
+void EnterState(JobState state, WallTime now, JobStatus& status) {
+  status.state = state;
+  if (IsDone(state)) {
+    status.ended = now;
+  }
+}
+
 std::vector<JobState> StatesAfterRestart(JobState state) {
   switch (state) {
     case JobState::kValidating:

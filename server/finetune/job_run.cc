@@ -10,6 +10,7 @@
 #include "server/base/status_macros.h"
 #include "server/finetune/head.h"
 #include "server/finetune/job_result.h"
+#include "server/finetune/job_rules.h"
 #include "server/finetune/rate_schedule.h"
 #include "server/finetune/recipe_json.h"
 #include "server/finetune/tensor_blob.h"
@@ -92,7 +93,10 @@ absl::Status JobRun::Run() {
 }
 
 absl::Status JobRun::Work() {
-  RETURN_IF_ERROR(Move(JobState::kValidating));
+  ASSIGN_OR_RETURN(const bool is_validating, Enter(JobState::kValidating));
+  if (!is_validating) {
+    return Settle(wish_);
+  }
   ASSIGN_OR_RETURN(const PlanInputs inputs,
                    ReadInputs(job_->spec, around_.store, around_.models));
   ASSIGN_OR_RETURN(plan_, PlanJob(job_->spec, inputs));
@@ -101,8 +105,7 @@ absl::Status JobRun::Work() {
     return Settle(wish_);
   }
   ASSIGN_OR_RETURN(trainers_, around_.trainers());
-  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
-    JobEdit edit{.status = job.status};
+  RETURN_IF_ERROR(Change([&](JobEdit& edit) {
     edit.status.recipe = plan_.recipe;
     edit.status.total_steps = TotalSteps(plan_.recipe);
     edit.status.config_hash = ConfigHash(plan_.recipe);
@@ -111,14 +114,16 @@ absl::Status JobRun::Work() {
         inputs.base == nullptr ? "" : inputs.base->weights_sha256;
     edit.status.environment = absl::StrCat(trainers_->description(), ", ",
                                            around_.options.threads, " threads");
-    return absl::StatusOr<JobEdit>(std::move(edit));
   }));
-  RETURN_IF_ERROR(Move(JobState::kPreparing));
-  RETURN_IF_ERROR(Prepare());
-  if (!GoesOn()) {
+  ASSIGN_OR_RETURN(const bool is_preparing, Enter(JobState::kPreparing));
+  if (!is_preparing) {
     return Settle(wish_);
   }
-  RETURN_IF_ERROR(Move(JobState::kRunning));
+  RETURN_IF_ERROR(Prepare());
+  ASSIGN_OR_RETURN(const bool is_running, Enter(JobState::kRunning));
+  if (!is_running || !GoesOn()) {
+    return Settle(wish_);
+  }
   ASSIGN_OR_RETURN(const LoopResult result, Train());
   if (result.interrupted != Interruption::kNone) {
     return Settle(wish_);
@@ -147,9 +152,8 @@ absl::Status JobRun::Prepare() {
 
 absl::Status JobRun::MakeWeights() {
   if (!plan_.head) {
-    initial_ = InitialWeights(network_, plan_.recipe.seed,
-                              plan_.recipe.zero_init_residual);
-    weights_ = ToWeights(initial_);
+    weights_ = ToWeights(InitialWeights(network_, plan_.recipe.seed,
+                                        plan_.recipe.zero_init_residual));
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(
@@ -157,9 +161,9 @@ absl::Status JobRun::MakeWeights() {
       around_.store.GetVersion(job_->spec.model, *job_->spec.base));
   ASSIGN_OR_RETURN(const StoredVersion base,
                    ReadStoredVersion(around_.store, row));
-  initial_ = WeightsWithHead(base.package.network, base.package.weights,
-                             *plan_.head, plan_.recipe.seed);
-  weights_ = ToWeights(initial_);
+  weights_ =
+      ToWeights(WeightsWithHead(base.package.network, base.package.weights,
+                                *plan_.head, plan_.recipe.seed));
   return absl::OkStatus();
 }
 
@@ -179,53 +183,50 @@ absl::Status JobRun::Settle(Wish wish) {
     // The next start of the server finds the job as it is.
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [](const Job& job) {
+  return Change([this](JobEdit& edit) { End(JobState::kPaused, edit); });
+}
+
+absl::Status JobRun::Change(const std::function<void(JobEdit&)>& change) {
+  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
     JobEdit edit{.status = job.status};
-    edit.status.state = job.status.state == JobState::kCancelling
-                            ? JobState::kCancelled
-                            : JobState::kPaused;
+    change(edit);
     return absl::StatusOr<JobEdit>(std::move(edit));
   }));
   return absl::OkStatus();
 }
 
-absl::Status JobRun::Move(JobState to, const std::string& text) {
-  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
-    JobEdit edit{.status = job.status};
-    edit.text = text;
-    // A call that came in between decides: see Settle().
-    if (job.status.state != JobState::kCancelling &&
-        job.status.state != JobState::kPausing) {
-      edit.status.state = to;
+void JobRun::End(JobState end, JobEdit& edit) const {
+  const bool is_cancelled = edit.status.state == JobState::kCancelling;
+  EnterState(is_cancelled ? JobState::kCancelled : end, around_.clock.WallNow(),
+             edit.status);
+}
+
+absl::StatusOr<bool> JobRun::Enter(JobState to) {
+  RETURN_IF_ERROR(Change([this, to](JobEdit& edit) {
+    JobStatus& status = edit.status;
+    if (status.state != JobState::kCancelling &&
+        status.state != JobState::kPausing) {
+      status.state = to;
     }
     if (to == JobState::kValidating) {
-      ++edit.status.attempt;
-      if (!edit.status.started) {
-        edit.status.started = around_.clock.WallNow();
+      ++status.attempt;
+      if (!status.started) {
+        status.started = around_.clock.WallNow();
       }
     }
-    if (IsDone(edit.status.state)) {
-      edit.status.ended = around_.clock.WallNow();
-    }
-    return absl::StatusOr<JobEdit>(std::move(edit));
   }));
-  return absl::OkStatus();
+  return job_->status.state == to;
 }
 
 absl::Status JobRun::Fail(const absl::Status& why) {
   const std::string reason = DetailsOf(why).reason;
-  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
-    JobEdit edit{.status = job.status};
+  RETURN_IF_ERROR(Change([&](JobEdit& edit) {
+    End(JobState::kFailed, edit);
     edit.text = std::string(why.message());
-    edit.status.state = job.status.state == JobState::kCancelling
-                            ? JobState::kCancelled
-                            : JobState::kFailed;
-    edit.status.ended = around_.clock.WallNow();
     edit.status.error = JobError{
         .reason = reason.empty() ? std::string(ReasonName(Reason::kInternal))
                                  : reason,
         .text = std::string(why.message())};
-    return absl::StatusOr<JobEdit>(std::move(edit));
   }));
   Log(LogLevel::kWarning, "a job failed",
       {{"job", absl::StrCat(number_.value)},
@@ -235,10 +236,9 @@ absl::Status JobRun::Fail(const absl::Status& why) {
 }
 
 absl::Status JobRun::Finish(const LoopResult& result) {
-  RETURN_IF_ERROR(Move(JobState::kEvaluating));
-  if (job_->status.state != JobState::kEvaluating) {
-    // It was asked to pause or to end after its last step.
-    return Settle(Wish::kPause);
+  ASSIGN_OR_RETURN(const bool is_evaluating, Enter(JobState::kEvaluating));
+  if (!is_evaluating) {
+    return Settle(wish_);
   }
   ASSIGN_OR_RETURN(const Measured measured, MeasureBest(result));
   ASSIGN_OR_RETURN(const GateVerdict verdict, Judge(measured.logits));
@@ -284,14 +284,17 @@ absl::StatusOr<JobRun::Measured> JobRun::MeasureBest(const LoopResult& result) {
 absl::StatusOr<GateVerdict> JobRun::Judge(const std::vector<float>& logits) {
   ASSIGN_OR_RETURN(const ModelHandle champion,
                    FindChampion(job_->spec, around_.models, around_.registry));
-  std::vector<Pixels> for_champion;
-  if (champion != nullptr) {
+  std::vector<Pixels> cropped;
+  const bool looks_otherwise =
+      champion != nullptr && !(champion->facts.preprocess == plan_.preprocess);
+  if (looks_otherwise) {
     ASSIGN_OR_RETURN(const auto source,
                      PictureSource::Load(plan_.validation, around_.datasets, 0,
                                          [] { return true; }));
-    ASSIGN_OR_RETURN(for_champion,
-                     Cropped(*source, champion->facts.preprocess));
+    ASSIGN_OR_RETURN(cropped, Cropped(*source, champion->facts.preprocess));
   }
+  const std::vector<Pixels>& for_champion =
+      looks_otherwise ? cropped : validation_;
   return JudgeResult(job_->spec.gate, plan_, {validation_, validation_labels_},
                      logits, {for_champion, validation_labels_},
                      champion.get());
@@ -320,16 +323,12 @@ absl::Status JobRun::Conclude(VersionNumber version,
                   .is_warning = true});
     }
   }
-  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
-    JobEdit edit{.status = job.status, .events = events};
-    edit.status.state = job.status.state == JobState::kCancelling
-                            ? JobState::kCancelled
-                            : JobState::kSucceeded;
+  RETURN_IF_ERROR(Change([&](JobEdit& edit) {
+    End(JobState::kSucceeded, edit);
+    edit.events = events;
     edit.status.result = version;
     edit.status.gate = verdict;
     edit.status.promotion = promotion;
-    edit.status.ended = around_.clock.WallNow();
-    return absl::StatusOr<JobEdit>(std::move(edit));
   }));
   Log(LogLevel::kInfo, "a job made a version",
       {{"job", absl::StrCat(number_.value)},
@@ -411,11 +410,10 @@ absl::Status JobRun::Save(const TrainingState& state) {
   }
   ASSIGN_OR_RETURN(const std::vector<CheckpointRow> before,
                    around_.ledger.catalog().ListCheckpoints(number_));
-  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
-    JobEdit edit{.status = job.status};
+  RETURN_IF_ERROR(Change([&](JobEdit& edit) {
     edit.status.step = state.step;
     edit.checkpoint = row;
-    edit.events.push_back(CheckpointSaved{
+    edit.events.emplace_back(CheckpointSaved{
         .step = state.step, .bytes = row.bytes, .is_best = manifest.is_best});
     for (const CheckpointRow& old : before) {
       // The last one and the best one stay.
@@ -424,7 +422,6 @@ absl::Status JobRun::Save(const TrainingState& state) {
         edit.remove_checkpoints.push_back(old.step);
       }
     }
-    return absl::StatusOr<JobEdit>(std::move(edit));
   }));
   Log(LogLevel::kInfo, "a checkpoint was saved",
       {{"job", absl::StrCat(number_.value)},
@@ -462,8 +459,8 @@ absl::StatusOr<std::optional<TrainingState>> JobRun::LoadLast() {
 }
 
 absl::Status JobRun::Tell(const JobEventBody& event) {
-  ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
-    JobEdit edit{.status = job.status, .events = {event}};
+  return Change([&event](JobEdit& edit) {
+    edit.events = {event};
     if (const auto* step = std::get_if<StepMetrics>(&event)) {
       edit.status.step = step->step;
       edit.status.last_step = *step;
@@ -476,9 +473,7 @@ absl::Status JobRun::Tell(const JobEventBody& event) {
       edit.status.step = back->to_step;
       ++edit.status.setbacks;
     }
-    return absl::StatusOr<JobEdit>(std::move(edit));
-  }));
-  return absl::OkStatus();
+  });
 }
 
 }  // namespace resnetd

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -74,7 +75,13 @@ class JobRun final : private LoopHost {
   absl::StatusOr<GateVerdict> Judge(const std::vector<float>& logits);
   absl::Status Conclude(VersionNumber version, const GateVerdict& verdict);
   absl::Status Settle(Wish wish);
-  absl::Status Move(JobState to, const std::string& text = "");
+  // Changes the job, and takes it over as it is then.
+  absl::Status Change(const std::function<void(JobEdit&)>& change);
+  // Goes to `to`, unless a call has put the job on its way to a pause or an
+  // end; false: it has, see Settle().
+  absl::StatusOr<bool> Enter(JobState to);
+  // Puts the status into `end`, or CANCELLED where that was asked for.
+  void End(JobState end, JobEdit& edit) const;
   absl::Status Fail(const absl::Status& why);
   bool GoesOn() const;
   absl::StatusOr<TrainingState> Load(const CheckpointRow& row);
@@ -85,7 +92,6 @@ class JobRun final : private LoopHost {
   std::optional<Job> job_;
   JobPlan plan_;
   Network network_;
-  TensorList initial_;
   std::optional<Weights> weights_;
   std::unique_ptr<PictureSource> pictures_;
   std::unique_ptr<BatchMaker> batches_;
