@@ -1,222 +1,143 @@
 #include "server/finetune/job_json.h"
 
+#include <array>
+#include <cstddef>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
 #include "server/base/status_macros.h"
-#include "server/finetune/job_json_fields.h"
-#include "server/finetune/recipe_json.h"
+#include "server/finetune/job_fields.h"
+#include "server/finetune/json_reader.h"
+#include "server/finetune/json_writer.h"
+#include "server/finetune/recipe_rules.h"
 
 namespace resnetd {
+
+const std::vector<JobState>& NumbersOf(JobState /*unused*/) {
+  return AllJobStates();
+}
+
+const std::vector<HeadPolicy>& NumbersOf(HeadPolicy /*unused*/) {
+  static const auto* const all = new std::vector<HeadPolicy>{
+      HeadPolicy::kAuto, HeadPolicy::kReplace, HeadPolicy::kGrow,
+      HeadPolicy::kKeep, HeadPolicy::kRemap};
+  return *all;
+}
+
+const std::vector<PromotionKind>& NumbersOf(PromotionKind /*unused*/) {
+  static const auto* const all = new std::vector<PromotionKind>{
+      PromotionKind::kNone, PromotionKind::kCandidate, PromotionKind::kAlias};
+  return *all;
+}
+
+const std::vector<PromotionState>& NumbersOf(PromotionState /*unused*/) {
+  static const auto* const all = new std::vector<PromotionState>{
+      PromotionState::kNotRequested, PromotionState::kPending,
+      PromotionState::kGateNotPassed, PromotionState::kPromoted,
+      PromotionState::kRolledBack};
+  return *all;
+}
+
 namespace {
 
 using Json = nlohmann::json;
 
-Json ToJson(const ReplaySpec& replay) {
-  Json object = {{"exemplars_per_class", replay.exemplars_per_class},
-                 {"allow_forgetting", replay.allow_forgetting}};
-  if (replay.dataset) {
-    object["dataset"] = replay.dataset->text();
+absl::Status Damaged(absl::string_view what, const FieldViolations& found) {
+  return Error(absl::StatusCode::kDataLoss, Reason::kStoreCorrupt,
+               absl::StrCat("the ", what, " of a job is damaged in the store"))
+      .Metadata("member", found.front().first)
+      .Metadata("cause", found.front().second);
+}
+
+template <typename T>
+std::string Format(const T& value) {
+  // A text that is not UTF-8 is no reason to lose the rest.
+  return JsonWriter::Write(value).dump(-1, ' ', false,
+                                       Json::error_handler_t::replace);
+}
+
+// `value`: anything to read over.
+template <typename T>
+absl::StatusOr<T> Parse(absl::string_view what, absl::string_view text,
+                        T value) {
+  const Json json = Json::parse(text.begin(), text.end(), nullptr,
+                                /*allow_exceptions=*/false);
+  FieldViolations violations;
+  JsonReader::Read(json, "", violations, value);
+  if (!violations.empty()) {
+    return Damaged(what, violations);
   }
-  return object;
+  return value;
 }
 
-ReplaySpec ReplayOf(const Json& object) {
-  ReplaySpec replay{
-      .exemplars_per_class = object.at("exemplars_per_class").get<int>(),
-      .dataset = std::nullopt,
-      .allow_forgetting = object.at("allow_forgetting").get<bool>()};
-  replay.dataset = Maybe(object, "dataset", [](const Json& name) {
-    return Checked(DatasetName::Parse(name.get<std::string>()));
-  });
-  return replay;
-}
+// --- Events ---
 
-Json ToJson(const GateRules& rules) {
-  return {{"min_examples", rules.min_examples},
-          {"min_accuracy", rules.min_accuracy},
-          {"margin", rules.margin},
-          {"alpha", rules.alpha},
-          {"require_better", rules.require_better},
-          {"max_recall_drop", rules.max_recall_drop},
-          {"min_class_examples", rules.min_class_examples},
-          {"max_forgetting", rules.max_forgetting},
-          {"max_calibration_error", rules.max_calibration_error},
-          {"max_latency_ratio", rules.max_latency_ratio},
-          {"max_size_ratio", rules.max_size_ratio},
-          {"allow_label_change", rules.allow_label_change}};
-}
+// The numbers of JobEventRow::kind: 1 and the place in JobEventBody. They are
+// in databases: alternatives are added behind the others.
+constexpr std::size_t kKinds = std::variant_size_v<JobEventBody>;
+using ParseBody = absl::StatusOr<JobEventBody> (*)(absl::string_view text);
 
-GateRules RulesOf(const Json& object) {
-  return {
-      .min_examples = object.at("min_examples").get<std::int64_t>(),
-      .min_accuracy = object.at("min_accuracy").get<double>(),
-      .margin = object.at("margin").get<double>(),
-      .alpha = object.at("alpha").get<double>(),
-      .require_better = object.at("require_better").get<bool>(),
-      .max_recall_drop = object.at("max_recall_drop").get<double>(),
-      .min_class_examples = object.at("min_class_examples").get<std::int64_t>(),
-      .max_forgetting = object.at("max_forgetting").get<double>(),
-      .max_calibration_error = object.at("max_calibration_error").get<double>(),
-      .max_latency_ratio = object.at("max_latency_ratio").get<double>(),
-      .max_size_ratio = object.at("max_size_ratio").get<double>(),
-      .allow_label_change = object.at("allow_label_change").get<bool>()};
-}
-
-JobSpec SpecOf(const Json& object) {
-  JobSpec spec{
-      .model = Checked(ModelName::Parse(object.at("model").get<std::string>())),
-      .architecture = object.at("architecture").get<std::string>(),
-      .input_size = object.at("input_size").get<int>(),
-      .dataset =
-          Checked(DatasetName::Parse(object.at("dataset").get<std::string>())),
-      .split = {.validation = object.at("split_validation").get<double>(),
-                .test = object.at("split_test").get<double>(),
-                .seed = object.at("split_seed").get<std::uint64_t>()},
-      .head = EnumOf<HeadPolicy>(object.at("head"), 0, 4),
-      .replay = ReplayOf(object.at("replay")),
-      .recipe = Checked(RecipeRequestFromJson(object.at("recipe"))),
-      .gate = RulesOf(object.at("gate")),
-      .promotion = {.kind = EnumOf<PromotionKind>(object.at("promotion"), 0, 2),
-                    .alias = object.at("alias").get<std::string>()},
-      .max_duration =
-          std::chrono::seconds(object.at("max_duration_s").get<std::int64_t>()),
-      .display_name = object.at("display_name").get<std::string>()};
-  spec.base = Maybe(object, "base", [](const Json& number) {
-    return VersionNumber{number.get<std::int64_t>()};
-  });
-  return spec;
-}
-
-JobStatus StatusOf(const Json& object) {
-  const auto state = JobStateOf(object.at("state").get<int>());
-  if (!state) {
-    throw BadJobText();
-  }
-  JobStatus status{
-      .state = *state,
-      .step = object.at("step").get<std::int64_t>(),
-      .total_steps = object.at("total_steps").get<std::int64_t>(),
-      .attempt = object.at("attempt").get<int>(),
-      .setbacks = object.at("setbacks").get<int>(),
-      .started = Maybe(object, "started_us", TimeOf),
-      .ended = Maybe(object, "ended_us", TimeOf),
-      .config_hash = object.at("config_hash").get<std::string>(),
-      .dataset_digest = object.at("dataset_digest").get<std::string>(),
-      .base_weights = object.at("base_weights").get<std::string>(),
-      .last_step = Maybe(object, "last_step", StepOf),
-      .last_evaluation = Maybe(object, "last_evaluation", EvaluationOf),
-      .best_evaluation = Maybe(object, "best_evaluation", EvaluationOf),
-      .gate = Maybe(object, "gate", VerdictOf),
-      .promotion = EnumOf<PromotionState>(object.at("promotion"), 0, 4),
-      .environment = object.at("environment").get<std::string>()};
-  status.error = Maybe(object, "error", [](const Json& error) {
-    return JobError{.reason = error.at("reason").get<std::string>(),
-                    .text = error.at("text").get<std::string>()};
-  });
-  status.recipe = Maybe(object, "recipe", [](const Json& recipe) {
-    return Checked(RecipeFromJson(recipe));
-  });
-  status.result = Maybe(object, "result", [](const Json& number) {
-    return VersionNumber{number.get<std::int64_t>()};
-  });
-  return status;
+template <std::size_t... kIndex>
+constexpr std::array<ParseBody, kKinds> ParsersOf(
+    std::index_sequence<kIndex...> /*unused*/) {
+  return {[](absl::string_view text) -> absl::StatusOr<JobEventBody> {
+    using Event = std::variant_alternative_t<kIndex, JobEventBody>;
+    return Parse("event", text, Event());
+  }...};
 }
 
 }  // namespace
 
-std::string FormatSpec(const JobSpec& spec) {
-  Json object = {{"model", spec.model.text()},
-                 {"architecture", spec.architecture},
-                 {"input_size", spec.input_size},
-                 {"dataset", spec.dataset.text()},
-                 {"split_validation", spec.split.validation},
-                 {"split_test", spec.split.test},
-                 {"split_seed", spec.split.seed},
-                 {"head", static_cast<int>(spec.head)},
-                 {"replay", ToJson(spec.replay)},
-                 {"recipe", RecipeRequestToJson(spec.recipe)},
-                 {"gate", ToJson(spec.gate)},
-                 {"promotion", static_cast<int>(spec.promotion.kind)},
-                 {"alias", spec.promotion.alias},
-                 {"max_duration_s", spec.max_duration.count()},
-                 {"display_name", spec.display_name}};
-  if (spec.base) {
-    object["base"] = spec.base->value;
-  }
-  return object.dump();
-}
+std::string FormatSpec(const JobSpec& spec) { return Format(spec); }
 
 absl::StatusOr<JobSpec> ParseSpec(absl::string_view text) {
-  return ReadJobText<JobSpec>("spec", text, SpecOf);
+  return Parse("spec", text,
+               JobSpec{.model = ModelName::Parse("blank").value(),
+                       .dataset = DatasetName::Parse("blank").value()});
 }
 
-std::string FormatStatus(const JobStatus& status) {
-  Json object = {{"state", static_cast<int>(status.state)},
-                 {"step", status.step},
-                 {"total_steps", status.total_steps},
-                 {"attempt", status.attempt},
-                 {"setbacks", status.setbacks},
-                 {"config_hash", status.config_hash},
-                 {"dataset_digest", status.dataset_digest},
-                 {"base_weights", status.base_weights},
-                 {"promotion", static_cast<int>(status.promotion)},
-                 {"environment", status.environment}};
-  const auto put = [&object](const char* member, const auto& value,
-                             const auto& convert) {
-    if (value) {
-      object[member] = convert(*value);
-    }
-  };
-  const auto json = [](const auto& value) { return resnetd::ToJson(value); };
-  put("started_us", status.started, MicrosecondsOf);
-  put("ended_us", status.ended, MicrosecondsOf);
-  put("last_step", status.last_step, json);
-  put("last_evaluation", status.last_evaluation, json);
-  put("best_evaluation", status.best_evaluation, json);
-  put("gate", status.gate, json);
-  put("recipe", status.recipe, RecipeToJson);
-  put("result", status.result,
-      [](VersionNumber version) { return version.value; });
-  put("error", status.error, [](const JobError& error) {
-    return Json{{"reason", error.reason}, {"text", error.text}};
-  });
-  return object.dump();
-}
+std::string FormatStatus(const JobStatus& status) { return Format(status); }
 
 absl::StatusOr<JobStatus> ParseStatus(absl::string_view text) {
-  return ReadJobText<JobStatus>("status", text, StatusOf);
+  ASSIGN_OR_RETURN(JobStatus status, Parse("status", text, JobStatus()));
+  if (status.recipe) {
+    const RecipeViolations violations = FindViolations(*status.recipe);
+    if (!violations.empty()) {
+      return Damaged("status", violations);
+    }
+  }
+  return status;
+}
+
+JobEventRow FormatEvent(const JobEventBody& body) {
+  return {.sequence = 0,
+          .time = {},
+          .kind = static_cast<int>(body.index()) + 1,
+          .payload = std::visit([](const auto& event) { return Format(event); },
+                                body)};
+}
+
+absl::StatusOr<JobEvent> ParseEvent(const JobEventRow& row) {
+  constexpr std::array<ParseBody, kKinds> parsers =
+      ParsersOf(std::make_index_sequence<kKinds>());
+  const std::size_t index = static_cast<std::size_t>(row.kind) - 1;
+  if (index >= parsers.size()) {
+    return Damaged("event", {{"kind", absl::StrCat("is ", row.kind)}});
+  }
+  ASSIGN_OR_RETURN(JobEventBody body, parsers[index](row.payload));
+  return JobEvent{
+      .sequence = row.sequence, .time = row.time, .body = std::move(body)};
 }
 
 std::string FormatCheckpoint(const CheckpointManifest& manifest) {
-  Json object = {{"weights", manifest.weights},
-                 {"optimizer", manifest.optimizer},
-                 {"means", manifest.means},
-                 {"optimizer_steps", manifest.optimizer_steps},
-                 {"stale_evaluations", manifest.stale_evaluations},
-                 {"is_best", manifest.is_best}};
-  if (manifest.evaluation) {
-    object["evaluation"] = resnetd::ToJson(*manifest.evaluation);
-  }
-  if (manifest.best) {
-    object["best"] = resnetd::ToJson(*manifest.best);
-  }
-  return object.dump();
+  return Format(manifest);
 }
 
 absl::StatusOr<CheckpointManifest> ParseCheckpoint(absl::string_view text) {
-  return ReadJobText<CheckpointManifest>(
-      "checkpoint", text, [](const Json& object) {
-        return CheckpointManifest{
-            .weights = object.at("weights").get<std::string>(),
-            .optimizer = object.at("optimizer").get<std::string>(),
-            .means = object.at("means").get<std::string>(),
-            .optimizer_steps = object.at("optimizer_steps").get<std::int64_t>(),
-            .stale_evaluations = object.at("stale_evaluations").get<int>(),
-            .is_best = object.at("is_best").get<bool>(),
-            .evaluation = Maybe(object, "evaluation", EvaluationOf),
-            .best = Maybe(object, "best", EvaluationOf)};
-      });
+  return Parse("checkpoint", text, CheckpointManifest());
 }
 
 absl::StatusOr<Job> JobOfRow(const JobRow& row) {

@@ -1,14 +1,13 @@
 #include "server/finetune/recipe_json.h"
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "server/base/bytes.h"
 #include "server/base/sha256.h"
 #include "server/finetune/canonical_json.h"
-#include "server/finetune/json_fields.h"
-#include "server/finetune/recipe_rules.h"
+#include "server/finetune/json_reader.h"
+#include "server/finetune/json_writer.h"
 
 namespace resnetd {
 
@@ -53,10 +52,6 @@ const Names<ClassBalance>& NamesOf(ClassBalance) {
 }
 
 // The lists of members. `Any*` is the struct or a const one.
-
-template <typename T, typename Struct>
-using OnlyFor =
-    std::enable_if_t<std::is_same_v<std::remove_const_t<T>, Struct>>;
 
 template <typename Fields, typename AnyPhase>
 OnlyFor<AnyPhase, TrainingPhase> ListFields(Fields& fields, AnyPhase& phase) {
@@ -134,7 +129,7 @@ OnlyFor<AnyPhase, PhaseRequest> ListFields(Fields& fields, AnyPhase& phase) {
 template <typename Fields, typename AnyRequest>
 OnlyFor<AnyRequest, RecipeRequest> ListFields(Fields& fields,
                                               AnyRequest& request) {
-  fields("phases", request.phases);
+  fields.Added("phases", request.phases, {});
   fields("layers", request.layers);
   fields("first_stage", request.first_stage);
   fields("rate", request.rate);
@@ -174,43 +169,21 @@ OnlyFor<AnyRequest, RecipeRequest> ListFields(Fields& fields,
   fields("seed", request.seed);
 }
 
+void ListFields(JsonWriter& fields, const Recipe& recipe) {
+  ListFields<JsonWriter, const Recipe>(fields, recipe);
+}
+void ListFields(JsonReader& fields, Recipe& recipe) {
+  ListFields<JsonReader, Recipe>(fields, recipe);
+}
+void ListFields(JsonWriter& fields, const RecipeRequest& request) {
+  ListFields<JsonWriter, const RecipeRequest>(fields, request);
+}
+void ListFields(JsonReader& fields, RecipeRequest& request) {
+  ListFields<JsonReader, RecipeRequest>(fields, request);
+}
+
 nlohmann::json RecipeToJson(const Recipe& recipe) {
   return JsonWriter::Write(recipe);
-}
-
-absl::StatusOr<Recipe> RecipeFromJson(const nlohmann::json& json) {
-  RecipeViolations violations;
-  Recipe recipe = JsonReader::Read<Recipe>(json, "", violations);
-  if (violations.empty()) {
-    violations = FindViolations(recipe);
-  }
-  if (!violations.empty()) {
-    return ToStatus(violations);
-  }
-  return recipe;
-}
-
-nlohmann::json RecipeRequestToJson(const RecipeRequest& request) {
-  nlohmann::json json = JsonWriter::Write(request);
-  if (request.phases.empty()) {
-    json.erase("phases");
-  }
-  return json;
-}
-
-absl::StatusOr<RecipeRequest> RecipeRequestFromJson(
-    const nlohmann::json& json) {
-  nlohmann::json whole = json;
-  if (whole.is_object() && !whole.contains("phases")) {
-    whole["phases"] = nlohmann::json::array();
-  }
-  RecipeViolations violations;
-  RecipeRequest request =
-      JsonReader::Read<RecipeRequest>(whole, "", violations);
-  if (!violations.empty()) {
-    return ToStatus(violations);
-  }
-  return request;
 }
 
 std::string ConfigHash(const Recipe& recipe) {

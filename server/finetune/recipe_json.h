@@ -3,24 +3,23 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "server/finetune/recipe.h"
 
 namespace resnetd {
 
+class JsonReader;
+class JsonWriter;
+
+// The members, for json_reader.h and json_writer.h. Of a request only what it
+// says. What is read is of the right types; whether it is in its range,
+// FindViolations() tells.
+void ListFields(JsonWriter& fields, const Recipe& recipe);
+void ListFields(JsonReader& fields, Recipe& recipe);
+void ListFields(JsonWriter& fields, const RecipeRequest& request);
+void ListFields(JsonReader& fields, RecipeRequest& request);
+
 // Every member written out; enumerators by their upper-case names.
 nlohmann::json RecipeToJson(const Recipe& recipe);
-
-// Strict: a member that is missing, unknown, of another type or out of its
-// range is INVALID_ARGUMENT (RECIPE_INVALID) naming it.
-absl::StatusOr<Recipe> RecipeFromJson(const nlohmann::json& json);
-
-// Only what the request says.
-nlohmann::json RecipeRequestToJson(const RecipeRequest& request);
-// Strict, but every member may be missing. Ranges and contradictions are
-// Validate()'s.
-absl::StatusOr<RecipeRequest> RecipeRequestFromJson(const nlohmann::json& json);
 
 // SHA-256 of the canonical JSON of the recipe, as Sha256Hex() writes it: equal
 // for equal recipes, on every machine and in every later version.

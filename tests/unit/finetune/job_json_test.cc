@@ -4,12 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
+#include <limits>
 #include <string>
 
 #include "server/base/error.h"
 
 namespace resnetd {
 namespace {
+
+using ::testing::Contains;
+using ::testing::Pair;
 
 JobSpec FullSpec() {
   JobSpec spec{
@@ -31,8 +36,23 @@ JobSpec FullSpec() {
   return spec;
 }
 
+// The texts are in databases: this is what format 2 of the store has.
 TEST(JobJsonTest, ASpecComesBackAsItWas) {
-  const std::string text = FormatSpec(FullSpec());
+  const std::string text =
+      R"({"alias":"canary","architecture":"","base":3,)"
+      R"("dataset":"new-digits","display_name":"ä \"name\"",)"
+      R"("gate":{"allow_label_change":true,"alpha":0.05,)"
+      R"("margin":0.01,"max_calibration_error":0.15,)"
+      R"("max_forgetting":0.05,"max_latency_ratio":1.5,)"
+      R"("max_recall_drop":0.15,"max_size_ratio":1.5,)"
+      R"("min_accuracy":0.0,"min_class_examples":20,)"
+      R"("min_examples":51,"require_better":false},"head":2,)"
+      R"("input_size":32,"max_duration_s":90,"model":"digits",)"
+      R"("promotion":2,"recipe":{"batch_size":16,"layers":"HEAD"},)"
+      R"("replay":{"allow_forgetting":true,"dataset":"old",)"
+      R"("exemplars_per_class":7},"split_seed":9223372036854775808,)"
+      R"("split_test":0.125,"split_validation":0.25})";
+  EXPECT_EQ(FormatSpec(FullSpec()), text);
   const auto spec = ParseSpec(text);
   ASSERT_TRUE(spec.ok()) << spec.status();
   EXPECT_EQ(FormatSpec(*spec), text);
@@ -90,7 +110,25 @@ TEST(JobJsonTest, AStatusComesBackAsItWas) {
                                        {.name = "m"}}},
       .promotion = PromotionState::kPromoted,
       .environment = "e"};
-  const std::string text = FormatStatus(status);
+  const std::string text =
+      R"({"attempt":2,"base_weights":"w",)"
+      R"("best_evaluation":{"accuracy":0.0,"calibration_error":0.0,)"
+      R"("examples":0,"is_best":false,"loss":0.0,)"
+      R"("new_class_accuracy":0.25,"old_class_accuracy":0.5,)"
+      R"("step":4},"config_hash":"c","dataset_digest":"d",)"
+      R"("ended_us":1800000,"environment":"e",)"
+      R"("error":{"reason":"DIVERGED","text":"oh"},)"
+      R"("gate":{"criteria":[{"bound":2.0,"name":"n","passed":true,)"
+      R"("text":"t","value":1.5},{"bound":0.0,"name":"m",)"
+      R"("passed":false,"text":""}],"is_better":false,"passed":true},)"
+      R"("last_evaluation":{"accuracy":0.3333333333333333,)"
+      R"("calibration_error":0.0,"examples":0,"is_best":false,)"
+      R"("loss":0.0,"step":5},"last_step":{"accuracy":0.0,)"
+      R"("examples_per_second":0.0,"gradient_norm":0.0,)"
+      R"("learning_rate":0.0,"loss":0.1,"step":5,"steps":1},)"
+      R"("promotion":3,"result":4,"setbacks":1,"started_us":1700000,)"
+      R"("state":12,"step":5,"total_steps":10})";
+  EXPECT_EQ(FormatStatus(status), text);
   const auto read = ParseStatus(text);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(FormatStatus(*read), text);
@@ -111,7 +149,14 @@ TEST(JobJsonTest, ACheckpointComesBackAsItWas) {
                                     .is_best = true,
                                     .evaluation = EvaluationMetrics{.step = 7},
                                     .best = EvaluationMetrics{.step = 6}};
-  const std::string text = FormatCheckpoint(manifest);
+  const std::string text =
+      R"({"best":{"accuracy":0.0,"calibration_error":0.0,)"
+      R"("examples":0,"is_best":false,"loss":0.0,"step":6},)"
+      R"("evaluation":{"accuracy":0.0,"calibration_error":0.0,)"
+      R"("examples":0,"is_best":false,"loss":0.0,"step":7},)"
+      R"("is_best":true,"means":"c","optimizer":"b",)"
+      R"("optimizer_steps":7,"stale_evaluations":2,"weights":"a"})";
+  EXPECT_EQ(FormatCheckpoint(manifest), text);
   const auto read = ParseCheckpoint(text);
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(FormatCheckpoint(*read), text);
@@ -136,6 +181,35 @@ TEST(JobJsonTest, WhatTheServerDidNotWriteIsDamage) {
   ASSERT_NE(at, std::string::npos);
   status.replace(at, 9, "\"state\":99");
   EXPECT_EQ(ParseStatus(status).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST(JobJsonTest, ATextThatIsNotUtf8DoesNotLoseTheRest) {
+  JobStatus status;
+  status.error = JobError{.reason = "INTERNAL", .text = "a\xffz"};
+  const auto read = ParseStatus(FormatStatus(status));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->error->text, "a\xef\xbf\xbdz");
+}
+
+TEST(JobJsonTest, ARecipeOutOfItsRangeIsDamage) {
+  JobStatus status;
+  status.recipe = Recipe();
+  const absl::Status read = ParseStatus(FormatStatus(status)).status();
+  EXPECT_EQ(read.code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(DetailsOf(read).metadata, Contains(Pair("member", "norms")));
+}
+
+TEST(JobJsonTest, ANumberThatIsNotFiniteComesBack) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  JobStatus status;
+  status.last_step = StepMetrics{.loss = infinity, .gradient_norm = -infinity};
+  status.last_evaluation =
+      EvaluationMetrics{.loss = std::numeric_limits<double>::quiet_NaN()};
+  const auto read = ParseStatus(FormatStatus(status));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->last_step->loss, infinity);
+  EXPECT_EQ(read->last_step->gradient_norm, -infinity);
+  EXPECT_TRUE(std::isnan(read->last_evaluation->loss));
 }
 
 }  // namespace

@@ -8,12 +8,43 @@
 
 #include "server/base/error.h"
 #include "server/finetune/canonical_json.h"
+#include "server/finetune/json_reader.h"
+#include "server/finetune/json_writer.h"
 #include "server/finetune/random.h"
+#include "server/finetune/recipe_rules.h"
 
 namespace resnetd {
 namespace {
 
 using ::testing::ElementsAre;
+
+absl::StatusOr<Recipe> RecipeFromJson(const nlohmann::json& json) {
+  RecipeViolations violations;
+  Recipe recipe;
+  JsonReader::Read(json, "", violations, recipe);
+  if (violations.empty()) {
+    violations = FindViolations(recipe);
+  }
+  if (!violations.empty()) {
+    return ToStatus(violations);
+  }
+  return recipe;
+}
+
+nlohmann::json RecipeRequestToJson(const RecipeRequest& request) {
+  return JsonWriter::Write(request);
+}
+
+absl::StatusOr<RecipeRequest> RecipeRequestFromJson(
+    const nlohmann::json& json) {
+  RecipeViolations violations;
+  RecipeRequest request;
+  JsonReader::Read(json, "", violations, request);
+  if (!violations.empty()) {
+    return ToStatus(violations);
+  }
+  return request;
+}
 
 Recipe ExampleRecipe() {
   RecipeRequest request;

@@ -1,6 +1,8 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstddef>
+#include <string>
 #include <variant>
 #include <vector>
 
@@ -9,6 +11,8 @@
 
 namespace resnetd {
 namespace {
+
+using ::testing::ElementsAre;
 
 // One of each kind, no member with its default.
 std::vector<JobEventBody> OneOfEach() {
@@ -46,7 +50,7 @@ std::vector<JobEventBody> OneOfEach() {
           LogLine{.text = "l", .is_warning = true}};
 }
 
-TEST(JobEventJsonTest, EveryKindComesBackAsItWas) {
+TEST(JobJsonEventTest, EveryKindComesBackAsItWas) {
   const std::vector<JobEventBody> bodies = OneOfEach();
   ASSERT_EQ(bodies.size(), std::variant_size_v<JobEventBody>);
   for (std::size_t i = 0; i < bodies.size(); ++i) {
@@ -62,7 +66,31 @@ TEST(JobEventJsonTest, EveryKindComesBackAsItWas) {
   }
 }
 
-TEST(JobEventJsonTest, AnUnknownKindOrADamagedPayloadIsDamage) {
+// In databases, too.
+TEST(JobJsonEventTest, TheTextsStayWhatTheyAre) {
+  std::vector<std::string> texts;
+  for (const JobEventBody& body : OneOfEach()) {
+    texts.push_back(FormatEvent(body).payload);
+  }
+  EXPECT_THAT(
+      texts,
+      ElementsAre(
+          R"({"from":2,"text":"t","to":5})",
+          R"({"accuracy":0.2,"examples_per_second":0.5,"gradient_norm":0.3,)"
+          R"("learning_rate":0.4,"loss":0.1,"step":3,"steps":2})",
+          R"({"accuracy":0.7,"calibration_error":0.05,"examples":5,)"
+          R"("is_best":true,"loss":0.6,"new_class_accuracy":0.9,)"
+          R"("old_class_accuracy":0.8,"step":4})",
+          R"({"bytes":7,"is_best":true,"step":6})",
+          R"({"from_step":8,"rate_factor":0.5,"text":"back","to_step":9})",
+          R"({"duty":0.25})",
+          R"({"criteria":[{"bound":2.0,"name":"c","passed":true,)"
+          R"("text":"x","value":1.0}],"is_better":true,"passed":true})",
+          R"({"alias":"stable","previous":1,"version":2})",
+          R"({"is_warning":true,"text":"l"})"));
+}
+
+TEST(JobJsonEventTest, AnUnknownKindOrADamagedPayloadIsDamage) {
   for (const JobEventBody& body : OneOfEach()) {
     JobEventRow row = FormatEvent(body);
     row.payload = "{}";
