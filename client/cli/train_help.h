@@ -6,7 +6,7 @@ namespace resnetd::cli {
 
 inline constexpr char kTrainFooter[] =
     "Examples:\n"
-    "  resnetctl train start --dataset photos --promote stable --watch\n"
+    "  resnetctl train start --data photos --promote stable --watch\n"
     "  resnetctl train list\n"
     "  resnetctl train watch 7\n"
     "\n"
@@ -18,7 +18,7 @@ inline constexpr char kTrainFooter[] =
 
 inline constexpr char kTrainStartFooter[] =
     "Examples:\n"
-    "  resnetctl train start --dataset photos --watch\n"
+    "  resnetctl train start --data photos --watch\n"
     "  resnetctl train start --dataset photos --model cats@2 --promote stable\n"
     "  resnetctl train start --dataset photos --policy head --epochs 5 "
     "--dry-run\n"

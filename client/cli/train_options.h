@@ -14,6 +14,8 @@ namespace resnetd::cli {
 struct TrainStartOptions {
   // Empty: the model that answers calls which name none.
   ModelRef model;
+  // Pictures of this machine that become the dataset; empty: spec.dataset.
+  std::string data;
   // Everything that a job is asked for but its model.
   client::JobSpec spec;
   bool manual = false;

@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
+#include "client/cli/data_text.h"
+#include "client/cli/data_upload.h"
 #include "client/cli/job_json.h"
 #include "client/cli/job_text.h"
 #include "client/cli/model_lookup.h"
@@ -69,6 +71,44 @@ absl::Status NameModel(const Session& session, Client& client,
   return absl::OkStatus();
 }
 
+absl::Status CheckData(const TrainStartOptions& options) {
+  const bool has_dataset = !options.spec.dataset.empty();
+  if (options.data.empty()) {
+    return has_dataset
+               ? absl::OkStatus()
+               : Contradiction(
+                     "say what to train on: --data PATH, pictures of this "
+                     "machine, or --dataset NAME, a dataset of the server");
+  }
+  if (has_dataset) {
+    return Contradiction("--data and --dataset are one too many");
+  }
+  if (options.dry_run) {
+    return Contradiction(
+        "--dry-run changes nothing, and --data would send pictures: send them "
+        "with `resnetctl data upload` and name them with --dataset");
+  }
+  return absl::OkStatus();
+}
+
+// Sends the pictures that --data names, and says where they are.
+absl::Status SendData(const Session& session, Client& client,
+                      client::JobSpec& spec) {
+  ASSIGN_OR_RETURN(
+      const UploadOutcome outcome,
+      EnsureDataset(session, client, session.arguments.train.start.data));
+  ReportRejected(session, outcome);
+  spec.dataset = outcome.dataset.name;
+  if (!session.json() && !session.arguments.global.quiet) {
+    session.console.out << Printable(absl::StrCat(
+                               "dataset ", ShortDataset(spec.dataset), ": ",
+                               Describe(outcome.dataset)))
+                        << "\n"
+                        << std::flush;
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<client::CreatedJob> Create(const Session& session,
                                           Client& client) {
   const TrainOptions& options = session.arguments.train;
@@ -79,6 +119,9 @@ absl::StatusOr<client::CreatedJob> Create(const Session& session,
                                                         : options.request_id,
                                       .validate_only = options.start.dry_run};
   RETURN_IF_ERROR(NameModel(session, client, request.spec));
+  if (!options.start.data.empty()) {
+    RETURN_IF_ERROR(SendData(session, client, request.spec));
+  }
   Announce(session, "resnetd.v1.FineTuneService/CreateFineTuneJob",
            CreateJobJson(request));
   return client.CreateJob(std::move(request));
@@ -99,6 +142,9 @@ void PrintChecked(const Session& session, const client::Job& job) {
 
 ExitCode RunTrainStart(const Session& session) {
   const TrainStartOptions& options = session.arguments.train.start;
+  if (absl::Status checked = CheckData(options); !checked.ok()) {
+    return Fail(session, checked);
+  }
   absl::StatusOr<Client> client = Connect(session);
   if (!client.ok()) {
     return Fail(session, client.status());

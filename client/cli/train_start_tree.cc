@@ -53,11 +53,15 @@ void AddPositive(CLI::App& app, const std::string& name,
 // What is trained on what.
 void AddSubject(CLI::App& app, TrainStartOptions& start) {
   client::JobSpec& spec = start.spec;
-  Add(app, "--dataset", "NAME", "The sealed dataset to train on",
+  app.add_option("--data", start.data,
+                 "A folder with one folder of pictures for each class, a .tar "
+                 "or a .csv: sent and sealed as a dataset first, unless the "
+                 "server has it already")
+      ->type_name("PATH");
+  Add(app, "--dataset", "NAME", "A sealed dataset of the server, instead",
       [&spec](const std::string& text) {
         return ParseDataset(text, spec.dataset);
-      })
-      ->required();
+      });
   Add(app, "-m,--model", "MODEL",
       "NAME, NAME@N or NAME@ALIAS: what is fine-tuned, and gets the new "
       "version [the server's default model]",

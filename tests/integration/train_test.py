@@ -68,19 +68,28 @@ class TrainTest(unittest.TestCase):
             before = self.accuracy(server, "01234567")
             self.assertGreaterEqual(before, 0.95)
 
+            new = write(self.folder / "New digits", "89", 0, TRAIN)
             self.upload(server, "new", "89")
             refused = server.ctl("train", "start", "--dataset", "new", "--model", "digits",
                                  "--head", "grow", "--replay", "0")
             self.assertEqual(refused.returncode, 1, refused.stderr)
             self.assertIn("forget", refused.stderr)
 
-            self.must(server, "train", "start", "--dataset", "new", "--model", "digits",
-                      "--promote", "stable", "--allow-label-change", "--watch")
+            told = self.must(server, "train", "start", "--data", new, "--model", "digits",
+                             "--promote", "stable", "--allow-label-change", "--watch")
+            self.assertRegex(told, "dataset new-digits-[0-9a-f]{8}: .*sealed")
             old = self.accuracy(server, "01234567")
-            new = self.accuracy(server, "89")
-            print(f"old classes {before:.3f} -> {old:.3f}, new classes {new:.3f}")
+            added = self.accuracy(server, "89")
+            print(f"old classes {before:.3f} -> {old:.3f}, new classes {added:.3f}")
             self.assertGreaterEqual(old, 0.90)
-            self.assertGreaterEqual(new, 0.90)
+            self.assertGreaterEqual(added, 0.90)
+
+            # The same pictures are the same dataset, and nothing is sent again.
+            self.must(server, "train", "start", "--data", new, "--model", "digits",
+                      "--manual")
+            listed = json.loads(self.must(server, "data", "list", "-o", "json"))
+            names = [row["name"] for row in listed["datasets"]]
+            self.assertEqual(sum("new-digits-" in name for name in names), 1, names)
 
     def test_a_killed_server_goes_on_and_ends_with_the_same_weights(self) -> None:
         words = ("train", "start", "--dataset", "all", "--model", "digits", "--scratch",

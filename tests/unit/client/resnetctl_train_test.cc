@@ -116,6 +116,23 @@ TEST_F(TrainTest, StartsAJobWithWhatItWasTold) {
   EXPECT_EQ(spec.display_name(), "a try");
 }
 
+TEST_F(TrainTest, WantsPicturesOrADatasetAndNotBoth) {
+  const ProcessResult neither = Run({"train", "start"});
+  EXPECT_EQ(neither.code, 8);
+  EXPECT_THAT(neither.err, HasSubstr("--data PATH"));
+  const ProcessResult both =
+      Run({"train", "start", "--data", ".", "--dataset", "photos"});
+  EXPECT_EQ(both.code, 8);
+  EXPECT_THAT(both.err, HasSubstr("one too many"));
+  const ProcessResult dry = Run({"train", "start", "--data", ".", "--dry-run"});
+  EXPECT_EQ(dry.code, 8);
+  EXPECT_THAT(dry.err, HasSubstr("resnetctl data upload"));
+  const ProcessResult nowhere =
+      Run({"train", "start", "--data", "/nowhere/at/all"});
+  EXPECT_EQ(nowhere.code, 8);
+  EXPECT_THAT(nowhere.err, HasSubstr("/nowhere/at/all"));
+}
+
 TEST_F(TrainTest, LeavesEverythingElseToTheServer) {
   EXPECT_EQ(Run({"train", "start", "--dataset", "photos", "--manual"}).out,
             "job 1 is CREATED: digits + photos\n");
@@ -363,7 +380,6 @@ TEST_F(TrainTest, RefusesOptionsThatMakeNoSense) {
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{
            {"train"},
-           {"train", "start"},
            {"train", "start", "--dataset", "Photos"},
            {"train", "start", "--dataset", "a", "--policy", "some"},
            {"train", "start", "--dataset", "a", "--lr", "0"},
