@@ -1,6 +1,5 @@
 #include "server/finetune/job_rules.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -16,14 +15,6 @@ namespace {
 
 constexpr std::size_t kMaxDisplayName = 128;
 constexpr int kMostExemplars = 1000;
-
-bool HasAutoRgn(const RecipeRequest& recipe) {
-  return recipe.layers == LayerPolicy::kAutoRgn ||
-         std::any_of(recipe.phases.begin(), recipe.phases.end(),
-                     [](const PhaseRequest& phase) {
-                       return phase.layers == LayerPolicy::kAutoRgn;
-                     });
-}
 
 }  // namespace
 
@@ -62,15 +53,6 @@ absl::Status CheckSpec(const JobSpec& spec) {
     violations.Add("display_name", "display_name is not UTF-8");
   }
   violations.AddError("gate", Validate(spec.gate));
-  if (HasAutoRgn(spec.recipe)) {
-    // Its rates follow from the gradients of each part, which trainers do not
-    // report.
-    violations.AddError(
-        "recipe.layers",
-        Error(absl::StatusCode::kInvalidArgument, Reason::kRecipeInvalid,
-              "layers AUTO_RGN is not available in this version: use ALL, "
-              "HEAD or STAGES"));
-  }
   return violations.ToStatus();
 }
 

@@ -54,17 +54,19 @@ std::vector<double> RatesAt(const Recipe& recipe, std::int64_t step) {
   return rates;
 }
 
-TrainingPhase ScaleByGradients(const TrainingPhase& phase,
-                               absl::Span<const double> ratios) {
+std::vector<double> ScaleByGradients(absl::Span<const double> rates,
+                                     absl::Span<const PartNorms> parts) {
   double largest = 0;
-  for (std::size_t part = 0; part < ratios.size(); ++part) {
-    if (phase.trained_parts[part]) {
-      largest = std::max(largest, ratios[part]);
+  for (const PartNorms& part : parts) {
+    if (part.weights > 0) {
+      largest = std::max(largest, part.gradient / part.weights);
     }
   }
-  TrainingPhase scaled = phase;
-  for (std::size_t part = 0; largest > 0 && part < ratios.size(); ++part) {
-    scaled.rates[part] *= ratios[part] / largest;
+  std::vector<double> scaled(rates.begin(), rates.end());
+  for (std::size_t i = 0; largest > 0 && i < parts.size(); ++i) {
+    if (parts[i].weights > 0) {
+      scaled[i] *= parts[i].gradient / parts[i].weights / largest;
+    }
   }
   return scaled;
 }

@@ -33,11 +33,11 @@ double RateFactor(RateSchedule schedule, double warmup, std::int64_t steps,
 // as PhaseAt().
 std::vector<double> RatesAt(const Recipe& recipe, std::int64_t step);
 
-// The phase of a recipe with auto_rgn after its gradients are known: the rate
-// of each trained part times ratios[i] / the largest ratio of a trained part.
-// Ratios are |gradient| / |weights| of the parts, >= 0; when none is above 0
-// the phase stays as it is. Precondition: one ratio per part.
-TrainingPhase ScaleByGradients(const TrainingPhase& phase,
-                               absl::Span<const double> ratios);
+// Auto-RGN (Lee et al. 2023): the rate of each part times its |gradient| /
+// |weights|, divided by the largest of these ratios. A part whose weights are
+// all 0 has no ratio and keeps its rate; when no ratio is above 0, or `parts`
+// is empty, all do. Precondition: norms of each part, or none.
+std::vector<double> ScaleByGradients(absl::Span<const double> rates,
+                                     absl::Span<const PartNorms> parts);
 
 }  // namespace resnetd

@@ -68,7 +68,8 @@ struct TrainingPhase {
   std::vector<bool> trained_parts;
   // The highest learning rate of each part; 0 for frozen parts.
   std::vector<double> rates;
-  // LayerPolicy::kAutoRgn: the rates go through ScaleByGradients() first.
+  // LayerPolicy::kAutoRgn: in every step the rates go through
+  // ScaleByGradients().
   bool auto_rgn = false;
 
   friend bool operator==(const TrainingPhase&, const TrainingPhase&) = default;

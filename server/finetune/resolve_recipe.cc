@@ -210,6 +210,10 @@ double Resolver::RateOf(std::size_t part, const PhaseRequest& request) const {
   if (is_head) {
     return scale * column_.head_rate;
   }
+  if (request.layers == LayerPolicy::kAutoRgn) {
+    // What a part gets is for its gradients to say.
+    return scale * column_.last_rate;
+  }
   // 0 at the stem, 1 at the last stage.
   const double depth =
       static_cast<double>(part) / static_cast<double>(facts_.parts - 2);

@@ -1,10 +1,12 @@
 #include "server/finetune/train_loop.h"
 
 #include <algorithm>
+#include <cmath>
 #include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/finetune/rate_schedule.h"
@@ -114,7 +116,9 @@ absl::Status TrainLoop::OneStep() {
   host_.AwaitTurn();
   ASSIGN_OR_RETURN(const std::vector<TrainingBatch> batches,
                    host_.BatchesOf(step_));
-  StepSettings settings{.rates = RatesAt(options_.recipe, step_)};
+  StepSettings settings{
+      .rates = RatesAt(options_.recipe, step_),
+      .by_gradients = options_.recipe.phases[at.phase].auto_rgn};
   for (double& rate : settings.rates) {
     rate *= rate_factor();
   }
@@ -123,7 +127,9 @@ absl::Status TrainLoop::OneStep() {
     return SetBack(Reason::kNonfiniteLoss);
   }
   ++step_;
-  RETURN_IF_ERROR(TakeMetrics(report, settings.rates.back()));
+  TakeShares(report);
+  RETURN_IF_ERROR(TakeMetrics(
+      report, ScaleByGradients(settings.rates, report.parts).back()));
   if (divergence_.Add(report.loss)) {
     return SetBack(Reason::kDiverged);
   }
@@ -134,6 +140,7 @@ absl::Status TrainLoop::AfterStep() {
   const bool is_last = step_ == total_steps_;
   if (is_last || step_ % options_.recipe.evaluate_every == 0) {
     RETURN_IF_ERROR(FlushMetrics());
+    RETURN_IF_ERROR(TellShares());
     RETURN_IF_ERROR(Evaluate());
     if (last_->is_best) {
       return SaveCheckpoint();
@@ -162,6 +169,43 @@ absl::Status TrainLoop::TakeMetrics(const StepReport& report, double rate) {
   ++window_.steps;
   return clock_.Now() - window_.begun >= kMetricsInterval ? FlushMetrics()
                                                           : absl::OkStatus();
+}
+
+void TrainLoop::TakeShares(const StepReport& report) {
+  if (report.parts.empty()) {
+    shares_.clear();
+    shared_steps_ = 0;
+    return;
+  }
+  const std::vector<double> ones(report.parts.size(), 1.0);
+  const std::vector<double> shares = ScaleByGradients(ones, report.parts);
+  shares_.resize(shares.size(), 0.0);
+  for (std::size_t part = 0; part < shares.size(); ++part) {
+    shares_[part] += shares[part];
+  }
+  ++shared_steps_;
+}
+
+absl::Status TrainLoop::TellShares() {
+  const std::vector<double> sums = std::exchange(shares_, {});
+  const int steps = std::exchange(shared_steps_, 0);
+  if (sums.empty()) {
+    return absl::OkStatus();
+  }
+  std::vector<std::string> texts;
+  for (std::size_t part = 0; part < sums.size(); ++part) {
+    const std::string name = part == 0 ? "stem"
+                             : part + 1 == sums.size()
+                                 ? "head"
+                                 : absl::StrCat("layer", part);
+    texts.push_back(
+        absl::StrCat(name, " ", std::llround(sums[part] / steps * 100), " %"));
+  }
+  return host_.Tell(LogLine{
+      .text = absl::StrCat("by their gradients the parts were trained with "
+                           "these shares of their rates, on average over ",
+                           steps, steps == 1 ? " step: " : " steps: ",
+                           absl::StrJoin(texts, ", "))});
 }
 
 absl::Status TrainLoop::FlushMetrics() {
@@ -229,6 +273,8 @@ absl::Status TrainLoop::SetBack(Reason reason) {
   ++setbacks_;
   divergence_.Forget();
   window_ = Window{.begun = clock_.Now()};
+  shares_.clear();
+  shared_steps_ = 0;
   trainer_.reset();
   saved_at_ = -1;
   RETURN_IF_ERROR(Begin());

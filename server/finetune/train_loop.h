@@ -114,6 +114,10 @@ class TrainLoop {
   absl::Status AfterStep();
   absl::Status TakeMetrics(const StepReport& report, double rate);
   absl::Status FlushMetrics();
+  // Of the rates, where they are scaled by the gradients: what the parts got
+  // since the last evaluation.
+  void TakeShares(const StepReport& report);
+  absl::Status TellShares();
   absl::Status Evaluate();
   absl::Status SaveCheckpoint();
   absl::Status SetBack(Reason reason);
@@ -139,6 +143,9 @@ class TrainLoop {
   std::optional<EvaluationMetrics> best_;
   std::int64_t saved_at_ = -1;
   Window window_;
+  // Sums over so many steps, one for each part; empty: rates are not scaled.
+  std::vector<double> shares_;
+  int shared_steps_ = 0;
 };
 
 }  // namespace resnetd

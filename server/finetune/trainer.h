@@ -91,6 +91,19 @@ struct TrainingBatch {
 struct StepSettings {
   // Learning rate of each part; those of frozen parts are not looked at.
   std::vector<double> rates;
+  // The step is done with what ScaleByGradients() (rate_schedule.h) makes of
+  // the rates.
+  bool by_gradients = false;
+};
+
+// Euclidean norms of everything that is trained in one part.
+struct PartNorms {
+  // Before clipping, with the pull of l2_sp.
+  double gradient = 0;
+  // Before the step.
+  double weights = 0;
+
+  friend bool operator==(const PartNorms&, const PartNorms&) = default;
 };
 
 // Of one optimiser step, over all its batches.
@@ -102,6 +115,9 @@ struct StepReport {
   int examples = 0;
   // Of the whole gradient, before clipping.
   double gradient_norm = 0;
+  // With StepSettings::by_gradients one for each part, 0 for frozen ones; else
+  // empty.
+  std::vector<PartNorms> parts;
   // False: loss or gradient is not finite, and no parameter was changed. The
   // running statistics may have been: go back to a saved state.
   bool is_finite = true;

@@ -11,7 +11,7 @@ namespace resnetd {
 
 // Raised whenever the meaning of what crosses the border changes: see
 // server/models/backend_plugin.h.
-inline constexpr int kTrainerPluginAbi = 1;
+inline constexpr int kTrainerPluginAbi = 2;
 
 // Sizes of the types that cross the border, as one number.
 constexpr std::uint64_t TrainerPluginLayout() {
@@ -19,9 +19,9 @@ constexpr std::uint64_t TrainerPluginLayout() {
   for (const std::size_t size :
        {sizeof(TrainerOptions), sizeof(OptimizerSettings),
         sizeof(TrainingBatch), sizeof(StepSettings), sizeof(StepReport),
-        sizeof(TrainerState), sizeof(Trainer), sizeof(TrainerFactory),
-        sizeof(Network), sizeof(Weights), sizeof(Tensor), sizeof(Pixels),
-        sizeof(PreprocessSpec)}) {
+        sizeof(PartNorms), sizeof(TrainerState), sizeof(Trainer),
+        sizeof(TrainerFactory), sizeof(Network), sizeof(Weights),
+        sizeof(Tensor), sizeof(Pixels), sizeof(PreprocessSpec)}) {
     layout = layout * 1'000'003 + size;
   }
   return layout;

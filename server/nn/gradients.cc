@@ -90,6 +90,26 @@ double NormOf(absl::Span<const at::Tensor> gradients) {
   return std::sqrt(at::stack(squares).sum().item<double>());
 }
 
+std::vector<PartNorms> NormsByPart(absl::Span<const at::Tensor> gradients,
+                                   absl::Span<const Parameter> parameters,
+                                   std::size_t parts) {
+  std::vector<PartNorms> norms(parts);
+  for (std::size_t part = 0; part < parts; ++part) {
+    std::vector<at::Tensor> changes;
+    std::vector<at::Tensor> values;
+    for (std::size_t i = 0; i < parameters.size(); ++i) {
+      if (parameters[i].part == part) {
+        changes.push_back(gradients[i]);
+        values.push_back(parameters[i].tensor.detach());
+      }
+    }
+    if (!values.empty()) {
+      norms[part] = {.gradient = NormOf(changes), .weights = NormOf(values)};
+    }
+  }
+  return norms;
+}
+
 void Clip(absl::Span<const at::Tensor> gradients, double norm, double limit) {
   const c10::NoGradGuard unrecorded;
   // torch's guard against a norm of 0.

@@ -2,9 +2,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <vector>
 
 #include "absl/types/span.h"
+#include "server/finetune/trainer.h"
 #include "server/nn/optimizer.h"
 
 namespace resnetd {
@@ -28,6 +30,13 @@ void AddPull(absl::Span<const at::Tensor> gradients,
 // to 1e-7 as a rule. Not finite exactly when a value, or the square of
 // one, is not.
 double NormOf(absl::Span<const at::Tensor> gradients);
+
+// The norms of each part, as exact as NormOf(): of the gradients and of the
+// parameters themselves; 0 for a part that has none. One gradient for each
+// parameter, laid out in memory as the parameter is.
+std::vector<PartNorms> NormsByPart(absl::Span<const at::Tensor> gradients,
+                                   absl::Span<const Parameter> parameters,
+                                   std::size_t parts);
 
 // Scales them down to a norm of `limit`, if `norm` is over it: as
 // torch.nn.utils.clip_grad_norm_.

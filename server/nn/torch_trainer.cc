@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "server/base/status_macros.h"
 #include "server/finetune/network_parts.h"
+#include "server/finetune/rate_schedule.h"
 #include "server/nn/gradients.h"
 #include "server/nn/logits_output.h"
 #include "server/nn/path_factors.h"
@@ -230,7 +231,7 @@ absl::StatusOr<StepReport> TorchTrainer::Step(
       "train a step",
       [&] {
         const StepMemory::Scope scope(memory_);
-        auto report = RunStep(batches, settings.rates);
+        auto report = RunStep(batches, settings);
         memory_.TrimUnused();
         return report;
       },
@@ -261,7 +262,7 @@ bool TorchTrainer::Accumulate(absl::Span<const TrainingBatch> batches,
 }
 
 absl::StatusOr<StepReport> TorchTrainer::RunStep(
-    absl::Span<const TrainingBatch> batches, absl::Span<const double> rates) {
+    absl::Span<const TrainingBatch> batches, const StepSettings& settings) {
   UseThreads(options_.threads);
   StepReport report;
   report.is_finite = Accumulate(batches, report);
@@ -275,11 +276,16 @@ absl::StatusOr<StepReport> TorchTrainer::RunStep(
   if (!report.is_finite) {
     return report;
   }
+  if (settings.by_gradients) {
+    report.parts =
+        NormsByPart(gradients, parameters_, options_.trained_parts.size());
+  }
   if (options_.clip_norm > 0) {
     Clip(gradients, report.gradient_norm, options_.clip_norm);
   }
   ++steps_;
-  optimizer_.Step(gradients, rates, steps_);
+  optimizer_.Step(gradients, ScaleByGradients(settings.rates, report.parts),
+                  steps_);
   UpdateMeans();
   return report;
 }

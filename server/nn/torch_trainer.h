@@ -77,7 +77,7 @@ class TorchTrainer final : public Trainer {
   // there, when the loss is not finite.
   bool Accumulate(absl::Span<const TrainingBatch> batches, StepReport& report);
   absl::StatusOr<StepReport> RunStep(absl::Span<const TrainingBatch> batches,
-                                     absl::Span<const double> rates);
+                                     const StepSettings& settings);
   void UpdateMeans();
   absl::Status RunEstimateNorms(
       absl::Span<const std::vector<const Pixels*>> batches);

@@ -54,6 +54,8 @@ class Case:
     stochastic_depth: float = 0.0
     mix: float = 1.0
     batches: tuple[int, ...] = (6,)
+    # StepSettings::by_gradients.
+    by_gradients: bool = False
 
 
 CASES = {
@@ -75,6 +77,8 @@ CASES = {
     "accumulate": Case(batches=(2, 4, 3)),
     "mixup": Case(mix=0.7),
     "stochastic_depth": Case(stochastic_depth=0.5, batches=(5, 5)),
+    "auto_rgn": Case(by_gradients=True, weight_decay=0.01, l2_sp=0.1,
+                     clip_norm=0.1, rates=(0.2, 0.1, 0.1, 0.4)),
 }
 
 
@@ -228,6 +232,22 @@ class Training:
         ]
         return self.case.l2_sp / 2 * torch.stack(squares).sum()
 
+    def scale_rates(self) -> None:
+        """Auto-RGN, by part: the rate follows |gradient| / |weights|."""
+        def norm(tensors) -> float:
+            return torch.nn.utils.parameters_to_vector(tensors).norm().item()
+
+        self.part_norms = [(0.0, 0.0)] * len(PARTS)
+        for part in range(len(PARTS)):
+            names = [name for name in self.trained if part_of(name) == part]
+            self.part_norms[part] = (
+                norm([self.gradients[name] for name in names]),
+                norm([self.trained[name].detach() for name in names]))
+        ratios = [gradient / weights for gradient, weights in self.part_norms]
+        for group, name in zip(self.optimizer.param_groups, self.trained):
+            part = part_of(name)
+            group["lr"] = self.case.rates[part] * ratios[part] / max(ratios)
+
     def step(self, number: int) -> tuple[float, float]:
         """Loss and norm of the gradient; the gradient stays unclipped."""
         self.set_modes()
@@ -238,6 +258,8 @@ class Training:
             name: parameter.grad.clone()
             for name, parameter in self.trained.items()
         }
+        if self.case.by_gradients:
+            self.scale_rates()
         limit = self.case.clip_norm or float("inf")
         norm = torch.nn.utils.clip_grad_norm_(self.trained.values(), limit)
         self.optimizer.step()
@@ -273,9 +295,11 @@ def golden(case: Case) -> dict[str, np.ndarray]:
             if not name.endswith("num_batches_tracked"):
                 tensors[f"{prefix}/{name}"] = value.detach().clone()
 
-    reports = []
+    reports, part_norms = [], []
     for number in range(STEPS):
         reports.append(training.step(number))
+        if case.by_gradients:
+            part_norms.append(training.part_norms)
         if number == 0:
             keep("first", training.model.state_dict())
             # What differs only later has the gradients of others here.
@@ -288,6 +312,8 @@ def golden(case: Case) -> dict[str, np.ndarray]:
         keep("estimated", training.estimate())
     tensors["loss"], tensors["gradient_norm"] = torch.tensor(
         reports, dtype=torch.float64).t()
+    if part_norms:
+        tensors["part_norms"] = torch.tensor(part_norms, dtype=torch.float64)
     return {name: value.contiguous().numpy() for name, value in tensors.items()}
 
 
@@ -297,7 +323,9 @@ def metadata(case: Case) -> dict[str, str]:
             return " ".join(str(item) for item in value)
         return str(int(value)) if isinstance(value, bool) else str(value)
 
-    return {key: text(value) for key, value in dataclasses.asdict(case).items()}
+    # by_gradients is told by the tensor part_norms.
+    return {key: text(value) for key, value in dataclasses.asdict(case).items()
+            if key != "by_gradients"}
 
 
 def differences(path: pathlib.Path, expected: dict[str, np.ndarray]) -> list:

@@ -28,6 +28,8 @@ struct TrainerScript {
   // The loss that is reported instead; not finite: StepReport::is_finite is
   // false and nothing changes.
   std::function<double(int call, double loss)> loss;
+  // Reported where the rates are scaled by the gradients.
+  std::vector<PartNorms> parts;
 };
 
 // A Trainer without a network. Its knowledge is one number that each step
@@ -55,6 +57,9 @@ class ScriptedTrainer final : public Trainer {
       }
     }
     StepReport report{.gradient_norm = 1};
+    if (settings.by_gradients) {
+      report.parts = script_.parts;
+    }
     float sum = 0;
     for (const TrainingBatch& batch : batches) {
       report.examples += static_cast<int>(batch.pictures.size());

@@ -57,8 +57,6 @@ TEST(CheckSpecTest, NamesTheFieldThatIsWrong) {
               s.gate.margin = std::numeric_limits<double>::quiet_NaN();
             }},
            {"gate.min_examples", [](JobSpec& s) { s.gate.min_examples = 0; }},
-           {"recipe.layers",
-            [](JobSpec& s) { s.recipe.layers = LayerPolicy::kAutoRgn; }},
        }) {
     JobSpec spec = Good();
     change(spec);
@@ -72,6 +70,7 @@ TEST(CheckSpecTest, TakesEveryLimitItself) {
   spec.display_name = std::string(128, 'n');
   spec.gate.margin = 0;
   spec.gate.min_examples = 1;
+  spec.recipe.layers = LayerPolicy::kAutoRgn;
   EXPECT_TRUE(CheckSpec(spec).ok());
   spec.replay.exemplars_per_class = 0;
   EXPECT_TRUE(CheckSpec(spec).ok());

@@ -103,12 +103,30 @@ TEST(RatesAtTest, ScalesThePartsOfThePhase) {
                           DoubleEq(0.4 * last)));
 }
 
-TEST(ScaleByGradientsTest, ScalesByTheLargestTrainedRatio) {
-  const TrainingPhase phase = {
-      .steps = 1, .trained_parts = {false, true, true}, .rates = {0, 0.2, 0.4}};
-  EXPECT_THAT(ScaleByGradients(phase, {9, 1, 2}).rates,
-              ElementsAre(0, DoubleEq(0.1), DoubleEq(0.4)));
-  EXPECT_EQ(ScaleByGradients(phase, {9, 0, 0}), phase);
+TEST(ScaleByGradientsTest, DividesByTheLargestRatio) {
+  const std::vector<double> rates = {0.1, 0.2, 0.4};
+  // Ratios 1/4, 1/2 and 1/8.
+  const std::vector<PartNorms> parts = {{.gradient = 1, .weights = 4},
+                                        {.gradient = 3, .weights = 6},
+                                        {.gradient = 1, .weights = 8}};
+  EXPECT_THAT(ScaleByGradients(rates, parts),
+              ElementsAre(DoubleEq(0.05), DoubleEq(0.2), DoubleEq(0.1)));
+}
+
+TEST(ScaleByGradientsTest, DoesNotDependOnTheSizeOfTheLoss) {
+  const std::vector<double> rates = {0.1, 0.2};
+  EXPECT_EQ(ScaleByGradients(rates, {{1, 4}, {3, 6}}),
+            ScaleByGradients(rates, {{1024, 4}, {3072, 6}}));
+}
+
+TEST(ScaleByGradientsTest, LeavesRatesWhereThereIsNoRatio) {
+  const std::vector<double> rates = {0.1, 0.2, 0.4};
+  EXPECT_EQ(ScaleByGradients(rates, {}), rates);
+  EXPECT_EQ(ScaleByGradients(rates, {{0, 1}, {0, 2}, {0, 3}}), rates);
+  EXPECT_EQ(ScaleByGradients(rates, {{0, 0}, {0, 0}, {0, 0}}), rates);
+  // Weights of 0 learn at their rate; the others are compared without them.
+  EXPECT_THAT(ScaleByGradients(rates, {{1, 1}, {5, 0}, {1, 2}}),
+              ElementsAre(0.1, 0.2, DoubleEq(0.2)));
 }
 
 }  // namespace

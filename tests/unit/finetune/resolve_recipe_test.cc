@@ -211,6 +211,12 @@ TEST(ResolveRecipeTest, FollowsLayerPolicies) {
   EXPECT_THAT(measured.phases.back().trained_parts, ::testing::Each(true));
   EXPECT_TRUE(measured.phases.back().auto_rgn);
   EXPECT_FALSE(measured.phases.front().auto_rgn);
+  // The gradients alone tell the parts below the head apart.
+  const std::vector<double> rates =
+      Resolve(request, Facts(5'000)).phases[1].rates;
+  EXPECT_THAT(std::vector<double>(rates.begin(), rates.end() - 1),
+              ::testing::Each(DoubleEq(rates[1])));
+  EXPECT_GT(rates[0], 0);
 }
 
 TEST(ResolveRecipeTest, TakesRatesAsTheyAreSaid) {

@@ -321,6 +321,28 @@ TEST_F(TrainLoopTest, ANewPhaseHasANewTrainerWithTheOldWeights) {
   }
 }
 
+TEST_F(TrainLoopTest, ScalesRatesByGradientsInThePhasesThatSayIt) {
+  Recipe recipe = RecipeOf(4);
+  recipe.phases.push_back(recipe.phases[0]);
+  recipe.phases[1].auto_rgn = true;
+  recipe.evaluate_every = 2;
+  // Ratios of 1, 1/2, 1/4, 1/2 and 1/10.
+  trainers_.script.parts = {{1, 1}, {1, 2}, {2, 8}, {1, 2}, {1, 10}};
+  Host host(trainers_);
+  ASSERT_TRUE(Run(host, recipe).ok());
+  const auto steps = host.EventsOf<StepMetrics>();
+  ASSERT_EQ(steps.size(), 4U);
+  EXPECT_DOUBLE_EQ(steps[1].learning_rate, 0.1);
+  EXPECT_DOUBLE_EQ(steps[2].learning_rate, 0.01);
+  const auto lines = host.EventsOf<LogLine>();
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0].text,
+            "by their gradients the parts were trained with these shares of "
+            "their rates, on average over 2 steps: stem 100 %, layer1 50 %, "
+            "layer2 25 %, layer3 50 %, head 10 %");
+  EXPECT_FALSE(lines[0].is_warning);
+}
+
 TEST_F(TrainLoopTest, EstimatesNormsBeforeEveryEvaluationWhereAskedFor) {
   Recipe recipe = RecipeOf(12);
   recipe.norms = NormPolicy::kReestimate;

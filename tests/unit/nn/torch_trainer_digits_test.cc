@@ -21,6 +21,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "server/finetune/rate_schedule.h"
 #include "tests/support/seeded_random.h"
 #include "tests/unit/nn/training_fixture.h"
 
@@ -140,6 +141,37 @@ class DigitsTraining {
     }
   }
 
+  // Mean share of its rate that each part gets by its gradients on 10 batches
+  // of what `shift` makes of the digits; the network learns nothing from it.
+  template <typename Shift>
+  std::vector<double> SharesAfter(const Shift& shift) {
+    StepSettings settings{
+        .rates = std::vector<double>(settings_.rates.size(), 1e-12),
+        .by_gradients = true};
+    constexpr std::size_t kBatches = 10;
+    std::vector<double> shares(settings.rates.size());
+    for (std::size_t at = 0; at < kBatches; ++at) {
+      Digits shifted;
+      TrainingBatch batch;
+      for (std::size_t i = at * kBatch; i < (at + 1) * kBatch; ++i) {
+        shifted.pictures.push_back(all_.pictures[train_[i]]);
+        shifted.labels.push_back(all_.labels[train_[i]]);
+        shift(shifted.pictures.back(), shifted.labels.back());
+      }
+      for (const Pixels& picture : shifted.pictures) {
+        batch.pictures.push_back(&picture);
+      }
+      batch.labels = shifted.labels;
+      const StepReport report = trainer_->Step({&batch, 1}, settings).value();
+      const std::vector<double> scaled = ScaleByGradients(
+          std::vector<double>(shares.size(), 1.0), report.parts);
+      for (std::size_t part = 0; part < shares.size(); ++part) {
+        shares[part] += scaled[part] / kBatches;
+      }
+    }
+    return shares;
+  }
+
   // Share of the held-out digits that are recognised.
   double Accuracy() const {
     std::vector<const Pixels*> pictures;
@@ -177,6 +209,34 @@ TEST(TorchTrainerDigitsTest, LearnsHandwrittenDigits) {
   std::cout << "held-out accuracy " << accuracy << " after " << kEpochs
             << " epochs, " << seconds << " s of CPU\n";
   EXPECT_GE(accuracy, 0.95);
+}
+
+TEST(TorchTrainerDigitsTest, GradientsPickThePartsThatAShiftIsAbout) {
+  DigitsTraining training;
+  training.Train();
+  const auto print = [](const char* what, const std::vector<double>& shares) {
+    std::cout << what;
+    for (const double share : shares) {
+      std::cout << ' ' << share;
+    }
+    std::cout << '\n';
+  };
+  const std::vector<double> inverted =
+      training.SharesAfter([](Pixels& picture, int& /*label*/) {
+        for (std::uint8_t& value : picture.rgb) {
+          value = static_cast<std::uint8_t>(255 - value);
+        }
+      });
+  print("inverted pictures:", inverted);
+  const std::vector<double> permuted = training.SharesAfter(
+      [](Pixels& /*picture*/, int& label) { label = (label + 1) % 10; });
+  print("permuted labels:", permuted);
+  const auto largest = [](const std::vector<double>& shares) {
+    return std::max_element(shares.begin(), shares.end()) - shares.begin();
+  };
+  // Stem, layer1, layer2, layer3, head.
+  EXPECT_LT(largest(inverted), 2);
+  EXPECT_EQ(largest(permuted), 4);
 }
 
 }  // namespace

@@ -183,6 +183,24 @@ class TorchTrainerGoldenTest
     }
   }
 
+  void ExpectPartNorms(const StepReport& report, std::size_t step) {
+    if (golden_.CountOf("part_norms") == 0) {
+      EXPECT_TRUE(report.parts.empty());
+      return;
+    }
+    // {steps, parts, 2}.
+    const std::vector<double> expected = golden_.Values("part_norms");
+    const std::size_t parts = report.parts.size();
+    ASSERT_EQ(expected.size(), 3 * parts * 2);
+    for (std::size_t part = 0; part < parts; ++part) {
+      const std::size_t row = 2 * (step * parts + part);
+      EXPECT_NEAR(report.parts[part].gradient, expected[row],
+                  tolerance_ * expected[row]);
+      EXPECT_NEAR(report.parts[part].weights, expected[row + 1],
+                  tolerance_ * expected[row + 1]);
+    }
+  }
+
   const GoldenTraining golden_;
   const double tolerance_;
   const std::unique_ptr<TorchTrainer> trainer_;
@@ -196,13 +214,16 @@ class TorchTrainerGoldenTest
 TEST_P(TorchTrainerGoldenTest, ComputesTheSteps) {
   const std::vector<double> losses = golden_.Values("loss");
   const std::vector<double> norms = golden_.Values("gradient_norm");
-  const StepSettings settings = {.rates = golden_.Numbers("rates")};
+  const StepSettings settings = {
+      .rates = golden_.Numbers("rates"),
+      .by_gradients = golden_.CountOf("part_norms") != 0};
   for (int step = 0; step < 3; ++step) {
     const auto report = trainer_->Step(BatchesOf(step), settings);
     ASSERT_TRUE(report.ok()) << report.status();
     const auto at = static_cast<std::size_t>(step);
     EXPECT_NEAR(report->loss, losses[at], tolerance_ * losses[at]);
     EXPECT_NEAR(report->gradient_norm, norms[at], tolerance_ * norms[at]);
+    ExpectPartNorms(*report, at);
     if (step == 0) {
       ExpectSame("first/", trainer_->NetworkState());
     }
@@ -226,7 +247,7 @@ INSTANTIATE_TEST_SUITE_P(
                                      "class_weights", "frozen_prefix",
                                      "frozen_middle", "clip", "ema", "l2_sp",
                                      "accumulate_frozen", "accumulate", "mixup",
-                                     "stochastic_depth"),
+                                     "stochastic_depth", "auto_rgn"),
                      testing::Values(at::kDouble, at::kFloat)),
     [](const auto& test) {
       return absl::StrCat(
