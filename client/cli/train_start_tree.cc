@@ -7,6 +7,7 @@
 #include "client/cli/model_ref.h"
 #include "client/cli/option_check.h"
 #include "client/cli/option_values.h"
+#include "client/cli/recipe_setting.h"
 #include "client/cli/train_help.h"
 #include "client/cli/train_tree.h"
 #include "client/cli/train_values.h"
@@ -102,6 +103,12 @@ void AddRecipeOptions(CLI::App& app, client::RecipeOptions& recipe) {
       "What is trained: all, head, stages:N (from stage N to the head), "
       "auto-rgn (all, each part by its gradient) or auto [auto: chosen]",
       [&recipe](const std::string& text) { return ParsePolicy(text, recipe); });
+  Add(app, "--set", "NAME=VALUE",
+      "Any other member of the recipe, e.g. flip=0.5, least_scale=0.8, "
+      "optimizer=adamw; repeat it for more [chosen]",
+      [&recipe](const std::string& text) { return ParseSetting(text, recipe); })
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   AddNumber(app, "--seed", "Decides everything that is random [0]", 0,
             recipe.seed);
 }

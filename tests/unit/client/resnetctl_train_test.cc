@@ -68,6 +68,10 @@ TEST_F(TrainTest, StartsAJobWithWhatItWasTold) {
                                     "0.01",
                                     "--batch",
                                     "16",
+                                    "--set",
+                                    "flip=0.5",
+                                    "--set",
+                                    "optimizer=adamw",
                                     "--policy",
                                     "stages:2",
                                     "--head",
@@ -101,6 +105,8 @@ TEST_F(TrainTest, StartsAJobWithWhatItWasTold) {
   EXPECT_EQ(spec.recipe().epochs(), 2.5);
   EXPECT_EQ(spec.recipe().rate(), 0.01);
   EXPECT_EQ(spec.recipe().batch_size(), 16);
+  EXPECT_EQ(spec.recipe().flip(), 0.5);
+  EXPECT_EQ(spec.recipe().optimizer(), v1::OPTIMIZER_KIND_ADAMW);
   EXPECT_EQ(spec.recipe().layers(), v1::LAYER_POLICY_STAGES);
   EXPECT_EQ(spec.recipe().first_stage(), 2);
   EXPECT_EQ(spec.recipe().seed(), 7);
@@ -386,6 +392,7 @@ TEST_F(TrainTest, RefusesOptionsThatMakeNoSense) {
            {"train", "start", "--dataset", "a", "--batch", "0"},
            {"train", "start", "--dataset", "a", "--batch", "3000000000"},
            {"train", "start", "--dataset", "a", "--replay", "-1"},
+           {"train", "start", "--dataset", "a", "--set", "flop=1"},
            {"train", "start", "--dataset", "a", "--promote", "3"},
            {"train", "show"},
            {"train", "show", "x"},
