@@ -16,6 +16,7 @@ CANVAS = 64
 SIDE = 32
 # Views of one digit beside the two plain ones.
 WARPED = 6
+VIEWS = 2 + WARPED
 
 
 def canvas(picture: np.ndarray) -> Image.Image:
@@ -85,7 +86,7 @@ def with_margin(picture: np.ndarray, side: int) -> np.ndarray:
     return np.pad(half, side // 4)
 
 
-def shown(picture: np.ndarray) -> dict[str, np.ndarray]:
+def ways(picture: np.ndarray) -> dict[str, np.ndarray]:
     """The ways in which held-out digits are measured."""
     return {
         "held-out digits, 8x8": picture,

@@ -6,15 +6,16 @@ import pathlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import safetensors.torch
-import torch
-
 FORMAT = "resnetd-model/1"
 WEIGHTS = "model.safetensors"
 
 
 def write_weights(folder: pathlib.Path, state: Mapping[str, Any]) -> str:
     """Writes the weights; returns their SHA-256."""
+    # Here alone: manifests are written where there is no PyTorch too.
+    import safetensors.torch
+    import torch
+
     tensors = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in state.items()

@@ -3,63 +3,31 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import hashlib
 import json
 import pathlib
 import shutil
 import signal
-import struct
 import subprocess
+import sys
 import tarfile
 import tempfile
 import unittest
-import zlib
 from typing import Any
 
 from harness import PATIENCE_SECONDS, RESNETCTL, RESNETD, SOURCE, Server, environment, run
 
-DIGITS = SOURCE / "data" / "digits" / "digits.csv.gz"
-# Side of a digit, and how often each of its pixels is repeated where an upload
-# has to take its time.
-SIDE = 8
+sys.path.insert(0, str(SOURCE / "tools"))
+from digit_files import digit, digits  # noqa: E402
+
+# How often each pixel of a digit is repeated where an upload has to take its time.
 LARGE = 64
-
-
-def png(rows: list[bytes]) -> bytes:
-    """A grey picture of one byte a pixel."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (struct.pack(">I", len(body)) + kind + body
-                + struct.pack(">I", zlib.crc32(kind + body)))
-
-    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
-    data = zlib.compress(b"".join(b"\0" + row for row in rows), 1)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data)
-            + chunk(b"IEND", b""))
-
-
-def digit(values: list[int], scale: int = 1) -> bytes:
-    """A digit of 64 values from 0 to 16, larger by `scale`."""
-    rows = []
-    for y in range(SIDE):
-        row = bytes(min(255, values[y * SIDE + x] * 16)
-                    for x in range(SIDE) for _ in range(scale))
-        rows += [row] * scale
-    return png(rows)
-
-
-def digits(count: int) -> list[tuple[list[int], str]]:
-    """The first `count` digits with their classes."""
-    with gzip.open(DIGITS, "rt", encoding="ascii") as file:
-        rows = [[int(value) for value in row] for row in csv.reader(file)]
-    return [(row[:64], str(row[64])) for row in rows[:count]]
 
 
 def write_folder(folder: pathlib.Path, count: int, scale: int = 1) -> dict[str, int]:
     """One folder for each class; returns how many pictures each has."""
     classes: dict[str, int] = {}
-    for number, (values, label) in enumerate(digits(count)):
+    for number, (values, label) in enumerate(digits()[:count]):
         path = folder / label / f"{number:04}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(digit(values, scale))
@@ -152,8 +120,8 @@ class DataTest(unittest.TestCase):
             self.assertEqual(report["grey_share"], 1)
             self.assertEqual(report["width"], {"min": 8, "median": 8, "max": 8})
             # Of all pixels, as numpy would have it.
-            pixels = [min(255, value * 16) / 255
-                      for values, _ in digits(1797) for value in values]
+            pixels = [(value * 255 + 8) // 16 / 255
+                      for values, _ in digits() for value in values]
             mean = sum(pixels) / len(pixels)
             spread = (sum((p - mean) ** 2 for p in pixels) / len(pixels)) ** 0.5
             for channel in range(3):
@@ -177,7 +145,7 @@ class DataTest(unittest.TestCase):
     def check_split(self, report: dict[str, Any]) -> None:
         """The documented hash decides, computed here independently."""
         expected = 0
-        for values, _ in digits(1797):
+        for values, _ in digits():
             image = hashlib.sha256(digit(values)).digest()
             point = hashlib.sha256((0).to_bytes(8, "big") + image).digest()[:8]
             expected += int.from_bytes(point, "big") / 2**64 < 0.2

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# ./dev demo: from nothing to a classified picture. Sourced.
+# ./dev demo: from nothing to a classified picture; to a model that has learned
+# something new; to the models that ship. Sourced.
 
 demo_server='' demo_dir=''
 
@@ -59,6 +60,33 @@ ${bold}It works. What next:${plain}
   ./dev run                                  a server that stays, on port 8001
   $bin/resnetctl classify ${pictures[0]}
                                              in a second terminal; or your own picture
+  ./dev demo --train                         teach a model two more digits while it serves
   ./dev test                                 build and run the whole test-suite
 TEXT
+}
+
+# build_trainer: everything that fine-tunes.
+build_trainer() {
+  setup_packages all
+  setup_torch slim
+  build_targets release resnetd resnetctl resnetd_torch
+}
+
+run_training_demo() {
+  build_trainer
+  /usr/bin/python3 -B tools/demo_train.py build/release/bin
+  cat <<TEXT
+
+${bold}It learned. What next:${plain}
+  ./dev run --data-dir my-models             a server that keeps what it learns, on port 8001
+  build/release/bin/resnetctl train start --data photos -m MODEL --watch
+                                             your own pictures, a folder for each class
+  docs/finetuning.md                         what is chosen, what the gate asks
+TEXT
+}
+
+train_demo_models() {
+  build_trainer
+  say "train what ships in models/ with the server's own trainer"
+  /usr/bin/python3 -B tools/demo_models.py build/release/bin models
 }
