@@ -13,13 +13,11 @@ import pathlib
 import sys
 
 import numpy as np
-import safetensors.torch
 import torch
 from PIL import Image, ImageEnhance
 
+import demo_golden
 import digits
-import reference_networks
-import train_demo
 
 FOLDER = pathlib.Path(__file__).parents[1] / "demo"
 CLEAR = 0.9
@@ -58,20 +56,12 @@ def encode(image: Image.Image, suffix: str) -> bytes:
     return buffer.getvalue()
 
 
-def load_model() -> torch.nn.Module:
-    path = train_demo.ROOT / "models/digits/model.safetensors"
-    model = reference_networks.build(train_demo.ARCHITECTURE, digits.CLASSES)
-    model.load_state_dict(safetensors.torch.load_file(path))
-    return model.eval()
-
-
 @torch.inference_mode()
 def recognise(model: torch.nn.Module, encoded: bytes) -> tuple[int, float]:
     """(class, probability) of a picture file."""
     image = Image.open(io.BytesIO(encoded)).convert("L")
-    inputs = train_demo.normalised(np.asarray(image)[None])
-    rgb = inputs[:, None].expand(-1, 3, -1, -1)
-    best = model(rgb).softmax(1)[0].max(0)
+    inputs = demo_golden.network_input(np.asarray(image)[None])
+    best = model(inputs).softmax(1)[0].max(0)
     return int(best.indices), float(best.values)
 
 
@@ -103,7 +93,7 @@ def looks(classes: np.ndarray) -> list[Look]:
 
 def main() -> int:
     pictures, classes = digits.load()
-    model = load_model()
+    model = demo_golden.load()
     FOLDER.mkdir(exist_ok=True)
     expected, unclear = {}, []
     for look in looks(classes):

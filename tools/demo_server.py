@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import collections
 import json
 import pathlib
 import signal
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from typing import Any
 
 # The demo model loads in well under a second; the rest is patience with a busy
@@ -23,22 +24,30 @@ class Server:
         self._binaries = binaries
         self._folder = tempfile.TemporaryDirectory(prefix="resnetd-demo-")
         self.folder = pathlib.Path(self._folder.name)
-        ports, self._log = self.folder / "ports.json", self.folder / "server.log"
+        ports = self.folder / "ports.json"
         command = [binaries / "resnetd", "--listen", "127.0.0.1:0", "--http-listen",
                    "127.0.0.1:0", "--port-file", ports, "--data-dir",
                    self.folder / "data", *flags]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen([str(part) for part in command], stdout=log,
-                                             stderr=log)
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not ports.exists() or not ports.stat().st_size:
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                sys.exit(f"the server did not get ready; it said:\n{self.log()}")
-            time.sleep(0.02)
+        self._process = subprocess.Popen([str(part) for part in command],
+                                         stderr=subprocess.PIPE, text=True)
+        self._lines: collections.deque[str] = collections.deque(maxlen=20)
+        # Set when it is ready, and when it ends.
+        self._settled = threading.Event()
+        threading.Thread(target=self._read, daemon=True).start()
+        if not self._settled.wait(PATIENCE_SECONDS) or not ports.exists():
+            sys.exit(f"the server did not get ready; it said:\n{self.log()}")
         self.address = f"127.0.0.1:{json.loads(ports.read_text())['grpc']}"
 
+    def _read(self) -> None:
+        # All the time: a server whose log nobody reads blocks on the full pipe.
+        for line in self._process.stderr or ():
+            self._lines.append(line)
+            if " ready " in line:
+                self._settled.set()
+        self._settled.set()
+
     def log(self) -> str:
-        return "\n".join(self._log.read_text().splitlines()[-20:])
+        return "".join(self._lines)
 
     def command(self, *words: object) -> list[str]:
         return [str(part) for part in (self._binaries / "resnetctl", "--server",

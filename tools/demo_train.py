@@ -26,7 +26,7 @@ KEPT = 20
 # The client calls so often, a second, with so many pictures: light work, seen
 # for as long before the training as is enough for a slowest hundredth.
 CALLS_A_SECOND = 10
-QUIET_SECONDS = 10.0
+QUIET_CALLS = 100
 
 
 class Client(threading.Thread):
@@ -37,6 +37,7 @@ class Client(threading.Thread):
         self._command = server.command("classify", *pictures, "--model", MODEL, "-k", "1",
                                        "-o", "json", "-q")
         self._end = threading.Event()
+        self._grew = threading.Condition()
         # When it was answered, how long the server took, by which version.
         self.answers: list[tuple[float, float, int]] = []
         self.failed = 0
@@ -51,7 +52,13 @@ class Client(threading.Thread):
                 shown: dict[str, Any] = json.loads(done.stdout)
                 self.answers.append((time.monotonic(), shown["timing"]["total_ms"],
                                      shown["served_by"]["version"]))
+            with self._grew:
+                self._grew.notify_all()
             self._end.wait(max(0.0, begun + 1 / CALLS_A_SECOND - time.monotonic()))
+
+    def wait_for(self, calls: int) -> None:
+        with self._grew:
+            self._grew.wait_for(lambda: len(self.answers) + self.failed >= calls)
 
     def stop(self) -> None:
         self._end.set()
@@ -87,7 +94,7 @@ def show(server: Server, pictures: pathlib.Path, steps: int | None) -> None:
     client.start()
     try:
         begun = time.monotonic()
-        time.sleep(QUIET_SECONDS)
+        client.wait_for(QUIET_CALLS)
         training = time.monotonic()
         teach(server, pictures, steps)
         ended = time.monotonic()
