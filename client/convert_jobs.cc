@@ -115,6 +115,20 @@ GateRules FromProto(const v1::GateRules& message) {
           .allow_label_change = message.allow_label_change()};
 }
 
+ServingGuard FromProto(const v1::ServingGuard& message) {
+  ServingGuard guard;
+  if (message.max_queue() > 0) {
+    guard.max_queue = message.max_queue();
+  }
+  if (message.has_max_p99()) {
+    constexpr std::int64_t kMillion = 1'000'000;
+    guard.max_p99 =
+        std::chrono::seconds(message.max_p99().seconds()) +
+        std::chrono::milliseconds(message.max_p99().nanos() / kMillion);
+  }
+  return guard;
+}
+
 JobSpec FromProto(const v1::FineTuneJobSpec& message) {
   return {
       .model = message.model(),
@@ -133,6 +147,7 @@ JobSpec FromProto(const v1::FineTuneJobSpec& message) {
       .gate = FromProto(message.gate()),
       .promotion = FromWire(message.promotion().kind(), PromotionKind::kAlias),
       .alias = message.promotion().alias(),
+      .guard = FromProto(message.serving_guard()),
       .max_duration = std::chrono::seconds(message.max_duration().seconds()),
       .display_name = message.display_name()};
 }
@@ -151,7 +166,9 @@ JobStatus FromProto(const v1::FineTuneJobStatus& message) {
       .promotion = FromWire(message.promotion(), PromotionState::kRolledBack),
       .environment = message.environment(),
       .queue_position = message.queue_position(),
-      .waiting_for = message.waiting_for()};
+      .waiting_for = message.waiting_for(),
+      // A server that does not say it does not throttle.
+      .duty = message.duty() > 0 ? message.duty() : 1};
   const auto take = [](bool has, const auto& part, auto& out) {
     if (has) {
       out = FromProto(part);
@@ -244,6 +261,16 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec) {
   message.mutable_promotion()->set_kind(
       static_cast<v1::PromotionKind>(spec.promotion));
   message.mutable_promotion()->set_alias(spec.alias);
+  if (spec.guard.max_p99) {
+    const auto count = spec.guard.max_p99->count();
+    google::protobuf::Duration& p99 =
+        *message.mutable_serving_guard()->mutable_max_p99();
+    p99.set_seconds(count / 1000);
+    p99.set_nanos(static_cast<std::int32_t>(count % 1000) * 1'000'000);
+  }
+  if (spec.guard.max_queue) {
+    message.mutable_serving_guard()->set_max_queue(*spec.guard.max_queue);
+  }
   if (spec.max_duration.count() > 0) {
     message.mutable_max_duration()->set_seconds(spec.max_duration.count());
   }

@@ -86,6 +86,15 @@ struct GateRules {
   bool allow_label_change = false;
 };
 
+// How far a job may slow serving down.
+struct ServingGuard {
+  // Of the answers' 99th percentile; absent: 1.25 times what it is without
+  // training.
+  std::optional<std::chrono::milliseconds> max_p99;
+  // Calls that may wait or be computed; absent: any number.
+  std::optional<int> max_queue;
+};
+
 struct JobSpec {
   // "NAME" or "models/NAME".
   std::string model;
@@ -105,6 +114,7 @@ struct JobSpec {
   PromotionKind promotion = PromotionKind::kNone;
   // With PromotionKind::kAlias; empty: "stable".
   std::string alias;
+  ServingGuard guard;
   // 0: no limit.
   std::chrono::seconds max_duration{0};
   std::string display_name;
@@ -194,6 +204,8 @@ struct JobStatus {
   std::string environment;
   int queue_position = 0;
   std::string waiting_for;
+  // Share of the time that training may use.
+  double duty = 1;
 };
 
 struct Job {

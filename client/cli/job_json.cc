@@ -180,6 +180,7 @@ Json StatusJson(const client::JobStatus& status) {
   out["environment"] = status.environment;
   out["queue_position"] = status.queue_position;
   out["waiting_for"] = status.waiting_for;
+  out["duty"] = status.duty;
   return out;
 }
 

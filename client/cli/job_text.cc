@@ -129,6 +129,11 @@ void AddProgress(const client::JobStatus& status, Table& table) {
   if (!status.waiting_for.empty()) {
     table.AddRow({"waits for", status.waiting_for});
   }
+  if (status.duty < 1) {
+    table.AddRow({"trains", absl::StrFormat("%.0f %% of the time: serving "
+                                            "comes first",
+                                            status.duty * 100)});
+  }
   if (status.total_steps > 0) {
     table.AddRow({"step", absl::StrCat(FormatCount(status.step), " of ",
                                        FormatCount(status.total_steps))});

@@ -138,6 +138,17 @@ void AddResult(CLI::App& app, client::JobSpec& spec) {
       [&spec](const std::string& text) { return ParsePromotion(text, spec); });
   app.add_flag("--allow-label-change", spec.gate.allow_label_change,
                "Promote although the labels differ from those that answer now");
+  Add(app, "--max-p99", "TIME",
+      "Rest between steps while the slowest hundredth of the server's answers "
+      "takes longer than this, e.g. 50ms [1.25 times what it takes without "
+      "training]",
+      [&spec](const std::string& text) {
+        return ParseLatency(text, spec.guard.max_p99);
+      });
+  AddNumber(app, "--max-queue",
+            "Rest also while more calls than this wait or are computed [any "
+            "number]",
+            1, spec.guard.max_queue);
   Add(app, "--max-time", "TIME",
       "Give up after this time of running, e.g. 2h [no limit]",
       [&spec](const std::string& text) {

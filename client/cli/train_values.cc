@@ -139,6 +139,22 @@ std::string ParseLimit(const std::string& text, std::chrono::seconds& limit) {
   return "";
 }
 
+std::string ParseLatency(const std::string& text,
+                         std::optional<std::chrono::milliseconds>& latency) {
+  absl::Duration duration;
+  constexpr int kMaxSeconds = 60;
+  if (!absl::ParseDuration(text, &duration) ||
+      duration < absl::Milliseconds(1) ||
+      duration > absl::Seconds(kMaxSeconds) ||
+      duration % absl::Milliseconds(1) != absl::ZeroDuration()) {
+    return absl::StrCat(Quoted(text),
+                        " is not a whole number of milliseconds from 1ms to ",
+                        kMaxSeconds, "s; write for example 50ms");
+  }
+  latency = absl::ToChronoMilliseconds(duration);
+  return "";
+}
+
 std::string ParseDisplayName(const std::string& text) {
   constexpr std::size_t kMaxBytes = 128;
   if (text.size() > kMaxBytes) {

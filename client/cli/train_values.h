@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ std::string ParsePositive(const std::string& text,
 // "10m", "2h30m" or seconds as a number; whole seconds, above 0, at most 365
 // days.
 std::string ParseLimit(const std::string& text, std::chrono::seconds& limit);
+// "50ms" or "1.5s"; whole milliseconds from 1 to 60 s.
+std::string ParseLatency(const std::string& text,
+                         std::optional<std::chrono::milliseconds>& latency);
 // At most 128 bytes of UTF-8 without control characters.
 std::string ParseDisplayName(const std::string& text);
 

@@ -43,6 +43,11 @@ struct Config {
   int decode_threads = 0;  // cores - 1, at least 1
   int max_batch = 4;       // images a batch
 
+  // Of fine-tuning. False: at the priority of serving and without a guard, to
+  // measure what they are worth (tests/bench/interference_bench.py); a flag
+  // alone, in no help, file or variable.
+  bool training_gives_way = true;
+
   // Limits.
   std::int64_t max_message_bytes = 64LL << 20;
   int max_images_per_request = 256;

@@ -182,6 +182,9 @@ std::vector<std::string> AddSettings(CLI::App& app, Config& config) {
   AddComputeOptions(options, config);
   AddLimitOptions(options, config);
   AddOperationOptions(options, config);
+  app.add_option("--training-gives-way", config.training_gives_way)
+      ->group("")
+      ->configurable(false);
   return options.names();
 }
 

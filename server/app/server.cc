@@ -21,6 +21,7 @@
 #include "server/app/trainers.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/base/priority_gate.h"
 #include "server/base/status_macros.h"
 #include "server/base/version.h"
 #include "server/finetune/dataset_manager.h"
@@ -94,6 +95,7 @@ class ServerParts final : public Server {
   // In the order of construction; destroyed the other way round.
   std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create();
   ModelEventMetrics events_{*telemetry_};
+  PriorityGate gate_;
   std::unique_ptr<ModelLoader> loader_;
   std::unique_ptr<Store> store_;
   ModelRegistry registry_;
@@ -112,10 +114,12 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   manager_ = ModelManager::Create(ManagerOptionsOf(config_), *store_, *loader_,
                                   registry_, clock_, &events_);
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
-                                   *telemetry_, clock_);
+                                   *telemetry_, clock_, &gate_);
   datasets_ = DatasetManager::Create(DatasetOptionsOf(config_), *store_);
-  jobs_ = JobManager::Create(JobOptionsOf(config_), *store_, *datasets_,
-                             *manager_, registry_, TrainersOfPlugin(), clock_);
+  jobs_ =
+      JobManager::Create(JobOptionsOf(config_), *store_, *datasets_, *manager_,
+                         registry_, TrainersOfPlugin(), clock_,
+                         {.gate = &gate_, .metrics = &telemetry_->training()});
   // The ports first: one that is taken is told at once, not after minutes of
   // loading. Calls are answered with UNAVAILABLE until the models are there.
   RETURN_IF_ERROR(Listen(kernels));

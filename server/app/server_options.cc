@@ -96,7 +96,8 @@ DatasetOptions DatasetOptionsOf(const Config& config) {
 JobManagerOptions JobOptionsOf(const Config& config) {
   // The cores that serving leaves over are the trainer's: it runs only where
   // nothing else wants to.
-  return {.threads = config.threads > 0 ? config.threads : UsableCores()};
+  return {.threads = config.threads > 0 ? config.threads : UsableCores(),
+          .gives_way = config.training_gives_way};
 }
 
 }  // namespace resnetd

@@ -44,6 +44,16 @@ struct PromotionSpec {
   std::string alias = "stable";
 };
 
+// How far a job may slow serving down.
+struct ServingGuard {
+  // The slowest hundredth of the answers may take longer than this;
+  // absent: 1.25 times what it takes without training.
+  std::optional<std::chrono::milliseconds> max_p99 = std::nullopt;
+  // Calls that may wait or run while training goes on at its pace; 0: any
+  // number.
+  int max_queue = 0;
+};
+
 // What a job is asked to do. Never changes.
 struct JobSpec {
   // Of the versions that the job reads and makes.
@@ -63,6 +73,7 @@ struct JobSpec {
   RecipeRequest recipe;
   GateRules gate;
   PromotionSpec promotion;
+  ServingGuard guard;
   // Of running; 0: no limit.
   std::chrono::seconds max_duration{0};
   // For people; at most 128 bytes of UTF-8.
@@ -133,6 +144,9 @@ struct JobStatus {
   std::optional<VersionNumber> result;
   std::optional<GateVerdict> gate;
   PromotionState promotion = PromotionState::kNotRequested;
+  // Share of the time that training may use, as it was told last; 1 when it
+  // does not run.
+  double duty = 1;
   // E.g. "LibTorch 2.11.0 on cpu, 2 threads".
   std::string environment;
   // Place in the queue from 1 on; 0: not queued. Not stored.

@@ -57,6 +57,8 @@ OnlyFor<AnySpec, JobSpec> ListFields(Fields& fields, AnySpec& spec) {
   fields("gate", spec.gate);
   fields("promotion", spec.promotion.kind);
   fields("alias", spec.promotion.alias);
+  fields("guard_max_p99_ms", spec.guard.max_p99);
+  fields.Added("guard_max_queue", spec.guard.max_queue, 0);
   fields("max_duration_s", spec.max_duration);
   fields("display_name", spec.display_name);
 }
@@ -130,6 +132,7 @@ OnlyFor<AnyStatus, JobStatus> ListFields(Fields& fields, AnyStatus& status) {
   fields("result", status.result);
   fields("gate", status.gate);
   fields("promotion", status.promotion);
+  fields.Added("duty", status.duty, 1);
   fields("environment", status.environment);
 }
 

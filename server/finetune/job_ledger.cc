@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
@@ -68,6 +69,7 @@ absl::StatusOr<Job> JobLedger::Change(JobNumber job, const Decide& decide,
       return before;
     }
     RETURN_IF_ERROR(CheckFollows(before, edit.status.state));
+    const std::vector<JobEventBody> events = edit.events;
     const absl::StatusOr<JobRow> changed =
         catalog_.ChangeJob(ChangeOf(before, row, std::move(edit)), mutation);
     if (absl::IsAborted(changed.status())) {
@@ -76,7 +78,9 @@ absl::StatusOr<Job> JobLedger::Change(JobNumber job, const Decide& decide,
     }
     RETURN_IF_ERROR(changed.status());
     listeners_.Notify();
-    return JobOfRow(*changed);
+    ASSIGN_OR_RETURN(Job after, JobOfRow(*changed));
+    metrics_.Changed(after, changed->generation, before.status.state, events);
+    return after;
   }
 }
 
@@ -95,6 +99,8 @@ absl::StatusOr<CreatedJob> JobLedger::Create(const JobSpec& spec,
                          mutation));
   if (created.created) {
     listeners_.Notify();
+    ASSIGN_OR_RETURN(const Job job, JobOfRow(created.job));
+    metrics_.Changed(job, created.job.generation, std::nullopt, {});
   }
   return created;
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "server/base/ids.h"
 #include "server/finetune/job.h"
+#include "server/finetune/job_metrics.h"
 #include "server/models/change_listeners.h"
 #include "server/store/job_catalog.h"
 
@@ -32,8 +33,10 @@ struct JobEdit {
 // here. Tells the listeners of each change. Thread-safe; waits for the disk.
 class JobLedger {
  public:
-  // `catalog` outlives the ledger.
-  explicit JobLedger(JobCatalog& catalog) : catalog_(catalog) {}
+  // `catalog` outlives the ledger, and so does `metrics`.
+  explicit JobLedger(JobCatalog& catalog,
+                     TrainingMetrics& metrics = NullTrainingMetrics())
+      : catalog_(catalog), metrics_(metrics) {}
 
   // `decide` is given the job as it is; an error of it is the answer and
   // nothing is changed. `etag`: empty: any. ABORTED (ETAG_MISMATCH); INTERNAL:
@@ -51,10 +54,12 @@ class JobLedger {
 
   JobCatalog& catalog() { return catalog_; }
   ChangeListeners& listeners() { return listeners_; }
+  JobMetrics& metrics() { return metrics_; }
 
  private:
   JobCatalog& catalog_;
   ChangeListeners listeners_;
+  JobMetrics metrics_;
 };
 
 }  // namespace resnetd

@@ -40,10 +40,16 @@ class Manager final : public JobManager {
   Manager(const JobManagerOptions& options, Store& store,
           DatasetManager& datasets, ModelManager& models,
           const ModelRegistry& registry, TrainerSource trainers,
-          const Clock& clock)
-      : ledger_(store.jobs()), around_{options, store,    datasets,
-                                       models,  registry, std::move(trainers),
-                                       ledger_, clock} {}
+          const Clock& clock, const JobLinks& links)
+      : ledger_(store.jobs(), links.metrics == nullptr ? NullTrainingMetrics()
+                                                       : *links.metrics),
+        around_{
+            options,  store,
+            datasets, models,
+            registry, std::move(trainers),
+            ledger_,  clock,
+            links,    [this](SteadyTime until) {
+                                         return AwaitWish(until); }} {}
   ~Manager() override { Stop(); }
 
   absl::Status Start() override;
@@ -75,6 +81,8 @@ class Manager final : public JobManager {
   void AddQueue(Job& job, const std::vector<JobRow>& open) const;
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
   void Tell(JobNumber job, Wish wish) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Until then, or until somebody wants something of the running job: false.
+  bool AwaitWish(SteadyTime until) ABSL_LOCKS_EXCLUDED(mutex_);
   void Work();
   // The job to run next; nullopt: stop.
   std::optional<JobNumber> AwaitJob() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -97,6 +105,8 @@ absl::Status Manager::Start() {
   ASSIGN_OR_RETURN(const std::vector<JobRow> open,
                    ledger_.catalog().ListOpenJobs());
   for (const JobRow& row : open) {
+    ASSIGN_OR_RETURN(const Job job, JobOfRow(row));
+    ledger_.metrics().Found(job, row.generation);
     RETURN_IF_ERROR(TakeUp(row));
   }
   thread_ = Thread("job-0", [this] { Work(); });
@@ -318,6 +328,14 @@ void Manager::Tell(JobNumber job, Wish wish) {
   }
 }
 
+bool Manager::AwaitWish(SteadyTime until) {
+  const MutexLock lock(mutex_);
+  while (wish_ == Wish::kNone && around_.clock.Now() < until) {
+    changed_.WaitUntil(mutex_, until);
+  }
+  return wish_ == Wish::kNone;
+}
+
 std::optional<JobNumber> Manager::NextQueued() {
   const absl::StatusOr<std::vector<JobRow>> open =
       ledger_.catalog().ListOpenJobs();
@@ -362,7 +380,7 @@ std::optional<JobNumber> Manager::AwaitJob() {
 }
 
 void Manager::Work() {
-  if (!RunOnlyWhenIdle()) {
+  if (around_.options.gives_way && !RunOnlyWhenIdle()) {
     Log(LogLevel::kWarning,
         "the system does not let jobs run at the lowest priority: they will "
         "slow serving down");
@@ -374,6 +392,7 @@ void Manager::Work() {
           {{"job", absl::StrCat(number->value)},
            {"error", std::string(status.message())}});
     }
+    ledger_.metrics().SlotIsFree();
     const MutexLock lock(mutex_);
     running_.reset();
   }
@@ -384,9 +403,9 @@ void Manager::Work() {
 std::unique_ptr<JobManager> JobManager::Create(
     const JobManagerOptions& options, Store& store, DatasetManager& datasets,
     ModelManager& models, const ModelRegistry& registry, TrainerSource trainers,
-    const Clock& clock) {
+    const Clock& clock, const JobLinks& links) {
   return std::make_unique<Manager>(options, store, datasets, models, registry,
-                                   std::move(trainers), clock);
+                                   std::move(trainers), clock, links);
 }
 
 }  // namespace resnetd

@@ -11,12 +11,14 @@
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
 #include "server/base/ids.h"
+#include "server/base/priority_gate.h"
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/job.h"
 #include "server/finetune/trainer.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/store/store.h"
+#include "server/telemetry/training_metrics.h"
 
 namespace resnetd {
 
@@ -30,6 +32,17 @@ struct JobManagerOptions {
   // Memory for the decoded pictures of a job; those beyond are read again in
   // each epoch.
   std::int64_t max_picture_bytes = std::int64_t{2} << 30U;
+  // Jobs run at the lowest priority and obey their guard. Off only to measure
+  // what that is worth.
+  bool gives_way = true;
+};
+
+// What jobs meet serving in. All outlive the manager.
+struct JobLinks {
+  // Says how serving fares; null: nobody does, and no guard holds.
+  PriorityGate* gate = nullptr;
+  // Null: nobody counts.
+  TrainingMetrics* metrics = nullptr;
 };
 
 // Where trainers come from: loads what is needed on the first call.
@@ -44,7 +57,7 @@ struct NewJob {
 
 // Fine-tuning jobs: taken in, queued, run one at a time in a thread of lowest
 // priority, evaluated, published, promoted. Meets serving in the ModelManager
-// alone.
+// and in JobLinks alone.
 //
 // Thread-safe. Everything but the reads waits for the disk: never call it from
 // a thread that must not block. Errors of the store come through.
@@ -55,7 +68,7 @@ class JobManager {
   static std::unique_ptr<JobManager> Create(
       const JobManagerOptions& options, Store& store, DatasetManager& datasets,
       ModelManager& models, const ModelRegistry& registry,
-      TrainerSource trainers, const Clock& clock);
+      TrainerSource trainers, const Clock& clock, const JobLinks& links = {});
   virtual ~JobManager() = default;
 
   // Takes up the jobs that a former process left, and begins to work. Once.

@@ -40,6 +40,14 @@ absl::Status CheckSpec(const JobSpec& spec) {
   if (spec.promotion.kind == PromotionKind::kAlias) {
     violations.AddErrorIn("promotion", CheckAlias(spec.promotion.alias));
   }
+  if (spec.guard.max_p99 && spec.guard.max_p99->count() < 1) {
+    violations.Add("serving_guard.max_p99",
+                   "serving_guard.max_p99 is not at least 1 ms");
+  }
+  if (spec.guard.max_queue < 0) {
+    violations.Add("serving_guard.max_queue",
+                   "serving_guard.max_queue is negative");
+  }
   if (spec.max_duration.count() < 0) {
     violations.Add("max_duration", "max_duration is negative");
   }
@@ -58,6 +66,7 @@ absl::Status CheckSpec(const JobSpec& spec) {
 
 void EnterState(JobState state, WallTime now, JobStatus& status) {
   status.state = state;
+  status.duty = 1;
   if (IsDone(state)) {
     status.ended = now;
   }

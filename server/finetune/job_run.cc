@@ -174,8 +174,16 @@ absl::StatusOr<LoopResult> JobRun::Train() {
   if (job_->spec.max_duration.count() > 0) {
     options.deadline = around_.clock.Now() + job_->spec.max_duration;
   }
+  if (around_.links.gate != nullptr && around_.options.gives_way) {
+    pace_.emplace(job_->spec.guard, *around_.links.gate,
+                  around_.ledger.metrics().training(), around_.clock,
+                  around_.rest,
+                  [this](const JobEventBody& event) { return Tell(event); });
+  }
   TrainLoop loop(options, *this, around_.clock);
-  return loop.Run();
+  absl::StatusOr<LoopResult> result = loop.Run();
+  pace_.reset();
+  return result;
 }
 
 absl::Status JobRun::Settle(Wish wish) {
@@ -204,6 +212,7 @@ void JobRun::End(JobState end, JobEdit& edit) const {
 absl::StatusOr<bool> JobRun::Enter(JobState to) {
   RETURN_IF_ERROR(Change([this, to](JobEdit& edit) {
     JobStatus& status = edit.status;
+    status.duty = 1;
     if (status.state != JobState::kCancelling &&
         status.state != JobState::kPausing) {
       status.state = to;
@@ -353,6 +362,10 @@ Interruption JobRun::AskInterruption() {
   return Interruption::kNone;
 }
 
+absl::Status JobRun::AwaitTurn() {
+  return pace_ ? pace_->AwaitTurn() : absl::OkStatus();
+}
+
 absl::StatusOr<std::unique_ptr<Trainer>> JobRun::NewTrainer(std::size_t phase) {
   return trainers_->Create(OptionsFor(plan_, phase, around_.options), network_,
                            *weights_, plan_.preprocess);
@@ -472,6 +485,8 @@ absl::Status JobRun::Tell(const JobEventBody& event) {
     } else if (const auto* back = std::get_if<Recovered>(&event)) {
       edit.status.step = back->to_step;
       ++edit.status.setbacks;
+    } else if (const auto* throttled = std::get_if<Throttled>(&event)) {
+      edit.status.duty = throttled->duty;
     }
   });
 }

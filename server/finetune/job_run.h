@@ -13,6 +13,7 @@
 #include "server/finetune/job_inputs.h"
 #include "server/finetune/job_ledger.h"
 #include "server/finetune/job_manager.h"
+#include "server/finetune/job_pace.h"
 #include "server/finetune/picture_source.h"
 #include "server/finetune/train_loop.h"
 #include "server/models/model_registry.h"
@@ -29,6 +30,9 @@ struct JobSurroundings {
   TrainerSource trainers;
   JobLedger& ledger;
   const Clock& clock;
+  JobLinks links;
+  // Sleeps until then; false: somebody wants something of the running job.
+  JobPace::Rest rest;
 };
 
 // What somebody wants of the job that runs.
@@ -49,7 +53,7 @@ class JobRun final : private LoopHost {
  private:
   // LoopHost.
   Interruption AskInterruption() override;
-  void AwaitTurn() override {}
+  absl::Status AwaitTurn() override;
   absl::StatusOr<std::unique_ptr<Trainer>> NewTrainer(
       std::size_t phase) override;
   absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(
@@ -98,6 +102,8 @@ class JobRun final : private LoopHost {
   std::vector<Pixels> validation_;
   std::vector<int> validation_labels_;
   TrainerFactory* trainers_ = nullptr;
+  // While it trains beside serving.
+  std::optional<JobPace> pace_;
 };
 
 }  // namespace resnetd

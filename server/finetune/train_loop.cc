@@ -37,6 +37,7 @@ absl::StatusOr<LoopResult> TrainLoop::Run() {
   RETURN_IF_ERROR(Begin());
   Interruption interruption = Interruption::kNone;
   while (!IsThrough()) {
+    RETURN_IF_ERROR(host_.AwaitTurn());
     interruption = host_.AskInterruption();
     if (interruption != Interruption::kNone) {
       break;
@@ -113,7 +114,6 @@ absl::Status TrainLoop::OneStep() {
   if (at.phase != phase_) {
     RETURN_IF_ERROR(EnterPhase(at.phase, nullptr));
   }
-  host_.AwaitTurn();
   ASSIGN_OR_RETURN(const std::vector<TrainingBatch> batches,
                    host_.BatchesOf(step_));
   StepSettings settings{

@@ -40,8 +40,9 @@ class LoopHost {
 
   // Asked before every step.
   virtual Interruption AskInterruption() = 0;
-  // Waits until the next step may use the device.
-  virtual void AwaitTurn() = 0;
+  // Before that; waits until the next step may use the device, or until there
+  // is an interruption.
+  virtual absl::Status AwaitTurn() = 0;
   // A trainer for that phase of the recipe with the initial weights.
   virtual absl::StatusOr<std::unique_ptr<Trainer>> NewTrainer(
       std::size_t phase) = 0;

@@ -133,6 +133,7 @@ void Fill(const JobStatus& status, v1::FineTuneJobStatus& message) {
   message.set_environment(status.environment);
   message.set_queue_position(status.queue_position);
   message.set_waiting_for(status.waiting_for);
+  message.set_duty(status.duty);
 }
 
 // Fills the part of an event's body that belongs to the alternative.

@@ -134,6 +134,34 @@ std::chrono::seconds ToMaxDuration(const google::protobuf::Duration& message,
   return std::chrono::seconds(message.seconds());
 }
 
+ServingGuard ToGuard(const v1::ServingGuard& message, Violations& violations) {
+  ServingGuard guard;
+  if (message.has_max_p99()) {
+    const auto p99 =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(
+            std::chrono::seconds(std::clamp<std::int64_t>(
+                message.max_p99().seconds(), -1, kMaxGuardP99.count()))) +
+        std::chrono::nanoseconds(message.max_p99().nanos());
+    guard.max_p99 = std::chrono::duration_cast<std::chrono::milliseconds>(p99);
+    if (*guard.max_p99 != p99 || p99 < std::chrono::milliseconds(1) ||
+        p99 > kMaxGuardP99 ||
+        message.max_p99().seconds() > kMaxGuardP99.count()) {
+      violations.Add("spec.serving_guard.max_p99",
+                     absl::StrCat("spec.serving_guard.max_p99 is not a whole "
+                                  "number of milliseconds from 1 to ",
+                                  kMaxGuardP99.count(), " s"));
+    }
+  }
+  guard.max_queue = message.max_queue();
+  if (guard.max_queue < 0) {
+    violations.Add(
+        "spec.serving_guard.max_queue",
+        absl::StrCat("spec.serving_guard.max_queue ", guard.max_queue,
+                     " is not a number of calls, or 0 for any"));
+  }
+  return guard;
+}
+
 // A base, or an architecture with its input size.
 void CheckBase(const v1::FineTuneJobSpec& message, Violations& violations) {
   if (message.base_version() < 0) {
@@ -221,6 +249,7 @@ JobSpec ToJobSpec(const v1::FineTuneJobSpec& message, Violations& violations) {
   spec.promotion = ToPromotion(message.promotion(), violations);
   spec.gate = ToGate(message.gate());
   violations.AddErrorIn("spec", Validate(spec.gate));
+  spec.guard = ToGuard(message.serving_guard(), violations);
   spec.max_duration = ToMaxDuration(message.max_duration(), violations);
   CheckDisplayName(message.display_name(), violations);
   spec.display_name = message.display_name();
@@ -249,6 +278,13 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec) {
   promotion.set_kind(ToWire<v1::PromotionKind>(spec.promotion.kind));
   if (spec.promotion.kind == PromotionKind::kAlias) {
     promotion.set_alias(spec.promotion.alias);
+  }
+  if (spec.guard.max_p99 || spec.guard.max_queue > 0) {
+    v1::ServingGuard& guard = *message.mutable_serving_guard();
+    if (spec.guard.max_p99) {
+      *guard.mutable_max_p99() = ToProto(*spec.guard.max_p99);
+    }
+    guard.set_max_queue(spec.guard.max_queue);
   }
   if (spec.max_duration > std::chrono::seconds(0)) {
     *message.mutable_max_duration() = ToProto(spec.max_duration);

@@ -11,6 +11,8 @@ namespace resnetd {
 // Longest limit of time that a job may have.
 inline constexpr std::chrono::seconds kMaxJobDuration =
     std::chrono::hours(8760);
+// Of serving_guard.max_p99: beyond it every call has met its deadline.
+inline constexpr std::chrono::seconds kMaxGuardP99 = std::chrono::minutes(1);
 // Bytes of FineTuneJobSpec.display_name.
 inline constexpr std::size_t kMaxDisplayNameBytes = 128;
 

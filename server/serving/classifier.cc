@@ -44,7 +44,7 @@ class BatchingClassifier final : public Classifier {
  public:
   BatchingClassifier(const ClassifierOptions& options,
                      const ModelRegistry& registry, Telemetry& telemetry,
-                     const Clock& clock);
+                     const Clock& clock, PriorityGate* gate);
   ~BatchingClassifier() override;
 
   void Classify(ClassifyRequest request, Done done) override;
@@ -54,6 +54,7 @@ class BatchingClassifier final : public Classifier {
  private:
   absl::StatusOr<std::shared_ptr<PendingRequest>> Accept(
       ClassifyRequest request, Done& done);
+  Done Counted(Priority priority, Done done);
   QueueAccount& AccountOf(const ModelName& name) ABSL_LOCKS_EXCLUDED(mutex_);
   void Prepare(const std::shared_ptr<PendingRequest>& request,
                std::size_t index);
@@ -66,6 +67,8 @@ class BatchingClassifier final : public Classifier {
   const ModelRegistry& registry_;
   Telemetry& telemetry_;
   const Clock& clock_;
+  // Null: none.
+  PriorityGate* const gate_;
   // Written once each, by Close() and by the destructor; read by every request
   // and batch.
   std::atomic<bool> closed_{false};
@@ -84,11 +87,13 @@ class BatchingClassifier final : public Classifier {
 
 BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
                                        const ModelRegistry& registry,
-                                       Telemetry& telemetry, const Clock& clock)
+                                       Telemetry& telemetry, const Clock& clock,
+                                       PriorityGate* gate)
     : options_(options),
       registry_(registry),
       telemetry_(telemetry),
       clock_(clock),
+      gate_(gate),
       queue_(options.max_batch, options.workers),
       decode_pool_(std::make_unique<ThreadPool>(
           ThreadPool::Options{.name = "decode",
@@ -151,15 +156,29 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
     account.metrics().CountRejected(RejectionLabel(reserved));
     return reserved;
   }
+  Done counted = Counted(request.priority, std::move(done));
+  return std::make_shared<PendingRequest>(std::move(request),
+                                          *std::move(version), account, clock_,
+                                          std::move(counted));
+}
+
+// A request is in flight from now on, until what is given back is called.
+Classifier::Done BatchingClassifier::Counted(Priority priority, Done done) {
   in_flight_.fetch_add(1);
-  return std::make_shared<PendingRequest>(
-      std::move(request), *std::move(version), account, clock_,
-      [this,
-       done = std::move(done)](absl::StatusOr<ClassifyResponse> response) {
-        // Before the answer: the caller may destroy this object on its return.
-        in_flight_.fetch_sub(1);
-        done(std::move(response));
-      });
+  const bool is_urgent = gate_ != nullptr && priority != Priority::kBatch;
+  const PriorityGate::Ticket ticket =
+      is_urgent ? gate_->EnterUrgent() : PriorityGate::Ticket{};
+  return [this, is_urgent, ticket,
+          done = std::move(done)](absl::StatusOr<ClassifyResponse> response) {
+    // Before the answer: the caller may destroy this object on its return.
+    in_flight_.fetch_sub(1);
+    if (is_urgent && response.ok()) {
+      gate_->LeaveUrgent(ticket, clock_.Now(), response->timings.total);
+    } else if (is_urgent) {
+      gate_->Abandon();
+    }
+    done(std::move(response));
+  };
 }
 
 QueueAccount& BatchingClassifier::AccountOf(const ModelName& name) {
@@ -247,9 +266,10 @@ absl::StatusOr<Pixels> BatchingClassifier::DecodeAndResize(
 std::unique_ptr<Classifier> Classifier::Create(const ClassifierOptions& options,
                                                const ModelRegistry& registry,
                                                Telemetry& telemetry,
-                                               const Clock& clock) {
+                                               const Clock& clock,
+                                               PriorityGate* gate) {
   return std::make_unique<BatchingClassifier>(options, registry, telemetry,
-                                              clock);
+                                              clock, gate);
 }
 
 }  // namespace resnetd

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
+#include "server/base/priority_gate.h"
 #include "server/image/image_decoder.h"
 #include "server/models/model_registry.h"
 #include "server/serving/admission.h"
@@ -36,11 +37,14 @@ class Classifier {
   using Done = std::function<void(absl::StatusOr<ClassifyResponse>)>;
 
   // The registry, the telemetry and the clock belong to the caller and outlive
-  // the classifier.
+  // the classifier, as `gate` does, which is told of every call that is taken
+  // and of the time of those that are answered, but those of
+  // Priority::kBatch, which may wait; null: nobody is told.
   static std::unique_ptr<Classifier> Create(const ClassifierOptions& options,
                                             const ModelRegistry& registry,
                                             Telemetry& telemetry,
-                                            const Clock& clock);
+                                            const Clock& clock,
+                                            PriorityGate* gate = nullptr);
   // Ends every request that waits with UNAVAILABLE (DRAINING), finishes the
   // batches that run.
   virtual ~Classifier() = default;

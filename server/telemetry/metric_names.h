@@ -114,6 +114,76 @@ inline constexpr MetricSpec kRejectedTotal = {
     "Calls and images refused: queue_full, overloaded, deadline, too_large, "
     "bad_image, draining, other."};
 
+inline constexpr MetricSpec kFinetuneJobInfo = {
+    "resnetd_finetune_job_info", MetricKind::kGauge,
+    "base,config_hash,model,slot,train_job",
+    "Always 1; the labels say which job is in a slot."};
+inline constexpr MetricSpec kFinetuneJobState = {
+    "resnetd_finetune_job_state", MetricKind::kGauge, "slot,state",
+    "Always 1; the label says where the job in a slot is, e.g. RUNNING."};
+inline constexpr MetricSpec kFinetuneJobs = {
+    "resnetd_finetune_queue_jobs", MetricKind::kGauge, "state",
+    "Jobs that are not done, by state."};
+inline constexpr MetricSpec kFinetuneJobsTotal = {
+    "resnetd_finetune_jobs_total", MetricKind::kCounter, "state",
+    "Jobs that are done: SUCCEEDED, FAILED, CANCELLED."};
+inline constexpr MetricSpec kFinetunePromotionsTotal = {
+    "resnetd_finetune_promotions_total", MetricKind::kCounter, "result",
+    "Promotions that jobs asked for: promoted, gate_not_passed, failed, "
+    "rolled_back."};
+inline constexpr MetricSpec kFinetuneStep = {
+    "resnetd_finetune_step", MetricKind::kGauge, "slot",
+    "Optimiser steps that the job has done."};
+inline constexpr MetricSpec kFinetuneStepLimit = {
+    "resnetd_finetune_step_limit", MetricKind::kGauge, "slot",
+    "Optimiser steps that the job will do."};
+inline constexpr MetricSpec kFinetuneStepsTotal = {
+    "resnetd_finetune_steps_total", MetricKind::kCounter, "slot",
+    "Optimiser steps of all jobs."};
+inline constexpr MetricSpec kFinetuneExamplesTotal = {
+    "resnetd_finetune_examples_total", MetricKind::kCounter, "slot",
+    "Pictures that the steps of all jobs were about."};
+inline constexpr MetricSpec kFinetuneLastStepTimestampSeconds = {
+    "resnetd_finetune_last_step_timestamp_seconds", MetricKind::kGauge, "slot",
+    "When steps were told last, since unix epoch in seconds."};
+inline constexpr MetricSpec kFinetuneLoss = {
+    "resnetd_finetune_loss", MetricKind::kGauge, "slot,split",
+    "Mean cross entropy: train, validation."};
+inline constexpr MetricSpec kFinetuneAccuracyRatio = {
+    "resnetd_finetune_accuracy_ratio", MetricKind::kGauge, "slot,split",
+    "Share of the pictures that is right: train, validation."};
+inline constexpr MetricSpec kFinetuneOldClassAccuracyRatio = {
+    "resnetd_finetune_old_class_accuracy_ratio", MetricKind::kGauge, "slot",
+    "Validation accuracy of the classes that the base knew."};
+inline constexpr MetricSpec kFinetuneCalibrationErrorRatio = {
+    "resnetd_finetune_calibration_error_ratio", MetricKind::kGauge, "slot",
+    "Expected calibration error on the validation pictures."};
+inline constexpr MetricSpec kFinetuneLearningRate = {
+    "resnetd_finetune_learning_rate", MetricKind::kGauge, "group,slot",
+    "Learning rate: head."};
+inline constexpr MetricSpec kFinetuneGradGlobalL2 = {
+    "resnetd_finetune_grad_global_l2", MetricKind::kGauge, "slot",
+    "Norm of the whole gradient before clipping."};
+inline constexpr MetricSpec kFinetuneCheckpointsTotal = {
+    "resnetd_finetune_checkpoints_total", MetricKind::kCounter, "slot",
+    "Checkpoints saved."};
+inline constexpr MetricSpec kFinetuneCheckpointTimestampSeconds = {
+    "resnetd_finetune_checkpoint_timestamp_seconds", MetricKind::kGauge, "slot",
+    "When the newest checkpoint of the job was saved, since unix epoch in "
+    "seconds."};
+inline constexpr MetricSpec kFinetuneRecoveriesTotal = {
+    "resnetd_finetune_recoveries_total", MetricKind::kCounter, "slot",
+    "Returns to a checkpoint after a loss that was not finite or ran away."};
+inline constexpr MetricSpec kFinetuneDutyRatio = {
+    "resnetd_finetune_duty_ratio", MetricKind::kGauge, "slot",
+    "Share of the time that training may use beside serving."};
+inline constexpr MetricSpec kFinetuneThrottledSecondsTotal = {
+    "resnetd_finetune_throttled_seconds_total", MetricKind::kCounter, "slot",
+    "Time that training rested for serving."};
+inline constexpr MetricSpec kServingSlowdownRatio = {
+    "resnetd_serving_slowdown_ratio", MetricKind::kGauge, "",
+    "p99 of answers beside training over that without, while a job trains."};
+
 // Names that every Prometheus client library gives these.
 inline constexpr MetricSpec kProcessCpuSecondsTotal = {
     "process_cpu_seconds_total", MetricKind::kCounter, "",
@@ -150,6 +220,27 @@ inline constexpr std::array kAllMetrics = {
     kAliasSwitchesTotal,
     kBatchSizeImages,
     kBuildInfo,
+    kFinetuneAccuracyRatio,
+    kFinetuneCalibrationErrorRatio,
+    kFinetuneCheckpointTimestampSeconds,
+    kFinetuneCheckpointsTotal,
+    kFinetuneDutyRatio,
+    kFinetuneExamplesTotal,
+    kFinetuneGradGlobalL2,
+    kFinetuneJobInfo,
+    kFinetuneJobState,
+    kFinetuneJobsTotal,
+    kFinetuneLastStepTimestampSeconds,
+    kFinetuneLearningRate,
+    kFinetuneLoss,
+    kFinetuneOldClassAccuracyRatio,
+    kFinetunePromotionsTotal,
+    kFinetuneJobs,
+    kFinetuneRecoveriesTotal,
+    kFinetuneStep,
+    kFinetuneStepLimit,
+    kFinetuneStepsTotal,
+    kFinetuneThrottledSecondsTotal,
     kImagesTotal,
     kImportBytesTotal,
     kImportsTotal,
@@ -167,6 +258,7 @@ inline constexpr std::array kAllMetrics = {
     kRpcDurationSeconds,
     kRpcInFlight,
     kRpcRequestsTotal,
+    kServingSlowdownRatio,
     kStageDurationSeconds,
     kStoreBlobs,
     kStoreFreeBytes,

@@ -223,6 +223,7 @@ class PrometheusTelemetry final : public Telemetry {
   PrometheusTelemetry()
       : families_(registry_),
         versions_(VersionMetrics::Create(registry_)),
+        training_(TrainingMetrics::Create(registry_)),
         ready_(families_.ready.Add({})) {
     families_.build_info.Add({{"version", kVersion}}).Set(1);
   }
@@ -248,6 +249,8 @@ class PrometheusTelemetry final : public Telemetry {
   }
 
   VersionMetrics& versions() override { return *versions_; }
+
+  TrainingMetrics& training() override { return *training_; }
 
   void SetReady(bool ready) override { ready_.Set(ready ? 1 : 0); }
 
@@ -280,6 +283,7 @@ class PrometheusTelemetry final : public Telemetry {
   prometheus::Registry registry_;
   Families families_;
   const std::unique_ptr<VersionMetrics> versions_;
+  const std::unique_ptr<TrainingMetrics> training_;
   Gauge& ready_;
   Mutex mutex_;
   // Values live as long as this object: handles of them are given away.

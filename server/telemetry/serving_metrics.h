@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
+#include "server/telemetry/training_metrics.h"
 #include "server/telemetry/version_metrics.h"
 
 namespace resnetd {
@@ -56,6 +57,8 @@ class Telemetry {
 
   // Of versions, aliases and the store; lives as long as this object.
   virtual VersionMetrics& versions() = 0;
+  // Of fine-tuning; lives as long as this object.
+  virtual TrainingMetrics& training() = 0;
   virtual void SetReady(bool ready) = 0;
 
   // The whole registry and the process's own figures as Prometheus text 0.0.4,

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/priority_gate.h"
 #include "server/telemetry/process_metrics.h"
 #include "server/telemetry/serving_metrics.h"
 
@@ -42,6 +43,17 @@ void BenchCall(benchmark::State& state) {
   }
 }
 BENCHMARK(BenchCall);
+
+// What a call pays for telling training how serving fares.
+void BenchPriorityGate(benchmark::State& state) {
+  PriorityGate gate;
+  const Clock& clock = RealClock();
+  for (auto _ : state) {
+    const PriorityGate::Ticket ticket = gate.EnterUrgent();
+    gate.LeaveUrgent(ticket, clock.Now(), kDuration);
+  }
+}
+BENCHMARK(BenchPriorityGate);
 
 void BenchProcessMetrics(benchmark::State& state) {
   for (auto _ : state) {

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 import pathlib
+import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -37,8 +39,8 @@ class TrainTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def start(self) -> Server:
-        return Server("--data-dir", self.folder / "data")
+    def start(self, *flags: object) -> Server:
+        return Server("--data-dir", self.folder / "data", *flags)
 
     def must(self, server: Server, *words: object) -> str:
         done = server.ctl(*words)
@@ -93,6 +95,36 @@ class TrainTest(unittest.TestCase):
             listed = json.loads(self.must(server, "data", "list", "-o", "json"))
             names = [row["name"] for row in listed["datasets"]]
             self.assertEqual(sum("new-digits-" in name for name in names), 1, names)
+
+    def test_metrics_show_a_job_while_it_runs_and_nothing_of_it_afterwards(self) -> None:
+        # Which priority it runs at is no matter here, and this one is quick.
+        with self.start("--training-gives-way=false") as server:
+            self.upload(server, "all", "0123456789", 300)
+            self.must(server, "train", "start", "--dataset", "all", "--model", "digits",
+                      "--scratch", "cifar_resnet8", "--input-size", "8", "--steps", "20000",
+                      "--batch", "16")
+            while self.job(server, 1)["job"]["status"]["step"] == 0:
+                pass
+            during = server.get("/metrics")[1]
+            for series in ('job_state{slot="0",state="RUNNING"} 1',
+                           'queue_jobs{state="RUNNING"} 1', 'step_limit{slot="0"} 20000',
+                           'loss{slot="0",split="train"}'):
+                self.assertIn(f"resnetd_finetune_{series}", during)
+            self.assertRegex(during, r'resnetd_finetune_job_info\{base="",config_hash="[0-9a-f]{64}",'
+                                     r'model="digits",slot="0",train_job="1"\} 1')
+            self.assertRegex(during, r'resnetd_finetune_examples_total\{slot="0"\} [1-9]')
+            if shutil.which("promtool"):
+                checked = subprocess.run(["promtool", "check", "metrics"], input=during, text=True,
+                                         capture_output=True, check=False)
+                self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+            self.must(server, "train", "cancel", "1")
+            server.ctl("train", "watch", "1")
+            while "resnetd_finetune_job_info{" in (after := server.get("/metrics")[1]):
+                pass
+            left = [line for line in after.splitlines()
+                    if 'slot="0"' in line and "_total{" not in line]
+            self.assertEqual(left, [])
+            self.assertIn('resnetd_finetune_jobs_total{state="CANCELLED"} 1', after)
 
     def test_a_killed_server_goes_on_and_ends_with_the_same_weights(self) -> None:
         words = ("train", "start", "--dataset", "all", "--model", "digits", "--scratch",

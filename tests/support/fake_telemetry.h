@@ -34,6 +34,7 @@ class FakeTelemetry final : public Telemetry {
   }
 
   VersionMetrics& versions() override { return NullVersionMetrics(); }
+  TrainingMetrics& training() override { return NullTrainingMetrics(); }
   void SetReady(bool) override {}
   std::string Expose() const override { return ""; }
 

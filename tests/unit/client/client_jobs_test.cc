@@ -43,15 +43,17 @@ class ClientJobsTest : public testing::Test {
 };
 
 TEST_F(ClientJobsTest, SendsEveryFieldOfANewJob) {
-  JobSpec spec = {.model = "cats",
-                  .base_version = 2,
-                  .dataset = "photos",
-                  .split = SplitSpec{.validation = 0.3, .test = 0.1, .seed = 5},
-                  .head = HeadPolicy::kGrow,
-                  .promotion = PromotionKind::kAlias,
-                  .alias = "canary",
-                  .max_duration = std::chrono::minutes(2),
-                  .display_name = "try"};
+  JobSpec spec = {
+      .model = "cats",
+      .base_version = 2,
+      .dataset = "photos",
+      .split = SplitSpec{.validation = 0.3, .test = 0.1, .seed = 5},
+      .head = HeadPolicy::kGrow,
+      .promotion = PromotionKind::kAlias,
+      .alias = "canary",
+      .guard = {.max_p99 = std::chrono::milliseconds(1'050), .max_queue = 12},
+      .max_duration = std::chrono::minutes(2),
+      .display_name = "try"};
   spec.replay = {
       .exemplars_per_class = 7, .dataset = "old", .allow_forgetting = true};
   spec.recipe.rate = 0.5;
@@ -86,6 +88,11 @@ TEST_F(ClientJobsTest, SendsEveryFieldOfANewJob) {
   EXPECT_TRUE(request.spec().gate().allow_label_change());
   EXPECT_EQ(request.spec().promotion().kind(), v1::PROMOTION_KIND_ALIAS);
   EXPECT_EQ(request.spec().promotion().alias(), "canary");
+  EXPECT_EQ(request.spec().serving_guard().max_p99().seconds(), 1);
+  EXPECT_EQ(request.spec().serving_guard().max_p99().nanos(), 50'000'000);
+  EXPECT_EQ(request.spec().serving_guard().max_queue(), 12);
+  EXPECT_EQ(created->job.spec.guard.max_p99, std::chrono::milliseconds(1'050));
+  EXPECT_EQ(created->job.spec.guard.max_queue, 12);
   EXPECT_EQ(request.spec().max_duration().seconds(), 120);
   EXPECT_EQ(request.spec().display_name(), "try");
 }

@@ -14,6 +14,7 @@ namespace resnetd {
 namespace {
 
 using ::testing::Contains;
+using ::testing::HasSubstr;
 using ::testing::Pair;
 
 JobSpec FullSpec() {
@@ -80,6 +81,23 @@ TEST(JobJsonTest, WhatIsAbsentStaysAbsent) {
   EXPECT_FALSE(status->error.has_value());
   EXPECT_FALSE(status->started.has_value());
   EXPECT_FALSE(status->result.has_value());
+}
+
+TEST(JobJsonTest, WhatCameLaterIsWrittenOnlyWhereItIsSaid) {
+  JobSpec spec = FullSpec();
+  spec.guard = {.max_p99 = std::chrono::milliseconds(50), .max_queue = 9};
+  const std::string text = FormatSpec(spec);
+  EXPECT_THAT(text, HasSubstr(R"("guard_max_p99_ms":50,"guard_max_queue":9,)"));
+  const auto read = ParseSpec(text);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->guard.max_p99, std::chrono::milliseconds(50));
+  EXPECT_EQ(read->guard.max_queue, 9);
+
+  JobStatus status;
+  status.duty = 0.25;
+  const auto throttled = ParseStatus(FormatStatus(status));
+  ASSERT_TRUE(throttled.ok()) << throttled.status();
+  EXPECT_EQ(throttled->duty, 0.25);
 }
 
 TEST(JobJsonTest, AStatusComesBackAsItWas) {

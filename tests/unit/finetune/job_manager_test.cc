@@ -103,7 +103,7 @@ class JobManagerTest : public ::testing::Test {
     jobs_ = JobManager::Create(
         options_, *store_, *datasets_, *models_, *registry_,
         [this]() -> absl::StatusOr<TrainerFactory*> { return &trainers_; },
-        RealClock());
+        RealClock(), {.gate = &gate_});
   }
 
   // Labels "0", "1", ... with solid pictures whose red tells the class.
@@ -181,7 +181,9 @@ class JobManagerTest : public ::testing::Test {
   TempDir folder_;
   FakeLoader loader_;
   ScriptedTrainers trainers_;
-  JobManagerOptions options_;
+  PriorityGate gate_;
+  // At the priority of all else: on a busy machine SCHED_IDLE would wait.
+  JobManagerOptions options_{.gives_way = false};
   std::unique_ptr<Store> store_;
   std::unique_ptr<DatasetManager> datasets_;
   std::unique_ptr<ModelRegistry> registry_;

@@ -53,7 +53,10 @@ class Host final : public LoopHost {
   Interruption AskInterruption() override {
     return asked_++ == interrupt_at ? interruption : Interruption::kNone;
   }
-  void AwaitTurn() override { ++turns; }
+  absl::Status AwaitTurn() override {
+    ++turns;
+    return absl::OkStatus();
+  }
   absl::StatusOr<std::unique_ptr<Trainer>> NewTrainer(
       std::size_t phase) override {
     phases.push_back(phase);

@@ -58,6 +58,9 @@ v1::FineTuneJobSpec Full() {
   gate.set_allow_label_change(true);
   message.mutable_promotion()->set_kind(v1::PROMOTION_KIND_ALIAS);
   message.mutable_promotion()->set_alias("canary");
+  message.mutable_serving_guard()->mutable_max_p99()->set_seconds(1);
+  message.mutable_serving_guard()->mutable_max_p99()->set_nanos(50'000'000);
+  message.mutable_serving_guard()->set_max_queue(12);
   message.mutable_max_duration()->set_seconds(60);
   message.set_display_name("Katzen für alle");
   return message;
@@ -105,6 +108,8 @@ TEST(ConvertJobSpecTest, EveryFieldComesThroughBothWays) {
   EXPECT_TRUE(spec.gate.allow_label_change);
   EXPECT_EQ(spec.promotion.kind, PromotionKind::kAlias);
   EXPECT_EQ(spec.promotion.alias, "canary");
+  EXPECT_EQ(spec.guard.max_p99, std::chrono::milliseconds(1'050));
+  EXPECT_EQ(spec.guard.max_queue, 12);
   EXPECT_EQ(spec.max_duration, std::chrono::minutes(1));
   EXPECT_EQ(spec.display_name, "Katzen für alle");
   EXPECT_TRUE(MessageDifferencer::Equals(ToProto(spec), message))
@@ -222,6 +227,29 @@ TEST(ConvertJobSpecTest, NamesEachFieldThatIsWrong) {
        }},
       {"spec.promotion.alias",
        [](auto& m) { m.mutable_promotion()->set_alias("stable"); }},
+      {"spec.serving_guard.max_p99",
+       [](auto& m) { m.mutable_serving_guard()->mutable_max_p99(); }},
+      {"spec.serving_guard.max_p99",
+       [](auto& m) {
+         m.mutable_serving_guard()->mutable_max_p99()->set_seconds(-1);
+       }},
+      {"spec.serving_guard.max_p99",
+       [](auto& m) {
+         m.mutable_serving_guard()->mutable_max_p99()->set_nanos(1'500'000);
+       }},
+      {"spec.serving_guard.max_p99",
+       [](auto& m) {
+         auto& p99 = *m.mutable_serving_guard()->mutable_max_p99();
+         p99.set_seconds(kMaxGuardP99.count());
+         p99.set_nanos(1'000'000);
+       }},
+      {"spec.serving_guard.max_p99",
+       [](auto& m) {
+         m.mutable_serving_guard()->mutable_max_p99()->set_seconds(
+             std::numeric_limits<std::int64_t>::max());
+       }},
+      {"spec.serving_guard.max_queue",
+       [](auto& m) { m.mutable_serving_guard()->set_max_queue(-1); }},
       {"spec.max_duration",
        [](auto& m) { m.mutable_max_duration()->set_seconds(-1); }},
       {"spec.max_duration",
@@ -271,6 +299,15 @@ TEST(ConvertJobSpecTest, TakesWhatLiesAtTheLimits) {
       [](auto& m) {
         m.mutable_max_duration()->set_seconds(kMaxJobDuration.count());
       },
+      [](auto& m) {
+        m.mutable_serving_guard()->mutable_max_p99()->set_nanos(1'000'000);
+      },
+      [](auto& m) {
+        m.mutable_serving_guard()->mutable_max_p99()->set_seconds(
+            kMaxGuardP99.count());
+      },
+      [](auto& m) { m.mutable_serving_guard()->set_max_queue(0); },
+      [](auto& m) { m.mutable_serving_guard()->set_max_queue(1); },
       [](auto& m) { m.mutable_replay()->set_exemplars_per_class(0); },
       [](auto& m) { m.mutable_gate()->set_margin(0); },
       [](auto& m) { m.mutable_gate()->set_margin(1); },

@@ -74,6 +74,7 @@ Job FullJob() {
                 .result = VersionNumber{4},
                 .gate = Judged(),
                 .promotion = PromotionState::kGateNotPassed,
+                .duty = 0.25,
                 .environment = "LibTorch",
                 .queue_position = 2,
                 .waiting_for = "SLOT"};
@@ -124,6 +125,7 @@ TEST(ConvertJobTest, TellsEverythingOfAJob) {
   EXPECT_EQ(status.environment(), "LibTorch");
   EXPECT_EQ(status.queue_position(), 2);
   EXPECT_EQ(status.waiting_for(), "SLOT");
+  EXPECT_EQ(status.duty(), 0.25);
 }
 
 TEST(ConvertJobTest, TellsEveryCriterionOfTheGate) {

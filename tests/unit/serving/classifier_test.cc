@@ -20,8 +20,8 @@ class ClassifierTest : public testing::Test {
  protected:
   void Start(ClassifierOptions options = {}, FakeModel::Hook hook = nullptr) {
     registry_.Serve(FakeVersion(FakeFacts(), std::move(hook)));
-    classifier_ =
-        Classifier::Create(options, registry_, *telemetry_, RealClock());
+    classifier_ = Classifier::Create(options, registry_, *telemetry_,
+                                     RealClock(), &gate_);
   }
 
   absl::StatusOr<ClassifyResponse> Call(ClassifyRequest request) {
@@ -33,6 +33,7 @@ class ClassifierTest : public testing::Test {
 
   ModelRegistry registry_;
   std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create();
+  PriorityGate gate_;
   std::unique_ptr<Classifier> classifier_;
 };
 
@@ -49,6 +50,38 @@ TEST_F(ClassifierTest, ClassifiesPixelsAtNetworkSize) {
   EXPECT_EQ(response->served_by->facts.name.text(), "fake");
   EXPECT_GE(response->timings.batch_size, 1);
   EXPECT_EQ(classifier_->in_flight(), 0U);
+}
+
+TEST_F(ClassifierTest, TellsTheGateOfEachCallThatIsAnswered) {
+  PriorityGate* const gate = &gate_;
+  std::int64_t waiting = -1;
+  Start({}, [gate, &waiting](std::size_t) {
+    waiting = gate->waiting();
+    return absl::OkStatus();
+  });
+  const auto response = Call(PixelRequest(3));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(waiting, 1);
+  EXPECT_EQ(gate_.waiting(), 0);
+  const std::vector<Duration> latencies = gate_.AloneSince({});
+  ASSERT_EQ(latencies.size(), 1U);
+  // To the microsecond.
+  EXPECT_LE(latencies[0], response->timings.total);
+  EXPECT_GT(latencies[0],
+            response->timings.total - std::chrono::microseconds(1));
+}
+
+TEST_F(ClassifierTest, TheGateHasNoTimeOfWhatIsNotAnsweredOrMayWait) {
+  Start();
+  EXPECT_FALSE(Call(PixelRequest(0)).ok());
+  ClassifyRequest late = PixelRequest(1);
+  late.deadline = RealClock().Now();
+  EXPECT_FALSE(Call(std::move(late)).ok());
+  ClassifyRequest patient = PixelRequest(1);
+  patient.priority = Priority::kBatch;
+  EXPECT_TRUE(Call(std::move(patient)).ok());
+  EXPECT_EQ(gate_.waiting(), 0);
+  EXPECT_TRUE(gate_.AloneSince({}).empty());
 }
 
 TEST_F(ClassifierTest, ResizesPixelsOfAnotherSize) {

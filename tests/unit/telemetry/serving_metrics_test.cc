@@ -48,6 +48,16 @@ std::unique_ptr<Telemetry> Exercised() {
   versions.AliasPointed(
       {.model = "digits", .alias = "stable", .version = "1", .digest = "abc"},
       7, WallTime{}, AliasSwitch::kSet, microseconds(5));
+  TrainingMetrics& training = telemetry->training();
+  training.JobEntered(
+      {.train_job = "7", .model = "digits", .base = "1", .config_hash = "c0"});
+  training.SetState("RUNNING");
+  training.SetSteps(4, 10);
+  training.SetJobs({{"RUNNING", 1}});
+  training.Stepped({.steps = 4, .examples = 128}, WallTime{});
+  training.Evaluated({.old_class_accuracy = 0.5});
+  training.CheckpointSaved(WallTime{});
+  training.Paced(0.5, milliseconds(20), 1.1);
   telemetry->RpcStarted("Classify");
   telemetry->RpcEnded("Classify", absl::StatusCode::kOk, milliseconds(3));
   telemetry->RpcStarted("Classify");

@@ -100,6 +100,18 @@ TEST(TrainValuesTest, ReadsLimitsOfTime) {
   }
 }
 
+TEST(TrainValuesTest, ReadsLatencies) {
+  std::optional<std::chrono::milliseconds> latency;
+  EXPECT_EQ(ParseLatency("1ms", latency), "");
+  EXPECT_EQ(latency, std::chrono::milliseconds(1));
+  EXPECT_EQ(ParseLatency("1.5s", latency), "");
+  EXPECT_EQ(latency, std::chrono::milliseconds(1500));
+  EXPECT_EQ(ParseLatency("60s", latency), "");
+  for (const char* text : {"0", "50", "0.5ms", "-1ms", "60001ms", "x", ""}) {
+    EXPECT_NE(ParseLatency(text, latency), "") << text;
+  }
+}
+
 TEST(TrainValuesTest, ReadsNamesOfJobs) {
   EXPECT_EQ(ParseDisplayName("Katzen für alle"), "");
   EXPECT_EQ(ParseDisplayName(std::string(128, 'a')), "");

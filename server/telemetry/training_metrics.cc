@@ -1,0 +1,283 @@
+#include "server/telemetry/training_metrics.h"
+
+#include <prometheus/counter.h>
+#include <prometheus/family.h>
+#include <prometheus/gauge.h>
+#include <prometheus/registry.h>
+
+#include <array>
+#include <chrono>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "server/base/mutex.h"
+#include "server/telemetry/metric_family.h"
+#include "server/telemetry/metric_names.h"
+
+namespace resnetd {
+namespace {
+
+using prometheus::Counter;
+using prometheus::Family;
+using prometheus::Gauge;
+using prometheus::Labels;
+
+constexpr char kSlot[] = "0";
+
+// Made at once, as a rate over a series that has yet to appear misses its first
+// event.
+constexpr std::array<absl::string_view, 3> kEnds = {"SUCCEEDED", "FAILED",
+                                                    "CANCELLED"};
+constexpr std::array<absl::string_view, 4> kResults = {
+    "promoted", "gate_not_passed", "failed", "rolled_back"};
+
+double SecondsOf(WallTime time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
+// Gauges of what is in the slot; they end together.
+class SlotGauges {
+ public:
+  explicit SlotGauges(prometheus::Registry& registry) : registry_(registry) {}
+
+  // The family is made on first use and stays, without series.
+  void Set(const MetricSpec& spec, Labels labels, double value) {
+    labels.emplace("slot", kSlot);
+    Family<Gauge>& family = FamilyOf(spec);
+    Gauge& gauge = family.Add(labels);
+    gauge.Set(value);
+    gauges_[&family].insert(&gauge);
+  }
+
+  void Clear(const MetricSpec& spec) {
+    Family<Gauge>& family = FamilyOf(spec);
+    for (Gauge* gauge : gauges_[&family]) {
+      family.Remove(gauge);
+    }
+    gauges_.erase(&family);
+  }
+
+  void ClearAll() {
+    for (const auto& [family, gauges] : gauges_) {
+      for (Gauge* gauge : gauges) {
+        family->Remove(gauge);
+      }
+    }
+    gauges_.clear();
+  }
+
+ private:
+  Family<Gauge>& FamilyOf(const MetricSpec& spec) {
+    return RegisterFamily(prometheus::BuildGauge(), spec, registry_);
+  }
+
+  prometheus::Registry& registry_;
+  std::map<Family<Gauge>*, std::set<Gauge*>> gauges_;
+};
+
+class PrometheusTrainingMetrics final : public TrainingMetrics {
+ public:
+  explicit PrometheusTrainingMetrics(prometheus::Registry& registry)
+      : gauges_(registry),
+        jobs_(
+            RegisterFamily(prometheus::BuildGauge(), kFinetuneJobs, registry)),
+        slowdown_(RegisterFamily(prometheus::BuildGauge(),
+                                 kServingSlowdownRatio, registry)),
+        steps_(SlotCounter(kFinetuneStepsTotal, registry)),
+        examples_(SlotCounter(kFinetuneExamplesTotal, registry)),
+        checkpoints_(SlotCounter(kFinetuneCheckpointsTotal, registry)),
+        recoveries_(SlotCounter(kFinetuneRecoveriesTotal, registry)),
+        throttled_(SlotCounter(kFinetuneThrottledSecondsTotal, registry)) {
+    Family<Counter>& ends = RegisterFamily(prometheus::BuildCounter(),
+                                           kFinetuneJobsTotal, registry);
+    for (std::size_t i = 0; i < kEnds.size(); ++i) {
+      ends_.at(i) = &ends.Add({{"state", std::string(kEnds.at(i))}});
+    }
+    Family<Counter>& results = RegisterFamily(
+        prometheus::BuildCounter(), kFinetunePromotionsTotal, registry);
+    for (std::size_t i = 0; i < kResults.size(); ++i) {
+      results_.at(i) = &results.Add({{"result", std::string(kResults.at(i))}});
+    }
+  }
+
+  void JobEntered(const TrainingJobLabels& labels) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    Empty();
+    is_taken_ = true;
+    gauges_.Set(kFinetuneJobInfo,
+                {{"train_job", labels.train_job},
+                 {"model", labels.model},
+                 {"base", labels.base},
+                 {"config_hash", labels.config_hash}},
+                1);
+  }
+
+  void SetState(absl::string_view state) override ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    if (is_taken_) {
+      gauges_.Clear(kFinetuneJobState);
+      gauges_.Set(kFinetuneJobState, {{"state", std::string(state)}}, 1);
+    }
+  }
+
+  void SetSteps(std::int64_t step, std::int64_t total_steps) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    SetIfTaken(kFinetuneStep, {}, static_cast<double>(step));
+    SetIfTaken(kFinetuneStepLimit, {}, static_cast<double>(total_steps));
+  }
+
+  void JobLeft() override ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    Empty();
+  }
+
+  void Stepped(const TrainingSteps& steps, WallTime when) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    steps_.Increment(static_cast<double>(steps.steps));
+    examples_.Increment(static_cast<double>(steps.examples));
+    const MutexLock lock(mutex_);
+    SetIfTaken(kFinetuneLoss, {{"split", "train"}}, steps.loss);
+    SetIfTaken(kFinetuneAccuracyRatio, {{"split", "train"}}, steps.accuracy);
+    SetIfTaken(kFinetuneGradGlobalL2, {}, steps.gradient_norm);
+    SetIfTaken(kFinetuneLearningRate, {{"group", "head"}}, steps.learning_rate);
+    SetIfTaken(kFinetuneLastStepTimestampSeconds, {}, SecondsOf(when));
+  }
+
+  void Evaluated(const TrainingEvaluation& evaluation) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    SetIfTaken(kFinetuneLoss, {{"split", "validation"}}, evaluation.loss);
+    SetIfTaken(kFinetuneAccuracyRatio, {{"split", "validation"}},
+               evaluation.accuracy);
+    SetIfTaken(kFinetuneCalibrationErrorRatio, {},
+               evaluation.calibration_error);
+    if (evaluation.old_class_accuracy) {
+      SetIfTaken(kFinetuneOldClassAccuracyRatio, {},
+                 *evaluation.old_class_accuracy);
+    }
+  }
+
+  void CheckpointSaved(WallTime when) override ABSL_LOCKS_EXCLUDED(mutex_) {
+    checkpoints_.Increment();
+    const MutexLock lock(mutex_);
+    SetIfTaken(kFinetuneCheckpointTimestampSeconds, {}, SecondsOf(when));
+  }
+
+  void Recovered() override { recoveries_.Increment(); }
+
+  void Paced(double duty, Duration rested,
+             std::optional<double> slowdown) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    throttled_.Increment(ToSeconds(rested));
+    const MutexLock lock(mutex_);
+    SetIfTaken(kFinetuneDutyRatio, {}, duty);
+    ForgetSlowdown();
+    if (is_taken_ && slowdown) {
+      slowdown_now_ = &slowdown_.Add({});
+      slowdown_now_->Set(*slowdown);
+    }
+  }
+
+  void JobEnded(absl::string_view state) override {
+    for (std::size_t i = 0; i < kEnds.size(); ++i) {
+      if (kEnds.at(i) == state) {
+        ends_.at(i)->Increment();
+      }
+    }
+  }
+
+  void PromotionEnded(PromotionResult result) override {
+    results_.at(static_cast<std::size_t>(result))->Increment();
+  }
+
+  void SetJobs(const std::map<std::string, std::size_t>& by_state) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    for (const auto& [state, gauge] : by_state_) {
+      gauge->Set(0);
+    }
+    for (const auto& [state, count] : by_state) {
+      Gauge*& gauge = by_state_[state];
+      if (gauge == nullptr) {
+        gauge = &jobs_.Add({{"state", state}});
+      }
+      gauge->Set(static_cast<double>(count));
+    }
+  }
+
+ private:
+  static Counter& SlotCounter(const MetricSpec& spec,
+                              prometheus::Registry& registry) {
+    return RegisterFamily(prometheus::BuildCounter(), spec, registry)
+        .Add({{"slot", kSlot}});
+  }
+
+  void SetIfTaken(const MetricSpec& spec, const Labels& labels, double value)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (is_taken_) {
+      gauges_.Set(spec, labels, value);
+    }
+  }
+  void ForgetSlowdown() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (slowdown_now_ != nullptr) {
+      slowdown_.Remove(std::exchange(slowdown_now_, nullptr));
+    }
+  }
+  void Empty() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    is_taken_ = false;
+    gauges_.ClearAll();
+    ForgetSlowdown();
+  }
+
+  Mutex mutex_;
+  bool is_taken_ ABSL_GUARDED_BY(mutex_) = false;
+  SlotGauges gauges_ ABSL_GUARDED_BY(mutex_);
+  Family<Gauge>& jobs_;
+  Family<Gauge>& slowdown_;
+  Gauge* slowdown_now_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  // Every state that was ever told: there are a dozen.
+  std::map<std::string, Gauge*> by_state_ ABSL_GUARDED_BY(mutex_);
+  Counter& steps_;
+  Counter& examples_;
+  Counter& checkpoints_;
+  Counter& recoveries_;
+  Counter& throttled_;
+  std::array<Counter*, kEnds.size()> ends_{};
+  std::array<Counter*, kResults.size()> results_{};
+};
+
+class ForgetfulTrainingMetrics final : public TrainingMetrics {
+ public:
+  void JobEntered(const TrainingJobLabels& /*labels*/) override {}
+  void SetState(absl::string_view /*state*/) override {}
+  void SetSteps(std::int64_t /*step*/, std::int64_t /*total_steps*/) override {}
+  void JobLeft() override {}
+  void Stepped(const TrainingSteps& /*steps*/, WallTime /*when*/) override {}
+  void Evaluated(const TrainingEvaluation& /*evaluation*/) override {}
+  void CheckpointSaved(WallTime /*when*/) override {}
+  void Recovered() override {}
+  void Paced(double /*duty*/, Duration /*rested*/,
+             std::optional<double> /*slowdown*/) override {}
+  void JobEnded(absl::string_view /*state*/) override {}
+  void PromotionEnded(PromotionResult /*result*/) override {}
+  void SetJobs(
+      const std::map<std::string, std::size_t>& /*by_state*/) override {}
+};
+
+}  // namespace
+
+std::unique_ptr<TrainingMetrics> TrainingMetrics::Create(
+    prometheus::Registry& registry) {
+  return std::make_unique<PrometheusTrainingMetrics>(registry);
+}
+
+TrainingMetrics& NullTrainingMetrics() {
+  static ForgetfulTrainingMetrics metrics;
+  return metrics;
+}
+
+}  // namespace resnetd
