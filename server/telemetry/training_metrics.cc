@@ -175,10 +175,12 @@ class PrometheusTrainingMetrics final : public TrainingMetrics {
     throttled_.Increment(ToSeconds(rested));
     const MutexLock lock(mutex_);
     SetIfTaken(kFinetuneDutyRatio, {}, duty);
-    ForgetSlowdown();
     if (is_taken_ && slowdown) {
+      // The same one as before: a scrape never finds it missing in between.
       slowdown_now_ = &slowdown_.Add({});
       slowdown_now_->Set(*slowdown);
+    } else {
+      ForgetSlowdown();
     }
   }
 
