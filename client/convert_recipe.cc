@@ -151,7 +151,8 @@ TrainingPhase FromProto(const v1::TrainingPhase& message) {
           .trained_parts = {message.trained_parts().begin(),
                             message.trained_parts().end()},
           .rates = {message.rates().begin(), message.rates().end()},
-          .auto_rgn = message.auto_rgn()};
+          .auto_rgn = message.auto_rgn(),
+          .plain = message.plain()};
 }
 
 OptimizerSettings FromProto(const v1::OptimizerSettings& message) {

@@ -71,6 +71,9 @@ struct TrainingPhase {
   std::vector<bool> trained_parts;
   std::vector<double> rates;
   bool auto_rgn = false;
+  // Pictures are taken as for serving, so that what frozen parts make of them
+  // is computed once.
+  bool plain = false;
 };
 
 struct OptimizerSettings {

@@ -31,7 +31,8 @@ Json PhasesJson(const client::Recipe& recipe) {
     phases.push_back({{"steps", phase.steps},
                       {"trained_parts", phase.trained_parts},
                       {"rates", phase.rates},
-                      {"auto_rgn", phase.auto_rgn}});
+                      {"auto_rgn", phase.auto_rgn},
+                      {"plain", phase.plain}});
   }
   return phases;
 }

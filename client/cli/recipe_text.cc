@@ -57,7 +57,8 @@ std::string PhaseText(const client::TrainingPhase& phase) {
       least == most
           ? FormatNumber(most)
           : absl::StrCat(FormatNumber(least), " to ", FormatNumber(most)),
-      phase.auto_rgn ? ", scaled by the gradients" : "");
+      phase.auto_rgn ? ", scaled by the gradients" : "",
+      phase.plain ? ", pictures as for serving" : "");
 }
 
 std::string OptimizerText(const client::OptimizerSettings& optimizer) {

@@ -24,6 +24,7 @@
 #include "server/base/priority_gate.h"
 #include "server/base/status_macros.h"
 #include "server/base/version.h"
+#include "server/engine/cpu_features.h"
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
@@ -102,6 +103,7 @@ class ServerParts final : public Server {
   std::unique_ptr<ModelManager> manager_;
   std::unique_ptr<Classifier> classifier_;
   std::unique_ptr<DatasetManager> datasets_;
+  std::unique_ptr<FeatureExtractorLoader> features_;
   std::unique_ptr<JobManager> jobs_;
   std::unique_ptr<PeriodicTask> collector_;
   std::unique_ptr<GrpcServer> grpc_;
@@ -116,10 +118,14 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
                                    *telemetry_, clock_, &gate_);
   datasets_ = DatasetManager::Create(DatasetOptionsOf(config_), *store_);
-  jobs_ =
-      JobManager::Create(JobOptionsOf(config_), *store_, *datasets_, *manager_,
-                         registry_, TrainersOfPlugin(), clock_,
-                         {.gate = &gate_, .metrics = &telemetry_->training()});
+  const JobManagerOptions job_options = JobOptionsOf(config_);
+  ASSIGN_OR_RETURN(features_,
+                   CreateCpuFeatureLoader({.threads = job_options.threads}));
+  jobs_ = JobManager::Create(job_options, *store_, *datasets_, *manager_,
+                             registry_, TrainersOfPlugin(), clock_,
+                             {.gate = &gate_,
+                              .metrics = &telemetry_->training(),
+                              .features = features_.get()});
   // The ports first: one that is taken is told at once, not after minutes of
   // loading. Calls are answered with UNAVAILABLE until the models are there.
   RETURN_IF_ERROR(Listen(kernels));

@@ -11,9 +11,9 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/engine/cpu_model.h"
+#include "server/engine/engine_checks.h"
 #include "server/engine/onednn_api.h"
 #include "server/engine/onednn_status.h"
 #include "server/engine/program.h"
@@ -46,13 +46,7 @@ class CpuEngine final : public ModelLoader {
 
   absl::StatusOr<std::unique_ptr<Model>> Load(const ModelPackage& package,
                                               std::size_t max_batch) override {
-    if (max_batch < 1 || max_batch > kLargestEngineBatch) {
-      return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
-                   absl::StrCat("max_batch is ", max_batch,
-                                ", the CPU engine takes 1 to ",
-                                kLargestEngineBatch))
-          .Metadata("limit", absl::StrCat(kLargestEngineBatch));
-    }
+    RETURN_IF_ERROR(CheckMaxBatch(max_batch));
     const double flops = FlopsPerPicture(
         BuildProgram(package.network, package.facts.preprocess.crop));
     return CpuModel::Load(engine_, package, max_batch,
@@ -74,13 +68,7 @@ class CpuEngine final : public ModelLoader {
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateCpuEngine(
     const CpuEngineOptions& options) {
-  if (options.threads < 1 || options.threads > kMostEngineThreads) {
-    return Error(
-               absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               absl::StrCat("threads is ", options.threads,
-                            ", the CPU engine takes 1 to ", kMostEngineThreads))
-        .Violation("threads", "out of range");
-  }
+  RETURN_IF_ERROR(CheckThreads(options.threads));
   ASSIGN_OR_RETURN(dnnl::engine engine, CallOneDnn("starting", [] {
                      return dnnl::engine(dnnl::engine::kind::cpu, 0);
                    }));

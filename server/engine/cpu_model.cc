@@ -39,24 +39,33 @@ class CpuModel::Lease {
   std::unique_ptr<Workspace> workspace_;
 };
 
-CpuModel::CpuModel(const dnnl::engine& engine, const ModelPackage& package,
+CpuModel::CpuModel(const dnnl::engine& engine, Program program,
+                   const Weights& weights, const PreprocessSpec& preprocess,
                    std::size_t max_batch, int threads)
     : engine_(engine),
       max_batch_(max_batch),
       threads_(threads),
-      crop_(package.facts.preprocess.crop),
-      normalisation_(package.facts.preprocess),
-      program_(BuildProgram(package.network, crop_)),
-      parameters_(engine, program_, package.weights),
+      crop_(preprocess.crop),
+      normalisation_(preprocess),
+      program_(std::move(program)),
+      parameters_(engine, program_, weights),
       plans_(max_batch + 1) {}
 
 absl::StatusOr<std::unique_ptr<CpuModel>> CpuModel::Load(
     const dnnl::engine& engine, const ModelPackage& package,
     std::size_t max_batch, int threads) {
+  const PreprocessSpec& preprocess = package.facts.preprocess;
+  return Load(engine, BuildProgram(package.network, preprocess.crop),
+              package.weights, preprocess, max_batch, threads);
+}
+
+absl::StatusOr<std::unique_ptr<CpuModel>> CpuModel::Load(
+    const dnnl::engine& engine, Program program, const Weights& weights,
+    const PreprocessSpec& preprocess, std::size_t max_batch, int threads) {
   const OpenMpTeam team(threads);
   return CallOneDnn("loading a model", [&] {
-    std::unique_ptr<CpuModel> model(
-        new CpuModel(engine, package, max_batch, threads));
+    std::unique_ptr<CpuModel> model(new CpuModel(
+        engine, std::move(program), weights, preprocess, max_batch, threads));
     model->Prepare();
     return model;
   });
@@ -99,12 +108,16 @@ absl::Status CpuModel::CheckBatch(absl::Span<const Pixels* const> batch) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<float>> CpuModel::Logits(
+absl::StatusOr<std::vector<float>> CpuModel::Results(
     absl::Span<const Pixels* const> batch) const {
   RETURN_IF_ERROR(CheckBatch(batch));
   const OpenMpTeam team(threads_);
-  ASSIGN_OR_RETURN(std::vector<float> logits,
-                   CallOneDnn("running a batch", [&] { return Run(batch); }));
+  return CallOneDnn("running a batch", [&] { return Run(batch); });
+}
+
+absl::StatusOr<std::vector<float>> CpuModel::Logits(
+    absl::Span<const Pixels* const> batch) const {
+  ASSIGN_OR_RETURN(std::vector<float> logits, Results(batch));
   for (std::size_t i = 0; i < logits.size(); ++i) {
     if (!std::isfinite(logits[i])) {
       const std::size_t classes = logits.size() / batch.size();
@@ -130,10 +143,11 @@ std::vector<float> CpuModel::Run(absl::Span<const Pixels* const> batch) const {
   }
   execution.Run(workspace.stream);
   workspace.stream.wait();
-  const auto classes =
-      static_cast<std::size_t>(program_.buffers.back().channels);
-  const float* logits = execution.logits();
-  return {logits, logits + batch.size() * classes};
+  const BufferShape& row = program_.buffers[program_.output];
+  const std::size_t values = static_cast<std::size_t>(row.channels) *
+                             static_cast<std::size_t>(row.height) *
+                             static_cast<std::size_t>(row.width);
+  return {execution.result(), execution.result() + batch.size() * values};
 }
 
 const Plan* CpuModel::FindPlan(std::size_t batch) const {

@@ -37,9 +37,17 @@ class CpuModel final : public Model {
   static absl::StatusOr<std::unique_ptr<CpuModel>> Load(
       const dnnl::engine& engine, const ModelPackage& package,
       std::size_t max_batch, int threads);
+  // The same of `program`, whatever its result is: see Results().
+  static absl::StatusOr<std::unique_ptr<CpuModel>> Load(
+      const dnnl::engine& engine, Program program, const Weights& weights,
+      const PreprocessSpec& preprocess, std::size_t max_batch, int threads);
 
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) const override;
+  // The result of the program, a row for each picture. The errors of Logits(),
+  // but values that are not finite are passed on.
+  absl::StatusOr<std::vector<float>> Results(
+      absl::Span<const Pixels* const> batch) const;
   std::string precision() const override { return "fp32"; }
   std::string backend() const override { return "engine"; }
   std::int64_t resident_bytes() const override;
@@ -58,8 +66,9 @@ class CpuModel final : public Model {
   };
   class Lease;
 
-  CpuModel(const dnnl::engine& engine, const ModelPackage& package,
-           std::size_t max_batch, int threads);
+  CpuModel(const dnnl::engine& engine, Program program, const Weights& weights,
+           const PreprocessSpec& preprocess, std::size_t max_batch,
+           int threads);
 
   void Prepare();  // Throws.
   absl::Status CheckBatch(absl::Span<const Pixels* const> batch) const;

@@ -207,7 +207,7 @@ class PlanBuilder {
     }
     plan_.arena_bytes = arena.bytes;
     plan_.picture_offset = arena.offsets.front();
-    plan_.logits_offset = arena.offsets[buffers - 1];
+    plan_.result_offset = arena.offsets[program_.output];
   }
 
   const dnnl::engine& engine_;
@@ -227,7 +227,7 @@ Plan MakePlan(const dnnl::engine& engine, const Program& program, int batch,
 Execution::Execution(const dnnl::engine& engine, const Plan& plan,
                      std::byte* arena)
     : pictures_(reinterpret_cast<float*>(arena + plan.picture_offset)),
-      logits_(reinterpret_cast<const float*>(arena + plan.logits_offset)) {
+      result_(reinterpret_cast<const float*>(arena + plan.result_offset)) {
   for (const PlannedStep& step : plan.steps) {
     BoundStep bound;
     bound.primitive = step.primitive;

@@ -36,7 +36,7 @@ struct Plan {
   int batch = 1;
   PictureLayout picture_layout = PictureLayout::kInterleaved;
   std::size_t picture_offset = 0;
-  std::size_t logits_offset = 0;
+  std::size_t result_offset = 0;
   std::size_t arena_bytes = 0;
   std::vector<PlannedStep> steps;
 };
@@ -59,8 +59,8 @@ class Execution {
 
   // Where the normalised pictures go, 3 * crop * crop floats each.
   float* pictures() const { return pictures_; }
-  // The result: batch rows of logits.
-  const float* logits() const { return logits_; }
+  // A row for each picture: logits, or features.
+  const float* result() const { return result_; }
 
   // Throws dnnl::error.
   void Run(const dnnl::stream& stream) const;
@@ -75,7 +75,7 @@ class Execution {
 
   std::vector<BoundStep> steps_;
   float* pictures_ = nullptr;
-  const float* logits_ = nullptr;
+  const float* result_ = nullptr;
 };
 
 }  // namespace resnetd

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/models/architecture.h"
+#include "server/models/feature_extractor.h"
 
 namespace resnetd {
 namespace {
@@ -22,12 +23,32 @@ class ProgramWriter {
   }
 
   Program Write() {
+    WriteStages(StageCount(network_));
+    Average();
+    Linear();
+    return Finish();
+  }
+
+  Program WriteFeatures(int stages) {
+    WriteStages(stages);
+    if (stages == StageCount(network_)) {
+      Average();
+    }
+    return Finish();
+  }
+
+ private:
+  // The stem and what follows, up to the end of stage `stages`.
+  void WriteStages(int stages) {
     const bool v1 = network_.version == BlockVersion::kV1;
     current_ = Convolve(current_, network_.stem.conv, network_.stem.norm, v1);
     if (network_.max_pool) {
       MaxPool();
     }
     for (const ResidualBlock& block : network_.blocks) {
+      if (block.stage > stages) {
+        return;
+      }
       if (v1) {
         WriteBlock(block);
       } else {
@@ -37,11 +58,13 @@ class ProgramWriter {
     if (network_.final_norm) {
       ScaleShiftRelu(*network_.final_norm, current_);
     }
-    Head();
+  }
+
+  Program Finish() {
+    program_.output = current_;
     return std::move(program_);
   }
 
- private:
   std::size_t AddBuffer(BufferShape shape) {
     program_.buffers.push_back(shape);
     return program_.buffers.size() - 1;
@@ -135,17 +158,22 @@ class ProgramWriter {
     current_ = shortcut;
   }
 
-  void Head() {
+  void Average() {
     Step pool;
     pool.kind = StepKind::kAveragePool;
     pool.input = current_;
     pool.output = AddBuffer({program_.buffers[current_].channels, 1, 1});
+    current_ = pool.output;
+    program_.steps.push_back(std::move(pool));
+  }
+
+  void Linear() {
     Step linear;
     linear.kind = StepKind::kLinear;
-    linear.input = pool.output;
+    linear.input = current_;
     linear.output = AddBuffer({network_.head.out_features, 1, 1});
     linear.linear = network_.head;
-    program_.steps.push_back(std::move(pool));
+    current_ = linear.output;
     program_.steps.push_back(std::move(linear));
   }
 
@@ -159,6 +187,10 @@ class ProgramWriter {
 
 Program BuildProgram(const Network& network, int crop) {
   return ProgramWriter(network, crop).Write();
+}
+
+Program BuildFeatureProgram(const Network& network, int crop, int stages) {
+  return ProgramWriter(network, crop).WriteFeatures(stages);
 }
 
 double FlopsPerPicture(const Program& program) {

@@ -39,10 +39,11 @@ struct Step {
 };
 
 // A network as a straight list of steps over numbered buffers, ready for any
-// batch size. Buffer 0 holds the normalised pictures, the last one the logits.
+// batch size. Buffer 0 holds the normalised pictures, `output` the result.
 struct Program {
   std::vector<BufferShape> buffers;
   std::vector<Step> steps;
+  std::size_t output = 0;
 };
 
 // v1: a normalisation folds into the convolution before it, every ReLU runs
@@ -53,6 +54,11 @@ struct Program {
 //
 // `crop` is the side of the square pictures, >= 1.
 Program BuildProgram(const Network& network, int crop);
+
+// The same up to the end of stage `stages` (0: of the stem), without the steps
+// behind it: its result is what ShapeOfFeatures() (feature_extractor.h) says.
+// Precondition: 0 <= stages <= StageCount().
+Program BuildFeatureProgram(const Network& network, int crop, int stages);
 
 // Multiplications and additions that one picture takes, two a weight use.
 double FlopsPerPicture(const Program& program);

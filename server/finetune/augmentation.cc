@@ -47,6 +47,12 @@ double DrawFactor(double range, RandomStream& stream) {
 
 }  // namespace
 
+bool VariesNothing(const AugmentationSettings& settings) {
+  return settings.least_scale == 1 && settings.flip == 0 &&
+         settings.brightness == 0 && settings.contrast == 0 &&
+         settings.saturation == 0;
+}
+
 AugmentDraw DrawAugmentation(const AugmentationSettings& settings, int width,
                              int height, const DrawPlace& place) {
   RandomStream stream = StreamOf(RandomPurpose::kAugmentation, place);

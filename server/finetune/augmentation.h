@@ -18,6 +18,9 @@ struct DrawPlace {
   std::uint32_t index = 0;
 };
 
+// Whether every picture is taken as for serving, in each step.
+bool VariesNothing(const AugmentationSettings& settings);
+
 // How the picture of width x height is varied, by the rules of torchvision's
 // RandomResizedCrop, RandomHorizontalFlip and ColorJitter.
 AugmentDraw DrawAugmentation(const AugmentationSettings& settings, int width,

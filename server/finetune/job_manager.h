@@ -15,6 +15,7 @@
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/job.h"
 #include "server/finetune/trainer.h"
+#include "server/models/feature_extractor.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/store/store.h"
@@ -32,17 +33,22 @@ struct JobManagerOptions {
   // Memory for the decoded pictures of a job; those beyond are read again in
   // each epoch.
   std::int64_t max_picture_bytes = std::int64_t{2} << 30U;
+  // Memory for what frozen layers make of the pictures of a job; what is beyond
+  // is computed at each use.
+  std::int64_t max_feature_bytes = std::int64_t{1} << 30U;
   // Jobs run at the lowest priority and obey their guard. Off only to measure
   // what that is worth.
   bool gives_way = true;
 };
 
-// What jobs meet serving in. All outlive the manager.
+// What jobs share with serving. All outlive the manager.
 struct JobLinks {
   // Says how serving fares; null: nobody does, and no guard holds.
   PriorityGate* gate = nullptr;
   // Null: nobody counts.
   TrainingMetrics* metrics = nullptr;
+  // Runs the frozen beginnings of networks; null: trainers do it themselves.
+  FeatureExtractorLoader* features = nullptr;
 };
 
 // Where trainers come from: loads what is needed on the first call.
@@ -63,8 +69,8 @@ struct NewJob {
 // a thread that must not block. Errors of the store come through.
 class JobManager {
  public:
-  // All references outlive the manager. The destructor stops a running job at
-  // its next step; the next start goes on from its last checkpoint.
+  // All references outlive the manager. The destructor stops a running
+  // job at its next step; the next start goes on from its last checkpoint.
   static std::unique_ptr<JobManager> Create(
       const JobManagerOptions& options, Store& store, DatasetManager& datasets,
       ModelManager& models, const ModelRegistry& registry,

@@ -1,6 +1,7 @@
 #include "server/finetune/job_run.h"
 
 #include <algorithm>
+#include <deque>
 #include <string>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "server/finetune/rate_schedule.h"
 #include "server/finetune/recipe_json.h"
 #include "server/finetune/tensor_blob.h"
+#include "server/finetune/trainer_options.h"
 #include "server/models/stored_version.h"
 
 namespace resnetd {
@@ -21,43 +23,10 @@ namespace {
 
 // Of one checkpoint file: 8 times the largest network's weights.
 constexpr std::int64_t kMaxTensorBytes = std::int64_t{4} << 30U;
-// Pictures that batch norms are estimated on: what Wu and Johnson (2021) found
-// to be enough, within what a small job can spend.
-constexpr std::size_t kNormPictures = 1024;
-constexpr std::size_t kNormBatch = 64;
 
 bool IsStoreTrouble(const absl::Status& status) {
   const std::string reason = DetailsOf(status).reason;
   return reason == ReasonName(Reason::kStoreFailed);
-}
-
-TrainerOptions OptionsFor(const JobPlan& plan, std::size_t phase,
-                          const JobManagerOptions& options) {
-  const Recipe& recipe = plan.recipe;
-  TrainerOptions made{.threads = options.threads,
-                      .device = options.device,
-                      .optimizer = recipe.optimizer,
-                      .norms = recipe.norms == NormPolicy::kFreeze
-                                   ? NormStatistics::kFreeze
-                                   : NormStatistics::kTrain,
-                      .trained_parts = recipe.phases[phase].trained_parts,
-                      .label_smoothing = recipe.label_smoothing,
-                      .class_weights = {},
-                      .l2_sp = recipe.l2_sp,
-                      .clip_norm = recipe.clip_norm,
-                      .ema = recipe.ema,
-                      .stochastic_depth = recipe.stochastic_depth};
-  if (recipe.balance == ClassBalance::kWeights) {
-    std::vector<int> labels;
-    for (const auto* examples : {&plan.train, &plan.replay}) {
-      for (const PlannedExample& example : *examples) {
-        labels.push_back(example.label);
-      }
-    }
-    made.class_weights =
-        BalancedClassWeights(labels, static_cast<int>(plan.labels.size()));
-  }
-  return made;
 }
 
 std::vector<PlannedExample> TrainingExamples(const JobPlan& plan) {
@@ -88,8 +57,11 @@ absl::Status JobRun::Run() {
   if (done.ok() || IsStoreTrouble(done)) {
     return done;
   }
-  // Whatever went wrong: who asked for an end gets it.
-  return wish_ == Wish::kCancel ? Settle(Wish::kCancel) : Fail(done);
+  // Whatever went wrong: who asked for an end gets it. What took long and was
+  // given up because of a wish is no failure.
+  const bool is_wished =
+      wish_ == Wish::kCancel || (!GoesOn() && absl::IsCancelled(done));
+  return is_wished ? Settle(wish_) : Fail(done);
 }
 
 absl::Status JobRun::Work() {
@@ -281,6 +253,8 @@ absl::StatusOr<JobRun::Measured> JobRun::MeasureBest(const LoopResult& result) {
       PhaseAt(plan_.recipe, std::max<std::int64_t>(state.step - 1, 0)).phase;
   ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer, NewTrainer(phase));
   RETURN_IF_ERROR(trainer->Restore(state.trainer));
+  // What is published is measured from pictures to logits.
+  features_.reset();
   if (plan_.recipe.norms == NormPolicy::kReestimate) {
     RETURN_IF_ERROR(EstimateNorms(*trainer));
   }
@@ -367,37 +341,68 @@ absl::Status JobRun::AwaitTurn() {
 }
 
 absl::StatusOr<std::unique_ptr<Trainer>> JobRun::NewTrainer(std::size_t phase) {
-  return trainers_->Create(OptionsFor(plan_, phase, around_.options), network_,
-                           *weights_, plan_.preprocess);
+  return trainers_->Create(TrainerOptionsFor(plan_, phase, around_.options),
+                           network_, *weights_, plan_.preprocess);
 }
 
 absl::StatusOr<std::vector<TrainingBatch>> JobRun::BatchesOf(
     std::int64_t step) {
-  return batches_->BatchesOf(step);
+  return features_ != nullptr ? features_->BatchesOf(step, *batches_)
+                              : batches_->BatchesOf(step);
+}
+
+absl::Status JobRun::BeginPhase(std::size_t phase, Trainer& trainer) {
+  if (begun_phase_ == phase) {
+    return absl::OkStatus();  // Gone back within it: what is frozen stays.
+  }
+  begun_phase_ = phase;
+  features_.reset();
+  const std::optional<int> stages =
+      StagesToCache(plan_.recipe, phase, pictures_->size());
+  if (around_.links.features == nullptr || around_.options.device != "cpu" ||
+      !stages) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const TrainerState state, trainer.Save());
+  ASSIGN_OR_RETURN(
+      features_,
+      PhaseFeatures::Load({.plan = plan_,
+                           .weights = state.weights,
+                           .training = *pictures_,
+                           .validation = validation_},
+                          *stages, *around_.links.features,
+                          around_.options.max_feature_bytes, [this] {
+                            RETURN_IF_ERROR(AwaitTurn());
+                            return GoesOn() ? absl::OkStatus()
+                                            : absl::CancelledError(
+                                                  "somebody wants it to end");
+                          }));
+  return Tell(LogLine{.text = features_->Description()});
 }
 
 absl::Status JobRun::EstimateNorms(Trainer& trainer) {
-  std::vector<Pixels> pictures;
-  const std::size_t count = std::min(kNormPictures, pictures_->size());
-  for (std::size_t i = 0; i < count; ++i) {
-    // Spread over all of them: they may lie class by class.
-    ASSIGN_OR_RETURN(const Pixels picture,
-                     pictures_->Get(i * pictures_->size() / count));
-    pictures.push_back(ResizeAndCrop(picture, plan_.preprocess));
+  if (features_ != nullptr && features_->KeepsTraining()) {
+    return features_->EstimateNorms(trainer);
   }
-  // Every batch a sample of all: dealt out like cards.
-  const std::size_t batches = std::max<std::size_t>(1, count / kNormBatch);
-  std::vector<std::vector<const Pixels*>> dealt(batches);
-  for (std::size_t i = 0; i < count; ++i) {
-    dealt[i % batches].push_back(&pictures[i]);
+  // Their addresses stay.
+  std::deque<Pixels> pictures;
+  std::vector<std::vector<const Pixels*>> batches;
+  for (const std::vector<std::size_t>& dealt : NormBatches(pictures_->size())) {
+    std::vector<const Pixels*>& batch = batches.emplace_back();
+    for (const std::size_t index : dealt) {
+      ASSIGN_OR_RETURN(const Pixels picture, pictures_->Get(index));
+      batch.push_back(
+          &pictures.emplace_back(ResizeAndCrop(picture, plan_.preprocess)));
+    }
   }
-  return trainer.EstimateNorms(dealt);
+  return trainer.EstimateNorms(batches);
 }
 
 absl::StatusOr<EvaluationMetrics> JobRun::Evaluate(Trainer& trainer,
                                                    std::int64_t step) {
   ASSIGN_OR_RETURN(const std::vector<float> logits,
-                   LogitsOf(trainer, validation_));
+                   features_ != nullptr ? features_->Logits(trainer)
+                                        : LogitsOf(trainer, validation_));
   return MeasureLogits(logits, validation_labels_, plan_, step);
 }
 

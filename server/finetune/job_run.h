@@ -14,6 +14,7 @@
 #include "server/finetune/job_ledger.h"
 #include "server/finetune/job_manager.h"
 #include "server/finetune/job_pace.h"
+#include "server/finetune/phase_features.h"
 #include "server/finetune/picture_source.h"
 #include "server/finetune/train_loop.h"
 #include "server/models/model_registry.h"
@@ -56,6 +57,7 @@ class JobRun final : private LoopHost {
   absl::Status AwaitTurn() override;
   absl::StatusOr<std::unique_ptr<Trainer>> NewTrainer(
       std::size_t phase) override;
+  absl::Status BeginPhase(std::size_t phase, Trainer& trainer) override;
   absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(
       std::int64_t step) override;
   absl::Status EstimateNorms(Trainer& trainer) override;
@@ -99,6 +101,9 @@ class JobRun final : private LoopHost {
   std::optional<Weights> weights_;
   std::unique_ptr<PictureSource> pictures_;
   std::unique_ptr<BatchMaker> batches_;
+  // Of the phase; null: it works on pictures.
+  std::unique_ptr<PhaseFeatures> features_;
+  std::optional<std::size_t> begun_phase_;
   std::vector<Pixels> validation_;
   std::vector<int> validation_labels_;
   TrainerFactory* trainers_ = nullptr;

@@ -5,9 +5,15 @@
 
 #include "server/base/status_macros.h"
 #include "server/finetune/augmentation.h"
+#include "server/finetune/rate_schedule.h"
 
 namespace resnetd {
 namespace {
+
+// Pictures that batch norms are estimated on: what Wu and Johnson (2021) found
+// to be enough, within what a small job can spend.
+constexpr std::size_t kNormPictures = 1024;
+constexpr std::size_t kNormBatch = 64;
 
 // Read and decoded at once: enough to keep the decoding threads busy.
 constexpr std::size_t kPiece = 64;
@@ -64,6 +70,17 @@ absl::StatusOr<Pixels> PictureSource::Get(std::size_t index) const {
   return std::move(read.front());
 }
 
+std::vector<std::vector<std::size_t>> NormBatches(std::size_t pictures) {
+  const std::size_t count = std::min(kNormPictures, pictures);
+  // Every batch a sample of all: dealt out like cards.
+  std::vector<std::vector<std::size_t>> dealt(
+      std::max<std::size_t>(1, count / kNormBatch));
+  for (std::size_t i = 0; i < count; ++i) {
+    dealt[i % dealt.size()].push_back(i * pictures / count);
+  }
+  return dealt;
+}
+
 BatchMaker::BatchMaker(const JobPlan& plan, const PictureSource& pictures)
     : recipe_(plan.recipe),
       preprocess_(plan.preprocess),
@@ -90,27 +107,58 @@ absl::StatusOr<std::vector<TrainingBatch>> BatchMaker::BatchesOf(
   return batches;
 }
 
+absl::StatusOr<std::vector<TrainingBatch>> BatchMaker::BatchesOf(
+    std::int64_t step, FeatureCache& features) const {
+  const std::vector<std::vector<std::int64_t>> chosen =
+      sampler_.BatchesOf(step);
+  std::vector<std::size_t> all;
+  for (const std::vector<std::int64_t>& examples : chosen) {
+    all.insert(all.end(), examples.begin(), examples.end());
+  }
+  ASSIGN_OR_RETURN(const std::vector<Features> rows, features.Get(all));
+  std::vector<TrainingBatch> batches;
+  auto row = rows.begin();
+  for (std::uint32_t i = 0; i < chosen.size(); ++i) {
+    TrainingBatch& made = batches.emplace_back();
+    for (const std::int64_t example : chosen[i]) {
+      made.features.push_back(*row++);
+      made.labels.push_back(labels_[static_cast<std::size_t>(example)]);
+    }
+    made.seed = BatchSeed({.seed = recipe_.seed, .step = step, .index = i});
+  }
+  return batches;
+}
+
+bool BatchMaker::IsPlain(std::int64_t step) const {
+  return recipe_.phases[PhaseAt(recipe_, step).phase].plain;
+}
+
 absl::StatusOr<TrainingBatch> BatchMaker::Make(
     std::int64_t step, std::uint32_t batch, std::uint32_t first,
     const std::vector<std::int64_t>& examples) {
   TrainingBatch made;
   std::vector<Pixels>& varied = varied_.emplace_back();
   varied.reserve(examples.size());
+  const bool is_plain = IsPlain(step);
   for (std::uint32_t i = 0; i < examples.size(); ++i) {
     const auto index = static_cast<std::size_t>(examples[i]);
     ASSIGN_OR_RETURN(const Pixels picture, pictures_.Get(index));
+    made.labels.push_back(labels_[index]);
+    if (is_plain) {
+      varied.push_back(ResizeAndCrop(picture, preprocess_));
+      continue;
+    }
     const AugmentDraw draw = DrawAugmentation(
         recipe_.augmentation, picture.width, picture.height,
         {.seed = recipe_.seed, .step = step, .index = first + i});
     varied.push_back(Augment(picture, draw, preprocess_));
-    made.labels.push_back(labels_[index]);
   }
   for (const Pixels& picture : varied) {
     made.pictures.push_back(&picture);
   }
   const DrawPlace place{.seed = recipe_.seed, .step = step, .index = batch};
   made.seed = BatchSeed(place);
-  if (recipe_.mixup > 0) {
+  if (recipe_.mixup > 0 && !is_plain) {
     MixupDraw draw = DrawMixup(recipe_.mixup, examples.size(), place);
     made.mix = draw.mix;
     made.partners = std::move(draw.partners);

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "server/finetune/dataset_manager.h"
+#include "server/finetune/feature_cache.h"
 #include "server/finetune/job_plan.h"
 #include "server/finetune/recipe.h"
 #include "server/finetune/sampler.h"
@@ -43,6 +44,10 @@ class PictureSource {
   std::vector<Pixels> kept_;
 };
 
+// Which of `pictures` >= 1 pictures batch norms are estimated on, in batches
+// that are a sample of all: the pictures may lie class by class.
+std::vector<std::vector<std::size_t>> NormBatches(std::size_t pictures);
+
 // What the steps of a training learn from: which examples, how they are varied
 // and mixed, all from the seed and the step alone. Not thread-safe.
 class BatchMaker {
@@ -53,8 +58,14 @@ class BatchMaker {
 
   // The pictures that the batches point to are alive until the next call.
   absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(std::int64_t step);
+  // The same with the features of the same examples, alive until the next call
+  // of `features`. Precondition: the step's pictures are not varied.
+  absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(
+      std::int64_t step, FeatureCache& features) const;
 
  private:
+  // The step takes pictures as for serving.
+  bool IsPlain(std::int64_t step) const;
   absl::StatusOr<TrainingBatch> Make(std::int64_t step, std::uint32_t batch,
                                      std::uint32_t first,
                                      const std::vector<std::int64_t>& examples);

@@ -71,6 +71,9 @@ struct TrainingPhase {
   // LayerPolicy::kAutoRgn: in every step the rates go through
   // ScaleByGradients().
   bool auto_rgn = false;
+  // Pictures are taken as for serving, whatever augmentation and mixup are, so
+  // that what frozen parts make of them is computed once.
+  bool plain = false;
 
   friend bool operator==(const TrainingPhase&, const TrainingPhase&) = default;
 };

@@ -59,6 +59,7 @@ OnlyFor<AnyPhase, TrainingPhase> ListFields(Fields& fields, AnyPhase& phase) {
   fields("trained_parts", phase.trained_parts);
   fields("rates", phase.rates);
   fields("auto_rgn", phase.auto_rgn);
+  fields.Added("plain", phase.plain, false);
 }
 
 template <typename Fields, typename AnyOptimizer>

@@ -68,6 +68,7 @@ class Resolver {
   TrainingPhase PhaseOf(const PhaseRequest& request) const;
   std::size_t FirstTrained(const PhaseRequest& request) const;
   double RateOf(std::size_t part, const PhaseRequest& request) const;
+  bool SaysHowToVary() const;
 
   const RecipeRequest& request_;
   const RecipeFacts& facts_;
@@ -221,6 +222,12 @@ double Resolver::RateOf(std::size_t part, const PhaseRequest& request) const {
          std::pow(column_.last_rate / column_.first_rate, depth);
 }
 
+bool Resolver::SaysHowToVary() const {
+  return request_.least_scale || request_.most_ratio || request_.flip ||
+         request_.brightness || request_.contrast || request_.saturation ||
+         request_.mixup;
+}
+
 TrainingPhase Resolver::PhaseOf(const PhaseRequest& request) const {
   TrainingPhase phase;
   phase.steps = request.steps.value_or(1);
@@ -230,6 +237,9 @@ TrainingPhase Resolver::PhaseOf(const PhaseRequest& request) const {
     phase.trained_parts.push_back(part >= first);
     phase.rates.push_back(part >= first ? RateOf(part, request) : 0);
   }
+  // A head on features that are computed once is hundreds of times as fast;
+  // docs/finetuning.md has what it costs.
+  phase.plain = first == facts_.parts - 1 && !SaysHowToVary();
   return phase;
 }
 

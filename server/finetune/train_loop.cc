@@ -90,14 +90,17 @@ absl::Status TrainLoop::EnterPhase(std::size_t phase,
   ASSIGN_OR_RETURN(trainer_, host_.NewTrainer(phase));
   phase_ = phase;
   if (exact != nullptr) {
-    return trainer_->Restore(*exact);
+    RETURN_IF_ERROR(trainer_->Restore(*exact));
+  } else if (before) {
+    RETURN_IF_ERROR(TakeWeights(*std::move(before)));
   }
-  if (!before) {
-    return absl::OkStatus();
-  }
+  return host_.BeginPhase(phase, *trainer_);
+}
+
+absl::Status TrainLoop::TakeWeights(TrainerState before) {
   // A new optimiser, the old weights.
   ASSIGN_OR_RETURN(TrainerState state, trainer_->Save());
-  state.weights = std::move(before->weights);
+  state.weights = std::move(before.weights);
   for (std::pair<std::string, Tensor>& mean : state.means) {
     const auto found = std::find_if(
         state.weights.begin(), state.weights.end(),

@@ -46,6 +46,9 @@ class LoopHost {
   // A trainer for that phase of the recipe with the initial weights.
   virtual absl::StatusOr<std::unique_ptr<Trainer>> NewTrainer(
       std::size_t phase) = 0;
+  // Before the first step with a trainer, which has the weights that the phase
+  // goes on with.
+  virtual absl::Status BeginPhase(std::size_t phase, Trainer& trainer) = 0;
   // What step `step`, counted from 0, learns from; alive until the next call.
   virtual absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(
       std::int64_t step) = 0;
@@ -111,6 +114,8 @@ class TrainLoop {
 
   absl::Status Begin();
   absl::Status EnterPhase(std::size_t phase, const TrainerState* exact);
+  // Those that the phase before ended with.
+  absl::Status TakeWeights(TrainerState before);
   absl::Status OneStep();
   absl::Status AfterStep();
   absl::Status TakeMetrics(const StepReport& report, double rate);

@@ -75,10 +75,16 @@ struct TrainerOptions {
   double stochastic_depth = 0;
 };
 
-// One batch as the network sees it: pictures of the input size, labels in 0 to
-// classes - 1. The pictures outlive the call.
+// What a picture is at the beginning of the first trained part: the numbers of
+// a FeatureExtractor for all that lies before it.
+using Features = absl::Span<const float>;
+
+// One batch as the network sees it: pictures of the input size, or their
+// features, and labels in 0 to classes - 1. The pictures outlive the call.
 struct TrainingBatch {
   std::vector<const Pixels*> pictures;
+  // Instead of pictures; without mixup.
+  std::vector<Features> features;
   std::vector<int> labels;
   // Mixup: picture i becomes mix * picture i + (1 - mix) * picture partner[i],
   // and its loss the same mean of both labels' losses. Empty: off.
@@ -157,11 +163,17 @@ class Trainer {
   virtual absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) = 0;
 
+  // The same from features. With frozen parts before the first trained one.
+  virtual absl::StatusOr<std::vector<float>> LogitsOfFeatures(
+      absl::Span<const Features> batch) = 0;
+
   // Replaces the running statistics of the trained parts by the mean over
   // `batches` of batch means and unbiased variances, computed with the weights
   // that Logits() uses. Nothing when norms are kFreeze.
   virtual absl::Status EstimateNorms(
       absl::Span<const std::vector<const Pixels*>> batches) = 0;
+  virtual absl::Status EstimateNormsOfFeatures(
+      absl::Span<const std::vector<Features>> batches) = 0;
 
   // What Logits() uses, every entry of the state dict but the counters, in the
   // order of TensorSpecs().

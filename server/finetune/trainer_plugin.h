@@ -11,17 +11,18 @@ namespace resnetd {
 
 // Raised whenever the meaning of what crosses the border changes: see
 // server/models/backend_plugin.h.
-inline constexpr int kTrainerPluginAbi = 2;
+inline constexpr int kTrainerPluginAbi = 3;
 
 // Sizes of the types that cross the border, as one number.
 constexpr std::uint64_t TrainerPluginLayout() {
   std::uint64_t layout = 0;
   for (const std::size_t size :
        {sizeof(TrainerOptions), sizeof(OptimizerSettings),
-        sizeof(TrainingBatch), sizeof(StepSettings), sizeof(StepReport),
-        sizeof(PartNorms), sizeof(TrainerState), sizeof(Trainer),
-        sizeof(TrainerFactory), sizeof(Network), sizeof(Weights),
-        sizeof(Tensor), sizeof(Pixels), sizeof(PreprocessSpec)}) {
+        sizeof(TrainingBatch), sizeof(Features), sizeof(StepSettings),
+        sizeof(StepReport), sizeof(PartNorms), sizeof(TrainerState),
+        sizeof(Trainer), sizeof(TrainerFactory), sizeof(Network),
+        sizeof(Weights), sizeof(Tensor), sizeof(Pixels),
+        sizeof(PreprocessSpec)}) {
     layout = layout * 1'000'003 + size;
   }
   return layout;

@@ -100,7 +100,7 @@ std::vector<PartNorms> NormsByPart(absl::Span<const at::Tensor> gradients,
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       if (parameters[i].part == part) {
         changes.push_back(gradients[i]);
-        values.push_back(parameters[i].tensor.detach());
+        values.push_back(parameters[i].tensor);
       }
     }
     if (!values.empty()) {

@@ -34,14 +34,25 @@ TorchResNet::TorchResNet(const Network& network, const Weights& weights,
 
 at::Tensor TorchResNet::Forward(const at::Tensor& pictures,
                                 const TrainingPass& pass) const {
-  at::Tensor features = ForwardStem(pictures, ModeOf(pass, 0));
+  return ForwardFrom(0, pictures, pass);
+}
+
+at::Tensor TorchResNet::ForwardFrom(std::size_t part, const at::Tensor& input,
+                                    const TrainingPass& pass) const {
+  at::Tensor features = part == 0 ? ForwardStem(input, ModeOf(pass, 0)) : input;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    if (stages_[i] < part) {
+      continue;
+    }
     features = blocks_[i].Forward(
         features, ModeOf(pass, stages_[i]),
         pass.path_factors.empty() ? at::Tensor() : pass.path_factors[i]);
   }
-  features = ForwardEnd(features, ModeOf(pass, stages_.back()));
-  return head_.Forward(at::adaptive_avg_pool2d(features, {1, 1}).flatten(1));
+  if (part <= stages_.back()) {
+    features = at::adaptive_avg_pool2d(
+        ForwardEnd(features, ModeOf(pass, stages_.back())), {1, 1});
+  }
+  return head_.Forward(features.flatten(1));
 }
 
 at::Tensor TorchResNet::ForwardStem(const at::Tensor& pictures,

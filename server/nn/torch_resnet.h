@@ -41,6 +41,12 @@ class TorchResNet {
   at::Tensor Forward(const at::Tensor& pictures,
                      const TrainingPass& pass = {}) const;
 
+  // The same from what part `part` of PartNames() reads, {n, channels, rows,
+  // columns}: 0 reads the pictures, and the last one, the head, an average of
+  // one row and one column.
+  at::Tensor ForwardFrom(std::size_t part, const at::Tensor& features,
+                         const TrainingPass& pass = {}) const;
+
   // Every entry of the state dict but the counters, in the order of
   // TensorSpecs(); the tensors are those that Forward() uses.
   std::vector<NamedTensor> State() const;

@@ -85,6 +85,18 @@ std::vector<bool> TrainedBlocks(const TrainerOptions& options,
   return trained;
 }
 
+std::size_t FirstTrained(const TrainerOptions& options) {
+  const std::vector<bool>& trained = options.trained_parts;
+  return static_cast<std::size_t>(
+      std::find(trained.begin(), trained.end(), true) - trained.begin());
+}
+
+// What part `part` reads; the stem reads pictures, which are no features.
+FeatureShape ShapeBefore(std::size_t part, const Network& network, int crop) {
+  return part == 0 ? FeatureShape()
+                   : ShapeOfFeatures(network, crop, static_cast<int>(part) - 1);
+}
+
 std::int64_t BytesOf(const std::vector<at::Tensor>& tensors) {
   std::int64_t bytes = 0;
   for (const at::Tensor& tensor : tensors) {
@@ -142,6 +154,8 @@ TorchTrainer::TorchTrainer(const TrainerOptions& options,
     : options_(options),
       placement_(placement),
       input_(preprocess, placement.device()),
+      first_trained_(FirstTrained(options)),
+      feature_input_(ShapeBefore(first_trained_, network, preprocess.crop)),
       network_(network, weights, placement),
       block_is_trained_(TrainedBlocks(options, network)),
       parameters_(
@@ -151,7 +165,8 @@ TorchTrainer::TorchTrainer(const TrainerOptions& options,
       loss_(options.label_smoothing, options.class_weights, placement),
       statistics_(MovingStatistics(options, network, network_.State())),
       rules_{.classes = network.head.out_features,
-             .least_examples = statistics_.empty() ? 1U : 2U} {}
+             .least_examples = statistics_.empty() ? 1U : 2U,
+             .has_frozen_beginning = first_trained_ > 0} {}
 
 void TorchTrainer::MakeMeans(const Network& network, const Weights& weights) {
   means_.emplace(network, weights, placement_);
@@ -174,12 +189,25 @@ absl::Status TorchTrainer::CheckBatches(
   for (const TrainingBatch& batch : batches) {
     RETURN_IF_ERROR(CheckBatch(batch, rules_));
     RETURN_IF_ERROR(input_.Check(batch.pictures));
+    RETURN_IF_ERROR(feature_input_.Check(batch.features));
   }
   return absl::OkStatus();
 }
 
 at::Tensor TorchTrainer::Input(absl::Span<const Pixels* const> pictures) const {
   return input_.Normalised(pictures).to(placement_.dtype());
+}
+
+at::Tensor TorchTrainer::Input(absl::Span<const Features> batch) const {
+  return feature_input_.Batch(batch).to(placement_);
+}
+
+at::Tensor TorchTrainer::Forward(const TrainingBatch& batch) const {
+  const TrainingPass pass = PassFor(batch);
+  return batch.features.empty()
+             ? network_.Forward(MixedInput(batch), pass)
+             : network_.ForwardFrom(first_trained_, Input(batch.features),
+                                    pass);
 }
 
 at::Tensor TorchTrainer::MixedInput(const TrainingBatch& batch) const {
@@ -210,14 +238,14 @@ TrainingPass TorchTrainer::PassFor(const TrainingBatch& batch) const {
   if (options_.stochastic_depth == 0) {
     return pass;
   }
-  const auto pictures = static_cast<std::int64_t>(batch.pictures.size());
+  const auto examples = static_cast<std::int64_t>(batch.labels.size());
   const std::size_t blocks = block_is_trained_.size();
   for (std::size_t i = 0; i < blocks; ++i) {
     const double chance = block_is_trained_[i]
                               ? DropChance(options_.stochastic_depth, i, blocks)
                               : 0;
     pass.path_factors.push_back(
-        chance > 0 ? PathFactors(chance, batch.seed, i, pictures, placement_)
+        chance > 0 ? PathFactors(chance, batch.seed, i, examples, placement_)
                    : at::Tensor());
   }
   return pass;
@@ -244,11 +272,10 @@ bool TorchTrainer::Accumulate(absl::Span<const TrainingBatch> batches,
   double weight = 0;
   for (const TrainingBatch& batch : batches) {
     weight += loss_.Weight(batch);
-    report.examples += static_cast<int>(batch.pictures.size());
+    report.examples += static_cast<int>(batch.labels.size());
   }
   for (const TrainingBatch& batch : batches) {
-    const at::Tensor logits =
-        network_.Forward(MixedInput(batch), PassFor(batch));
+    const at::Tensor logits = Forward(batch);
     const at::Tensor loss = loss_.Sum(logits, batch).div(weight);
     report.loss += loss.item<double>();
     if (!std::isfinite(report.loss)) {
@@ -333,6 +360,33 @@ absl::StatusOr<std::vector<float>> TorchTrainer::Logits(
       TorchUse::kTraining);
 }
 
+absl::StatusOr<std::vector<float>> TorchTrainer::LogitsOfFeatures(
+    absl::Span<const Features> batch) {
+  RETURN_IF_ERROR(CheckFeatures(batch));
+  if (batch.empty()) {
+    return std::vector<float>();
+  }
+  return TorchToStatus(
+      "evaluate a batch",
+      [&] {
+        const c10::InferenceMode inference_mode;
+        UseThreads(options_.threads);
+        return FiniteLogits(
+            answering().ForwardFrom(first_trained_, Input(batch)));
+      },
+      TorchUse::kTraining);
+}
+
+absl::Status TorchTrainer::CheckFeatures(
+    absl::Span<const Features> batch) const {
+  const TrainingBatch whole{.features = {batch.begin(), batch.end()},
+                            .labels = std::vector<int>(batch.size())};
+  BatchRules rules = rules_;
+  rules.least_examples = 0;
+  RETURN_IF_ERROR(CheckBatch(whole, rules));
+  return feature_input_.Check(batch);
+}
+
 absl::Status TorchTrainer::EstimateNorms(
     absl::Span<const std::vector<const Pixels*>> batches) {
   for (const std::vector<const Pixels*>& batch : batches) {
@@ -340,28 +394,47 @@ absl::Status TorchTrainer::EstimateNorms(
         {.pictures = batch, .labels = std::vector<int>(batch.size())}, rules_));
     RETURN_IF_ERROR(input_.Check(batch));
   }
-  if (batches.empty() || statistics_.empty()) {
+  return RunEstimateNorms(batches.size(),
+                          [&](std::size_t i, const TrainingPass& pass) {
+                            answering().Forward(Input(batches[i]), pass);
+                          });
+}
+
+absl::Status TorchTrainer::EstimateNormsOfFeatures(
+    absl::Span<const std::vector<Features>> batches) {
+  for (const std::vector<Features>& batch : batches) {
+    RETURN_IF_ERROR(CheckBatch(
+        {.features = batch, .labels = std::vector<int>(batch.size())}, rules_));
+    RETURN_IF_ERROR(feature_input_.Check(batch));
+  }
+  return RunEstimateNorms(
+      batches.size(), [&](std::size_t i, const TrainingPass& pass) {
+        answering().ForwardFrom(first_trained_, Input(batches[i]), pass);
+      });
+}
+
+absl::Status TorchTrainer::RunEstimateNorms(
+    std::size_t batches,
+    absl::FunctionRef<void(std::size_t, const TrainingPass&)> forward) {
+  if (batches == 0 || statistics_.empty()) {
     return absl::OkStatus();
   }
   return TorchToStatus(
       "estimate the statistics of batch norms",
-      [&] { return RunEstimateNorms(batches); }, TorchUse::kTraining);
-}
-
-absl::Status TorchTrainer::RunEstimateNorms(
-    absl::Span<const std::vector<const Pixels*>> batches) {
-  const c10::NoGradGuard unrecorded;
-  UseThreads(options_.threads);
-  // What is not finite would stay so with a share of 0, too.
-  for (const at::Tensor& statistic : statistics_) {
-    statistic.zero_();
-  }
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    // Shares of 1, 1/2, 1/3, ... make the running value the mean so far.
-    const double share = 1 / static_cast<double>(i + 1);
-    answering().Forward(Input(batches[i]), PassWith(share));
-  }
-  return absl::OkStatus();
+      [&] {
+        const c10::NoGradGuard unrecorded;
+        UseThreads(options_.threads);
+        // What is not finite would stay so with a share of 0, too.
+        for (const at::Tensor& statistic : statistics_) {
+          statistic.zero_();
+        }
+        for (std::size_t i = 0; i < batches; ++i) {
+          // Shares of 1, 1/2, 1/3, ... make the running value the mean so far.
+          forward(i, PassWith(1 / static_cast<double>(i + 1)));
+        }
+        return absl::OkStatus();
+      },
+      TorchUse::kTraining);
 }
 
 absl::StatusOr<TensorList> TorchTrainer::ExportWeights() {

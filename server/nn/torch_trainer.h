@@ -8,10 +8,12 @@
 #include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "server/finetune/trainer.h"
+#include "server/nn/feature_input.h"
 #include "server/nn/loss.h"
 #include "server/nn/optimizer.h"
 #include "server/nn/picture_input.h"
@@ -42,8 +44,12 @@ class TorchTrainer final : public Trainer {
                                   const StepSettings& settings) override;
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) override;
+  absl::StatusOr<std::vector<float>> LogitsOfFeatures(
+      absl::Span<const Features> batch) override;
   absl::Status EstimateNorms(
       absl::Span<const std::vector<const Pixels*>> batches) override;
+  absl::Status EstimateNormsOfFeatures(
+      absl::Span<const std::vector<Features>> batches) override;
   absl::StatusOr<TensorList> ExportWeights() override;
   absl::StatusOr<TrainerState> Save() override;
   absl::Status Restore(const TrainerState& state) override;
@@ -68,8 +74,12 @@ class TorchTrainer final : public Trainer {
   void MakeMeans(const Network& network, const Weights& weights);
 
   absl::Status CheckBatches(absl::Span<const TrainingBatch> batches) const;
+  absl::Status CheckFeatures(absl::Span<const Features> batch) const;
   at::Tensor Input(absl::Span<const Pixels* const> pictures) const;
   at::Tensor MixedInput(const TrainingBatch& batch) const;
+  at::Tensor Input(absl::Span<const Features> batch) const;
+  // Of the network that is trained.
+  at::Tensor Forward(const TrainingBatch& batch) const;
   TrainingPass PassWith(double batch_share) const;
   TrainingPass PassFor(const TrainingBatch& batch) const;
 
@@ -79,8 +89,10 @@ class TorchTrainer final : public Trainer {
   absl::StatusOr<StepReport> RunStep(absl::Span<const TrainingBatch> batches,
                                      const StepSettings& settings);
   void UpdateMeans();
+  // `forward(i, pass)` is a pass over batch i of `batches`.
   absl::Status RunEstimateNorms(
-      absl::Span<const std::vector<const Pixels*>> batches);
+      std::size_t batches,
+      absl::FunctionRef<void(std::size_t, const TrainingPass&)> forward);
 
   // The network that answers: of the means, if there are any.
   const TorchResNet& answering() const { return means_ ? *means_ : network_; }
@@ -89,6 +101,9 @@ class TorchTrainer final : public Trainer {
   const TrainerOptions options_;
   const at::TensorOptions placement_;
   const PictureInput input_;
+  // The first part that is trained, and what it reads.
+  const std::size_t first_trained_;
+  const FeatureInput feature_input_;
   const TorchResNet network_;
   const std::vector<bool> block_is_trained_;
   const std::vector<Parameter> parameters_;  // the trained ones

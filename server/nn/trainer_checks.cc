@@ -101,7 +101,14 @@ absl::Status CheckOptions(const TrainerOptions& options,
 }
 
 absl::Status CheckBatch(const TrainingBatch& batch, const BatchRules& rules) {
-  const std::size_t examples = batch.pictures.size();
+  const std::size_t examples = batch.pictures.size() + batch.features.size();
+  if (!batch.features.empty() &&
+      (!batch.pictures.empty() || !batch.partners.empty() ||
+       !rules.has_frozen_beginning)) {
+    return Invalid(
+        "a batch of features has pictures or mixup, or the first part of the "
+        "network is trained");
+  }
   if (examples < rules.least_examples) {
     return Invalid(absl::StrCat(
         "a batch has ", examples, " examples, at least ", rules.least_examples,
@@ -111,7 +118,7 @@ absl::Status CheckBatch(const TrainingBatch& batch, const BatchRules& rules) {
   if (batch.labels.size() != examples ||
       !AreIndices(batch.labels, static_cast<std::size_t>(rules.classes))) {
     return Invalid(absl::StrCat(
-        "a batch of ", examples, " pictures has ", batch.labels.size(),
+        "a batch of ", examples, " examples has ", batch.labels.size(),
         " labels, or one that is not in 0 to ", rules.classes - 1));
   }
   const bool mixed = !batch.partners.empty();

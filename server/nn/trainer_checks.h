@@ -19,11 +19,14 @@ struct BatchRules {
   int classes = 0;
   // 2 where batch norms use the statistics of the batch.
   std::size_t least_examples = 1;
+  // Everything before a trained part is frozen, so that there are features.
+  bool has_frozen_beginning = false;
 };
 
 // INVALID_ARGUMENT (RECIPE_INVALID): too few examples, not as many labels or
-// partners as pictures, or a label, a partner or `mix` out of its range.
-// Pictures are not looked at.
+// partners as examples, a label, a partner or `mix` out of its range; pictures
+// beside features, features with mixup or where there are none. Pictures and
+// features are not looked at.
 absl::Status CheckBatch(const TrainingBatch& batch, const BatchRules& rules);
 
 // INVALID_ARGUMENT (RECIPE_INVALID): not one rate for each part, or the rate of

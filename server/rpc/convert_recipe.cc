@@ -166,6 +166,7 @@ v1::TrainingPhase ToProto(const TrainingPhase& phase) {
   }
   message.mutable_rates()->Add(phase.rates.begin(), phase.rates.end());
   message.set_auto_rgn(phase.auto_rgn);
+  message.set_plain(phase.plain);
   return message;
 }
 

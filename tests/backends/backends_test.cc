@@ -17,6 +17,8 @@
 #include "absl/strings/match.h"
 #include "server/app/plugin.h"
 #include "server/engine/cpu_engine.h"
+#include "server/engine/cpu_features.h"
+#include "server/finetune/network_parts.h"
 #include "server/models/backend_plugin.h"
 #include "server/models/model.h"
 #include "server/models/weight_fill.h"
@@ -99,6 +101,41 @@ TEST_P(BackendsTest, AnswerTheSamePicturesAlike) {
   ASSERT_EQ(by_engine->size(), by_torch->size());
   // Each is at most 1e-5 off the truth.
   EXPECT_LE(RelativeToScale(Widened(*by_torch), by_engine->data()), 2e-5);
+}
+
+// Every place where a trained part can begin: the engine computes what is
+// before it, the trainer the rest.
+TEST_P(BackendsTest, TheTrainerGoesOnWithTheFeaturesOfTheEngine) {
+  const ModelPackage package = FilledPackage(GetParam());
+  const PreprocessSpec& preprocess = package.facts.preprocess;
+  const auto plugin =
+      LoadTrainerPlugin(TorchPluginCandidates(ExecutableFolder()));
+  ASSERT_TRUE(plugin.ok()) << plugin.status();
+  const auto trainers = (*plugin)->create();
+  ASSERT_TRUE(trainers.ok()) << trainers.status();
+  const auto loader = CreateCpuFeatureLoader({.threads = kThreads});
+  ASSERT_TRUE(loader.ok()) << loader.status();
+  const Pixels picture = FillPicture(preprocess.crop, preprocess.crop, 5);
+  const std::size_t parts = PartNames(package.network).size();
+  for (std::size_t first = 1; first < parts; ++first) {
+    TrainerOptions options{.threads = kThreads};
+    for (std::size_t part = 0; part < parts; ++part) {
+      options.trained_parts.push_back(part >= first);
+    }
+    const auto trainer = (*trainers)->Create(options, package.network,
+                                             package.weights, preprocess);
+    ASSERT_TRUE(trainer.ok()) << trainer.status();
+    const auto extractor =
+        (*loader)->Load(package.network, package.weights, preprocess,
+                        static_cast<int>(first) - 1, 1);
+    ASSERT_TRUE(extractor.ok()) << extractor.status();
+    const std::vector<float> row = (*extractor)->Features({&picture}).value();
+    const auto by_engine = (*trainer)->LogitsOfFeatures({row});
+    ASSERT_TRUE(by_engine.ok()) << by_engine.status();
+    const std::vector<float> whole = (*trainer)->Logits({&picture}).value();
+    EXPECT_LE(RelativeToScale(Widened(whole), by_engine->data()), 1e-5)
+        << "from part " << first;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, BackendsTest,

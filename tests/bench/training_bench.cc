@@ -1,18 +1,24 @@
 // One arm of training_bench.py: whole training steps of the server's trainer.
 //
-//   training_bench ARCHITECTURE BATCH SIDE STEPS FIRST_TRAINED_PART
+//   training_bench ARCHITECTURE BATCH SIDE STEPS FIRST_TRAINED_PART INPUT
 //
 // For each line on stdin it does STEPS steps on one thread and prints the
-// images per second of CPU. The parts before FIRST_TRAINED_PART are frozen.
+// images per second of CPU and the peak of resident memory in MiB. The parts
+// before FIRST_TRAINED_PART are frozen. INPUT: "pictures"; "features", what the
+// frozen parts make of them, computed once by the engine; or "engine", computed
+// by the engine in each step.
 
 #include <cstddef>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "server/engine/cpu_features.h"
+#include "server/engine/kernel_selftest.h"
 #include "server/finetune/network_parts.h"
 #include "server/nn/torch_trainer_factory.h"
 #include "tests/support/filled_package.h"
@@ -23,6 +29,8 @@ namespace {
 constexpr int kClasses = 1000;
 // Too little to change anything, so that no step is unlike another.
 constexpr double kRate = 1e-6;
+// Pictures that the engine computes at once.
+constexpr std::size_t kExtracted = 8;
 
 struct Arguments {
   std::string architecture;
@@ -30,7 +38,22 @@ struct Arguments {
   int side = 0;
   int steps = 0;
   std::size_t first_trained_part = 0;
+  std::string input;
 };
+
+// Of this program alone: what getrusage() says begins with the memory of the
+// process that started it.
+double PeakMebibytes() {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    if (word == "VmHWM:") {
+      double kibibytes = 0;
+      status >> kibibytes;
+      return kibibytes / 1024;
+    }
+  }
+  return 0;
+}
 
 class Bench {
  public:
@@ -57,9 +80,25 @@ class Bench {
     for (const Pixels& picture : pictures_) {
       batch_.pictures.push_back(&picture);
     }
+    if (arguments.input != "pictures") {
+      extractor_ =
+          CreateCpuFeatureLoader({.threads = 1})
+              .value()
+              ->Load(package_.network, package_.weights,
+                     package_.facts.preprocess,
+                     static_cast<int>(arguments.first_trained_part) - 1,
+                     kExtracted)
+              .value();
+      shown_ = std::move(batch_.pictures);
+      batch_.pictures.clear();
+      Extract();
+    }
   }
 
   void Step() {
+    if (arguments_.input == "engine") {
+      Extract();
+    }
     if (!trainer_->Step({&batch_, 1}, settings_).value().is_finite) {
       std::cerr << "a step is not finite\n";
       std::exit(1);  // NOLINT(concurrency-mt-unsafe): no other thread of ours.
@@ -77,11 +116,30 @@ class Bench {
   }
 
  private:
+  // The features of all pictures, as the jobs compute them.
+  void Extract() {
+    features_.clear();
+    batch_.features.clear();
+    const absl::Span<const Pixels* const> all = shown_;
+    for (std::size_t at = 0; at < all.size(); at += kExtracted) {
+      const auto rows =
+          extractor_->Features(all.subspan(at, kExtracted)).value();
+      features_.insert(features_.end(), rows.begin(), rows.end());
+    }
+    const std::size_t values = extractor_->shape().values();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      batch_.features.emplace_back(features_.data() + i * values, values);
+    }
+  }
+
   const Arguments arguments_;
   const ModelPackage package_;
   std::unique_ptr<TrainerFactory> factory_;
   std::unique_ptr<Trainer> trainer_;
   std::vector<Pixels> pictures_;
+  std::unique_ptr<FeatureExtractor> extractor_;
+  std::vector<const Pixels*> shown_;
+  std::vector<float> features_;
   TrainingBatch batch_;
   StepSettings settings_;
 };
@@ -90,7 +148,7 @@ int Run(const Arguments& arguments) {
   Bench bench(arguments);
   bench.Step();
   for (std::string line; std::getline(std::cin, line);) {
-    std::cout << bench.ImagesPerSecond() << std::endl;
+    std::cout << bench.ImagesPerSecond() << ' ' << PeakMebibytes() << std::endl;
   }
   return 0;
 }
@@ -99,9 +157,15 @@ int Run(const Arguments& arguments) {
 }  // namespace resnetd
 
 int main(int argc, char** argv) {
-  if (argc != 6) {
+  // Before anything else uses oneDNN.
+  const auto kernels = resnetd::ProveKernels();
+  if (!kernels.ok()) {
+    std::cerr << kernels.status() << '\n';
+    return 1;
+  }
+  if (argc != 7) {
     std::cerr << "usage: training_bench ARCHITECTURE BATCH SIDE STEPS "
-                 "FIRST_TRAINED_PART\n";
+                 "FIRST_TRAINED_PART pictures|features|engine\n";
     return 2;
   }
   return resnetd::Run(
@@ -109,5 +173,6 @@ int main(int argc, char** argv) {
        .batch = std::atoi(argv[2]),
        .side = std::atoi(argv[3]),
        .steps = std::atoi(argv[4]),
-       .first_trained_part = static_cast<std::size_t>(std::atoi(argv[5]))});
+       .first_trained_part = static_cast<std::size_t>(std::atoi(argv[5])),
+       .input = argv[6]});
 }

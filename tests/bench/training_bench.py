@@ -1,14 +1,23 @@
 #!/usr/bin/env python3
 """Training speed of the server's trainer beside Python's torch, eager.
 
-Whole steps (normalise, forward, backward, SGD with momentum) in float32 on one
-thread each, from the same pictures; images per second of CPU. The arms take
-turns, so that what else the machine does meets all of them. Prints each arm's
-median and the ratio of ours to the fastest other, with a 95 % interval
-(bootstrap over the rounds).
+Images per second of CPU on one thread each, from the same pictures in float32:
 
-    build/release/bin/training_bench is ours; the peer needs torch and
-    torchvision, e.g. /opt/oracle/venv/bin/python tests/bench/training_bench.py
+* whole steps (normalise, forward, backward, SGD with momentum) beside the same
+  steps in Python, in each of its eager settings,
+* steps of the last stage and the head on features of what is frozen, which the
+  engine computed before, and
+* steps of the head alone on such features, both beside Python's best whole
+  step; Python's own step with the same parts frozen is shown, too.
+
+The arms take turns, so that what else the machine does meets all of them.
+Prints each arm's median, the ratios with a 95 % interval (bootstrap over the
+rounds), the goals, and the peak of resident memory of our arms in the first
+round and in the last.
+
+    RESNETD_TORCH_PYTHON=/path/to/venv/bin/python ./dev bench training
+
+with a Python that has torch 2.11.0 and torchvision.
 """
 
 from __future__ import annotations
@@ -18,11 +27,16 @@ import pathlib
 import random
 import statistics
 import subprocess
+import sys
 import time
 
-import torch
-import torchvision
-from torch.nn import functional
+try:
+    import torch
+    import torchvision
+    from torch.nn import functional
+except ImportError as problem:
+    sys.exit(f"{problem}. The peer is Python's torch: name a Python that has torch 2.11.0 and "
+             "torchvision in RESNETD_TORCH_PYTHON.")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 # name -> (channels_last, fused optimiser): the eager settings that exist.
@@ -31,22 +45,28 @@ PEERS = {
     "torch nhwc": (True, False),
     "torch nchw fused": (False, True),
 }
+# Of the low end of the interval, as a multiple of the best whole step of Python.
+GOALS = {"full": 0.98, "last stage, cached": 5.0, "head, cached": 100.0}
 PARTS = ("stem", "layer1", "layer2", "layer3", "layer4", "fc")
 
 
 class Ours:
     """The C++ program, one round a line."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, first_part: int, shown: str,
+                 steps: int) -> None:
         self.process = subprocess.Popen(
             [options.program, options.architecture, str(options.batch), str(options.side),
-             str(options.steps), str(options.first_part)],
+             str(steps), str(first_part), shown],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.memory: list[float] = []
 
     def round(self) -> float:
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
-        return float(self.process.stdout.readline())
+        speed, memory = self.process.stdout.readline().split()
+        self.memory.append(float(memory))
+        return float(speed)
 
     def close(self) -> None:
         self.process.stdin.close()
@@ -56,12 +76,13 @@ class Ours:
 class Peer:
     """torchvision's network and torch.optim.SGD."""
 
-    def __init__(self, options: argparse.Namespace, channels_last: bool, fused: bool) -> None:
+    def __init__(self, options: argparse.Namespace, channels_last: bool, fused: bool,
+                 first_part: int = 0) -> None:
         self.options = options
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.model = torchvision.models.get_model(options.architecture, weights=None)
         self.model = self.model.to(memory_format=self.format).train()
-        self.freeze(options.first_part)
+        self.freeze(first_part)
         self.optimizer = torch.optim.SGD(
             [p for p in self.model.parameters() if p.requires_grad], lr=1e-6, momentum=0.9,
             nesterov=True, weight_decay=1e-4, fused=fused, foreach=False)
@@ -93,6 +114,9 @@ class Peer:
             self.step()
         return self.options.steps * self.options.batch / (time.process_time() - started)
 
+    def close(self) -> None:
+        pass
+
 
 def interval(ours: list[float], peer: list[float]) -> tuple[float, float]:
     """95 % of the median of the rounds' ratios."""
@@ -103,6 +127,39 @@ def interval(ours: list[float], peer: list[float]) -> tuple[float, float]:
     return medians[50], medians[1949]
 
 
+def arms_of(options: argparse.Namespace) -> dict[str, Ours | Peer]:
+    """By name, in the order in which they take turns."""
+    last, head = len(PARTS) - 2, len(PARTS) - 1
+    arms: dict[str, Ours | Peer] = {"full": Ours(options, 0, "pictures", options.steps)}
+    arms |= {name: Peer(options, *PEERS[name]) for name in options.peers}
+    if options.arms == "all":
+        arms["last stage, cached"] = Ours(options, last, "features", 4 * options.steps)
+        arms["head, cached"] = Ours(options, head, "features", 200 * options.steps)
+        arms["last stage, engine"] = Ours(options, last, "engine", options.steps)
+        arms["last stage, no cache"] = Ours(options, last, "pictures", options.steps)
+        arms["torch, last stage"] = Peer(options, True, True, last)
+    return arms
+
+
+def report(options: argparse.Namespace, arms: dict[str, Ours | Peer],
+           speeds: dict[str, list[float]]) -> None:
+    print(f"{options.architecture}, batch {options.batch}, {options.side}x{options.side}, "
+          f"float32; images per CPU-second, {options.rounds} rounds of {options.steps} steps")
+    for name, values in speeds.items():
+        memory = getattr(arms[name], "memory", None)
+        print(f"{name:22} median {statistics.median(values):9.2f}  "
+              f"least {min(values):9.2f}  most {max(values):9.2f}"
+              + (f"  {memory[0]:6.0f} to {memory[-1]:6.0f} MiB" if memory else ""))
+    best = max(options.peers, key=lambda name: statistics.median(speeds[name]), default=None)
+    for name, goal in GOALS.items():
+        if best and name in speeds:
+            low, high = interval(speeds[name], speeds[best])
+            ratio = statistics.median(a / b for a, b in zip(speeds[name], speeds[best]))
+            verdict = "reached" if low >= goal else "MISSED"
+            print(f"{name} / {best}: {ratio:.3f}, 95 % {low:.3f} to {high:.3f}; "
+                  f"goal {goal}: {verdict}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -110,32 +167,21 @@ def main() -> None:
     parser.add_argument("--architecture", default="resnet50")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--side", type=int, default=224)
-    parser.add_argument("--steps", type=int, default=1, help="a round")
+    parser.add_argument("--steps", type=int, default=1,
+                        help="whole ones a round; cheaper arms do more of theirs")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--first-part", type=int, default=0,
-                        help="of those that are trained: 0 all, 4 layer4 and head, 5 head")
-    parser.add_argument("--peers", nargs="*", default=["torch nhwc fused"], choices=list(PEERS))
+    parser.add_argument("--arms", default="all", choices=["all", "full"])
+    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     options = parser.parse_args()
     torch.set_num_threads(1)
-    ours = Ours(options)
-    peers = {name: Peer(options, *PEERS[name]) for name in options.peers}
-    speeds: dict[str, list[float]] = {"ours": []} | {name: [] for name in peers}
+    arms = arms_of(options)
+    speeds: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(options.rounds):
-        speeds["ours"].append(ours.round())
-        for name, peer in peers.items():
-            speeds[name].append(peer.round())
-    ours.close()
-    print(f"{options.architecture}, batch {options.batch}, {options.side}x{options.side}, "
-          f"trained from part {options.first_part}; images per CPU-second, "
-          f"{options.rounds} rounds of {options.steps} steps")
-    for name, values in speeds.items():
-        print(f"{name:18} median {statistics.median(values):8.2f}  "
-              f"least {min(values):8.2f}  most {max(values):8.2f}")
-    best = max(peers, key=lambda name: statistics.median(speeds[name]), default=None)
-    if best:
-        low, high = interval(speeds["ours"], speeds[best])
-        ratio = statistics.median(a / b for a, b in zip(speeds["ours"], speeds[best]))
-        print(f"ours / {best}: {ratio:.3f}, 95 % {low:.3f} to {high:.3f}")
+        for name, arm in arms.items():
+            speeds[name].append(arm.round())
+    for arm in arms.values():
+        arm.close()
+    report(options, arms, speeds)
 
 
 if __name__ == "__main__":

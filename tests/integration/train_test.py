@@ -148,6 +148,42 @@ class TrainTest(unittest.TestCase):
             shown = self.must(server, "train", "logs", "2")
             self.assertIn("RECOVERING", shown)
 
+    def test_a_head_learns_from_features_and_a_kill_changes_nothing(self) -> None:
+        words = ("train", "start", "--dataset", "all", "--model", "digits", "--policy", "head",
+                 "--steps", "200")
+        with self.start() as server:
+            self.upload(server, "all", "0123456789", 600)
+            self.must(server, "train", "start", "--dataset", "all", "--model", "digits",
+                      "--scratch", "cifar_resnet8", "--input-size", "8", "--steps", "60",
+                      "--watch")
+            self.must(server, *words, "--watch")
+            self.assertIn("600 pictures was computed once", self.must(server, "train", "logs", "2"))
+            # The head and then the last stage, with statistics estimated on features.
+            self.must(server, "train", "start", "--dataset", "all", "--model", "digits",
+                      "--policy", "stages:3", "--set", "least_scale=1", "--set",
+                      "norms=reestimate", "--steps", "100", "--watch")
+            told = self.must(server, "train", "logs", "3")
+            self.assertEqual(told.count("pictures was computed once"), 2, told)
+            # On features it gets better than what it began with; the gate measures the published
+            # version from pictures on.
+            first, last = (self.job(server, number)["job"]["status"]["best_evaluation"]["accuracy"]
+                           for number in (1, 3))
+            self.assertGreaterEqual(last, first)
+        killed = self.start()
+        try:
+            self.must(killed, *words)
+            killed.wait_for_line("a checkpoint was saved")
+            killed.end(signal.SIGKILL)
+        finally:
+            killed.close()
+        with self.start() as server:
+            self.must(server, "train", "watch", "4")
+            versions = json.loads(self.must(server, "models", "versions", "digits",
+                                            "-o", "json"))["versions"]
+            # From scratch, the head, the last stage, and the head again: the same weights.
+            self.assertEqual(len(versions), 3, versions)
+            self.assertIn("RECOVERING", self.must(server, "train", "logs", "4"))
+
 
 if __name__ == "__main__":
     unittest.main()

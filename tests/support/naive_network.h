@@ -10,6 +10,7 @@
 
 #include "server/image/pixels.h"
 #include "server/models/architecture.h"
+#include "server/models/feature_extractor.h"
 #include "server/models/model_package.h"
 #include "server/models/weights.h"
 
@@ -23,22 +24,27 @@ class NaiveNetwork {
   explicit NaiveNetwork(const ModelPackage& package) : package_(package) {}
 
   std::vector<double> Logits(const Pixels& picture) const {
-    const Network& network = package_.network;
-    const bool v1 = network.version == BlockVersion::kV1;
-    Planes x = Convolve(Normalised(picture), network.stem.conv);
-    if (v1) {
-      x = Relu(Norm(std::move(x), *network.stem.norm));
+    return Head(Stages(picture, StageCount(package_.network)));
+  }
+
+  // As FeatureExtractor::Features().
+  std::vector<double> Features(const Pixels& picture, int stages) const {
+    const Planes x = Stages(picture, stages);
+    const auto channels = static_cast<std::size_t>(x.channels);
+    const std::size_t pixels = x.values.size() / channels;
+    const bool is_average = stages == StageCount(package_.network);
+    std::vector<double> features(is_average ? channels : x.values.size());
+    for (std::size_t c = 0; c < channels; ++c) {
+      for (std::size_t i = 0; i < pixels; ++i) {
+        const double value = x.values[c * pixels + i];
+        if (is_average) {
+          features[c] += value / static_cast<double>(pixels);
+        } else {
+          features[i * channels + c] = value;
+        }
+      }
     }
-    if (network.max_pool) {
-      x = MaxPool(x);
-    }
-    for (const ResidualBlock& block : network.blocks) {
-      x = v1 ? BlockV1(x, block) : BlockV2(x, block);
-    }
-    if (network.final_norm) {
-      x = Relu(Norm(std::move(x), *network.final_norm));
-    }
-    return Head(x);
+    return features;
   }
 
  private:
@@ -55,6 +61,29 @@ class NaiveNetwork {
       return static_cast<std::size_t>((c * height + y) * width + x);
     }
   };
+
+  // The stem and the first `stages` stages, with what follows the last one.
+  Planes Stages(const Pixels& picture, int stages) const {
+    const Network& network = package_.network;
+    const bool v1 = network.version == BlockVersion::kV1;
+    Planes x = Convolve(Normalised(picture), network.stem.conv);
+    if (v1) {
+      x = Relu(Norm(std::move(x), *network.stem.norm));
+    }
+    if (network.max_pool) {
+      x = MaxPool(x);
+    }
+    for (const ResidualBlock& block : network.blocks) {
+      if (block.stage > stages) {
+        return x;
+      }
+      x = v1 ? BlockV1(x, block) : BlockV2(x, block);
+    }
+    if (network.final_norm) {
+      x = Relu(Norm(std::move(x), *network.final_norm));
+    }
+    return x;
+  }
 
   static Planes Zeros(int channels, int height, int width) {
     return {channels, height, width,

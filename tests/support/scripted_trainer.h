@@ -35,7 +35,8 @@ struct TrainerScript {
 // A Trainer without a network. Its knowledge is one number that each step
 // raises by what the batch says, so that another batch, another order or a step
 // too much gives other weights; Logits() are right once it knows enough. A
-// picture's class is the red value of its first pixel / 20.
+// picture's class is the red value of its first pixel / 20, which is also the
+// first of its features.
 class ScriptedTrainer final : public Trainer {
  public:
   ScriptedTrainer(const Network& network, const Weights& weights,
@@ -62,11 +63,13 @@ class ScriptedTrainer final : public Trainer {
     }
     float sum = 0;
     for (const TrainingBatch& batch : batches) {
-      report.examples += static_cast<int>(batch.pictures.size());
+      report.examples += static_cast<int>(batch.labels.size());
       report.correct = report.examples;
-      for (std::size_t i = 0; i < batch.pictures.size(); ++i) {
-        sum = sum * 0.5F + static_cast<float>(batch.pictures[i]->rgb[0]) +
-              static_cast<float>(batch.labels[i]) +
+      for (std::size_t i = 0; i < batch.labels.size(); ++i) {
+        const float red = batch.features.empty()
+                              ? static_cast<float>(batch.pictures[i]->rgb[0])
+                              : batch.features[i][0];
+        sum = sum * 0.5F + red + static_cast<float>(batch.labels[i]) +
               static_cast<float>(batch.seed % 1000) / 1000.0F;
       }
     }
@@ -88,16 +91,25 @@ class ScriptedTrainer final : public Trainer {
       absl::Span<const Pixels* const> batch) override {
     std::vector<float> logits;
     for (const Pixels* picture : batch) {
-      std::vector<float> row(static_cast<std::size_t>(classes_), 0.0F);
-      const auto label = static_cast<std::size_t>(picture->rgb[0] / 20);
-      row[steps_ >= kLearnt ? label % row.size() : 0] = 5.0F;
-      logits.insert(logits.end(), row.begin(), row.end());
+      AppendLogits(picture->rgb[0], logits);
+    }
+    return logits;
+  }
+  absl::StatusOr<std::vector<float>> LogitsOfFeatures(
+      absl::Span<const Features> batch) override {
+    std::vector<float> logits;
+    for (const Features& features : batch) {
+      AppendLogits(static_cast<int>(features[0]), logits);
     }
     return logits;
   }
 
   absl::Status EstimateNorms(
       absl::Span<const std::vector<const Pixels*>> /*batches*/) override {
+    return absl::OkStatus();
+  }
+  absl::Status EstimateNormsOfFeatures(
+      absl::Span<const std::vector<Features>> /*batches*/) override {
     return absl::OkStatus();
   }
   absl::StatusOr<TensorList> ExportWeights() override { return weights_; }
@@ -127,6 +139,13 @@ class ScriptedTrainer final : public Trainer {
   static constexpr std::int64_t kLearnt = 4;
 
  private:
+  void AppendLogits(int red, std::vector<float>& logits) const {
+    std::vector<float> row(static_cast<std::size_t>(classes_), 0.0F);
+    const auto label = static_cast<std::size_t>(red / 20);
+    row[steps_ >= kLearnt ? label % row.size() : 0] = 5.0F;
+    logits.insert(logits.end(), row.begin(), row.end());
+  }
+
   const int classes_;
   const TrainerScript& script_;
   std::atomic<int>& calls_;

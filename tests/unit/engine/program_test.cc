@@ -1,5 +1,6 @@
 #include "server/engine/program.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -73,6 +74,24 @@ TEST(ProgramTest, V2KeepsTheRawSumOnlyForAnIdentityShortcut) {
           "layer3.0.bn1 4 -> 4 relu", "layer3.0.downsample.0 4 -> 6",
           "layer3.0.conv1*layer3.0.bn2 4 -> 7 relu", "layer3.0.conv2 7 +> 6",
           "bn_last 6 -> 6 relu", "average 6 -> 8", "fc 8 -> 9"));
+}
+
+TEST(ProgramTest, FeaturesAreTheBeginningOfTheWhole) {
+  const Network network =
+      BuildNetwork(FindArchitecture("cifar_resnet8_v2", 10).value());
+  const Program whole = BuildProgram(network, 32);
+  EXPECT_EQ(whole.output, 9U);
+  std::vector<std::size_t> outputs;
+  for (int stages = 0; stages <= 3; ++stages) {
+    const Program part = BuildFeatureProgram(network, 32, stages);
+    const std::vector<std::string> steps = Listing(part);
+    const std::vector<std::string> all = Listing(whole);
+    ASSERT_LT(steps.size(), all.size());
+    EXPECT_TRUE(std::equal(steps.begin(), steps.end(), all.begin()));
+    outputs.push_back(part.output);
+  }
+  // Of the listing above: the sums of the stages, and the average.
+  EXPECT_THAT(outputs, ElementsAre(1, 1, 4, 8));
 }
 
 TEST(ProgramTest, BuffersHaveTheSizesOfTheNetwork) {

@@ -26,6 +26,8 @@ DrawPlace PlaceOf(std::int64_t step, std::uint32_t index = 0) {
 }
 
 TEST(DrawAugmentationTest, DrawsNothingWhenAllIsOff) {
+  EXPECT_TRUE(VariesNothing({}));
+  EXPECT_FALSE(VariesNothing(AllOn()));
   const AugmentDraw draw = DrawAugmentation({}, 60, 40, PlaceOf(3));
   EXPECT_FALSE(draw.crop.has_value());
   EXPECT_FALSE(draw.flip);

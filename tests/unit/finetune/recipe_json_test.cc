@@ -49,6 +49,7 @@ absl::StatusOr<RecipeRequest> RecipeRequestFromJson(
 Recipe ExampleRecipe() {
   RecipeRequest request;
   request.seed = 7;
+  request.least_scale = 0.5;
   return ResolveRecipe(request, {.training_images = 300,
                                  .smallest_class = 30,
                                  .classes = 10,
@@ -93,6 +94,15 @@ TEST(RecipeJsonTest, HasTheSameTextAndHashForever) {
             "c10ae4af9a4a45a98f6ab2a53470e04f4e997dfb831f052ef4c74776ad13b811");
 }
 
+TEST(RecipeJsonTest, WritesThatPicturesAreAsForServingOnlyWhereTheyAre) {
+  Recipe recipe = ExampleRecipe();
+  recipe.phases[0].plain = true;
+  const nlohmann::json json = RecipeToJson(recipe);
+  EXPECT_EQ(json["phases"][0]["plain"], true);
+  EXPECT_FALSE(json["phases"][1].contains("plain"));
+  EXPECT_EQ(*RecipeFromJson(json), recipe);
+}
+
 TEST(RecipeJsonTest, HashesEveryMember) {
   const nlohmann::json json = RecipeToJson(ExampleRecipe());
   const std::string hash = ConfigHash(ExampleRecipe());
@@ -113,6 +123,7 @@ TEST(RecipeJsonTest, HashesEveryMember) {
       {"/optimizer/momentum", 0.8},
       {"/phases/0/steps", 101},
       {"/phases/1/auto_rgn", true},
+      {"/phases/1/plain", true},
       {"/replay_share", 0.25},
       {"/schedule", "CONSTANT"},
       {"/seed", 8},

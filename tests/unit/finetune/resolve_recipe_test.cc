@@ -219,6 +219,28 @@ TEST(ResolveRecipeTest, FollowsLayerPolicies) {
   EXPECT_GT(rates[0], 0);
 }
 
+TEST(ResolveRecipeTest, ShowsAHeadThatIsTrainedAloneThePicturesAsForServing) {
+  const Recipe few = Resolve({}, Facts(300));
+  EXPECT_TRUE(few.phases[0].plain);
+  EXPECT_FALSE(few.phases[1].plain);
+  RecipeRequest request;
+  request.layers = LayerPolicy::kHead;
+  EXPECT_TRUE(Resolve(request, Facts(5'000)).phases[0].plain);
+  // Who says how pictures are varied gets it in every phase.
+  for (const auto& say : std::vector<std::function<void(RecipeRequest&)>>{
+           [](RecipeRequest& r) { r.least_scale = 0.5; },
+           [](RecipeRequest& r) { r.most_ratio = 1.2; },
+           [](RecipeRequest& r) { r.flip = 0.5; },
+           [](RecipeRequest& r) { r.brightness = 0.1; },
+           [](RecipeRequest& r) { r.contrast = 0.1; },
+           [](RecipeRequest& r) { r.saturation = 0.1; },
+           [](RecipeRequest& r) { r.mixup = 0.1; }}) {
+    RecipeRequest varied;
+    say(varied);
+    EXPECT_FALSE(Resolve(varied, Facts(300)).phases[0].plain);
+  }
+}
+
 TEST(ResolveRecipeTest, TakesRatesAsTheyAreSaid) {
   RecipeRequest request;
   request.rate = 0.02;

@@ -64,6 +64,10 @@ class Host final : public LoopHost {
     return trainers_.Create({}, network,
                             ToWeights(InitialWeights(network, 1, false)), {});
   }
+  absl::Status BeginPhase(std::size_t phase, Trainer& trainer) override {
+    begun.emplace_back(phase, trainer.Save()->steps);
+    return absl::OkStatus();
+  }
   absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(
       std::int64_t step) override {
     steps.push_back(step);
@@ -118,6 +122,8 @@ class Host final : public LoopHost {
   int turns = 0;
   int estimates = 0;
   std::vector<std::size_t> phases;
+  // With the steps of the optimiser that the trainer had.
+  std::vector<std::pair<std::size_t, std::int64_t>> begun;
   std::vector<std::int64_t> steps;
   std::vector<std::int64_t> evaluated;
   std::vector<TrainingState> saved;
@@ -310,6 +316,8 @@ TEST_F(TrainLoopTest, ANewPhaseHasANewTrainerWithTheOldWeights) {
   Host straight(trainers_);
   ASSERT_TRUE(Run(straight, recipe).ok());
   EXPECT_THAT(straight.phases, testing::ElementsAre(0, 1));
+  EXPECT_THAT(straight.begun,
+              testing::ElementsAre(testing::Pair(0, 0), testing::Pair(1, 0)));
   EXPECT_EQ(straight.saved.back().step, 8);
   // And the same when it was paused where they meet.
   for (const int pause : {3, 4, 5}) {

@@ -190,7 +190,8 @@ TEST(ConvertRecipeTest, TellsEverySettingOfAResolvedRecipe) {
   recipe.phases = {{.steps = 10,
                     .trained_parts = {false, true},
                     .rates = {0, 0.5},
-                    .auto_rgn = true},
+                    .auto_rgn = true,
+                    .plain = true},
                    {.steps = 20, .trained_parts = {true, true}}};
   recipe.optimizer = {.kind = OptimizerKind::kAdamW,
                       .momentum = 0.1,
@@ -230,6 +231,8 @@ TEST(ConvertRecipeTest, TellsEverySettingOfAResolvedRecipe) {
   EXPECT_THAT(message.phases(0).rates(), ElementsAre(0, 0.5));
   EXPECT_TRUE(message.phases(0).auto_rgn());
   EXPECT_FALSE(message.phases(1).auto_rgn());
+  EXPECT_TRUE(message.phases(0).plain());
+  EXPECT_FALSE(message.phases(1).plain());
   EXPECT_EQ(message.optimizer().kind(), v1::OPTIMIZER_KIND_ADAMW);
   EXPECT_EQ(message.optimizer().momentum(), 0.1);
   EXPECT_FALSE(message.optimizer().nesterov());
