@@ -11,6 +11,7 @@ constexpr RecipeColumn kFewShot = {.first_rate = 1e-2,
                                    .head_epoch = false,
                                    .last_stages = 2,
                                    .mixup = 0,
+                                   .least_scale = 0.8,
                                    .colour = 0,
                                    .patience = 5};
 constexpr RecipeColumn kMedium = {.first_rate = 1e-4,
@@ -21,6 +22,7 @@ constexpr RecipeColumn kMedium = {.first_rate = 1e-4,
                                   .head_epoch = true,
                                   .last_stages = 0,
                                   .mixup = 0,
+                                  .least_scale = 0.5,
                                   .colour = 0.2,
                                   .patience = 5};
 constexpr RecipeColumn kLarge = {.first_rate = 1e-2,
@@ -31,6 +33,7 @@ constexpr RecipeColumn kLarge = {.first_rate = 1e-2,
                                  .head_epoch = false,
                                  .last_stages = 0,
                                  .mixup = 0.1,
+                                 .least_scale = 0.5,
                                  .colour = 0.2,
                                  .patience = 5};
 // No early stop: most of the gain comes with the low rates at the end.
@@ -42,6 +45,7 @@ constexpr RecipeColumn kFromScratch = {.first_rate = 1e-1,
                                        .head_epoch = false,
                                        .last_stages = 0,
                                        .mixup = 0,
+                                       .least_scale = 0.5,
                                        .colour = 0,
                                        .patience = 0};
 

@@ -33,6 +33,8 @@ struct RecipeColumn {
   // Stages that AUTO trains, from the last on; 0: all.
   std::size_t last_stages = 0;
   double mixup = 0;
+  // Of the picture's area, that a crop shows.
+  double least_scale = 1;
   double colour = 0;
   int patience = 0;
 };

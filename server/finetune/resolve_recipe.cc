@@ -304,10 +304,8 @@ void Resolver::ChooseRegularisers() {
 }
 
 void Resolver::ChooseAugmentation() {
-  // docs/finetuning.md has what was measured.
-  constexpr double kScale = 0.5;
   AugmentationSettings& augmentation = recipe_.augmentation;
-  augmentation.least_scale = request_.least_scale.value_or(kScale);
+  augmentation.least_scale = request_.least_scale.value_or(column_.least_scale);
   augmentation.most_ratio =
       request_.most_ratio.value_or(augmentation.most_ratio);
   // A mirrored 3 is no 3: nobody but the caller knows whether labels allow it.

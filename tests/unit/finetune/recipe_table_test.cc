@@ -59,6 +59,11 @@ TEST(RecipeTableTest, IsTheOneOfTheDocument) {
   EXPECT_THAT(
       document,
       HasSubstr(Row("mixup", [](const auto& c) { return OffOr(c.mixup); })));
+  EXPECT_THAT(document, HasSubstr(Row("crops of at least this part of the area",
+                                      [](const auto& c) {
+                                        return absl::StrCat(100 * c.least_scale,
+                                                            " %");
+                                      })));
   EXPECT_THAT(document,
               HasSubstr(Row("early stop after so many evaluations",
                             [](const auto& c) { return OffOr(c.patience); })));

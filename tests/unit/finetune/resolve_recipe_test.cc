@@ -74,7 +74,7 @@ TEST(ResolveRecipeTest, TrainsTheLastStagesOfAFewPictures) {
   EXPECT_EQ(recipe.optimizer.weight_decay, 0);
   EXPECT_EQ(recipe.mixup, 0);
   EXPECT_DOUBLE_EQ(recipe.ema, 0.98);
-  EXPECT_EQ(recipe.augmentation.least_scale, 0.5);
+  EXPECT_EQ(recipe.augmentation.least_scale, 0.8);
   EXPECT_EQ(recipe.augmentation.flip, 0);
   EXPECT_EQ(recipe.augmentation.brightness, 0);
   EXPECT_EQ(recipe.early_stopping.patience, 5);
