@@ -79,7 +79,7 @@ struct TrainingPhase {
 };
 
 struct EarlyStopping {
-  // Evaluations without a better accuracy; 0: off.
+  // Evaluations, since the best, whose loss did not fall either; 0: off.
   int patience = 5;
   // What counts as better, as an accuracy from 0 to 1.
   double min_delta = 0;

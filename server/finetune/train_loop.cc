@@ -235,11 +235,13 @@ absl::Status TrainLoop::Evaluate() {
   metrics.is_best =
       !best_ ||
       IsBetter(metrics, *best_, options_.recipe.early_stopping.min_delta);
+  // A loss that still falls promises a better accuracy.
+  const bool is_stale = last_ && metrics.loss >= last_->loss;
   last_ = metrics;
   if (metrics.is_best) {
     best_ = metrics;
     stale_evaluations_ = 0;
-  } else {
+  } else if (is_stale) {
     ++stale_evaluations_;
   }
   return host_.Tell(metrics);

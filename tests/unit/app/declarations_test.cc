@@ -3,11 +3,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/bytes.h"
 #include "server/base/error.h"
+#include "server/base/sha256.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/tiny_model.h"
 
@@ -36,8 +40,10 @@ TEST(DeclareFolderTest, TakesEverythingFromTheManifest) {
   EXPECT_EQ(model->alias, "stable");
   EXPECT_THAT(model->file, EndsWith("models/digits/model.safetensors"));
   EXPECT_THAT(model->labels_file, EndsWith("models/digits/labels.txt"));
-  EXPECT_EQ(model->sha256,
-            "7c19c93de74826dd04b65ff2073c3d28dea9689c10c025139369e9c6b501c5c3");
+  std::ifstream file(model->file, std::ios::binary);
+  const std::string weights{std::istreambuf_iterator<char>(file),
+                            std::istreambuf_iterator<char>()};
+  EXPECT_EQ(model->sha256, Sha256Hex(AsBytes(weights)));
   EXPECT_EQ(model->architecture, "cifar_resnet8");
   EXPECT_EQ(model->num_classes, 10);
   EXPECT_EQ(model->preprocess->crop, 32);
