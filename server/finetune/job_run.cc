@@ -84,9 +84,9 @@ absl::Status JobRun::Work() {
     edit.status.dataset_digest = inputs.data.dataset.digest;
     edit.status.base_weights =
         inputs.base == nullptr ? "" : inputs.base->weights_sha256;
-    edit.status.environment = absl::StrCat(
-        trainers_->description(), ", ", around_.options.threads,
-        around_.options.threads == 1 ? " thread" : " threads");
+    edit.status.environment =
+        absl::StrCat(trainers_->description(), ", ", around_.options.threads,
+                     around_.options.threads == 1 ? " thread" : " threads");
   }));
   ASSIGN_OR_RETURN(const bool is_preparing, Enter(JobState::kPreparing));
   if (!is_preparing) {
