@@ -121,13 +121,13 @@ JobEventRow FormatEvent(const JobEventBody& body) {
 }
 
 absl::StatusOr<JobEvent> ParseEvent(const JobEventRow& row) {
-  constexpr std::array<ParseBody, kKinds> parsers =
+  constexpr std::array<ParseBody, kKinds> kParsers =
       ParsersOf(std::make_index_sequence<kKinds>());
   const std::size_t index = static_cast<std::size_t>(row.kind) - 1;
-  if (index >= parsers.size()) {
+  if (index >= kParsers.size()) {
     return Damaged("event", {{"kind", absl::StrCat("is ", row.kind)}});
   }
-  ASSIGN_OR_RETURN(JobEventBody body, parsers[index](row.payload));
+  ASSIGN_OR_RETURN(JobEventBody body, kParsers[index](row.payload));
   return JobEvent{
       .sequence = row.sequence, .time = row.time, .body = std::move(body)};
 }
