@@ -156,12 +156,9 @@ class TrainTest(unittest.TestCase):
             self.assertEqual(left, [])
             self.assertIn('resnetd_finetune_jobs_total{state="CANCELLED"} 1', after)
 
-    def test_a_killed_server_goes_on_and_ends_with_the_same_weights(self) -> None:
-        words = ("train", "start", "--dataset", "all", "--model", "digits", "--scratch",
-                 "cifar_resnet8", "--input-size", "8", "--steps", "120")
-        with self.start() as server:
-            self.upload(server, "all", "0123456789", 600)
-            self.must(server, *words, "--watch")
+    def kill_and_go_on(self, words: tuple[str, ...], job: int, versions: int) -> None:
+        """Starts that job, kills the server in it, and waits for its end on another one;
+        then the model has so many versions."""
         killed = self.start()
         try:
             self.must(killed, *words)
@@ -170,13 +167,20 @@ class TrainTest(unittest.TestCase):
         finally:
             killed.close()
         with self.start() as server:
-            self.must(server, "train", "watch", "2")
-            versions = json.loads(self.must(server, "models", "versions", "digits",
-                                            "-o", "json"))["versions"]
-            # The same weights are the same version.
-            self.assertEqual(len(versions), 1, versions)
-            shown = self.must(server, "train", "logs", "2")
-            self.assertIn("RECOVERING", shown)
+            self.must(server, "train", "watch", str(job))
+            found = json.loads(self.must(server, "models", "versions", "digits",
+                                         "-o", "json"))["versions"]
+            self.assertEqual(len(found), versions, found)
+            self.assertIn("RECOVERING", self.must(server, "train", "logs", str(job)))
+
+    def test_a_killed_server_goes_on_and_ends_with_the_same_weights(self) -> None:
+        words = ("train", "start", "--dataset", "all", "--model", "digits", "--scratch",
+                 "cifar_resnet8", "--input-size", "8", "--steps", "120")
+        with self.start() as server:
+            self.upload(server, "all", "0123456789", 600)
+            self.must(server, *words, "--watch")
+        # The same weights are the same version.
+        self.kill_and_go_on(words, job=2, versions=1)
 
     def test_a_head_learns_from_features_and_a_kill_changes_nothing(self) -> None:
         words = ("train", "start", "--dataset", "all", "--model", "digits", "--policy", "head",
@@ -199,20 +203,8 @@ class TrainTest(unittest.TestCase):
             first, last = (self.job(server, number)["job"]["status"]["best_evaluation"]["accuracy"]
                            for number in (1, 3))
             self.assertGreaterEqual(last, first)
-        killed = self.start()
-        try:
-            self.must(killed, *words)
-            killed.wait_for_line("a checkpoint was saved")
-            killed.end(signal.SIGKILL)
-        finally:
-            killed.close()
-        with self.start() as server:
-            self.must(server, "train", "watch", "4")
-            versions = json.loads(self.must(server, "models", "versions", "digits",
-                                            "-o", "json"))["versions"]
-            # From scratch, the head, the last stage, and the head again: the same weights.
-            self.assertEqual(len(versions), 3, versions)
-            self.assertIn("RECOVERING", self.must(server, "train", "logs", "4"))
+        # From scratch, the head, the last stage, and the head again: the same weights.
+        self.kill_and_go_on(words, job=4, versions=3)
 
 
 if __name__ == "__main__":
