@@ -19,14 +19,16 @@ DATA = pathlib.Path(__file__).resolve().parents[1] / "data" / "digits"
 SIDE = 8
 
 
-def png(rows: list[bytes]) -> bytes:
-    """A grey picture of one byte a pixel."""
+def png(rows: list[bytes], channels: int = 1) -> bytes:
+    """A picture of one byte a channel: 1 for grey, 3 for red, green and blue."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (struct.pack(">I", len(body)) + kind + body
                 + struct.pack(">I", zlib.crc32(kind + body)))
 
-    header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
+    colour = {1: 0, 3: 2}[channels]
+    header = struct.pack(">IIBBBBB", len(rows[0]) // channels, len(rows), 8, colour,
+                         0, 0, 0)
     data = zlib.compress(b"".join(b"\0" + row for row in rows), 1)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data)
             + chunk(b"IEND", b""))

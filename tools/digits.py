@@ -4,17 +4,13 @@
 Run as a script it writes data/digits/held-out.txt again.
 """
 
-import csv
-import gzip
-import pathlib
-
 import numpy as np
 from PIL import Image
 
+import digit_files
 import weight_fill
 
-FOLDER = pathlib.Path(__file__).parents[1] / "data/digits"
-HELD_OUT = FOLDER / "held-out.txt"
+HELD_OUT = digit_files.DATA / "held-out.txt"
 # A fifth of each class, 20.0 % of the 1797 digits.
 HELD_OUT_PER_CLASS = 36
 CLASSES = 10
@@ -22,10 +18,10 @@ CLASSES = 10
 
 def load() -> tuple[np.ndarray, np.ndarray]:
     """(pictures uint8 (1797, 8, 8) of 0..255, classes int64)."""
-    with gzip.open(FOLDER / "digits.csv.gz", "rt", encoding="ascii") as file:
-        rows = np.array(list(csv.reader(file)), dtype=np.int64)
-    ink = rows[:, :64].reshape(-1, 8, 8)
-    return ((ink * 255 + 8) // 16).astype(np.uint8), rows[:, 64]
+    values, labels = zip(*digit_files.digits(), strict=True)
+    ink = np.array(values, dtype=np.int64).reshape(-1, 8, 8)
+    classes = np.array([int(label) for label in labels], dtype=np.int64)
+    return ((ink * 255 + 8) // 16).astype(np.uint8), classes
 
 
 def choose_held_out(classes: np.ndarray) -> np.ndarray:
@@ -44,20 +40,7 @@ def choose_held_out(classes: np.ndarray) -> np.ndarray:
 
 def held_out_rows() -> np.ndarray:
     """Rows of the held-out part as committed, ascending."""
-    return np.array(HELD_OUT.read_text().split(), dtype=np.int64)
-
-
-def split() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(train pictures, train classes, held-out pictures, their classes)."""
-    pictures, classes = load()
-    held_out = held_out_rows()
-    train = np.setdiff1d(np.arange(len(classes)), held_out)
-    return (
-        pictures[train],
-        classes[train],
-        pictures[held_out],
-        classes[held_out],
-    )
+    return np.array(sorted(digit_files.held_out()), dtype=np.int64)
 
 
 def resize(pictures: np.ndarray, side: int) -> np.ndarray:

@@ -30,18 +30,20 @@ import platform
 import random
 import shutil
 import statistics
-import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import zlib
 from typing import Any
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
 from harness import BIN, SOURCE, Server  # noqa: E402
+
+sys.path.insert(0, str(SOURCE / "tools"))
+
+from digit_files import png  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 CLASSES = 4
@@ -54,23 +56,16 @@ def pause(seconds: float) -> None:
     threading.Event().wait(seconds)
 
 
-def png(side: int, seed: int) -> bytes:
-    """A picture of coloured noise on a gradient."""
+def picture(side: int, seed: int) -> bytes:
+    """A PNG file of coloured noise on a gradient."""
     source = random.Random(seed)
     tint = [source.randrange(256) for _ in range(3)]
-    rows = bytearray()
+    rows = []
     for y in range(side):
-        rows.append(0)
         noise = source.randbytes(3 * side)
-        rows += bytes((noise[i] // 4 + tint[i % 3] // 2 + 64 * y // side) % 256
-                      for i in range(3 * side))
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return (struct.pack(">I", len(body)) + kind + body
-                + struct.pack(">I", zlib.crc32(kind + body)))
-
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
-            + chunk(b"IDAT", zlib.compress(bytes(rows), 1)) + chunk(b"IEND", b""))
+        rows.append(bytes((noise[i] // 4 + tint[i % 3] // 2 + 64 * y // side) % 256
+                          for i in range(3 * side)))
+    return png(rows, channels=3)
 
 
 def write_pictures(folder: pathlib.Path, side: int, per_class: int) -> list[pathlib.Path]:
@@ -79,7 +74,7 @@ def write_pictures(folder: pathlib.Path, side: int, per_class: int) -> list[path
         for number in range(per_class):
             path = folder / f"class-{label}" / f"{number:03}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(png(side, label * 1000 + number))
+            path.write_bytes(picture(side, label * 1000 + number))
             files.append(path)
     return files
 
