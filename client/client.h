@@ -47,6 +47,13 @@ struct WatchHandler {
   std::function<void(const absl::Status& why)> on_broken = {};
 };
 
+// The version that was made of a checkpoint.
+struct PublishedCheckpoint {
+  Version version;
+  // False: the same request was carried out before.
+  bool created = false;
+};
+
 // A resnetd server, or several behind one name.
 //
 // Every method is safe to repeat, changes by their request_id, and is repeated
@@ -182,6 +189,16 @@ class Client {
   // All checkpoints, ordered by step.
   absl::StatusOr<std::vector<Checkpoint>> ListCheckpoints(
       absl::string_view job);
+  // NOT_FOUND: no such job, or it has no such checkpoint.
+  absl::StatusOr<Checkpoint> GetCheckpoint(absl::string_view job,
+                                           std::int64_t step);
+  absl::Status DeleteCheckpoint(CheckpointRequest request);
+  // Makes a checkpoint a version. Takes up to long_timeout.
+  absl::StatusOr<PublishedCheckpoint> PublishCheckpoint(
+      CheckpointRequest request);
+  // Measures what a job would cost, and starts nothing. Takes up to
+  // long_timeout.
+  absl::StatusOr<JobEstimate> EstimateJob(const JobSpec& spec);
   // Tells every event of a job, each once and in order, and goes on behind the
   // last one when the connection breaks, for as long as it takes; has no
   // timeout. Who falls behind is told adjacent StepMetrics as one. OK: the job

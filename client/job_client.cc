@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "client/calls.h"
 #include "client/convert.h"
 #include "client/job_convert.h"
@@ -18,6 +19,18 @@ using Stub = v1::FineTuneService::Stub;
 // A repetition without an id could be a second change.
 std::string IdOr(std::string request_id) {
   return request_id.empty() ? NewRequestId() : std::move(request_id);
+}
+
+std::string CheckpointResource(absl::string_view job, std::int64_t step) {
+  return absl::StrCat(JobResource(job), "/checkpoints/", step);
+}
+
+template <typename Message>
+Message CheckpointMessage(CheckpointRequest request) {
+  Message message;
+  message.set_name(CheckpointResource(request.job, request.step));
+  message.set_request_id(IdOr(std::move(request.request_id)));
+  return message;
 }
 
 template <typename Message>
@@ -142,6 +155,50 @@ absl::StatusOr<std::vector<Checkpoint>> Client::ListCheckpoints(
         }
       }));
   return checkpoints;
+}
+
+absl::StatusOr<Checkpoint> Client::GetCheckpoint(absl::string_view job,
+                                                 std::int64_t step) {
+  v1::GetCheckpointRequest request;
+  request.set_name(CheckpointResource(job, step));
+  v1::GetCheckpointResponse response;
+  RETURN_IF_ERROR(calls_->Ask(calls_->short_timeout, &Stub::GetCheckpoint,
+                              request, response));
+  return FromProto(response.checkpoint());
+}
+
+absl::Status Client::DeleteCheckpoint(CheckpointRequest request) {
+  const auto message =
+      CheckpointMessage<v1::DeleteCheckpointRequest>(std::move(request));
+  v1::DeleteCheckpointResponse response;
+  return calls_->Ask(calls_->short_timeout, &Stub::DeleteCheckpoint, message,
+                     response);
+}
+
+absl::StatusOr<PublishedCheckpoint> Client::PublishCheckpoint(
+    CheckpointRequest request) {
+  const auto message =
+      CheckpointMessage<v1::PublishCheckpointRequest>(std::move(request));
+  v1::PublishCheckpointResponse response;
+  RETURN_IF_ERROR(calls_->Ask(calls_->long_timeout, &Stub::PublishCheckpoint,
+                              message, response));
+  return PublishedCheckpoint{.version = FromProto(response.version()),
+                             .created = response.created()};
+}
+
+absl::StatusOr<JobEstimate> Client::EstimateJob(const JobSpec& spec) {
+  v1::EstimateFineTuneJobRequest request;
+  *request.mutable_spec() = ToProto(spec);
+  v1::EstimateFineTuneJobResponse response;
+  RETURN_IF_ERROR(calls_->Ask(calls_->long_timeout, &Stub::EstimateFineTuneJob,
+                              request, response));
+  return JobEstimate{.steps = response.steps(),
+                     .peak_bytes = response.peak_bytes(),
+                     .free_bytes = response.free_bytes(),
+                     .duration_low = FromProto(response.duration_low()),
+                     .duration_high = FromProto(response.duration_high()),
+                     .measured_steps = response.measured_steps(),
+                     .recipe = FromProto(response.recipe())};
 }
 
 // One watch: where it is and how it goes on.

@@ -293,6 +293,27 @@ struct Checkpoint {
   std::optional<EvaluationMetrics> evaluation;
 };
 
+// What a job would cost.
+struct JobEstimate {
+  std::int64_t steps = 0;
+  std::int64_t peak_bytes = 0;
+  // 0: not known.
+  std::int64_t free_bytes = 0;
+  std::chrono::nanoseconds duration_low{0};
+  std::chrono::nanoseconds duration_high{0};
+  int measured_steps = 0;
+  Recipe recipe;
+};
+
+// Of the calls that change a checkpoint.
+struct CheckpointRequest {
+  // "N" or "jobs/N".
+  std::string job;
+  std::int64_t step = 0;
+  // See model_requests.h.
+  std::string request_id;
+};
+
 struct WatchJobRequest {
   // "N" or "jobs/N".
   std::string job;

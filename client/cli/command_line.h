@@ -84,6 +84,7 @@ enum class Command {
   kTrainWatch,
   kTrainLogs,
   kTrainCheckpoints,
+  kTrainPublish,
   kTrainRun,
   kTrainPause,
   kTrainResume,

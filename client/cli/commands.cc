@@ -47,6 +47,7 @@ constexpr Entry kEntries[] = {
     {Command::kTrainWatch, RunTrainWatch},
     {Command::kTrainLogs, RunTrainLogs},
     {Command::kTrainCheckpoints, RunTrainCheckpoints},
+    {Command::kTrainPublish, RunTrainPublish},
     {Command::kTrainRun, RunTrainRun},
     {Command::kTrainPause, RunTrainPause},
     {Command::kTrainResume, RunTrainResume},

@@ -260,6 +260,22 @@ Json CheckpointJson(const client::Checkpoint& checkpoint) {
   return out;
 }
 
+Json EstimateJson(const client::JobEstimate& estimate) {
+  const auto seconds = [](std::chrono::nanoseconds duration) {
+    return std::chrono::duration<double>(duration).count();
+  };
+  Json out = {{"steps", estimate.steps},
+              {"peak_bytes", estimate.peak_bytes},
+              {"seconds_low", seconds(estimate.duration_low)},
+              {"seconds_high", seconds(estimate.duration_high)},
+              {"measured_steps", estimate.measured_steps},
+              {"recipe", RecipeJson(estimate.recipe)}};
+  if (estimate.free_bytes > 0) {
+    out["free_bytes"] = estimate.free_bytes;
+  }
+  return out;
+}
+
 Json CreateJobJson(const client::CreateJobRequest& request) {
   Json out = {{"spec", ProtoJson(client::ToProto(request.spec))}};
   if (request.manual) {

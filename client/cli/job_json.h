@@ -12,6 +12,7 @@ Json JobJson(const client::Job& job);
 // {"sequence", "time", "kind", <kind in lower case>: {...}}.
 Json JobEventJson(const client::JobEvent& event);
 Json CheckpointJson(const client::Checkpoint& checkpoint);
+Json EstimateJson(const client::JobEstimate& estimate);
 // The request as grpcurl takes it.
 Json CreateJobJson(const client::CreateJobRequest& request);
 

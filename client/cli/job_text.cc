@@ -261,6 +261,21 @@ void AddJob(const client::Job& job, Table& table) {
   }
 }
 
+void AddEstimate(const client::JobEstimate& estimate, Table& table) {
+  table.AddRow({"steps", absl::StrCat(estimate.steps)});
+  table.AddRow(
+      {"time", absl::StrCat(FormatDuration(estimate.duration_low), " to ",
+                            FormatDuration(estimate.duration_high), ", by ",
+                            estimate.measured_steps, " steps")});
+  table.AddRow(
+      {"memory",
+       absl::StrCat("about ", FormatBytes(estimate.peak_bytes),
+                    estimate.free_bytes > 0
+                        ? absl::StrCat(" of ", FormatBytes(estimate.free_bytes),
+                                       " that are free")
+                        : "")});
+}
+
 Table GateTable(const client::GateVerdict& verdict) {
   Table table({{"CRITERION"},
                {"VALUE", Align::kRight},

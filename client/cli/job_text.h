@@ -33,6 +33,8 @@ std::string FormatPromotion(const client::JobSpec& spec);
 
 // Adds what is known of a job to a table of two columns.
 void AddJob(const client::Job& job, Table& table);
+// Adds what a job would cost.
+void AddEstimate(const client::JobEstimate& estimate, Table& table);
 // Each criterion with value, bound and whether it is fulfilled.
 Table GateTable(const client::GateVerdict& verdict);
 

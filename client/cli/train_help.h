@@ -27,7 +27,9 @@ inline constexpr char kTrainStartFooter[] =
     "    --input-size 64\n"
     "\n"
     "Settings that are not given are chosen by the size of the dataset;\n"
-    "--dry-run shows them. With --watch the exit code is 0 when the job made "
+    "--dry-run shows them, --estimate measures time and memory by a few "
+    "steps.\n"
+    "With --watch the exit code is 0 when the job made "
     "a\n"
     "version and, with --promote, the alias names it; 1 when not.";
 
@@ -94,6 +96,17 @@ inline constexpr char kTrainDeleteFooter[] =
 
 inline constexpr char kTrainCheckpointsFooter[] =
     "Example:\n"
-    "  resnetctl train checkpoints 7";
+    "  resnetctl train checkpoints 7\n"
+    "\n"
+    "`resnetctl train publish` makes a version of one.";
+
+inline constexpr char kTrainPublishFooter[] =
+    "Examples:\n"
+    "  resnetctl train publish 7\n"
+    "  resnetctl train publish 7 --step 250\n"
+    "\n"
+    "Also of a job that was cancelled, failed, is paused or runs. No alias "
+    "moves:\n"
+    "`resnetctl models promote` lets the version answer.";
 
 }  // namespace resnetd::cli

@@ -1,4 +1,4 @@
-// The commands that show jobs: list, show, logs, checkpoints, watch.
+// The commands that show jobs: list, show, logs, watch.
 #include <ostream>
 #include <string>
 #include <vector>
@@ -164,45 +164,6 @@ ExitCode RunTrainLogs(const Session& session) {
       session.console.out << EventLine(event) << "\n";
     }
   }
-  return ExitCode::kOk;
-}
-
-ExitCode RunTrainCheckpoints(const Session& session) {
-  const std::string& name = session.arguments.train.job;
-  absl::StatusOr<Client> client = Connect(session);
-  if (!client.ok()) {
-    return Fail(session, client.status());
-  }
-  Announce(session, "resnetd.v1.FineTuneService/ListCheckpoints",
-           {{"parent", name}});
-  const absl::StatusOr<std::vector<client::Checkpoint>> checkpoints =
-      client->ListCheckpoints(name);
-  if (!checkpoints.ok()) {
-    return Fail(session, checkpoints.status());
-  }
-  if (session.json()) {
-    Json list = Json::array();
-    for (const client::Checkpoint& checkpoint : *checkpoints) {
-      list.push_back(CheckpointJson(checkpoint));
-    }
-    session.console.out << JsonText({{"checkpoints", list}});
-    return ExitCode::kOk;
-  }
-  Table table({{"STEP", Align::kRight},
-               {"SIZE", Align::kRight},
-               {"ACCURACY", Align::kRight},
-               {"LOSS", Align::kRight},
-               {"BEST"},
-               {"CREATED (UTC)"}});
-  for (const client::Checkpoint& checkpoint : *checkpoints) {
-    const auto& evaluation = checkpoint.evaluation;
-    table.AddRow(
-        {absl::StrCat(checkpoint.step), FormatBytes(checkpoint.size_bytes),
-         evaluation ? FormatShare(evaluation->accuracy) : "-",
-         evaluation ? FormatNumber(evaluation->loss) : "-",
-         checkpoint.is_best ? "yes" : "", FormatTime(checkpoint.create_time)});
-  }
-  session.console.out << table.Render();
   return ExitCode::kOk;
 }
 

@@ -21,6 +21,8 @@ struct TrainStartOptions {
   bool manual = false;
   bool watch = false;
   bool dry_run = false;
+  // Measures what it would cost, and starts nothing.
+  bool estimate = false;
 };
 
 // What the commands behind `resnetctl train` were told.
@@ -35,6 +37,9 @@ struct TrainOptions {
   // Of `logs`: with every step.
   bool steps = false;
   bool yes = false;
+  // Of `publish`; absent: the best checkpoint, or the last one.
+  std::optional<std::int64_t> step;
+  bool best = false;
   // Empty: the client makes one.
   std::string request_id;
 };

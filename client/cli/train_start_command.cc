@@ -83,6 +83,11 @@ absl::Status CheckData(const TrainStartOptions& options) {
   if (has_dataset) {
     return Contradiction("--data and --dataset are one too many");
   }
+  if (options.estimate) {
+    return Contradiction(
+        "--estimate changes nothing, and --data would send pictures: send them "
+        "with `resnetctl data upload` and name them with --dataset");
+  }
   if (options.dry_run) {
     return Contradiction(
         "--dry-run changes nothing, and --data would send pictures: send them "
@@ -138,12 +143,40 @@ void PrintChecked(const Session& session, const client::Job& job) {
   out << table.Render();
 }
 
+absl::StatusOr<client::JobEstimate> Estimate(const Session& session) {
+  ASSIGN_OR_RETURN(Client client, Connect(session));
+  client::CreateJobRequest request = {.spec =
+                                          session.arguments.train.start.spec};
+  RETURN_IF_ERROR(NameModel(session, client, request.spec));
+  Announce(session, "resnetd.v1.FineTuneService/EstimateFineTuneJob",
+           CreateJobJson(request));
+  return client.EstimateJob(request.spec);
+}
+
+ExitCode RunEstimate(const Session& session) {
+  const absl::StatusOr<client::JobEstimate> estimate = Estimate(session);
+  if (!estimate.ok()) {
+    return Fail(session, estimate.status());
+  }
+  if (session.json()) {
+    session.console.out << JsonText({{"estimate", EstimateJson(*estimate)}});
+    return ExitCode::kOk;
+  }
+  Table table({{}, {}});
+  AddEstimate(*estimate, table);
+  session.console.out << "measured, nothing was changed\n" << table.Render();
+  return ExitCode::kOk;
+}
+
 }  // namespace
 
 ExitCode RunTrainStart(const Session& session) {
   const TrainStartOptions& options = session.arguments.train.start;
   if (absl::Status checked = CheckData(options); !checked.ok()) {
     return Fail(session, checked);
+  }
+  if (options.estimate) {
+    return RunEstimate(session);
   }
   absl::StatusOr<Client> client = Connect(session);
   if (!client.ok()) {

@@ -176,6 +176,9 @@ void AddTrainStart(CLI::App& train, Arguments& arguments) {
   app->add_flag("--dry-run", start.dry_run,
                 "Let the server check everything, show the settings it would "
                 "choose, and start nothing");
+  app->add_flag("--estimate", start.estimate,
+                "Let the server measure by a few steps what the job would "
+                "cost, and start nothing");
   app->add_option("--request-id", options.request_id,
                   "Key by which the server recognises a repetition of this "
                   "change and does it once [a random one]")

@@ -69,6 +69,24 @@ void AddViews(CLI::App& train, Arguments& arguments) {
            "List the checkpoints of a job", kTrainCheckpointsFooter);
 }
 
+void AddPublish(CLI::App& train, Arguments& arguments) {
+  TrainOptions& options = arguments.train;
+  CLI::App* publish =
+      AddOnJob(train, arguments, Command::kTrainPublish, "publish",
+               "Make a checkpoint a version", kTrainPublishFooter);
+  CLI::Option* step =
+      publish->add_option("--step", "The one taken after this step [the best]")
+          ->type_name("N")
+          ->check(Check([&options](const std::string& text) {
+            return ParseNumber(text, 0, options.step.emplace());
+          }));
+  publish
+      ->add_flag("--best", options.best,
+                 "The one with the best evaluation; fails when there is none")
+      ->excludes(step);
+  AddRequestId(*publish, options);
+}
+
 void AddChanges(CLI::App& train, Arguments& arguments) {
   TrainOptions& options = arguments.train;
   AddRequestId(
@@ -99,6 +117,7 @@ void AddTrainCommands(CLI::App& root, Arguments& arguments) {
   train->footer(kTrainFooter);
   AddTrainStart(*train, arguments);
   AddViews(*train, arguments);
+  AddPublish(*train, arguments);
   AddChanges(*train, arguments);
 }
 

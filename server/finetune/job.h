@@ -149,6 +149,12 @@ struct JobStatus {
   double duty = 1;
   // E.g. "LibTorch 2.11.0 on cpu, 2 threads".
   std::string environment;
+  // Time that steps were done in, of all runs: what max_duration limits.
+  std::chrono::milliseconds ran{0};
+  // Grows by one when the state, the result, the promotion or the error
+  // changes: with what somebody who changes the job decides by, not with its
+  // progress.
+  std::int64_t revision = 1;
   // Place in the queue from 1 on; 0: not queued. Not stored.
   int queue_position = 0;
   // Why it waits, e.g. "SLOT"; empty: it does not. Not stored.
@@ -159,6 +165,7 @@ struct Job {
   JobNumber number;
   JobSpec spec;
   JobStatus status;
+  // "r" and the revision.
   std::string etag;
   WallTime created;
   WallTime updated;
@@ -207,6 +214,21 @@ struct JobEvent {
   std::int64_t sequence = 0;
   WallTime time;
   JobEventBody body;
+};
+
+// What a job would cost, measured by a few steps.
+struct JobEstimate {
+  Recipe recipe;
+  // When nothing stops it early.
+  std::int64_t steps = 0;
+  // At most, about; and what training may have now, 0: not known.
+  std::int64_t peak_bytes = 0;
+  std::int64_t free_bytes = 0;
+  // Of running, when every step were as fast as the fastest measured, or as
+  // slow as the slowest.
+  Duration low{};
+  Duration high{};
+  int measured_steps = 0;
 };
 
 struct Checkpoint {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "server/finetune/gate.h"
@@ -134,6 +135,8 @@ OnlyFor<AnyStatus, JobStatus> ListFields(Fields& fields, AnyStatus& status) {
   fields("promotion", status.promotion);
   fields.Added("duty", status.duty, 1);
   fields("environment", status.environment);
+  fields.Added("ran_ms", status.ran, std::chrono::milliseconds(0));
+  fields.Added("revision", status.revision, 1);
 }
 
 template <typename Fields, typename AnyManifest>

@@ -9,10 +9,9 @@
 #include "absl/types/span.h"
 #include "server/base/bytes.h"
 #include "server/base/error.h"
-#include "server/base/quote.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
-#include "server/finetune/exemplars.h"
+#include "server/finetune/job_rules.h"
 
 namespace resnetd {
 namespace {
@@ -21,27 +20,13 @@ namespace {
 constexpr std::size_t kPage = 256;
 constexpr char kUpload[] = "exemplars";
 
-Mutation OfJob(absl::string_view method) {
-  Mutation mutation;
-  mutation.actor = "job";
-  mutation.method = std::string(method);
-  return mutation;
-}
-
 // The exemplars among `examples`, sent for `split`.
 void Choose(const std::vector<PlannedExample>& examples, int per_class,
             std::int64_t seed, ExampleSplit split,
             std::vector<ExampleRow>& chosen) {
-  std::vector<std::string> digests;
-  std::vector<int> labels;
-  for (const PlannedExample& example : examples) {
-    digests.push_back(example.row.image);
-    labels.push_back(example.label);
-  }
-  for (const std::size_t index : ChooseByHash(
-           digests, labels, static_cast<std::size_t>(per_class), seed)) {
+  for (const std::size_t index : ChooseExemplars(examples, per_class, seed)) {
     ExampleRow row = examples[index].row;
-    row.label = labels[index];
+    row.label = examples[index].label;
     row.split = split;
     row.sequence = 0;
     chosen.push_back(std::move(row));
@@ -80,12 +65,7 @@ DatasetName ExemplarDataset(const ModelName& model, VersionNumber version) {
 absl::StatusOr<DatasetContent> ReadDataset(DatasetCatalog& catalog,
                                            const DatasetName& name) {
   ASSIGN_OR_RETURN(DatasetRow row, catalog.GetDataset(name));
-  if (row.state != DatasetState::kSealed) {
-    return Error(absl::StatusCode::kFailedPrecondition,
-                 Reason::kDatasetNotSealed,
-                 absl::StrCat("dataset ", Quoted(name.text()),
-                              " still takes examples: seal it first"));
-  }
+  RETURN_IF_ERROR(CheckSealed(row));
   DatasetContent content{.dataset = std::move(row), .examples = {}};
   content.examples.reserve(static_cast<std::size_t>(content.dataset.examples));
   while (true) {
@@ -127,10 +107,10 @@ absl::StatusOr<PlanInputs> ReadInputs(const JobSpec& spec, Store& store,
   return inputs;
 }
 
-absl::Status KeepExemplars(const JobPlan& plan, const ModelName& model,
-                           VersionNumber version, int per_class,
-                           DatasetCatalog& catalog) {
-  const DatasetName name = ExemplarDataset(model, version);
+absl::Status KeepExemplars(const Job& job, const JobPlan& plan,
+                           VersionNumber version, DatasetCatalog& catalog) {
+  const int per_class = job.spec.replay.exemplars_per_class;
+  const DatasetName name = ExemplarDataset(job.spec.model, version);
   if (per_class <= 0) {
     return absl::OkStatus();
   }
@@ -139,14 +119,14 @@ absl::Status KeepExemplars(const JobPlan& plan, const ModelName& model,
     return absl::OkStatus();
   }
   if (!there.ok()) {
-    RETURN_IF_ERROR(
-        catalog.CreateDataset(name, plan.labels, OfJob("KeepExemplars"))
-            .status());
+    RETURN_IF_ERROR(catalog
+                        .CreateDataset(name, plan.labels,
+                                       OfJob(job.number, "KeepExemplars"))
+                        .status());
   }
-  std::vector<PlannedExample> trained = plan.train;
-  trained.insert(trained.end(), plan.replay.begin(), plan.replay.end());
   std::vector<ExampleRow> rows;
-  Choose(trained, per_class, plan.recipe.seed, ExampleSplit::kTrain, rows);
+  Choose(TrainingExamples(plan), per_class, plan.recipe.seed,
+         ExampleSplit::kTrain, rows);
   Choose(plan.validation, per_class, plan.recipe.seed,
          ExampleSplit::kValidation, rows);
   // Of one picture in both the dataset and the replayed ones, the first.
@@ -157,7 +137,8 @@ absl::Status KeepExemplars(const JobPlan& plan, const ModelName& model,
                             }),
              rows.end());
   RETURN_IF_ERROR(Append(name, rows, catalog));
-  return catalog.SealDataset(name, "", OfJob("KeepExemplars")).status();
+  return catalog.SealDataset(name, "", OfJob(job.number, "KeepExemplars"))
+      .status();
 }
 
 }  // namespace resnetd

@@ -28,11 +28,10 @@ absl::StatusOr<DatasetContent> ReadDataset(DatasetCatalog& catalog,
 absl::StatusOr<PlanInputs> ReadInputs(const JobSpec& spec, Store& store,
                                       ModelManager& models);
 
-// Keeps exemplars of what `plan` trained on, for version `version` of `model`:
-// per class `per_class` to train on, and as many to validate with. Nothing when
-// they are kept already.
-absl::Status KeepExemplars(const JobPlan& plan, const ModelName& model,
-                           VersionNumber version, int per_class,
-                           DatasetCatalog& catalog);
+// Keeps exemplars of what `plan`, that of `job`, trained on, for version
+// `version` of its model: per class so many to train on as the job says, and as
+// many to validate with. Nothing when they are kept already.
+absl::Status KeepExemplars(const Job& job, const JobPlan& plan,
+                           VersionNumber version, DatasetCatalog& catalog);
 
 }  // namespace resnetd

@@ -143,12 +143,22 @@ absl::StatusOr<CheckpointManifest> ParseCheckpoint(absl::string_view text) {
 absl::StatusOr<Job> JobOfRow(const JobRow& row) {
   ASSIGN_OR_RETURN(JobSpec spec, ParseSpec(row.spec));
   ASSIGN_OR_RETURN(JobStatus status, ParseStatus(row.status));
+  std::string etag = absl::StrCat("r", status.revision);
   return Job{.number = row.number,
              .spec = std::move(spec),
              .status = std::move(status),
-             .etag = EtagOf(row),
+             .etag = std::move(etag),
              .created = row.created,
              .updated = row.updated};
+}
+
+absl::StatusOr<Checkpoint> CheckpointOfRow(const CheckpointRow& row) {
+  ASSIGN_OR_RETURN(CheckpointManifest manifest, ParseCheckpoint(row.manifest));
+  return Checkpoint{.step = row.step,
+                    .bytes = row.bytes,
+                    .created = row.created,
+                    .is_best = manifest.best && manifest.best->step == row.step,
+                    .evaluation = std::move(manifest.evaluation)};
 }
 
 }  // namespace resnetd

@@ -40,7 +40,8 @@ struct CheckpointManifest {
 std::string FormatCheckpoint(const CheckpointManifest& manifest);
 absl::StatusOr<CheckpointManifest> ParseCheckpoint(absl::string_view text);
 
-// The job of a row.
+// What a row is.
 absl::StatusOr<Job> JobOfRow(const JobRow& row);
+absl::StatusOr<Checkpoint> CheckpointOfRow(const CheckpointRow& row);
 
 }  // namespace resnetd

@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -28,6 +30,9 @@ struct JobEdit {
   std::vector<std::int64_t> remove_checkpoints;
 };
 
+// "jobs/N/checkpoints/STEP".
+std::string CheckpointName(JobNumber job, std::int64_t step);
+
 // Reads a job, changes it and writes it back, as often as it takes until nobody
 // else changed it in between: calls from outside and the job's own thread meet
 // here. Tells the listeners of each change. Thread-safe; waits for the disk.
@@ -39,16 +44,29 @@ class JobLedger {
       : catalog_(catalog), metrics_(metrics) {}
 
   // `decide` is given the job as it is; an error of it is the answer and
-  // nothing is changed. `etag`: empty: any. ABORTED (ETAG_MISMATCH); INTERNAL:
-  // a state that cannot follow; the errors of the catalog.
+  // nothing is changed. `etag`: empty: any. A request that was carried out
+  // before is answered with the job as it is, whatever became of it since.
+  // ABORTED (ETAG_MISMATCH); INTERNAL: a state that cannot follow; the errors
+  // of the catalog.
   using Decide = std::function<absl::StatusOr<JobEdit>(const Job&)>;
   absl::StatusOr<Job> Change(
       JobNumber job, const Decide& decide, absl::string_view etag = "",
       const std::optional<Mutation>& mutation = std::nullopt);
 
+  // The job that the request of `mutation` made or changed when it was carried
+  // out before. ALREADY_EXISTS (REQUEST_ID_CONFLICT).
+  absl::StatusOr<std::optional<JobNumber>> FindRepeated(
+      const Mutation& mutation);
+
+  // `most_open`: see CheckRoom().
   absl::StatusOr<CreatedJob> Create(const JobSpec& spec,
                                     const JobStatus& status,
+                                    std::int64_t most_open,
                                     const Mutation& mutation);
+  // NOT_FOUND (JOB_NOT_FOUND, CHECKPOINT_NOT_FOUND).
+  absl::StatusOr<CheckpointRow> FindCheckpoint(JobNumber job,
+                                               std::int64_t step);
+
   absl::Status Delete(JobNumber job, absl::string_view etag,
                       const Mutation& mutation);
 

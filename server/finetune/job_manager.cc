@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,14 +18,25 @@
 #include "server/finetune/job_inputs.h"
 #include "server/finetune/job_json.h"
 #include "server/finetune/job_ledger.h"
+#include "server/finetune/job_memory.h"
 #include "server/finetune/job_plan.h"
 #include "server/finetune/job_rules.h"
 #include "server/finetune/job_run.h"
+#include "server/finetune/job_views.h"
 #include "server/finetune/rate_schedule.h"
 #include "server/finetune/recipe_json.h"
 
 namespace resnetd {
 namespace {
+
+absl::Status AtWork(absl::string_view who, absl::string_view job) {
+  return Error(absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
+               absl::StrCat(who,
+                            " is at work, and steps beside it would tell "
+                            "nothing: try again when it is done",
+                            job.empty() ? "" : ", or pause it"))
+      .Metadata("job", job);
+}
 
 class Listener final : public JobManager::Subscription {
  public:
@@ -62,12 +74,30 @@ class Manager final : public JobManager {
                               const Mutation& mutation) override;
   absl::Status DeleteJob(JobNumber job, absl::string_view etag,
                          const Mutation& mutation) override;
-  absl::StatusOr<std::vector<Job>> ListJobs() override;
-  absl::StatusOr<Job> GetJob(JobNumber job) override;
+  absl::StatusOr<std::vector<Job>> ListJobs() override {
+    return ViewJobs(ledger_.catalog());
+  }
+  absl::StatusOr<Job> GetJob(JobNumber job) override {
+    return ViewJob(ledger_.catalog(), job);
+  }
   absl::StatusOr<std::vector<JobEvent>> Events(JobNumber job,
                                                std::int64_t after,
-                                               std::size_t limit) override;
-  absl::StatusOr<std::vector<Checkpoint>> Checkpoints(JobNumber job) override;
+                                               std::size_t limit) override {
+    return ViewEvents(ledger_.catalog(), job, after, limit);
+  }
+  absl::StatusOr<std::vector<Checkpoint>> Checkpoints(JobNumber job) override {
+    return ViewCheckpoints(ledger_.catalog(), job);
+  }
+  absl::StatusOr<Checkpoint> GetCheckpoint(JobNumber job,
+                                           std::int64_t step) override;
+  absl::StatusOr<JobEstimate> EstimateJob(const JobSpec& spec) override;
+  absl::StatusOr<Imported> PublishCheckpoint(
+      JobNumber job, std::int64_t step, const Mutation& mutation) override {
+    return resnetd::PublishCheckpoint(around_, job, step, mutation,
+                                      aside_wish_);
+  }
+  absl::Status DeleteCheckpoint(JobNumber job, std::int64_t step,
+                                const Mutation& mutation) override;
   std::unique_ptr<Subscription> Subscribe(
       std::function<void()> listener) override {
     return std::make_unique<Listener>(
@@ -76,9 +106,12 @@ class Manager final : public JobManager {
 
  private:
   absl::Status TakeUp(const JobRow& row);
+  std::int64_t MostOpen() const {
+    return static_cast<std::int64_t>(around_.options.max_jobs);
+  }
   absl::StatusOr<JobSpec> Complete(JobSpec spec);
-  absl::StatusOr<Job> Shown(const JobRow& row);
-  void AddQueue(Job& job, const std::vector<JobRow>& open) const;
+  absl::StatusOr<JobStatus> PlanStatus(const JobSpec& complete);
+  absl::Status BeginEstimate() ABSL_LOCKS_EXCLUDED(mutex_);
   void Wake() ABSL_LOCKS_EXCLUDED(mutex_);
   void Tell(JobNumber job, Wish wish) ABSL_LOCKS_EXCLUDED(mutex_);
   // Until then, or until somebody wants something of the running job: false.
@@ -96,8 +129,12 @@ class Manager final : public JobManager {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<JobNumber> running_ ABSL_GUARDED_BY(mutex_);
+  // An estimate is at work: no job begins.
+  bool estimating_ ABSL_GUARDED_BY(mutex_) = false;
   // Of the running job: written under the lock, read by its thread without.
   std::atomic<Wish> wish_{Wish::kNone};
+  // Of estimates and of what is made of checkpoints.
+  std::atomic<Wish> aside_wish_{Wish::kNone};
   Thread thread_;
 };
 
@@ -133,6 +170,7 @@ absl::Status Manager::TakeUp(const JobRow& row) {
 }
 
 void Manager::Stop() {
+  aside_wish_ = Wish::kStop;
   {
     const MutexLock lock(mutex_);
     stopping_ = true;
@@ -159,37 +197,52 @@ absl::StatusOr<JobSpec> Manager::Complete(JobSpec spec) {
   return spec;
 }
 
+// What a new job begins with.
+absl::StatusOr<JobStatus> Manager::PlanStatus(const JobSpec& complete) {
+  ASSIGN_OR_RETURN(const PlanInputs inputs,
+                   ReadInputs(complete, around_.store, around_.models));
+  ASSIGN_OR_RETURN(const JobPlan plan, PlanJob(complete, inputs));
+  // Later there may be more memory free than now, but never more than this.
+  RETURN_IF_ERROR(CheckTrainingMemory(
+      EstimateMemoryOf(plan, around_.options.max_picture_bytes),
+      around_.options.memory().total));
+  // What it needs is loaded now, so that its absence is the answer.
+  RETURN_IF_ERROR(around_.trainers().status());
+  JobStatus status{.total_steps = TotalSteps(plan.recipe),
+                   .recipe = plan.recipe,
+                   .config_hash = ConfigHash(plan.recipe),
+                   .dataset_digest = inputs.data.dataset.digest,
+                   .base_weights = inputs.base == nullptr
+                                       ? ""
+                                       : inputs.base->weights_sha256};
+  if (complete.promotion.kind != PromotionKind::kNone) {
+    status.promotion = PromotionState::kPending;
+  }
+  return status;
+}
+
 absl::StatusOr<NewJob> Manager::CreateJob(const JobSpec& spec,
                                           bool wait_for_start,
                                           bool validate_only,
                                           const Mutation& mutation) {
-  ASSIGN_OR_RETURN(const JobSpec complete, Complete(spec));
-  ASSIGN_OR_RETURN(const PlanInputs inputs,
-                   ReadInputs(complete, around_.store, around_.models));
-  ASSIGN_OR_RETURN(const JobPlan plan, PlanJob(complete, inputs));
-  // What it needs is loaded now, so that its absence is the answer.
-  RETURN_IF_ERROR(around_.trainers().status());
+  if (!validate_only) {
+    // Before anything is looked at: since then the queue may have filled up,
+    // and what the job reads may be gone.
+    ASSIGN_OR_RETURN(const std::optional<JobNumber> before,
+                     ledger_.FindRepeated(mutation));
+    if (before) {
+      ASSIGN_OR_RETURN(Job job, GetJob(*before));
+      return NewJob{.job = std::move(job), .created = false};
+    }
+  }
+  // The catalog looks again; this spares reading the dataset for nothing.
   ASSIGN_OR_RETURN(const std::vector<JobRow> open,
                    ledger_.catalog().ListOpenJobs());
-  if (open.size() >= around_.options.max_jobs) {
-    return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
-                 absl::StrCat(open.size(), " jobs wait or run, at most ",
-                              around_.options.max_jobs,
-                              " are accepted: wait until one is done"))
-        .Metadata("limit", absl::StrCat(around_.options.max_jobs))
-        .RetryAfter(std::chrono::minutes(1));
-  }
-  JobStatus status{
-      .state = wait_for_start ? JobState::kCreated : JobState::kQueued,
-      .total_steps = TotalSteps(plan.recipe),
-      .recipe = plan.recipe,
-      .config_hash = ConfigHash(plan.recipe),
-      .dataset_digest = inputs.data.dataset.digest,
-      .base_weights =
-          inputs.base == nullptr ? "" : inputs.base->weights_sha256};
-  if (complete.promotion.kind != PromotionKind::kNone) {
-    status.promotion = PromotionState::kPending;
-  }
+  RETURN_IF_ERROR(
+      CheckRoom(static_cast<std::int64_t>(open.size()), MostOpen()));
+  ASSIGN_OR_RETURN(const JobSpec complete, Complete(spec));
+  ASSIGN_OR_RETURN(JobStatus status, PlanStatus(complete));
+  status.state = wait_for_start ? JobState::kCreated : JobState::kQueued;
   if (validate_only) {
     const WallTime now = around_.clock.WallNow();
     return NewJob{.job = {.number = {0},
@@ -201,9 +254,9 @@ absl::StatusOr<NewJob> Manager::CreateJob(const JobSpec& spec,
                   .created = false};
   }
   ASSIGN_OR_RETURN(const CreatedJob created,
-                   ledger_.Create(complete, status, mutation));
+                   ledger_.Create(complete, status, MostOpen(), mutation));
   Wake();
-  ASSIGN_OR_RETURN(Job job, Shown(created.job));
+  ASSIGN_OR_RETURN(Job job, ViewJob(ledger_.catalog(), created.job));
   return NewJob{.job = std::move(job), .created = created.created};
 }
 
@@ -216,7 +269,7 @@ absl::StatusOr<Job> Manager::CallJob(JobNumber number, JobCall call,
           number,
           [&](const Job& before) -> absl::StatusOr<JobEdit> {
             ASSIGN_OR_RETURN(const CallDecision decision,
-                             DecideCall(before.status.state, call));
+                             DecideCall(number, before.status.state, call));
             JobEdit edit{.status = before.status};
             edit.text = absl::StrCat("asked to ", JobCallName(call));
             if (decision.effect == CallEffect::kChangeState) {
@@ -241,76 +294,74 @@ absl::Status Manager::DeleteJob(JobNumber job, absl::string_view etag,
   return ledger_.Delete(job, etag, mutation);
 }
 
-absl::StatusOr<Job> Manager::Shown(const JobRow& row) {
-  ASSIGN_OR_RETURN(Job job, JobOfRow(row));
-  ASSIGN_OR_RETURN(const std::vector<JobRow> open,
-                   ledger_.catalog().ListOpenJobs());
-  AddQueue(job, open);
-  return job;
+absl::StatusOr<Checkpoint> Manager::GetCheckpoint(JobNumber number,
+                                                  std::int64_t step) {
+  ASSIGN_OR_RETURN(const CheckpointRow row,
+                   ledger_.FindCheckpoint(number, step));
+  return CheckpointOfRow(row);
 }
 
-void Manager::AddQueue(Job& job, const std::vector<JobRow>& open) const {
-  if (job.status.state != JobState::kQueued) {
-    return;
+absl::Status Manager::BeginEstimate() {
+  while (true) {
+    JobNumber at_work;
+    {
+      const MutexLock lock(mutex_);
+      if (stopping_) {
+        return ServerStopping();
+      }
+      if (!running_ && !estimating_) {
+        estimating_ = true;
+        return absl::OkStatus();
+      }
+      if (!running_) {
+        return AtWork("another estimate", "");
+      }
+      at_work = *running_;
+    }
+    ASSIGN_OR_RETURN(const Job job, GetJob(at_work));
+    if (!IsDone(job.status.state) && job.status.state != JobState::kPaused) {
+      const std::string name = absl::StrCat("jobs/", at_work.value);
+      return AtWork(name, name);
+    }
+    // It is over, but for the last words of its thread.
+    const MutexLock lock(mutex_);
+    while (running_ == at_work && !stopping_) {
+      changed_.Wait(mutex_);
+    }
   }
-  int position = 1;
-  for (const JobRow& row : open) {
-    position += row.state == static_cast<int>(JobState::kQueued) &&
-                        row.number < job.number
-                    ? 1
-                    : 0;
-  }
-  job.status.queue_position = position;
-  job.status.waiting_for = "SLOT";
 }
 
-absl::StatusOr<std::vector<Job>> Manager::ListJobs() {
-  ASSIGN_OR_RETURN(const std::vector<JobRow> rows,
-                   ledger_.catalog().ListJobs());
-  std::vector<Job> jobs;
-  jobs.reserve(rows.size());
-  for (const JobRow& row : rows) {
-    ASSIGN_OR_RETURN(Job job, JobOfRow(row));
-    AddQueue(job, rows);
-    jobs.push_back(std::move(job));
+absl::StatusOr<JobEstimate> Manager::EstimateJob(const JobSpec& spec) {
+  ASSIGN_OR_RETURN(const JobSpec complete, Complete(spec));
+  RETURN_IF_ERROR(BeginEstimate());
+  absl::StatusOr<JobEstimate> estimate =
+      resnetd::EstimateJob(around_, complete, aside_wish_);
+  {
+    const MutexLock lock(mutex_);
+    estimating_ = false;
   }
-  return jobs;
+  Wake();
+  return estimate;
 }
 
-absl::StatusOr<Job> Manager::GetJob(JobNumber number) {
-  ASSIGN_OR_RETURN(const JobRow row, ledger_.catalog().GetJob(number));
-  return Shown(row);
-}
-
-absl::StatusOr<std::vector<JobEvent>> Manager::Events(JobNumber number,
-                                                      std::int64_t after,
-                                                      std::size_t limit) {
-  ASSIGN_OR_RETURN(const std::vector<JobEventRow> rows,
-                   ledger_.catalog().ListJobEvents(number, after, limit));
-  std::vector<JobEvent> events;
-  events.reserve(rows.size());
-  for (const JobEventRow& row : rows) {
-    ASSIGN_OR_RETURN(JobEvent event, ParseEvent(row));
-    events.push_back(std::move(event));
-  }
-  return events;
-}
-
-absl::StatusOr<std::vector<Checkpoint>> Manager::Checkpoints(JobNumber number) {
-  ASSIGN_OR_RETURN(const std::vector<CheckpointRow> rows,
-                   ledger_.catalog().ListCheckpoints(number));
-  std::vector<Checkpoint> checkpoints;
-  for (const CheckpointRow& row : rows) {
-    ASSIGN_OR_RETURN(CheckpointManifest manifest,
-                     ParseCheckpoint(row.manifest));
-    checkpoints.push_back(
-        {.step = row.step,
-         .bytes = row.bytes,
-         .created = row.created,
-         .is_best = manifest.best && manifest.best->step == row.step,
-         .evaluation = manifest.evaluation});
-  }
-  return checkpoints;
+absl::Status Manager::DeleteCheckpoint(JobNumber number, std::int64_t step,
+                                       const Mutation& mutation) {
+  return ledger_
+      .Change(
+          number,
+          [&](const Job& job) -> absl::StatusOr<JobEdit> {
+            if (!IsDone(job.status.state)) {
+              return JobStateError(number, job.status.state,
+                                   "it goes on from its checkpoints: cancel it "
+                                   "first, or wait for its end");
+            }
+            RETURN_IF_ERROR(ledger_.FindCheckpoint(number, step).status());
+            JobEdit edit{.status = job.status};
+            edit.remove_checkpoints = {step};
+            return edit;
+          },
+          "", mutation)
+      .status();
 }
 
 void Manager::Wake() {
@@ -368,7 +419,7 @@ std::optional<JobNumber> Manager::AwaitJob() {
     // Outside the lock: it reads the disk.
     const std::optional<JobNumber> next = NextQueued();
     const MutexLock lock(mutex_);
-    if (next && !stopping_) {
+    if (next && !stopping_ && !estimating_) {
       running_ = next;
       wish_ = Wish::kNone;
       return next;
@@ -393,8 +444,11 @@ void Manager::Work() {
            {"error", std::string(status.message())}});
     }
     ledger_.metrics().SlotIsFree();
-    const MutexLock lock(mutex_);
-    running_.reset();
+    {
+      const MutexLock lock(mutex_);
+      running_.reset();
+    }
+    changed_.NotifyAll();
   }
 }
 

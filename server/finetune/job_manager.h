@@ -12,6 +12,7 @@
 #include "server/base/clock.h"
 #include "server/base/ids.h"
 #include "server/base/priority_gate.h"
+#include "server/base/system_memory.h"
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/job.h"
 #include "server/finetune/trainer.h"
@@ -39,6 +40,9 @@ struct JobManagerOptions {
   // Jobs run at the lowest priority and obey their guard. Off only to measure
   // what that is worth.
   bool gives_way = true;
+  // The memory there is. A job that needs more than there is in all is refused,
+  // one that needs more than is free when it begins fails.
+  std::function<SystemMemory()> memory = [] { return ReadSystemMemory(); };
 };
 
 // What jobs share with serving. All outlive the manager.
@@ -91,7 +95,9 @@ class JobManager {
   // VERSION_NOT_FOUND, DATASET_NOT_FOUND); FAILED_PRECONDITION
   // (DATASET_NOT_SEALED, TOO_FEW_EXAMPLES, TOO_MANY_BAD_EXAMPLES,
   // FORGETTING_NOT_ALLOWED, BACKEND_UNAVAILABLE); RESOURCE_EXHAUSTED
-  // (QUEUE_FULL).
+  // (QUEUE_FULL; OUT_OF_MEMORY: see CheckTrainingMemory()). A repetition of a
+  // request is answered with the job as it is, whatever would be wrong with it
+  // now; ALREADY_EXISTS (REQUEST_ID_CONFLICT).
   virtual absl::StatusOr<NewJob> CreateJob(const JobSpec& spec,
                                            bool wait_for_start,
                                            bool validate_only,
@@ -120,6 +126,33 @@ class JobManager {
   // In order of step. NOT_FOUND.
   virtual absl::StatusOr<std::vector<Checkpoint>> Checkpoints(
       JobNumber job) = 0;
+
+  // NOT_FOUND (JOB_NOT_FOUND, CHECKPOINT_NOT_FOUND).
+  virtual absl::StatusOr<Checkpoint> GetCheckpoint(JobNumber job,
+                                                   std::int64_t step) = 0;
+
+  // Does a few steps of such a job on a trainer that is thrown away, in a
+  // thread of its own of lowest priority; waits for their end. Keeps nothing.
+  // No job begins meanwhile. The errors of CreateJob() but QUEUE_FULL;
+  // RESOURCE_EXHAUSTED (OVERLOADED): a job or another estimate is at work,
+  // metadata "job"; UNAVAILABLE (DRAINING): Stop() ended it; those of trainers.
+  virtual absl::StatusOr<JobEstimate> EstimateJob(const JobSpec& spec) = 0;
+
+  // Makes the checkpoint of `step` a version of the job's model, in whatever
+  // state the job is: its running means if it has some, batch norms as they are
+  // evaluated, measured on the validation pictures, with exemplars kept.
+  // Nothing is promoted, and the job does not change. In a thread of its own of
+  // lowest priority, also beside a job that runs; waits for its end. NOT_FOUND
+  // (JOB_NOT_FOUND, CHECKPOINT_NOT_FOUND); DATA_LOSS (CHECKPOINT_CORRUPT);
+  // NOT_FOUND (DATASET_NOT_FOUND, MODEL_NOT_FOUND, VERSION_NOT_FOUND): what the
+  // job was made of is gone; RESOURCE_EXHAUSTED (OUT_OF_MEMORY); UNAVAILABLE
+  // (DRAINING): Stop() ended it; the errors of ModelManager::Import().
+  virtual absl::StatusOr<Imported> PublishCheckpoint(
+      JobNumber job, std::int64_t step, const Mutation& mutation) = 0;
+  // Of a job that is done: others go on from theirs. NOT_FOUND (JOB_NOT_FOUND,
+  // CHECKPOINT_NOT_FOUND); FAILED_PRECONDITION (JOB_STATE).
+  virtual absl::Status DeleteCheckpoint(JobNumber job, std::int64_t step,
+                                        const Mutation& mutation) = 0;
 
   // `listener` is called after each change of any job, from the thread that
   // made it: it must be quick and must not call back. Until the handle is

@@ -30,11 +30,7 @@ Error Invalid(absl::string_view field, absl::string_view text) {
 
 absl::Status CheckDataset(const DatasetRow& dataset) {
   const std::string name = Quoted(dataset.name.text());
-  if (dataset.state != DatasetState::kSealed) {
-    return Refused(
-        Reason::kDatasetNotSealed,
-        absl::StrCat("dataset ", name, " still takes examples: seal it first"));
-  }
+  RETURN_IF_ERROR(CheckSealed(dataset));
   const std::int64_t sent = dataset.examples + dataset.rejected;
   if (static_cast<double>(dataset.rejected) >
       kMostRejected * static_cast<double>(sent)) {
@@ -210,18 +206,13 @@ std::vector<PlannedExample> ChooseKept(const std::vector<PlannedExample>& kept,
                                        const std::vector<int>& unseen, int most,
                                        std::int64_t seed) {
   std::vector<PlannedExample> candidates;
-  std::vector<std::string> digests;
-  std::vector<int> labels;
-  for (const PlannedExample& example : kept) {
-    if (std::count(unseen.begin(), unseen.end(), example.label) > 0) {
-      candidates.push_back(example);
-      digests.push_back(example.row.image);
-      labels.push_back(example.label);
-    }
-  }
+  std::copy_if(kept.begin(), kept.end(), std::back_inserter(candidates),
+               [&unseen](const PlannedExample& example) {
+                 return std::count(unseen.begin(), unseen.end(),
+                                   example.label) > 0;
+               });
   std::vector<PlannedExample> chosen;
-  for (const std::size_t index :
-       ChooseByHash(digests, labels, static_cast<std::size_t>(most), seed)) {
+  for (const std::size_t index : ChooseExemplars(candidates, most, seed)) {
     chosen.push_back(candidates[index]);
   }
   return chosen;
@@ -300,6 +291,42 @@ RecipeFacts FactsOf(const PlanInputs& inputs, const JobPlan& plan) {
 
 }  // namespace
 
+std::vector<PlannedExample> TrainingExamples(const JobPlan& plan) {
+  std::vector<PlannedExample> examples = plan.train;
+  examples.insert(examples.end(), plan.replay.begin(), plan.replay.end());
+  return examples;
+}
+
+std::vector<int> LabelsOf(const std::vector<PlannedExample>& examples) {
+  std::vector<int> labels;
+  labels.reserve(examples.size());
+  for (const PlannedExample& example : examples) {
+    labels.push_back(example.label);
+  }
+  return labels;
+}
+
+std::vector<std::size_t> ChooseExemplars(
+    const std::vector<PlannedExample>& examples, int per_class,
+    std::int64_t seed) {
+  std::vector<std::string> digests;
+  digests.reserve(examples.size());
+  for (const PlannedExample& example : examples) {
+    digests.push_back(example.row.image);
+  }
+  return ChooseByHash(digests, LabelsOf(examples),
+                      static_cast<std::size_t>(per_class), seed);
+}
+
+absl::Status CheckSealed(const DatasetRow& dataset) {
+  if (dataset.state == DatasetState::kSealed) {
+    return absl::OkStatus();
+  }
+  return Refused(Reason::kDatasetNotSealed,
+                 absl::StrCat("dataset ", Quoted(dataset.name.text()),
+                              " still takes examples: seal it first"));
+}
+
 absl::StatusOr<JobPlan> PlanJob(const JobSpec& spec, const PlanInputs& inputs) {
   RETURN_IF_ERROR(CheckSplit(spec.split));
   RETURN_IF_ERROR(Validate(spec.recipe));
@@ -312,10 +339,6 @@ absl::StatusOr<JobPlan> PlanJob(const JobSpec& spec, const PlanInputs& inputs) {
   RETURN_IF_ERROR(PlanReplay(spec, inputs, plan));
   ASSIGN_OR_RETURN(plan.recipe,
                    ResolveRecipe(spec.recipe, FactsOf(inputs, plan)));
-  plan.class_examples = CountByClass(plan.labels.size(), plan.train);
-  for (const PlannedExample& example : plan.replay) {
-    ++plan.class_examples[static_cast<std::size_t>(example.label)];
-  }
   return plan;
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -58,10 +59,21 @@ struct JobPlan {
   std::vector<PlannedExample> replay;
   // Validation, of the dataset and of replayed classes alike.
   std::vector<PlannedExample> validation;
-  // Examples of each class in `train` and `replay` together.
-  std::vector<std::int64_t> class_examples;
   Recipe recipe;
 };
+
+// What is trained on, in the order in which everything counts it: plan.train,
+// then plan.replay.
+std::vector<PlannedExample> TrainingExamples(const JobPlan& plan);
+// Of each example.
+std::vector<int> LabelsOf(const std::vector<PlannedExample>& examples);
+// Indices of those that are kept: ChooseByHash() by picture and class.
+std::vector<std::size_t> ChooseExemplars(
+    const std::vector<PlannedExample>& examples, int per_class,
+    std::int64_t seed);
+
+// OK, or FAILED_PRECONDITION (DATASET_NOT_SEALED).
+absl::Status CheckSealed(const DatasetRow& dataset);
 
 // A class needs so many examples to train on: with one, all that could be
 // learnt is that picture.

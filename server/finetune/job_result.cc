@@ -16,6 +16,7 @@
 #include "server/base/status_macros.h"
 #include "server/finetune/comparison.h"
 #include "server/finetune/evaluation.h"
+#include "server/finetune/job_rules.h"
 #include "server/finetune/tensor_blob.h"
 
 namespace resnetd {
@@ -43,18 +44,12 @@ absl::StatusOr<std::vector<float>> InBatches(
   return logits;
 }
 
-Mutation OfJob(const Job& job, absl::string_view method) {
-  Mutation mutation;
-  mutation.actor = absl::StrCat("jobs/", job.number.value);
-  mutation.method = std::string(method);
-  return mutation;
-}
-
-std::string DescriptionOf(const Job& job) {
+std::string DescriptionOf(const Job& job, std::int64_t step) {
   const std::string base =
       job.spec.base ? absl::StrCat("version ", job.spec.base->value)
                     : absl::StrCat("random weights of ", job.spec.architecture);
-  return absl::StrCat("Trained by jobs/", job.number.value, " from ", base,
+  return absl::StrCat("Trained by jobs/", job.number.value, " to step ", step,
+                      " of ", job.status.total_steps, " from ", base,
                       " on datasets/", job.spec.dataset.text(), " (",
                       job.status.dataset_digest.substr(0, 12), "), recipe ",
                       job.status.config_hash.substr(0, 12), ".");
@@ -134,7 +129,8 @@ EvaluationMetrics MeasureLogits(const std::vector<float>& logits,
 absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
                                           const TensorList& weights,
                                           const EvaluationMetrics& best,
-                                          ModelManager& models) {
+                                          ModelManager& models,
+                                          const Mutation& mutation) {
   ASSIGN_OR_RETURN(const std::vector<std::uint8_t> file,
                    WeightsFileOf(weights));
   ImportHeader header{
@@ -144,14 +140,14 @@ absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
       .labels = plan.labels,
       .preprocess = plan.preprocess,
       .architecture = plan.architecture.name,
-      .description = DescriptionOf(job),
+      .description = DescriptionOf(job, best.step),
       .evaluations = {{.dataset = absl::StrCat(job.spec.dataset.text(),
                                                " (validation)"),
                        .examples = best.examples,
                        .accuracy = best.accuracy}},
       .parent = job.spec.base};
   ASSIGN_OR_RETURN(const std::unique_ptr<ImportSession> session,
-                   models.Import(header, OfJob(job, "ImportVersion")));
+                   models.Import(header, mutation));
   for (std::size_t at = 0; at < file.size(); at += kPieceBytes) {
     RETURN_IF_ERROR(
         session->Write(absl::MakeConstSpan(file).subspan(at, kPieceBytes)));
@@ -210,12 +206,9 @@ absl::StatusOr<GateVerdict> JudgeResult(const GateRules& rules,
   return DecidePromotion(rules, report, paired, facts);
 }
 
-absl::StatusOr<AliasRow> PromoteResult(const JobSpec& spec,
-                                       VersionNumber version,
+absl::StatusOr<AliasRow> PromoteResult(const Job& job, VersionNumber version,
                                        ModelManager& models) {
-  Mutation mutation;
-  mutation.actor = "job";
-  mutation.method = "PromoteVersion";
+  const JobSpec& spec = job.spec;
   const AliasMove move{.model = spec.model,
                        .alias = spec.promotion.kind == PromotionKind::kCandidate
                                     ? "candidate"
@@ -226,7 +219,8 @@ absl::StatusOr<AliasRow> PromoteResult(const JobSpec& spec,
   // A new alias answers nobody who did not ask for it.
   const bool allow = spec.gate.allow_label_change ||
                      spec.promotion.kind == PromotionKind::kCandidate;
-  return models.Promote(move, allow, /*validate_only=*/false, mutation);
+  return models.Promote(move, allow, /*validate_only=*/false,
+                        OfJob(job.number, "PromoteVersion"));
 }
 
 }  // namespace resnetd

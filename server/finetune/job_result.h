@@ -34,12 +34,13 @@ EvaluationMetrics MeasureLogits(const std::vector<float>& logits,
                                 const std::vector<int>& labels,
                                 const JobPlan& plan, std::int64_t step);
 
-// Makes `weights` a version of the job's model. The errors of
-// ModelManager::Import().
+// Makes `weights`, which `best` was measured of, a version of the job's model.
+// The errors of ModelManager::Import().
 absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
                                           const TensorList& weights,
                                           const EvaluationMetrics& best,
-                                          ModelManager& models);
+                                          ModelManager& models,
+                                          const Mutation& mutation);
 
 // The version that the result must not be worse than: that of the alias to be
 // promoted, else the base. Null: there is none.
@@ -57,8 +58,7 @@ absl::StatusOr<GateVerdict> JudgeResult(const GateRules& rules,
                                         const ServedVersion* champion);
 
 // Moves the alias of the job's promotion to `version`.
-absl::StatusOr<AliasRow> PromoteResult(const JobSpec& spec,
-                                       VersionNumber version,
+absl::StatusOr<AliasRow> PromoteResult(const Job& job, VersionNumber version,
                                        ModelManager& models);
 
 }  // namespace resnetd

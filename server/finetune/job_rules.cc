@@ -64,12 +64,32 @@ absl::Status CheckSpec(const JobSpec& spec) {
   return violations.ToStatus();
 }
 
+Mutation OfJob(JobNumber job, absl::string_view method) {
+  Mutation mutation;
+  mutation.actor = absl::StrCat("jobs/", job.value);
+  mutation.method = std::string(method);
+  return mutation;
+}
+
+absl::Status ServerStopping() {
+  return Error(absl::StatusCode::kUnavailable, Reason::kDraining,
+               "the server is about to stop: ask again when it is back");
+}
+
 void EnterState(JobState state, WallTime now, JobStatus& status) {
   status.state = state;
   status.duty = 1;
   if (IsDone(state)) {
     status.ended = now;
   }
+}
+
+SteadyTime DeadlineOf(SteadyTime now, std::chrono::seconds limit,
+                      Duration ran) {
+  if (limit.count() == 0) {
+    return kNoDeadline;
+  }
+  return now + std::max(limit - ran, Duration::zero());
 }
 
 std::vector<JobState> StatesAfterRestart(JobState state) {

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <chrono>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "server/base/clock.h"
 #include "server/finetune/job.h"
 #include "server/finetune/job_state.h"
+#include "server/store/store_types.h"
 
 namespace resnetd {
 
@@ -13,8 +16,18 @@ namespace resnetd {
 // (REQUEST_INVALID) naming every field.
 absl::Status CheckSpec(const JobSpec& spec);
 
+// A change that a job makes by itself, e.g. by "PromoteVersion".
+Mutation OfJob(JobNumber job, absl::string_view method);
+
+// UNAVAILABLE (DRAINING).
+absl::Status ServerStopping();
+
 // Puts the status into `state`, and notes the time when that is an end.
 void EnterState(JobState state, WallTime now, JobStatus& status);
+
+// When a run that begins `now` is over by its limit of time, 0: none, after the
+// runs before it took `ran`.
+SteadyTime DeadlineOf(SteadyTime now, std::chrono::seconds limit, Duration ran);
 
 // The states that a job goes through when a server starts and finds it in
 // `state`: what was interrupted goes back to the queue, what was on its way to

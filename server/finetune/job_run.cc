@@ -1,6 +1,7 @@
 #include "server/finetune/job_run.h"
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <string>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/finetune/head.h"
+#include "server/finetune/job_memory.h"
 #include "server/finetune/job_result.h"
 #include "server/finetune/job_rules.h"
 #include "server/finetune/rate_schedule.h"
@@ -21,18 +23,9 @@
 namespace resnetd {
 namespace {
 
-// Of one checkpoint file: 8 times the largest network's weights.
-constexpr std::int64_t kMaxTensorBytes = std::int64_t{4} << 30U;
-
 bool IsStoreTrouble(const absl::Status& status) {
   const std::string reason = DetailsOf(status).reason;
   return reason == ReasonName(Reason::kStoreFailed);
-}
-
-std::vector<PlannedExample> TrainingExamples(const JobPlan& plan) {
-  std::vector<PlannedExample> examples = plan.train;
-  examples.insert(examples.end(), plan.replay.begin(), plan.replay.end());
-  return examples;
 }
 
 absl::StatusOr<std::vector<Pixels>> Cropped(const PictureSource& source,
@@ -73,6 +66,9 @@ absl::Status JobRun::Work() {
                    ReadInputs(job_->spec, around_.store, around_.models));
   ASSIGN_OR_RETURN(plan_, PlanJob(job_->spec, inputs));
   network_ = BuildNetwork(plan_.architecture);
+  RETURN_IF_ERROR(CheckTrainingMemory(
+      EstimateMemoryOf(plan_, around_.options.max_picture_bytes),
+      around_.options.memory().free));
   if (!GoesOn()) {
     return Settle(wish_);
   }
@@ -98,6 +94,7 @@ absl::Status JobRun::Work() {
     return Settle(wish_);
   }
   ASSIGN_OR_RETURN(const LoopResult result, Train());
+  begun_.reset();
   if (result.interrupted != Interruption::kNone) {
     return Settle(wish_);
   }
@@ -116,9 +113,7 @@ absl::Status JobRun::Prepare() {
       PictureSource::Load(plan_.validation, around_.datasets,
                           around_.options.max_picture_bytes, go_on));
   ASSIGN_OR_RETURN(validation_, Cropped(*validation, plan_.preprocess));
-  for (const PlannedExample& example : plan_.validation) {
-    validation_labels_.push_back(example.label);
-  }
+  validation_labels_ = LabelsOf(plan_.validation);
   batches_ = std::make_unique<BatchMaker>(plan_, *pictures_);
   return MakeWeights();
 }
@@ -144,9 +139,9 @@ absl::StatusOr<LoopResult> JobRun::Train() {
   TrainLoop::Options options{.recipe = plan_.recipe,
                              .classes = static_cast<int>(plan_.labels.size()),
                              .setbacks = job_->status.setbacks};
-  if (job_->spec.max_duration.count() > 0) {
-    options.deadline = around_.clock.Now() + job_->spec.max_duration;
-  }
+  begun_ = around_.clock.Now();
+  ran_before_ = job_->status.ran;
+  options.deadline = DeadlineOf(*begun_, job_->spec.max_duration, ran_before_);
   if (around_.links.gate != nullptr && around_.options.gives_way) {
     pace_.emplace(job_->spec.guard, *around_.links.gate,
                   around_.ledger.metrics().training(), around_.clock,
@@ -170,6 +165,10 @@ absl::Status JobRun::Settle(Wish wish) {
 absl::Status JobRun::Change(const std::function<void(JobEdit&)>& change) {
   ASSIGN_OR_RETURN(job_, around_.ledger.Change(number_, [&](const Job& job) {
     JobEdit edit{.status = job.status};
+    if (begun_) {
+      edit.status.ran = std::chrono::duration_cast<std::chrono::milliseconds>(
+          ran_before_ + (around_.clock.Now() - *begun_));
+    }
     change(edit);
     return absl::StatusOr<JobEdit>(std::move(edit));
   }));
@@ -227,14 +226,13 @@ absl::Status JobRun::Finish(const LoopResult& result) {
   if (!GoesOn()) {
     return Settle(wish_);
   }
-  ASSIGN_OR_RETURN(const VersionView version,
-                   PublishResult(*job_, plan_, measured.weights, *result.best,
-                                 around_.models));
-  const VersionNumber number = version.row.version;
-  RETURN_IF_ERROR(KeepExemplars(plan_, job_->spec.model, number,
-                                job_->spec.replay.exemplars_per_class,
+  ASSIGN_OR_RETURN(
+      const VersionView version,
+      PublishResult(*job_, plan_, measured.weights, *result.best,
+                    around_.models, OfJob(number_, "ImportVersion")));
+  RETURN_IF_ERROR(KeepExemplars(*job_, plan_, version.row.version,
                                 around_.store.datasets()));
-  return Conclude(number, verdict);
+  return Conclude(version.row.version, verdict);
 }
 
 // The best weights, which may be those of an earlier step.
@@ -249,20 +247,7 @@ absl::StatusOr<JobRun::Measured> JobRun::MeasureBest(const LoopResult& result) {
     return Error(absl::StatusCode::kDataLoss, Reason::kCheckpointCorrupt,
                  "the checkpoint of the best evaluation is missing");
   }
-  ASSIGN_OR_RETURN(const TrainingState state, Load(*best));
-  const std::size_t phase =
-      PhaseAt(plan_.recipe, std::max<std::int64_t>(state.step - 1, 0)).phase;
-  ASSIGN_OR_RETURN(const std::unique_ptr<Trainer> trainer, NewTrainer(phase));
-  RETURN_IF_ERROR(trainer->Restore(state.trainer));
-  // What is published is measured from pictures to logits.
-  features_.reset();
-  if (plan_.recipe.norms == NormPolicy::kReestimate) {
-    RETURN_IF_ERROR(EstimateNorms(*trainer));
-  }
-  Measured measured;
-  ASSIGN_OR_RETURN(measured.logits, LogitsOf(*trainer, validation_));
-  ASSIGN_OR_RETURN(measured.weights, trainer->ExportWeights());
-  return measured;
+  return Measure(*best);
 }
 
 absl::StatusOr<GateVerdict> JobRun::Judge(const std::vector<float>& logits) {
@@ -294,7 +279,7 @@ absl::Status JobRun::Conclude(VersionNumber version,
   }
   if (job_->spec.promotion.kind != PromotionKind::kNone && verdict.passed) {
     const absl::StatusOr<AliasRow> moved =
-        PromoteResult(job_->spec, version, around_.models);
+        PromoteResult(*job_, version, around_.models);
     if (moved.ok()) {
       promotion = PromotionState::kPromoted;
       events.emplace_back(Promoted{.alias = moved->alias,
@@ -447,24 +432,6 @@ absl::Status JobRun::Save(const TrainingState& state) {
        {"step", absl::StrCat(state.step)},
        {"bytes", absl::StrCat(row.bytes)}});
   return absl::OkStatus();
-}
-
-absl::StatusOr<TrainingState> JobRun::Load(const CheckpointRow& row) {
-  TrainingState state{.step = row.step};
-  ASSIGN_OR_RETURN(state.manifest, ParseCheckpoint(row.manifest));
-  ASSIGN_OR_RETURN(
-      state.trainer.weights,
-      ReadTensors(state.manifest.weights, kMaxTensorBytes, around_.store));
-  ASSIGN_OR_RETURN(
-      state.trainer.optimizer,
-      ReadTensors(state.manifest.optimizer, kMaxTensorBytes, around_.store));
-  if (!state.manifest.means.empty()) {
-    ASSIGN_OR_RETURN(
-        state.trainer.means,
-        ReadTensors(state.manifest.means, kMaxTensorBytes, around_.store));
-  }
-  state.trainer.steps = state.manifest.optimizer_steps;
-  return state;
 }
 
 absl::StatusOr<std::optional<TrainingState>> JobRun::LoadLast() {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -51,6 +52,18 @@ class JobRun final : private LoopHost {
   // stays where it was, and the next start takes it up.
   absl::Status Run();
 
+  // Instead of Run(): what a job of `spec` would cost, by a few steps. Changes
+  // nothing; the number is not looked at. See JobManager::EstimateJob().
+  absl::StatusOr<JobEstimate> Estimate(const JobSpec& spec);
+
+  // Instead of Run(), whatever the job does meanwhile: makes the checkpoint of
+  // `step` a version of the job's model, measured as the result of a job is.
+  // Changes nothing of the job. NOT_FOUND (CHECKPOINT_NOT_FOUND); DATA_LOSS
+  // (CHECKPOINT_CORRUPT); CANCELLED when `wish` ends it; the errors of
+  // ReadInputs(), PlanJob(), trainers and ModelManager::Import().
+  absl::StatusOr<VersionView> Publish(std::int64_t step,
+                                      const Mutation& mutation);
+
  private:
   // LoopHost.
   Interruption AskInterruption() override;
@@ -76,8 +89,26 @@ class JobRun final : private LoopHost {
     std::vector<float> logits;
     TensorList weights;
   };
+  // Of a phase: its steps, and an evaluation of what is read.
+  struct Measurement {
+    Duration fastest = Duration::max();
+    Duration slowest = Duration::zero();
+    int steps = 0;
+    Duration norms{};
+    Duration validation{};
+    std::int64_t resident_bytes = 0;
+  };
+  absl::StatusOr<Measurement> MeasurePhase(std::size_t phase,
+                                           std::int64_t step);
+  // Measures every phase, and adds its time to `estimate`; `trained`,
+  // `validated`: pictures of a whole job. Returns what the largest trainer
+  // holds.
+  absl::StatusOr<std::int64_t> AddPhases(std::size_t trained,
+                                         std::size_t validated,
+                                         JobEstimate& estimate);
   absl::Status Finish(const LoopResult& result);
   absl::StatusOr<Measured> MeasureBest(const LoopResult& result);
+  absl::StatusOr<Measured> Measure(const CheckpointRow& row);
   absl::StatusOr<GateVerdict> Judge(const std::vector<float>& logits);
   absl::Status Conclude(VersionNumber version, const GateVerdict& verdict);
   absl::Status Settle(Wish wish);
@@ -96,6 +127,9 @@ class JobRun final : private LoopHost {
   const JobNumber number_;
   const std::atomic<Wish>& wish_;
   std::optional<Job> job_;
+  // When steps were begun, and how long the runs before did them.
+  std::optional<SteadyTime> begun_;
+  Duration ran_before_{};
   JobPlan plan_;
   Network network_;
   std::optional<Weights> weights_;
@@ -110,5 +144,15 @@ class JobRun final : private LoopHost {
   // While it trains beside serving.
   std::optional<JobPace> pace_;
 };
+
+// JobManager's, but for whether it is the time for it: in a thread of their
+// own, which `wish` ends, UNAVAILABLE (DRAINING).
+absl::StatusOr<Imported> PublishCheckpoint(const JobSurroundings& around,
+                                           JobNumber job, std::int64_t step,
+                                           const Mutation& mutation,
+                                           const std::atomic<Wish>& wish);
+absl::StatusOr<JobEstimate> EstimateJob(const JobSurroundings& around,
+                                        const JobSpec& spec,
+                                        const std::atomic<Wish>& wish);
 
 }  // namespace resnetd

@@ -76,6 +76,30 @@ std::vector<CallRow> CallRows() {
   return rows;
 }
 
+// What to do instead of a call that the state does not allow.
+absl::string_view AdviceFor(JobState state, JobCall call) {
+  if (IsDone(state)) {
+    return "it is over; create another job to go on";
+  }
+  if (call == JobCall::kDelete) {
+    return "cancel it first, or wait for its end";
+  }
+  switch (state) {
+    case State::kCreated:
+      return "start it first";
+    case State::kPausing:
+    case State::kPaused:
+      return "resume it when it is PAUSED to let it go on";
+    case State::kCancelling:
+      return "it is about to end; create another job to go on";
+    case State::kEvaluating:
+      return "its steps are done; wait for its end, or cancel it";
+    default:
+      return call == JobCall::kPause ? "try again when it is RUNNING"
+                                     : "it goes on already";
+  }
+}
+
 }  // namespace
 
 const std::vector<JobState>& AllJobStates() {
@@ -168,7 +192,17 @@ absl::string_view JobCallName(JobCall call) {
   return "unknown";
 }
 
-absl::StatusOr<CallDecision> DecideCall(JobState state, JobCall call) {
+absl::Status JobStateError(JobNumber job, JobState state,
+                           absl::string_view text) {
+  return Error(absl::StatusCode::kFailedPrecondition, Reason::kJobState,
+               absl::StrCat("job ", job.value, " is ", JobStateName(state),
+                            "; ", text))
+      .Metadata("state", JobStateName(state))
+      .Resource("job", absl::StrCat("jobs/", job.value));
+}
+
+absl::StatusOr<CallDecision> DecideCall(JobNumber job, JobState state,
+                                        JobCall call) {
   std::vector<absl::string_view> allowed;
   for (const CallRow& row : CallRows()) {
     if (row.call != call) {
@@ -179,11 +213,10 @@ absl::StatusOr<CallDecision> DecideCall(JobState state, JobCall call) {
     }
     allowed.push_back(JobStateName(row.from));
   }
-  return Error(absl::StatusCode::kFailedPrecondition, Reason::kJobState,
-               absl::StrCat("the job is ", JobStateName(state), "; ",
-                            JobCallName(call), " needs ",
-                            absl::StrJoin(allowed, " or ")))
-      .Metadata("state", JobStateName(state));
+  return JobStateError(
+      job, state,
+      absl::StrCat(JobCallName(call), " needs ", absl::StrJoin(allowed, " or "),
+                   ": ", AdviceFor(state, call)));
 }
 
 }  // namespace resnetd

@@ -3,8 +3,10 @@
 #include <optional>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/base/ids.h"
 
 namespace resnetd {
 
@@ -69,8 +71,14 @@ struct CallDecision {
   JobState next = JobState::kCreated;
 };
 
-// What `call` does to a job in `state`. FAILED_PRECONDITION (JOB_STATE), with
-// the states that allow the call in its text and "state" in its metadata.
-absl::StatusOr<CallDecision> DecideCall(JobState state, JobCall call);
+// What `call` does to `job`, which is in `state`. JobStateError(), with the
+// states that allow the call and what to do instead in its text.
+absl::StatusOr<CallDecision> DecideCall(JobNumber job, JobState state,
+                                        JobCall call);
+
+// FAILED_PRECONDITION (JOB_STATE): "job N is STATE; `text`", with the name of
+// the state in metadata "state" and the job as its resource.
+absl::Status JobStateError(JobNumber job, JobState state,
+                           absl::string_view text);
 
 }  // namespace resnetd

@@ -10,22 +10,10 @@
 namespace resnetd {
 namespace {
 
-// Pictures that batch norms are estimated on: what Wu and Johnson (2021) found
-// to be enough, within what a small job can spend.
-constexpr std::size_t kNormPictures = 1024;
 constexpr std::size_t kNormBatch = 64;
 
 // Read and decoded at once: enough to keep the decoding threads busy.
 constexpr std::size_t kPiece = 64;
-
-std::vector<int> LabelsOf(const std::vector<PlannedExample>& examples) {
-  std::vector<int> labels;
-  labels.reserve(examples.size());
-  for (const PlannedExample& example : examples) {
-    labels.push_back(example.label);
-  }
-  return labels;
-}
 
 }  // namespace
 
@@ -85,11 +73,8 @@ BatchMaker::BatchMaker(const JobPlan& plan, const PictureSource& pictures)
     : recipe_(plan.recipe),
       preprocess_(plan.preprocess),
       pictures_(pictures),
-      labels_(LabelsOf(plan.train)),
-      sampler_(plan.recipe, labels_, LabelsOf(plan.replay)) {
-  const std::vector<int> replayed = LabelsOf(plan.replay);
-  labels_.insert(labels_.end(), replayed.begin(), replayed.end());
-}
+      labels_(LabelsOf(TrainingExamples(plan))),
+      sampler_(plan.recipe, LabelsOf(plan.train), LabelsOf(plan.replay)) {}
 
 absl::StatusOr<std::vector<TrainingBatch>> BatchMaker::BatchesOf(
     std::int64_t step) {

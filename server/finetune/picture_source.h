@@ -19,6 +19,10 @@
 
 namespace resnetd {
 
+// Pictures that batch norms are estimated on: what Wu and Johnson (2021) found
+// to be enough, within what a small job can spend.
+inline constexpr std::size_t kNormPictures = 1024;
+
 // The pictures of examples, decoded once and kept in memory up to a limit;
 // those beyond are read from the store whenever they are asked for. Not
 // thread-safe.

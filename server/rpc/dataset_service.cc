@@ -2,6 +2,7 @@
 
 #include "server/rpc/dataset_changes.h"
 #include "server/rpc/dataset_reads.h"
+#include "server/rpc/job_reads.h"
 #include "server/rpc/upload_call.h"
 
 namespace resnetd {
@@ -15,7 +16,7 @@ constexpr std::size_t kReadThreads = 2;
 }  // namespace
 
 DatasetService::DatasetService(CallEnvironment& environment,
-                               DatasetManager& manager, std::size_t max_calls)
+                               DatasetManager* manager, std::size_t max_calls)
     : environment_(environment),
       manager_(manager),
       control_("data-control", 1, CallLanes::kMaxWaitingChanges),
@@ -30,8 +31,10 @@ grpc::ServerUnaryReactor* DatasetService::Read(
   auto* call = new PooledCall<Request, Response>(environment_, method, context,
                                                  response);
   call->Start(request, Availability::kAlways, reads_,
-              [this, read](const Request& message, CallRecord&) {
-                return read(manager_, message);
+              [this, read](const Request& message,
+                           CallRecord&) -> absl::StatusOr<Response> {
+                return manager_ == nullptr ? NoTraining()
+                                           : read(*manager_, message);
               });
   return call;
 }
@@ -45,9 +48,12 @@ grpc::ServerUnaryReactor* DatasetService::Change(
   auto* call = new PooledCall<Request, Response>(environment_, method, context,
                                                  response);
   call->Start(request, Availability::kWhenServing, control_,
-              [this, change](const Request& message, CallRecord& record) {
+              [this, change](const Request& message,
+                             CallRecord& record) -> absl::StatusOr<Response> {
                 record.UseRequestId(message.request_id());
-                return change(manager_, environment_.limits, message);
+                return manager_ == nullptr
+                           ? NoTraining()
+                           : change(*manager_, environment_.limits, message);
               });
   return call;
 }

@@ -41,9 +41,10 @@ using DatasetService = DatasetReads<DatasetChanges<GeneratedDatasets::Service>>;
 // Thread-safe.
 class DatasetService final : public raw::DatasetService {
  public:
-  // Everything belongs to the caller and outlives the service. `max_calls`:
-  // that may be in flight.
-  DatasetService(CallEnvironment& environment, DatasetManager& manager,
+  // Everything belongs to the caller and outlives the service. Null `manager`:
+  // the server does not train, see NoTraining(). `max_calls`: that may be in
+  // flight.
+  DatasetService(CallEnvironment& environment, DatasetManager* manager,
                  std::size_t max_calls);
 
   grpc::ServerUnaryReactor* CreateDataset(grpc::CallbackServerContext* context,
@@ -86,7 +87,7 @@ class DatasetService final : public raw::DatasetService {
                                          const Request&));
 
   CallEnvironment& environment_;
-  DatasetManager& manager_;
+  DatasetManager* const manager_;
   // Changes, one after the other.
   CallLane control_;
   // Each upload has at most one task in it: it is never full.

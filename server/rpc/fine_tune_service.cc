@@ -36,16 +36,19 @@ grpc::ServerUnaryReactor* FineTuneService::Read(
 
 template <typename Request, typename Response>
 grpc::ServerUnaryReactor* FineTuneService::Change(
-    absl::string_view method, grpc::CallbackServerContext& context,
-    const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
+    CallLane& lane, absl::string_view method,
+    grpc::CallbackServerContext& context, const grpc::ByteBuffer& request,
+    grpc::ByteBuffer& response,
     absl::StatusOr<Response> (*change)(JobManager&, const RequestLimits&,
                                        const Request&)) {
   auto* call = new PooledCall<Request, Response>(environment_, method, context,
                                                  response);
-  call->Start(request, Availability::kWhenServing, lanes_->changes,
+  call->Start(request, Availability::kWhenServing, lane,
               [this, change](const Request& message,
                              CallRecord& record) -> absl::StatusOr<Response> {
-                record.UseRequestId(message.request_id());
+                if constexpr (requires { message.request_id(); }) {
+                  record.UseRequestId(message.request_id());
+                }
                 return manager_ == nullptr
                            ? NoTraining()
                            : change(*manager_, environment_.limits, message);
@@ -56,43 +59,43 @@ grpc::ServerUnaryReactor* FineTuneService::Change(
 grpc::ServerUnaryReactor* FineTuneService::CreateFineTuneJob(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return Change("CreateFineTuneJob", *context, *request, *response,
-                resnetd::CreateFineTuneJob);
+  return Change(lanes_->changes, "CreateFineTuneJob", *context, *request,
+                *response, resnetd::CreateFineTuneJob);
 }
 
 grpc::ServerUnaryReactor* FineTuneService::StartFineTuneJob(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return Change("StartFineTuneJob", *context, *request, *response,
-                resnetd::StartFineTuneJob);
+  return Change(lanes_->changes, "StartFineTuneJob", *context, *request,
+                *response, resnetd::StartFineTuneJob);
 }
 
 grpc::ServerUnaryReactor* FineTuneService::PauseFineTuneJob(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return Change("PauseFineTuneJob", *context, *request, *response,
-                resnetd::PauseFineTuneJob);
+  return Change(lanes_->changes, "PauseFineTuneJob", *context, *request,
+                *response, resnetd::PauseFineTuneJob);
 }
 
 grpc::ServerUnaryReactor* FineTuneService::ResumeFineTuneJob(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return Change("ResumeFineTuneJob", *context, *request, *response,
-                resnetd::ResumeFineTuneJob);
+  return Change(lanes_->changes, "ResumeFineTuneJob", *context, *request,
+                *response, resnetd::ResumeFineTuneJob);
 }
 
 grpc::ServerUnaryReactor* FineTuneService::CancelFineTuneJob(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return Change("CancelFineTuneJob", *context, *request, *response,
-                resnetd::CancelFineTuneJob);
+  return Change(lanes_->changes, "CancelFineTuneJob", *context, *request,
+                *response, resnetd::CancelFineTuneJob);
 }
 
 grpc::ServerUnaryReactor* FineTuneService::DeleteFineTuneJob(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  return Change("DeleteFineTuneJob", *context, *request, *response,
-                resnetd::DeleteFineTuneJob);
+  return Change(lanes_->changes, "DeleteFineTuneJob", *context, *request,
+                *response, resnetd::DeleteFineTuneJob);
 }
 
 grpc::ServerUnaryReactor* FineTuneService::GetFineTuneJob(
@@ -121,6 +124,34 @@ grpc::ServerUnaryReactor* FineTuneService::ListCheckpoints(
     grpc::ByteBuffer* response) {
   return Read("ListCheckpoints", *context, *request, *response,
               resnetd::ListCheckpoints);
+}
+
+grpc::ServerUnaryReactor* FineTuneService::GetCheckpoint(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Read("GetCheckpoint", *context, *request, *response,
+              resnetd::GetCheckpoint);
+}
+
+grpc::ServerUnaryReactor* FineTuneService::DeleteCheckpoint(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Change(lanes_->changes, "DeleteCheckpoint", *context, *request,
+                *response, resnetd::DeleteCheckpoint);
+}
+
+grpc::ServerUnaryReactor* FineTuneService::PublishCheckpoint(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Change(lanes_->work, "PublishCheckpoint", *context, *request,
+                *response, resnetd::PublishCheckpoint);
+}
+
+grpc::ServerUnaryReactor* FineTuneService::EstimateFineTuneJob(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Change(lanes_->work, "EstimateFineTuneJob", *context, *request,
+                *response, resnetd::EstimateFineTuneJob);
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* FineTuneService::WatchFineTuneJob(

@@ -28,16 +28,23 @@ using JobChanges = Jobs::WithRawCallbackMethod_CreateFineTuneJob<
         Jobs::WithRawCallbackMethod_PauseFineTuneJob<
             Jobs::WithRawCallbackMethod_ResumeFineTuneJob<
                 Jobs::WithRawCallbackMethod_CancelFineTuneJob<
-                    Jobs::WithRawCallbackMethod_DeleteFineTuneJob<Service>>>>>>;
+                    Jobs::WithRawCallbackMethod_DeleteFineTuneJob<
+                        Jobs::WithRawCallbackMethod_DeleteCheckpoint<
+                            Service>>>>>>>;
+
+template <typename Service>
+using JobWork = Jobs::WithRawCallbackMethod_EstimateFineTuneJob<
+    Jobs::WithRawCallbackMethod_PublishCheckpoint<Service>>;
 
 template <typename Service>
 using JobReads = Jobs::WithRawCallbackMethod_GetFineTuneJob<
     Jobs::WithRawCallbackMethod_ListFineTuneJobs<
         Jobs::WithRawCallbackMethod_ListFineTuneJobEvents<
             Jobs::WithRawCallbackMethod_ListCheckpoints<
-                Jobs::WithRawCallbackMethod_WatchFineTuneJob<Service>>>>>;
+                Jobs::WithRawCallbackMethod_GetCheckpoint<
+                    Jobs::WithRawCallbackMethod_WatchFineTuneJob<Service>>>>>>;
 
-using FineTuneService = JobChanges<JobReads<Jobs::Service>>;
+using FineTuneService = JobChanges<JobWork<JobReads<Jobs::Service>>>;
 
 }  // namespace raw
 
@@ -48,13 +55,19 @@ struct JobLanes {
   // `reads`, and the watches one together: it is never full.
   explicit JobLanes(std::size_t max_calls)
       : changes("job-change", 1, CallLanes::kMaxWaitingChanges),
+        work("job-work", 1, kMaxWaitingWork),
         reads("job-read", 1, max_calls + 1) {}
 
   // One after the other. Not in the lane of models: taking a job in may load
   // LibTorch, and a roll-back must not wait for that.
   CallLane changes;
+  // Estimates and versions of checkpoints: each takes seconds to minutes, and
+  // a cancellation must not wait for that.
+  CallLane work;
   // Lists and events.
   CallLane reads;
+
+  static constexpr std::size_t kMaxWaitingWork = 8;
 };
 
 // resnetd.v1.FineTuneService over a JobManager. No call waits in gRPC's
@@ -101,6 +114,18 @@ class FineTuneService final : public raw::FineTuneService {
   grpc::ServerUnaryReactor* ListCheckpoints(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
       grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* GetCheckpoint(grpc::CallbackServerContext* context,
+                                          const grpc::ByteBuffer* request,
+                                          grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* DeleteCheckpoint(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* PublishCheckpoint(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* EstimateFineTuneJob(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+      grpc::ByteBuffer* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchFineTuneJob(
       grpc::CallbackServerContext* context,
       const grpc::ByteBuffer* request) override;
@@ -112,10 +137,12 @@ class FineTuneService final : public raw::FineTuneService {
       absl::string_view method, grpc::CallbackServerContext& context,
       const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
       absl::StatusOr<Response> (*read)(JobManager&, const Request&));
+  // In `lane`.
   template <typename Request, typename Response>
   grpc::ServerUnaryReactor* Change(
-      absl::string_view method, grpc::CallbackServerContext& context,
-      const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
+      CallLane& lane, absl::string_view method,
+      grpc::CallbackServerContext& context, const grpc::ByteBuffer& request,
+      grpc::ByteBuffer& response,
       absl::StatusOr<Response> (*change)(JobManager&, const RequestLimits&,
                                          const Request&));
 

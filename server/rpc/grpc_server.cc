@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <limits>
-#include <optional>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -113,15 +112,15 @@ class GrpcServer::Impl {
                 [this](const ModelName& name, bool is_serving) {
                   SetModelServing(name, is_serving);
                 }),
+        datasets_(environment_, training.datasets, options.calls.max_calls),
+        has_datasets_(training.datasets != nullptr),
         jobs_(environment_, training.jobs, options.calls.max_calls),
         server_info_(environment_, facts) {
     health_.Set(kLiveness, true);
     for (const char* name : {kReadiness, kStartup, kClassification}) {
       health_.Set(name, false);
     }
-    if (training.datasets != nullptr) {
-      datasets_.emplace(environment_, *training.datasets,
-                        options.calls.max_calls);
+    if (has_datasets_) {
       health_.Set(kDatasets, false);
     }
   }
@@ -143,9 +142,7 @@ class GrpcServer::Impl {
                              &port_);
     builder.RegisterService(&classification_);
     builder.RegisterService(&models_);
-    if (datasets_) {
-      builder.RegisterService(&*datasets_);
-    }
+    builder.RegisterService(&datasets_);
     builder.RegisterService(&jobs_);
     builder.RegisterService(&server_info_);
     builder.RegisterService(&health_);
@@ -170,7 +167,7 @@ class GrpcServer::Impl {
       models_.RefreshHealth();
     }
     health_.Set(kClassification, ready);
-    if (datasets_) {
+    if (has_datasets_) {
       health_.Set(kDatasets, ready);
     }
     health_.Set(kReadiness, ready);
@@ -218,7 +215,9 @@ class GrpcServer::Impl {
   HealthService health_;
   ClassificationService classification_;
   ModelService models_;
-  std::optional<DatasetService> datasets_;
+  DatasetService datasets_;
+  // Whether health is told of it.
+  const bool has_datasets_;
   FineTuneService jobs_;
   ServerService server_info_;
   int port_ = 0;

@@ -46,9 +46,9 @@ struct GrpcServerOptions {
 
 // What a server with the role of training has beside. Owns nothing.
 struct TrainingParts {
-  // Null: calls that need it answer FAILED_PRECONDITION (BACKEND_UNAVAILABLE).
+  // Null, of either: calls that need it answer FAILED_PRECONDITION
+  // (BACKEND_UNAVAILABLE).
   JobManager* jobs = nullptr;
-  // Null: there is no DatasetService.
   DatasetManager* datasets = nullptr;
 };
 

@@ -9,31 +9,37 @@
 #include "server/base/violations.h"
 #include "server/rpc/convert_job.h"
 #include "server/rpc/convert_job_spec.h"
+#include "server/rpc/convert_recipe.h"
 #include "server/rpc/convert_request.h"
+#include "server/rpc/convert_version.h"
 #include "server/rpc/mutation_of.h"
+#include "server/rpc/proto_time.h"
 #include "server/rpc/resource_name.h"
 
 namespace resnetd {
 namespace {
 
-// The job that a request with a request_id names.
-template <typename Request>
-absl::StatusOr<JobNumber> JobOf(const Request& request,
-                                const RequestLimits& limits) {
+// What a request with a request_id names; `parse`: ParseJobName() and the like.
+template <typename Request, typename Name>
+absl::StatusOr<Name> NamedBy(const Request& request,
+                             const RequestLimits& limits,
+                             absl::StatusOr<Name> (*parse)(absl::string_view,
+                                                           absl::string_view)) {
   Violations violations;
-  const std::optional<JobNumber> job =
-      violations.Take("name", ParseJobName("name", request.name()));
+  const std::optional<Name> name =
+      violations.Take("name", parse("name", request.name()));
   violations.AddError("request_id",
                       CheckRequestId(request.request_id(), limits));
   RETURN_IF_ERROR(violations.ToStatus());
-  return *job;
+  return *name;
 }
 
 template <typename Response, typename Request>
 absl::StatusOr<Response> Call(JobManager& manager, const RequestLimits& limits,
                               const Request& request, JobCall call,
                               absl::string_view method) {
-  ASSIGN_OR_RETURN(const JobNumber number, JobOf(request, limits));
+  ASSIGN_OR_RETURN(const JobNumber number,
+                   NamedBy(request, limits, ParseJobName));
   ASSIGN_OR_RETURN(const Job job, manager.CallJob(number, call, request.etag(),
                                                   MutationOf(method, request)));
   Response response;
@@ -108,10 +114,56 @@ absl::StatusOr<v1::CancelFineTuneJobResponse> CancelFineTuneJob(
 absl::StatusOr<v1::DeleteFineTuneJobResponse> DeleteFineTuneJob(
     JobManager& manager, const RequestLimits& limits,
     const v1::DeleteFineTuneJobRequest& request) {
-  ASSIGN_OR_RETURN(const JobNumber job, JobOf(request, limits));
+  ASSIGN_OR_RETURN(const JobNumber job, NamedBy(request, limits, ParseJobName));
   RETURN_IF_ERROR(manager.DeleteJob(job, request.etag(),
                                     MutationOf("DeleteFineTuneJob", request)));
   return v1::DeleteFineTuneJobResponse();
+}
+
+absl::StatusOr<v1::DeleteCheckpointResponse> DeleteCheckpoint(
+    JobManager& manager, const RequestLimits& limits,
+    const v1::DeleteCheckpointRequest& request) {
+  ASSIGN_OR_RETURN(const CheckpointReference wanted,
+                   NamedBy(request, limits, ParseCheckpointName));
+  RETURN_IF_ERROR(manager.DeleteCheckpoint(
+      wanted.job, wanted.step, MutationOf("DeleteCheckpoint", request)));
+  return v1::DeleteCheckpointResponse();
+}
+
+absl::StatusOr<v1::PublishCheckpointResponse> PublishCheckpoint(
+    JobManager& manager, const RequestLimits& limits,
+    const v1::PublishCheckpointRequest& request) {
+  ASSIGN_OR_RETURN(const CheckpointReference wanted,
+                   NamedBy(request, limits, ParseCheckpointName));
+  ASSIGN_OR_RETURN(
+      const Imported made,
+      manager.PublishCheckpoint(wanted.job, wanted.step,
+                                MutationOf("PublishCheckpoint", request)));
+  v1::PublishCheckpointResponse response;
+  *response.mutable_version() = ToProto(made.version, Labels::kInclude);
+  response.set_created(made.created);
+  return response;
+}
+
+absl::StatusOr<v1::EstimateFineTuneJobResponse> EstimateFineTuneJob(
+    JobManager& manager, const RequestLimits& /*limits*/,
+    const v1::EstimateFineTuneJobRequest& request) {
+  Violations violations;
+  const JobSpec spec = ToJobSpec(request.spec(), violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  const absl::StatusOr<JobEstimate> estimate = manager.EstimateJob(spec);
+  if (!estimate.ok()) {
+    return InSpec(estimate.status());
+  }
+  v1::EstimateFineTuneJobResponse response;
+  response.set_steps(estimate->steps);
+  response.set_peak_bytes(estimate->peak_bytes);
+  response.set_free_bytes(estimate->free_bytes);
+  *response.mutable_duration_low() = ToProto(estimate->low);
+  *response.mutable_duration_high() = ToProto(estimate->high);
+  response.set_measured_steps(estimate->measured_steps);
+  *response.mutable_recipe() = ToProto(estimate->recipe);
+  return response;
 }
 
 }  // namespace resnetd

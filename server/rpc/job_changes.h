@@ -30,5 +30,16 @@ absl::StatusOr<v1::CancelFineTuneJobResponse> CancelFineTuneJob(
 absl::StatusOr<v1::DeleteFineTuneJobResponse> DeleteFineTuneJob(
     JobManager& manager, const RequestLimits& limits,
     const v1::DeleteFineTuneJobRequest& request);
+absl::StatusOr<v1::DeleteCheckpointResponse> DeleteCheckpoint(
+    JobManager& manager, const RequestLimits& limits,
+    const v1::DeleteCheckpointRequest& request);
+
+// These take seconds to minutes.
+absl::StatusOr<v1::PublishCheckpointResponse> PublishCheckpoint(
+    JobManager& manager, const RequestLimits& limits,
+    const v1::PublishCheckpointRequest& request);
+absl::StatusOr<v1::EstimateFineTuneJobResponse> EstimateFineTuneJob(
+    JobManager& manager, const RequestLimits& limits,
+    const v1::EstimateFineTuneJobRequest& request);
 
 }  // namespace resnetd

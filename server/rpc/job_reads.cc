@@ -194,4 +194,15 @@ absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(
   return response;
 }
 
+absl::StatusOr<v1::GetCheckpointResponse> GetCheckpoint(
+    JobManager& manager, const v1::GetCheckpointRequest& request) {
+  ASSIGN_OR_RETURN(const CheckpointReference wanted,
+                   ParseCheckpointName("name", request.name()));
+  ASSIGN_OR_RETURN(const Checkpoint checkpoint,
+                   manager.GetCheckpoint(wanted.job, wanted.step));
+  v1::GetCheckpointResponse response;
+  *response.mutable_checkpoint() = ToProto(wanted.job, checkpoint);
+  return response;
+}
+
 }  // namespace resnetd

@@ -46,5 +46,7 @@ absl::StatusOr<v1::ListFineTuneJobEventsResponse> ListFineTuneJobEvents(
     JobManager& manager, const v1::ListFineTuneJobEventsRequest& request);
 absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(
     JobManager& manager, const v1::ListCheckpointsRequest& request);
+absl::StatusOr<v1::GetCheckpointResponse> GetCheckpoint(
+    JobManager& manager, const v1::GetCheckpointRequest& request);
 
 }  // namespace resnetd

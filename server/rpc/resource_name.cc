@@ -1,5 +1,7 @@
 #include "server/rpc/resource_name.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -18,6 +20,15 @@ namespace {
 constexpr absl::string_view kModels = "models/";
 constexpr absl::string_view kDatasets = "datasets/";
 constexpr absl::string_view kJobs = "jobs/";
+constexpr absl::string_view kCheckpoints = "/checkpoints/";
+
+// A number from `least` on in its one spelling: no sign, no space, no zero in
+// front.
+bool ReadNumber(absl::string_view text, std::int64_t least,
+                std::int64_t& number) {
+  return absl::SimpleAtoi(text, &number) && number >= least &&
+         absl::StrCat(number) == text;
+}
 
 absl::Status BadName(absl::string_view field, absl::string_view text,
                      absl::string_view form) {
@@ -82,14 +93,27 @@ std::string ResourceName(const DatasetName& dataset) {
 absl::StatusOr<JobNumber> ParseJobName(absl::string_view field,
                                        absl::string_view text) {
   absl::string_view digits = text;
-  std::int64_t number = 0;
-  // One spelling of a number: no sign, no space, no zero in front.
-  if (absl::ConsumePrefix(&digits, kJobs) &&
-      absl::SimpleAtoi(digits, &number) && number > 0 &&
-      absl::StrCat(number) == digits) {
-    return JobNumber{number};
+  JobNumber job;
+  if (absl::ConsumePrefix(&digits, kJobs) && ReadNumber(digits, 1, job.value)) {
+    return job;
   }
   return BadName(field, text, "\"jobs/N\"");
+}
+
+absl::StatusOr<CheckpointReference> ParseCheckpointName(
+    absl::string_view field, absl::string_view text) {
+  absl::string_view rest = text;
+  CheckpointReference reference;
+  if (absl::ConsumePrefix(&rest, kJobs)) {
+    const std::size_t slash = rest.find('/');
+    absl::string_view step = rest.substr(std::min(slash, rest.size()));
+    if (ReadNumber(rest.substr(0, slash), 1, reference.job.value) &&
+        absl::ConsumePrefix(&step, kCheckpoints) &&
+        ReadNumber(step, 0, reference.step)) {
+      return reference;
+    }
+  }
+  return BadName(field, text, "\"jobs/N/checkpoints/STEP\"");
 }
 
 std::string ResourceName(JobNumber job) {

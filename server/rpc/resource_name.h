@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -41,6 +42,14 @@ std::string ResourceName(const DatasetName& dataset);
 absl::StatusOr<JobNumber> ParseJobName(absl::string_view field,
                                        absl::string_view text);
 std::string ResourceName(JobNumber job);
+
+struct CheckpointReference {
+  JobNumber job;
+  std::int64_t step = 0;
+};
+// "jobs/N/checkpoints/STEP".
+absl::StatusOr<CheckpointReference> ParseCheckpointName(absl::string_view field,
+                                                        absl::string_view text);
 
 // ALIAS alone: of the form of a model's name.
 absl::StatusOr<std::string> ParseAlias(absl::string_view field,

@@ -6,6 +6,7 @@
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/convert_dataset.h"
+#include "server/rpc/job_reads.h"
 
 namespace resnetd {
 namespace {
@@ -20,7 +21,7 @@ absl::Status BadPart(absl::string_view field, absl::string_view text) {
 
 UploadCall::UploadCall(CallEnvironment& environment,
                        grpc::CallbackServerContext& context,
-                       DatasetManager& manager, CallLane& lane)
+                       DatasetManager* manager, CallLane& lane)
     : record_(environment, "UploadExamples", context),
       manager_(manager),
       lane_(lane) {}
@@ -101,8 +102,11 @@ absl::StatusOr<v1::UploadExamplesResponse> UploadCall::TakeHeader(
                    "a second header; the first message alone has one");
   }
   ASSIGN_OR_RETURN(UploadHeader domain, ToUploadHeader(header));
+  if (manager_ == nullptr) {
+    return NoTraining();
+  }
   ASSIGN_OR_RETURN(const std::int64_t next_index,
-                   manager_.UploadIndex(domain.dataset, domain.upload));
+                   manager_->UploadIndex(domain.dataset, domain.upload));
   header_ = std::move(domain);
   v1::UploadExamplesResponse answer;
   answer.set_next_index(next_index);
@@ -117,7 +121,7 @@ absl::StatusOr<v1::UploadExamplesResponse> UploadCall::TakeBatch(
   ASSIGN_OR_RETURN(const std::vector<UploadedExample> examples,
                    ToUploadedExamples(batch, record_.environment().limits));
   ASSIGN_OR_RETURN(const UploadProgress progress,
-                   manager_.Add(header_->dataset, header_->upload,
+                   manager_->Add(header_->dataset, header_->upload,
                                 batch.first_index(), examples));
   examples_ += examples.size();
   record_.set_amount("examples", examples_);

@@ -30,7 +30,7 @@ class UploadCall final
  public:
   // The context is gRPC's; everything else outlives the call.
   UploadCall(CallEnvironment& environment, grpc::CallbackServerContext& context,
-             DatasetManager& manager, CallLane& lane);
+             DatasetManager* manager, CallLane& lane);
 
   void Start();
 
@@ -52,7 +52,7 @@ class UploadCall final
   void End(const absl::Status& outcome) { Finish(record_.End(outcome)); }
 
   CallRecord record_;
-  DatasetManager& manager_;
+  DatasetManager* const manager_;
   CallLane& lane_;
   // The messages on their way.
   grpc::ByteBuffer received_;

@@ -66,7 +66,7 @@ absl::StatusOr<std::vector<JobEventRow>> DurableJobs::ListJobEvents(
   ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_.reader()));
   ASSIGN_OR_RETURN(const JobRecord record, ReadJob(db_.reader(), job));
   const std::int64_t wanted = std::clamp<std::int64_t>(
-      record.events - after, 0,
+      record.row.last_event - after, 0,
       static_cast<std::int64_t>(std::min(limit, std::size_t{1} << 30U)));
   ASSIGN_OR_RETURN(std::vector<JobEventRow> events,
                    ReadJobEvents(db_.reader(), job, after, wanted));

@@ -23,8 +23,11 @@ class DurableJobs final : public JobCatalog {
   // Both outlive it.
   DurableJobs(Connections& db, BlobStore& blobs) : db_(db), blobs_(blobs) {}
 
+  absl::StatusOr<std::optional<std::string>> FindRequest(
+      const Mutation& mutation) override;
   absl::StatusOr<CreatedJob> CreateJob(const JobRow& job,
                                        const std::vector<JobEventRow>& events,
+                                       std::int64_t most_open,
                                        const Mutation& mutation) override;
   absl::StatusOr<JobRow> ChangeJob(
       const JobChange& change,
@@ -43,8 +46,6 @@ class DurableJobs final : public JobCatalog {
   absl::StatusOr<std::int64_t> Count();
 
  private:
-  // Whether the mutation was carried out before.
-  absl::StatusOr<bool> IsRepeated(const Mutation& mutation);
   // The blobs of its checkpoint are there and stay.
   absl::StatusOr<JobRow> CommitChange(const JobChange& wanted,
                                       const std::optional<Mutation>& mutation);

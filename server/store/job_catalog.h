@@ -29,6 +29,8 @@ struct JobRow {
   DatasetName dataset;
   // Grows by one with every change; the etag is "j<generation>".
   std::int64_t generation = 1;
+  // The sequence of its newest event; 0: none. Given by the catalog.
+  std::int64_t last_event = 0;
   WallTime created;
   WallTime updated;
 };
@@ -80,19 +82,30 @@ struct CreatedJob {
   bool created = false;
 };
 
+// RESOURCE_EXHAUSTED (QUEUE_FULL) when `open` jobs that are not done leave no
+// room for another under `most`.
+absl::Status CheckRoom(std::int64_t open, std::int64_t most);
+
 // Jobs of a store. What a method answered OK survives any crash. Thread-safe;
 // mutations wait for the disk. Errors of every mutation: those of Store.
 class JobCatalog {
  public:
   virtual ~JobCatalog() = default;
 
+  // What the request of `mutation` made or changed when it was carried out
+  // before, e.g. "jobs/7" or "models/NAME/versions/3"; nullopt: it was not, or
+  // it has no request_id. ALREADY_EXISTS (REQUEST_ID_CONFLICT).
+  virtual absl::StatusOr<std::optional<std::string>> FindRequest(
+      const Mutation& mutation) = 0;
+
   // `job` without number, generation and times, with its first events.
-  // NOT_FOUND (DATASET_NOT_FOUND). A repetition of the same request, here and
-  // below, is answered with the job as it is now: NOT_FOUND (JOB_NOT_FOUND)
-  // when it was deleted since.
+  // RESOURCE_EXHAUSTED (QUEUE_FULL): see CheckRoom(); NOT_FOUND
+  // (DATASET_NOT_FOUND). A repetition of the same request, here and below, is
+  // answered with the job as it is now: NOT_FOUND (JOB_NOT_FOUND) when it was
+  // deleted since.
   virtual absl::StatusOr<CreatedJob> CreateJob(
       const JobRow& job, const std::vector<JobEventRow>& events,
-      const Mutation& mutation) = 0;
+      std::int64_t most_open, const Mutation& mutation) = 0;
   // With `mutation` the change has an audit row and an idempotency key of its
   // own; without, it is the server's own doing. NOT_FOUND (JOB_NOT_FOUND,
   // BLOB_NOT_FOUND); ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (JOB_STATE):

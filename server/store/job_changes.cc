@@ -1,3 +1,5 @@
+#include <chrono>
+#include <cstdint>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -53,7 +55,7 @@ absl::Status AddEvents(const Change& change,
                        const std::vector<JobEventRow>& events,
                        JobRecord& record) {
   for (JobEventRow event : events) {
-    event.sequence = ++record.events;
+    event.sequence = ++record.row.last_event;
     event.time = change.now;
     RETURN_IF_ERROR(InsertJobEvent(change.database, record.row.number, event));
   }
@@ -114,19 +116,32 @@ absl::StatusOr<bool> Apply(const Change& change, const JobChange& wanted,
 
 }  // namespace
 
+absl::Status CheckRoom(std::int64_t open, std::int64_t most) {
+  if (open < most) {
+    return absl::OkStatus();
+  }
+  return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
+               absl::StrCat(open, " jobs wait or run, at most ", most,
+                            " are accepted: wait until one is done"))
+      .Metadata("limit", absl::StrCat(most))
+      .RetryAfter(std::chrono::minutes(1));
+}
+
 absl::StatusOr<CreatedJob> DurableJobs::CreateJob(
     const JobRow& job, const std::vector<JobEventRow>& events,
-    const Mutation& mutation) {
+    std::int64_t most_open, const Mutation& mutation) {
   RETURN_IF_ERROR(CheckWritable(db_, blobs_));
   MutexLock lock(db_.write_mutex());
   ASSIGN_OR_RETURN(Change change, db_.Begin());
   ASSIGN_OR_RETURN(const std::optional<Outcome> repeated,
-                   FindRequest(change.database, mutation));
+                   resnetd::FindRequest(change.database, mutation));
   if (repeated) {
     ASSIGN_OR_RETURN(const JobNumber number, NumberOf(repeated->resource));
     ASSIGN_OR_RETURN(JobRecord record, ReadJob(change.database, number));
     return CreatedJob{.job = std::move(record.row), .created = false};
   }
+  ASSIGN_OR_RETURN(const std::int64_t open, CountOpenJobs(change.database));
+  RETURN_IF_ERROR(CheckRoom(open, most_open));
   RETURN_IF_ERROR(ReadDataset(change.database, job.dataset).status());
   ASSIGN_OR_RETURN(Tally tally, ReadTally(change.database));
   ++tally.jobs;
@@ -135,10 +150,10 @@ absl::StatusOr<CreatedJob> DurableJobs::CreateJob(
   record.row.generation = 1;
   record.row.created = change.now;
   record.row.updated = change.now;
-  record.events = static_cast<std::int64_t>(events.size());
+  record.row.last_event = static_cast<std::int64_t>(events.size());
   RETURN_IF_ERROR(WriteJob(change.database, record));
   // After the job, which they refer to.
-  record.events = 0;
+  record.row.last_event = 0;
   RETURN_IF_ERROR(AddEvents(change, events, record));
   RETURN_IF_ERROR(WriteTally(change.database, tally));
   RETURN_IF_ERROR(db_.Record(
@@ -148,11 +163,12 @@ absl::StatusOr<CreatedJob> DurableJobs::CreateJob(
   return CreatedJob{.job = std::move(record.row), .created = true};
 }
 
-absl::StatusOr<bool> DurableJobs::IsRepeated(const Mutation& mutation) {
+absl::StatusOr<std::optional<std::string>> DurableJobs::FindRequest(
+    const Mutation& mutation) {
   MutexLock lock(db_.read_mutex());
   ASSIGN_OR_RETURN(const std::optional<Outcome> outcome,
-                   FindRequest(db_.reader(), mutation));
-  return outcome.has_value();
+                   resnetd::FindRequest(db_.reader(), mutation));
+  return outcome ? std::optional(outcome->resource) : std::nullopt;
 }
 
 absl::StatusOr<JobRow> DurableJobs::ChangeJob(
@@ -161,7 +177,8 @@ absl::StatusOr<JobRow> DurableJobs::ChangeJob(
   if (mutation) {
     // Before the blobs are looked for: since then they may have been removed
     // and collected.
-    ASSIGN_OR_RETURN(const bool repeated, IsRepeated(*mutation));
+    ASSIGN_OR_RETURN(const std::optional<std::string> repeated,
+                     FindRequest(*mutation));
     if (repeated) {
       return GetJob(change.job);
     }
@@ -179,8 +196,9 @@ absl::StatusOr<JobRow> DurableJobs::CommitChange(
     const JobChange& wanted, const std::optional<Mutation>& mutation) {
   MutexLock lock(db_.write_mutex());
   ASSIGN_OR_RETURN(Change change, db_.Begin());
-  ASSIGN_OR_RETURN(const std::optional<Outcome> repeated,
-                   FindRequest(change.database, mutation.value_or(Mutation())));
+  ASSIGN_OR_RETURN(
+      const std::optional<Outcome> repeated,
+      resnetd::FindRequest(change.database, mutation.value_or(Mutation())));
   ASSIGN_OR_RETURN(JobRecord record, ReadJob(change.database, wanted.job));
   if (repeated) {
     return std::move(record.row);
@@ -211,7 +229,7 @@ absl::Status DurableJobs::DeleteJob(JobNumber job, absl::string_view etag,
   MutexLock lock(db_.write_mutex());
   ASSIGN_OR_RETURN(Change change, db_.Begin());
   ASSIGN_OR_RETURN(const std::optional<Outcome> repeated,
-                   FindRequest(change.database, mutation));
+                   resnetd::FindRequest(change.database, mutation));
   if (repeated) {
     return absl::OkStatus();
   }

@@ -27,7 +27,7 @@ Seal SealOf(const JobRecord& record) {
       .Add(row.status)
       .Add(row.dataset.text())
       .Add(row.generation)
-      .Add(record.events)
+      .Add(row.last_event)
       .Add(record.checkpoints)
       .Add(ToMicroseconds(row.created))
       .Add(ToMicroseconds(row.updated));
@@ -46,9 +46,9 @@ absl::StatusOr<JobRecord> ReadRecord(const Query& query) {
                            .status = query.Text(4),
                            .dataset = *std::move(dataset),
                            .generation = query.Int(6),
+                           .last_event = query.Int(7),
                            .created = FromMicroseconds(query.Int(9)),
                            .updated = FromMicroseconds(query.Int(10))},
-                   .events = query.Int(7),
                    .checkpoints = query.Int(8)};
   RETURN_IF_ERROR(CheckSeal(SealOf(record), query.Text(11), "jobs"));
   return record;
@@ -95,6 +95,10 @@ absl::StatusOr<std::int64_t> CountJobs(Database& database) {
   return database.ReadInt("SELECT count(*) FROM jobs");
 }
 
+absl::StatusOr<std::int64_t> CountOpenJobs(Database& database) {
+  return database.ReadInt("SELECT count(*) FROM jobs WHERE is_done = 0");
+}
+
 absl::Status WriteJob(Database& database, const JobRecord& record) {
   const JobRow& row = record.row;
   // Not "INSERT OR REPLACE", which removes the row that events refer to.
@@ -114,7 +118,7 @@ absl::Status WriteJob(Database& database, const JobRecord& record) {
       .Bind(row.status)
       .Bind(row.dataset.text())
       .Bind(row.generation)
-      .Bind(record.events)
+      .Bind(row.last_event)
       .Bind(record.checkpoints)
       .Bind(ToMicroseconds(row.created))
       .Bind(ToMicroseconds(row.updated))
@@ -141,7 +145,7 @@ absl::Status CheckJobTables(Database& database, const Tally& tally) {
                      LastSequence(database, "job_events", "job", job.value));
     ASSIGN_OR_RETURN(const std::vector<CheckpointRow> checkpoints,
                      ReadCheckpoints(database, job));
-    if (events != record.events) {
+    if (events != record.row.last_event) {
       return DamagedDatabase("events of a job are missing");
     }
     if (static_cast<std::int64_t>(checkpoints.size()) != record.checkpoints) {

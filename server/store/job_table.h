@@ -16,8 +16,6 @@ namespace resnetd {
 // What the table `jobs` knows of a job. A plain value.
 struct JobRecord {
   JobRow row;
-  // The newest event; 0: none.
-  std::int64_t events = 0;
   // Rows of the table `checkpoints`.
   std::int64_t checkpoints = 0;
 };
@@ -32,6 +30,7 @@ enum class WhichJobs { kAll, kOpen };
 absl::StatusOr<std::vector<JobRecord>> ListJobRecords(Database& database,
                                                       WhichJobs which);
 absl::StatusOr<std::int64_t> CountJobs(Database& database);
+absl::StatusOr<std::int64_t> CountOpenJobs(Database& database);
 // Adds or replaces.
 absl::Status WriteJob(Database& database, const JobRecord& record);
 // Nothing else of the job is there any more.

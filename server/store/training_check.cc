@@ -86,7 +86,7 @@ absl::Status CheckJobRows(Database& database, const JobRecord& record) {
                    }));
   ASSIGN_OR_RETURN(const std::vector<CheckpointRow> checkpoints,
                    ReadCheckpoints(database, job));
-  if (events != record.events ||
+  if (events != record.row.last_event ||
       static_cast<std::int64_t>(checkpoints.size()) != record.checkpoints) {
     return DamagedDatabase("a job counts other events than it has");
   }

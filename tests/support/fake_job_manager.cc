@@ -171,7 +171,7 @@ absl::StatusOr<Job> FakeJobManager::CallJob(JobNumber job, JobCall call,
     MutexLock lock(mutex_);
     ASSIGN_OR_RETURN(Kept* const kept, FindFor("CallJob", job, etag, mutation));
     ASSIGN_OR_RETURN(const CallDecision decision,
-                     DecideCall(kept->job.status.state, call));
+                     DecideCall(job, kept->job.status.state, call));
     if (decision.effect == CallEffect::kChangeState) {
       TellLocked(
           *kept,
@@ -189,7 +189,7 @@ absl::Status FakeJobManager::DeleteJob(JobNumber job, absl::string_view etag,
   MutexLock lock(mutex_);
   ASSIGN_OR_RETURN(Kept* const kept, FindFor("DeleteJob", job, etag, mutation));
   RETURN_IF_ERROR(
-      DecideCall(kept->job.status.state, JobCall::kDelete).status());
+      DecideCall(job, kept->job.status.state, JobCall::kDelete).status());
   jobs_.erase(job);
   return absl::OkStatus();
 }
@@ -228,6 +228,54 @@ absl::StatusOr<std::vector<JobEvent>> FakeJobManager::Events(
                                kept->events.begin() + end);
 }
 
+absl::StatusOr<Checkpoint> FakeJobManager::GetCheckpoint(JobNumber job,
+                                                         std::int64_t step) {
+  MutexLock lock(mutex_);
+  RETURN_IF_ERROR(Enter("GetCheckpoint"));
+  ASSIGN_OR_RETURN(const Kept* const kept, Find(job));
+  ASSIGN_OR_RETURN(const std::size_t index, FindCheckpoint(*kept, step));
+  return kept->checkpoints[index];
+}
+
+absl::StatusOr<JobEstimate> FakeJobManager::EstimateJob(const JobSpec& spec) {
+  MutexLock lock(mutex_);
+  last_spec_ = spec;
+  RETURN_IF_ERROR(Enter("EstimateJob"));
+  return JobEstimate{.recipe = {},
+                     .steps = 100,
+                     .peak_bytes = 1'000'000,
+                     .free_bytes = 3'000'000,
+                     .low = std::chrono::minutes(1),
+                     .high = std::chrono::minutes(2),
+                     .measured_steps = 2};
+}
+
+absl::StatusOr<Imported> FakeJobManager::PublishCheckpoint(
+    JobNumber job, std::int64_t step, const Mutation& mutation) {
+  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(Kept* const kept,
+                   FindFor("PublishCheckpoint", job, "", mutation));
+  RETURN_IF_ERROR(FindCheckpoint(*kept, step).status());
+  const ModelName& model = kept->job.spec.model;
+  Imported imported{
+      .version = {.row = {.model = model, .version = VersionNumber{step}},
+                  .facts = std::make_shared<const VersionFacts>(VersionFacts{
+                      .name = model, .version = VersionNumber{step}})},
+      .created = true};
+  return imported;
+}
+
+absl::Status FakeJobManager::DeleteCheckpoint(JobNumber job, std::int64_t step,
+                                              const Mutation& mutation) {
+  MutexLock lock(mutex_);
+  ASSIGN_OR_RETURN(Kept* const kept,
+                   FindFor("DeleteCheckpoint", job, "", mutation));
+  ASSIGN_OR_RETURN(const std::size_t index, FindCheckpoint(*kept, step));
+  kept->checkpoints.erase(kept->checkpoints.begin() +
+                          static_cast<std::ptrdiff_t>(index));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<Checkpoint>> FakeJobManager::Checkpoints(
     JobNumber job) {
   MutexLock lock(mutex_);
@@ -261,6 +309,17 @@ absl::StatusOr<FakeJobManager::Kept*> FakeJobManager::Find(JobNumber job) {
                             .Resource("job", absl::StrCat("jobs/", job.value)));
   }
   return &found->second;
+}
+
+absl::StatusOr<std::size_t> FakeJobManager::FindCheckpoint(const Kept& kept,
+                                                           std::int64_t step) {
+  for (std::size_t i = 0; i < kept.checkpoints.size(); ++i) {
+    if (kept.checkpoints[i].step == step) {
+      return i;
+    }
+  }
+  return Error(absl::StatusCode::kNotFound, Reason::kCheckpointNotFound,
+               absl::StrCat("there is no checkpoint of step ", step));
 }
 
 absl::StatusOr<FakeJobManager::Kept*> FakeJobManager::FindFor(

@@ -71,6 +71,15 @@ class FakeJobManager final : public JobManager {
                                                std::int64_t after,
                                                std::size_t limit) override;
   absl::StatusOr<std::vector<Checkpoint>> Checkpoints(JobNumber job) override;
+  absl::StatusOr<Checkpoint> GetCheckpoint(JobNumber job,
+                                           std::int64_t step) override;
+  // 100 steps in 1 to 2 minutes, a million bytes.
+  absl::StatusOr<JobEstimate> EstimateJob(const JobSpec& spec) override;
+  // The version's number is `step`.
+  absl::StatusOr<Imported> PublishCheckpoint(JobNumber job, std::int64_t step,
+                                             const Mutation& mutation) override;
+  absl::Status DeleteCheckpoint(JobNumber job, std::int64_t step,
+                                const Mutation& mutation) override;
   std::unique_ptr<Subscription> Subscribe(
       std::function<void()> listener) override;
 
@@ -92,6 +101,9 @@ class FakeJobManager final : public JobManager {
                                 absl::string_view etag,
                                 const Mutation& mutation)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Its place.
+  static absl::StatusOr<std::size_t> FindCheckpoint(const Kept& kept,
+                                                    std::int64_t step);
   JobNumber AddLocked(JobState state, JobSpec spec)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void TellLocked(Kept& kept, JobEventBody body, WallTime time)

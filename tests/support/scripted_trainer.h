@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/base/error.h"
 #include "server/finetune/trainer.h"
 
 namespace resnetd {
@@ -28,6 +29,8 @@ struct TrainerScript {
   // The loss that is reported instead; not finite: StepReport::is_finite is
   // false and nothing changes.
   std::function<double(int call, double loss)> loss;
+  // Restore() fails as with the state of another network.
+  bool refuse_restore = false;
   // Reported where the rates are scaled by the gradients.
   std::vector<PartNorms> parts;
 };
@@ -121,6 +124,10 @@ class ScriptedTrainer final : public Trainer {
         .steps = steps_};
   }
   absl::Status Restore(const TrainerState& state) override {
+    if (script_.refuse_restore) {
+      return Error(absl::StatusCode::kInvalidArgument,
+                   Reason::kCheckpointCorrupt, "names are others");
+    }
     // Checkpoints come back ordered by name.
     for (auto& [name, tensor] : weights_) {
       for (const auto& [other, value] : state.weights) {
@@ -158,7 +165,6 @@ class ScriptedTrainer final : public Trainer {
 class ScriptedTrainers final : public TrainerFactory {
  public:
   TrainerScript script;
-
   absl::StatusOr<std::unique_ptr<Trainer>> Create(
       const TrainerOptions& /*options*/, const Network& network,
       const Weights& weights, const PreprocessSpec& /*preprocess*/) override {

@@ -66,7 +66,7 @@ absl::Status CreateJob(const Step& step, Store& store) {
                    .status = "new",
                    .dataset = NameOf(step)};
   return store.jobs()
-      .CreateJob(row, {{.kind = 1, .payload = "created"}},
+      .CreateJob(row, {{.kind = 1, .payload = "created"}}, /*most_open=*/1000,
                  MutationOf(step, "CreateJob"))
       .status();
 }

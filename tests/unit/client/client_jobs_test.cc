@@ -161,6 +161,42 @@ TEST_F(ClientJobsTest, ReadsAllPages) {
   EXPECT_EQ((*checkpoints)[0].evaluation->accuracy, 0.5);
 }
 
+TEST_F(ClientJobsTest, UsesCheckpoints) {
+  fake_.jobs().Add(v1::JOB_STATE_CANCELLED);
+  v1::Checkpoint checkpoint;
+  checkpoint.set_name("jobs/1/checkpoints/5");
+  checkpoint.set_step(5);
+  fake_.jobs().AddCheckpoint("jobs/1", checkpoint);
+  EXPECT_EQ(client_.GetCheckpoint("1", 5)->step, 5);
+  EXPECT_EQ(client_.GetCheckpoint("jobs/1", 6).status().code(),
+            absl::StatusCode::kNotFound);
+  const auto made = client_.PublishCheckpoint(
+      {.job = "jobs/1", .step = 5, .request_id = "mine"});
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_TRUE(made->created);
+  EXPECT_EQ(made->version.name, "models/digits/versions/5");
+  EXPECT_EQ(fake_.jobs().request_ids().back(), "mine");
+  EXPECT_TRUE(client_.DeleteCheckpoint({.job = "1", .step = 5}).ok());
+  EXPECT_FALSE(fake_.jobs().request_ids().back().empty());
+  EXPECT_EQ(client_.DeleteCheckpoint({.job = "1", .step = 5}).code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(ClientJobsTest, EstimatesJobs) {
+  JobSpec spec;
+  spec.model = "digits";
+  spec.dataset = "photos";
+  const auto estimate = client_.EstimateJob(spec);
+  ASSERT_TRUE(estimate.ok()) << estimate.status();
+  EXPECT_EQ(estimate->steps, 600);
+  EXPECT_EQ(estimate->peak_bytes, 2 << 20);
+  EXPECT_EQ(estimate->free_bytes, 8 << 20);
+  EXPECT_EQ(estimate->duration_low, std::chrono::seconds(90));
+  EXPECT_EQ(estimate->duration_high, std::chrono::seconds(120));
+  EXPECT_EQ(estimate->measured_steps, 4);
+  EXPECT_EQ(estimate->recipe.batch_size, 32);
+}
+
 TEST_F(ClientJobsTest, AWatchEndsWithTheJob) {
   fake_.jobs().Add(v1::JOB_STATE_RUNNING);
   fake_.jobs().Tell("jobs/1", Step(1));

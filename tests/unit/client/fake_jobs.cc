@@ -350,4 +350,82 @@ grpc::Status FakeJobs::ListCheckpoints(
   return grpc::Status::OK;
 }
 
+std::optional<std::pair<FakeJobs::Kept*, int>> FakeJobs::FindCheckpoint(
+    const std::string& name) {
+  Kept* kept = Find(name.substr(0, name.find("/checkpoints/")));
+  for (int i = 0;
+       kept != nullptr && i < static_cast<int>(kept->checkpoints.size()); ++i) {
+    if (kept->checkpoints[static_cast<std::size_t>(i)].name() == name) {
+      return std::pair(kept, i);
+    }
+  }
+  return std::nullopt;
+}
+
+grpc::Status FakeJobs::GetCheckpoint(grpc::ServerContext* /*context*/,
+                                     const v1::GetCheckpointRequest* request,
+                                     v1::GetCheckpointResponse* response) {
+  MutexLock lock(mutex_);
+  const auto found = FindCheckpoint(request->name());
+  if (!found) {
+    return NotFound(request->name());
+  }
+  *response->mutable_checkpoint() =
+      found->first->checkpoints[static_cast<std::size_t>(found->second)];
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeJobs::DeleteCheckpoint(
+    grpc::ServerContext* /*context*/,
+    const v1::DeleteCheckpointRequest* request,
+    v1::DeleteCheckpointResponse* /*response*/) {
+  MutexLock lock(mutex_);
+  request_ids_.push_back(request->request_id());
+  const auto found = FindCheckpoint(request->name());
+  if (!found) {
+    return NotFound(request->name());
+  }
+  found->first->checkpoints.erase(found->first->checkpoints.begin() +
+                                  found->second);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeJobs::PublishCheckpoint(
+    grpc::ServerContext* /*context*/,
+    const v1::PublishCheckpointRequest* request,
+    v1::PublishCheckpointResponse* response) {
+  MutexLock lock(mutex_);
+  request_ids_.push_back(request->request_id());
+  const auto found = FindCheckpoint(request->name());
+  if (!found) {
+    return NotFound(request->name());
+  }
+  const v1::Checkpoint& checkpoint =
+      found->first->checkpoints[static_cast<std::size_t>(found->second)];
+  v1::Version& version = *response->mutable_version();
+  version.set_name(absl::StrCat("models/digits/versions/", checkpoint.step()));
+  version.add_evaluations()->set_accuracy(0.5);
+  response->set_created(true);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeJobs::EstimateFineTuneJob(
+    grpc::ServerContext* /*context*/,
+    const v1::EstimateFineTuneJobRequest* request,
+    v1::EstimateFineTuneJobResponse* response) {
+  if (grpc::Status status = Begin("EstimateFineTuneJob"); !status.ok()) {
+    return status;
+  }
+  MutexLock lock(mutex_);
+  *created_.mutable_spec() = request->spec();
+  response->set_steps(600);
+  response->set_peak_bytes(2 << 20);
+  response->set_free_bytes(8 << 20);
+  response->mutable_duration_low()->set_seconds(90);
+  response->mutable_duration_high()->set_seconds(120);
+  response->set_measured_steps(4);
+  response->mutable_recipe()->set_batch_size(32);
+  return grpc::Status::OK;
+}
+
 }  // namespace resnetd::test

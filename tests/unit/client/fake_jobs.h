@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "resnetd/v1/fine_tune_service.grpc.pb.h"
@@ -85,6 +87,21 @@ class FakeJobs : public v1::FineTuneService::Service {
   grpc::Status ListCheckpoints(grpc::ServerContext* context,
                                const v1::ListCheckpointsRequest* request,
                                v1::ListCheckpointsResponse* response) override;
+  grpc::Status GetCheckpoint(grpc::ServerContext* context,
+                             const v1::GetCheckpointRequest* request,
+                             v1::GetCheckpointResponse* response) override;
+  grpc::Status DeleteCheckpoint(
+      grpc::ServerContext* context, const v1::DeleteCheckpointRequest* request,
+      v1::DeleteCheckpointResponse* response) override;
+  // The version has the number of the step, and half of its pictures right.
+  grpc::Status PublishCheckpoint(
+      grpc::ServerContext* context, const v1::PublishCheckpointRequest* request,
+      v1::PublishCheckpointResponse* response) override;
+  // 600 steps in 90 to 120 seconds, 2 MiB of 8.
+  grpc::Status EstimateFineTuneJob(
+      grpc::ServerContext* context,
+      const v1::EstimateFineTuneJobRequest* request,
+      v1::EstimateFineTuneJobResponse* response) override;
 
  private:
   struct Kept {
@@ -100,6 +117,9 @@ class FakeJobs : public v1::FineTuneService::Service {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Null: there is none.
   Kept* Find(const std::string& name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The job of a checkpoint, and the place of that in it.
+  std::optional<std::pair<Kept*, int>> FindCheckpoint(const std::string& name)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   template <typename Request, typename Response>
   grpc::Status Call(const std::string& method, const Request& request,
                     v1::JobState next, Response& response)

@@ -1,19 +1,11 @@
-// Jobs as a whole: a real store, real datasets and versions, and a trainer that
-// follows a script.
 #include "server/finetune/job_manager.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <atomic>
-#include <functional>
 #include <limits>
-#include <memory>
 #include <string>
-#include <thread>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -114,20 +106,6 @@ TEST_F(JobManagerTest, ValidationKeepsNothing) {
   EXPECT_TRUE(checked.job.status.recipe.has_value());
   EXPECT_EQ(checked.job.spec.base, base_);
   EXPECT_TRUE(Must(jobs_->ListJobs()).empty());
-}
-
-TEST_F(JobManagerTest, OneRequestIsOneJob) {
-  const NewJob first =
-      Must(jobs_->CreateJob(Spec(), false, false, Asked("key")));
-  const NewJob again =
-      Must(jobs_->CreateJob(Spec(), false, false, Asked("key")));
-  EXPECT_TRUE(first.created);
-  EXPECT_FALSE(again.created);
-  EXPECT_EQ(again.job.number, first.job.number);
-  EXPECT_EQ(
-      ReasonOf(jobs_->CreateJob(Spec(), false, false, Asked("key", "other"))
-                   .status()),
-      "REQUEST_ID_CONFLICT");
 }
 
 TEST_F(JobManagerTest, TheQueueHasALimit) {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <functional>
 #include <limits>
 #include <string>
@@ -117,6 +118,16 @@ TEST(StatesAfterRestartTest, NothingIsLeftHalfWay) {
       EXPECT_THAT(path, IsEmpty());
     }
   }
+}
+
+TEST(DeadlineOfTest, IsWhatTheRunsBeforeLeftOfTheLimit) {
+  using std::chrono::seconds;
+  const SteadyTime now = SteadyTime(std::chrono::hours(5));
+  EXPECT_EQ(DeadlineOf(now, seconds(0), seconds(7)), kNoDeadline);
+  EXPECT_EQ(DeadlineOf(now, seconds(10), seconds(0)), now + seconds(10));
+  EXPECT_EQ(DeadlineOf(now, seconds(10), seconds(9)), now + seconds(1));
+  EXPECT_EQ(DeadlineOf(now, seconds(10), seconds(10)), now);
+  EXPECT_EQ(DeadlineOf(now, seconds(10), seconds(11)), now);
 }
 
 }  // namespace

@@ -109,7 +109,7 @@ TEST(JobStateTest, ReachesAnEndFromEveryStateThatIsNotDone) {
 // What each call does in each state: a state to go to, "nothing", "remove" or
 // "refused".
 std::string Outcome(JobState state, JobCall call) {
-  const auto decision = DecideCall(state, call);
+  const auto decision = DecideCall({7}, state, call);
   if (!decision.ok()) {
     return "refused";
   }
@@ -158,7 +158,7 @@ TEST(DecideCallTest, FollowsTheTableForEveryCallInEveryState) {
 TEST(DecideCallTest, OnlyEverGoesWhereTheDiagramAllows) {
   for (const JobState state : AllJobStates()) {
     for (const JobCall call : kCalls) {
-      const auto decision = DecideCall(state, call);
+      const auto decision = DecideCall({7}, state, call);
       if (decision.ok() && decision->effect == CallEffect::kChangeState) {
         EXPECT_TRUE(CanFollow(state, decision->next))
             << JobCallName(call) << " when " << JobStateName(state);
@@ -169,15 +169,35 @@ TEST(DecideCallTest, OnlyEverGoesWhereTheDiagramAllows) {
 
 TEST(DecideCallTest, SaysWhichStatesAllowWhatItRefuses) {
   const absl::Status status =
-      DecideCall(JobState::kPreparing, JobCall::kPause).status();
+      DecideCall({7}, JobState::kPreparing, JobCall::kPause).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(status.message(),
-            "the job is PREPARING; pause needs QUEUED or RUNNING");
+            "job 7 is PREPARING; pause needs QUEUED or RUNNING: try again when "
+            "it is RUNNING");
+  EXPECT_EQ(DetailsOf(status).resource,
+            std::make_pair(std::string("job"), std::string("jobs/7")));
   EXPECT_EQ(DetailsOf(status).reason, "JOB_STATE");
   EXPECT_THAT(DetailsOf(status).metadata, Contains(Pair("state", "PREPARING")));
   EXPECT_THAT(
-      DecideCall(JobState::kQueued, JobCall::kDelete).status().message(),
+      DecideCall({7}, JobState::kQueued, JobCall::kDelete).status().message(),
       HasSubstr("SUCCEEDED or FAILED or CANCELLED"));
+}
+
+TEST(DecideCallTest, SaysWhatToDoInstead) {
+  for (const JobState state : AllJobStates()) {
+    for (const JobCall call : kCalls) {
+      const absl::Status status = DecideCall({7}, state, call).status();
+      if (!status.ok()) {
+        EXPECT_EQ(status.message().find("go on") != std::string::npos ||
+                      status.message().find("first") != std::string::npos ||
+                      status.message().find("again") != std::string::npos ||
+                      status.message().find("goes on") != std::string::npos ||
+                      status.message().find("wait") != std::string::npos,
+                  true)
+            << status.message();
+      }
+    }
+  }
 }
 
 }  // namespace

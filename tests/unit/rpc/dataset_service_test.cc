@@ -118,14 +118,16 @@ TEST_F(DatasetServiceTest, NothingElseWaitsForUploadsThatAreStuck) {
   EXPECT_TRUE(third.Read());
 }
 
-TEST_F(DatasetServiceTest, IsNotThereWithoutAManager) {
+TEST_F(DatasetServiceTest, WithoutAManagerItSaysThatTheServerDoesNotTrain) {
   auto server = GrpcServer::Start(LoopbackOptions(), classifier_, registry_,
                                   manager_, telemetry_, Facts(), RealClock());
   ASSERT_TRUE(server.ok());
   server_ = *std::move(server);
   dataset_calls_ = v1::DatasetService::NewStub(NewChannel());
-  EXPECT_EQ(Call(&Stub::ListDatasets, v1::ListDatasetsRequest()).error_code(),
-            grpc::StatusCode::UNIMPLEMENTED);
+  const grpc::Status status =
+      Call(&Stub::ListDatasets, v1::ListDatasetsRequest());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ReasonOf(status), "BACKEND_UNAVAILABLE");
   health_ = grpc::health::v1::Health::NewStub(NewChannel());
   EXPECT_EQ(Health("resnetd.v1.DatasetService"),
             HealthCheckResponse::SERVICE_UNKNOWN);

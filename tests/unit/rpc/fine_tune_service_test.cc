@@ -5,6 +5,7 @@
 
 #include <future>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -123,6 +124,42 @@ TEST_F(FineTuneServiceTest, AnswersEveryRead) {
   ASSERT_TRUE(
       Call(&Stub::ListCheckpoints, list_checkpoints, &checkpoints).ok());
   EXPECT_EQ(checkpoints.checkpoints_size(), 1);
+  v1::GetCheckpointRequest get_checkpoint;
+  get_checkpoint.set_name("jobs/1/checkpoints/5");
+  v1::GetCheckpointResponse checkpoint;
+  ASSERT_TRUE(Call(&Stub::GetCheckpoint, get_checkpoint, &checkpoint).ok());
+  EXPECT_EQ(checkpoint.checkpoint().step(), 5);
+}
+
+TEST_F(FineTuneServiceTest, WhatTakesLongDoesNotHoldUpACancellation) {
+  ListenReady();
+  const JobNumber job = job_manager_.Add(JobState::kRunning);
+  job_manager_.AddCheckpoint(job, {.step = 5});
+  job_manager_.Hold("PublishCheckpoint");
+  v1::PublishCheckpointResponse published;
+  std::thread publish([&] {
+    v1::PublishCheckpointRequest request;
+    request.set_name("jobs/1/checkpoints/5");
+    EXPECT_TRUE(Call(&Stub::PublishCheckpoint, request, &published).ok());
+  });
+  job_manager_.AwaitCalls("PublishCheckpoint", 1);
+  v1::CancelFineTuneJobResponse cancelled;
+  EXPECT_TRUE(Call(&Stub::CancelFineTuneJob,
+                   Named<v1::CancelFineTuneJobRequest>(job), &cancelled)
+                  .ok());
+  EXPECT_EQ(cancelled.job().status().state(), v1::JOB_STATE_CANCELLING);
+  job_manager_.Release();
+  publish.join();
+  EXPECT_TRUE(published.created());
+  v1::EstimateFineTuneJobRequest estimate;
+  *estimate.mutable_spec() = NewJobRequest().spec();
+  v1::EstimateFineTuneJobResponse estimated;
+  EXPECT_TRUE(Call(&Stub::EstimateFineTuneJob, estimate, &estimated).ok());
+  EXPECT_EQ(estimated.steps(), 100);
+  v1::DeleteCheckpointRequest remove;
+  remove.set_name("jobs/1/checkpoints/5");
+  v1::DeleteCheckpointResponse removed;
+  EXPECT_TRUE(Call(&Stub::DeleteCheckpoint, remove, &removed).ok());
 }
 
 TEST_F(FineTuneServiceTest, ARepeatedRequestIsCarriedOutOnce) {

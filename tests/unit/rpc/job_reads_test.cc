@@ -231,6 +231,23 @@ TEST_F(JobReadsTest, ListsCheckpointsInPages) {
             "JOB_NOT_FOUND");
 }
 
+TEST_F(JobReadsTest, GetsOneCheckpoint) {
+  const JobNumber job = manager_.Add(JobState::kFailed);
+  manager_.AddCheckpoint(job, {.step = 10, .bytes = 7});
+  v1::GetCheckpointRequest request;
+  request.set_name("jobs/1/checkpoints/10");
+  const auto got = GetCheckpoint(manager_, request);
+  ASSERT_TRUE(got.ok()) << got.status();
+  EXPECT_EQ(got->checkpoint().name(), "jobs/1/checkpoints/10");
+  EXPECT_EQ(got->checkpoint().size_bytes(), 7);
+  request.set_name("jobs/1/checkpoints/11");
+  EXPECT_EQ(DetailsOf(GetCheckpoint(manager_, request).status()).reason,
+            "CHECKPOINT_NOT_FOUND");
+  request.set_name("jobs/1");
+  EXPECT_EQ(GetCheckpoint(manager_, request).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
 TEST_F(JobReadsTest, AServerThatDoesNotTrainSaysWhatToAsk) {
   EXPECT_EQ(NoTraining().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(DetailsOf(NoTraining()).reason, "BACKEND_UNAVAILABLE");

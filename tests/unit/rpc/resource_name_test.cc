@@ -128,5 +128,25 @@ TEST(ResourceNameTest, ErrorsNameTheFieldAndTheForm) {
   EXPECT_EQ(DetailsOf(status).violations[0].first, "parent");
 }
 
+TEST(ResourceNameTest, ReadsCheckpoints) {
+  const CheckpointReference first =
+      ParseCheckpointName("name", "jobs/7/checkpoints/0").value();
+  EXPECT_EQ(first.job, JobNumber{7});
+  EXPECT_EQ(first.step, 0);
+  EXPECT_EQ(ParseCheckpointName("name", "jobs/1/checkpoints/250")->step, 250);
+  for (const char* text :
+       {"", "jobs/7", "jobs/7/", "jobs/7/checkpoints", "jobs/7/checkpoints/",
+        "jobs/7/checkpoints/-1", "jobs/7/checkpoints/01",
+        "jobs/7/checkpoints/+1", "jobs/7/checkpoints/1 ",
+        "jobs/0/checkpoints/1", "jobs/07/checkpoints/1", "jobs//checkpoints/1",
+        "7/checkpoints/1", "jobs/7/checkpoints/1/2", "jobs/7/checkpoint/1",
+        "jobs/7/checkpoints/9223372036854775808"}) {
+    const absl::Status status = ParseCheckpointName("name", text).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(status.message()),
+                HasSubstr("jobs/N/checkpoints/STEP"));
+  }
+}
+
 }  // namespace
 }  // namespace resnetd

@@ -72,6 +72,9 @@ inline DatasetRow CreateAnimals(Store& store,
       {.method = "CreateDataset", .request_id = std::string(request_id)}));
 }
 
+// A limit of open jobs that no test reaches.
+inline constexpr std::int64_t kManyJobs = 1000;
+
 // A job over `dataset` that was created.
 inline JobRow CreateJobOver(Store& store, absl::string_view dataset,
                             std::vector<JobEventRow> events = {}) {
@@ -79,7 +82,8 @@ inline JobRow CreateJobOver(Store& store, absl::string_view dataset,
                                       .spec = R"({"epochs":3})",
                                       .status = "{}",
                                       .dataset = Dataset(dataset)},
-                                     events, {.method = "CreateJob"}))
+                                     events, kManyJobs,
+                                     {.method = "CreateJob"}))
       .job;
 }
 

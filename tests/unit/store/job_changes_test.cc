@@ -66,7 +66,7 @@ class JobChangesTest : public ::testing::Test {
 TEST_F(JobChangesTest, ANewJobHasTheNextNumberAndItsFirstEvents) {
   store_.clock().Advance(std::chrono::seconds(7));
   const CreatedJob made = Must(jobs().CreateJob(
-      Row(), {Event(3, "a"), Event(4, "b")},
+      Row(), {Event(3, "a"), Event(4, "b")}, kManyJobs,
       {.actor = "ann", .method = "CreateJob", .request_id = "r"}));
   EXPECT_TRUE(made.created);
   EXPECT_EQ(made.job.number, JobNumber{1});
@@ -98,30 +98,57 @@ TEST_F(JobChangesTest, ANewJobHasTheNextNumberAndItsFirstEvents) {
 TEST_F(JobChangesTest, AJobNeedsADatasetThatIsThere) {
   JobRow row = Row();
   row.dataset = Dataset("plants");
-  EXPECT_EQ(ReasonOf(jobs().CreateJob(row, {}, {}).status()),
+  EXPECT_EQ(ReasonOf(jobs().CreateJob(row, {}, kManyJobs, {}).status()),
             "DATASET_NOT_FOUND");
   Must(store_->datasets().DeleteDataset(Dataset("animals"), "", {}));
-  EXPECT_EQ(ReasonOf(jobs().CreateJob(Row(), {}, {}).status()),
+  EXPECT_EQ(ReasonOf(jobs().CreateJob(Row(), {}, kManyJobs, {}).status()),
             "DATASET_NOT_FOUND");
   EXPECT_THAT(Must(jobs().ListJobs()), IsEmpty());
 }
 
 TEST_F(JobChangesTest, ARepeatedRequestMakesOneJob) {
   const Mutation mutation{.method = "CreateJob", .request_id = "r"};
-  Must(jobs().CreateJob(Row(), {}, mutation));
+  Must(jobs().CreateJob(Row(), {}, kManyJobs, mutation));
   Change({.job = {1}, .state = 5});
-  const CreatedJob again = Must(jobs().CreateJob(Row(), {Event(1)}, mutation));
+  const CreatedJob again =
+      Must(jobs().CreateJob(Row(), {Event(1)}, kManyJobs, mutation));
   EXPECT_FALSE(again.created);
   EXPECT_EQ(again.job.state, 5);
   EXPECT_THAT(Must(jobs().ListJobEvents({1}, 0, 10)), IsEmpty());
   Mutation other = mutation;
   other.request_hash = "other";
-  EXPECT_EQ(ReasonOf(jobs().CreateJob(Row(), {}, other).status()),
+  EXPECT_EQ(ReasonOf(jobs().CreateJob(Row(), {}, kManyJobs, other).status()),
             "REQUEST_ID_CONFLICT");
   EndJob(*store_, {1});
   Must(jobs().DeleteJob({1}, "", {}));
-  EXPECT_EQ(ReasonOf(jobs().CreateJob(Row(), {}, mutation).status()),
+  EXPECT_EQ(ReasonOf(jobs().CreateJob(Row(), {}, kManyJobs, mutation).status()),
             "JOB_NOT_FOUND");
+}
+
+TEST_F(JobChangesTest, JobsThatAreNotDoneAreLimited) {
+  EXPECT_EQ(ReasonOf(jobs().CreateJob(Row(), {}, 0, {}).status()),
+            "QUEUE_FULL");
+  const Mutation mutation{.method = "CreateJob", .request_id = "r"};
+  Must(jobs().CreateJob(Row(), {}, 2, mutation));
+  Must(jobs().CreateJob(Row(), {}, 2, {}));
+  const absl::Status full = jobs().CreateJob(Row(), {}, 2, {}).status();
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(DetailsOf(full).retry_after.has_value());
+  EXPECT_FALSE(Must(jobs().CreateJob(Row(), {}, 2, mutation)).created);
+  EndJob(*store_, {1});
+  Must(jobs().CreateJob(Row(), {}, 2, {}));
+}
+
+TEST_F(JobChangesTest, ARequestIsFoundAsLongAsItIsRemembered) {
+  const Mutation mutation{.method = "CreateJob", .request_id = "r"};
+  EXPECT_EQ(Must(jobs().FindRequest(mutation)), std::nullopt);
+  EXPECT_EQ(Must(jobs().FindRequest({})), std::nullopt);
+  Must(jobs().CreateJob(Row(), {}, kManyJobs, mutation));
+  EXPECT_EQ(Must(jobs().FindRequest(mutation)), "jobs/1");
+  Mutation other = mutation;
+  other.request_hash = "other";
+  EXPECT_EQ(ReasonOf(jobs().FindRequest(other).status()),
+            "REQUEST_ID_CONFLICT");
 }
 
 TEST_F(JobChangesTest, EveryChangeAddsOneToTheGeneration) {
@@ -315,7 +342,7 @@ TEST_F(JobChangesTest, ManySubmitsOfFewRequestsMakeAsManyJobsAsRequests) {
       threads.emplace_back("submit", [this, i] {
         for (int k = 0; k < 2 * kRequests; ++k) {
           Must(jobs().CreateJob(
-              Row(), {Event(1)},
+              Row(), {Event(1)}, kManyJobs,
               {.method = "CreateJob",
                .request_id = absl::StrCat((k * 7 + i) % kRequests)}));
         }

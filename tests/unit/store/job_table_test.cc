@@ -61,7 +61,7 @@ TEST_F(JobTableTest, WritesAllThatChanges) {
   record.row.status = "other";
   record.row.generation = 50;
   record.row.updated = WallTime(std::chrono::microseconds(70));
-  record.events = 80;
+  record.row.last_event = 80;
   record.checkpoints = 90;
   Must(WriteJob(*database_, record));
   const JobRecord got = *Must(FindJob(*database_, {3}));
@@ -102,7 +102,7 @@ TEST_F(JobTableTest, EveryChangedColumnIsNoticed) {
 
 TEST_F(JobTableTest, TheCheckFindsWhatIsMissing) {
   JobRecord record = Record(1);
-  record.events = 2;
+  record.row.last_event = 2;
   record.checkpoints = 1;
   Must(WriteJob(*database_, record));
   for (const std::int64_t sequence : {1, 2}) {
