@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "client/dataset_types.h"
 #include "client/error_info.h"
+#include "client/evaluation_types.h"
 #include "client/job_types.h"
 #include "client/model_requests.h"
 #include "client/model_types.h"
@@ -30,8 +31,9 @@ struct ClientOptions {
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
   // The same for the calls that move files or run networks: ImportVersion,
   // ExportVersion, GetBlob, LoadVersion, UnloadVersion, WarmUpVersion,
-  // SetAlias, RollbackAlias, PromoteVersion and CreateJob, and for each stream
-  // of UploadExamples. A large file over a slow line takes its time.
+  // SetAlias, RollbackAlias, PromoteVersion, EvaluateModel, CompareVersions,
+  // CalibrateVersion and CreateJob, and for each stream of UploadExamples. A
+  // large file over a slow line takes its time.
   std::chrono::nanoseconds long_timeout = std::chrono::minutes(10);
 };
 
@@ -129,6 +131,15 @@ class Client {
   absl::StatusOr<Alias> RollbackAlias(RollbackAliasRequest request);
   absl::StatusOr<Alias> PromoteVersion(PromoteVersionRequest request);
   absl::Status DeleteAlias(DeleteAliasRequest request);
+
+  // Measurements on sealed datasets: they take as long as the pictures need,
+  // one at a time, at most long_timeout. RESOURCE_EXHAUSTED (QUEUE_FULL):
+  // another one runs.
+  absl::StatusOr<EvaluationReport> EvaluateModel(
+      absl::string_view version, const Measurement& measurement);
+  absl::StatusOr<PairedReport> CompareVersions(const CompareRequest& request);
+  // Makes a version with the fitted temperature.
+  absl::StatusOr<Calibrated> CalibrateVersion(const CalibrateRequest& request);
 
   // Tells every change, each once and in order, and goes on behind the last one
   // when the connection breaks, for as long as it takes; has no timeout. OK:

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "client/dataset_types.h"
+#include "client/evaluation_types.h"
 #include "client/model_requests.h"
 #include "client/model_types.h"
 #include "client/types.h"
@@ -33,6 +34,9 @@ Alias FromProto(const v1::Alias& alias);
 Model FromProto(const v1::Model& model);
 Version FromProto(const v1::Version& version);
 ModelEvent FromProto(const v1::ModelEvent& event);
+v1::Measurement ToProto(const Measurement& measurement);
+EvaluationReport FromProto(const v1::EvaluationReport& message);
+PairedReport FromProto(const v1::PairedReport& message);
 v1::ImportVersionHeader ToProto(const ImportRequest& request);
 ServerInfo FromProto(const v1::GetServerInfoResponse& info);
 v1::ExampleSplit ToProto(ExampleSplit split);

@@ -60,22 +60,6 @@ EvaluationMetrics FromProto(const v1::EvaluationMetrics& message) {
   return metrics;
 }
 
-GateVerdict FromProto(const v1::GateVerdict& message) {
-  GateVerdict verdict = {.passed = message.passed(),
-                         .is_better = message.is_better()};
-  for (const v1::GateCriterion& criterion : message.criteria()) {
-    GateCriterion& out = verdict.criteria.emplace_back();
-    out.name = criterion.name();
-    if (criterion.has_value()) {
-      out.value = criterion.value();
-    }
-    out.bound = criterion.bound();
-    out.passed = criterion.passed();
-    out.text = criterion.text();
-  }
-  return verdict;
-}
-
 v1::GateRules ToProto(const GateRules& rules) {
   v1::GateRules message;
   const auto set = [&message](const auto& value, auto setter) {
@@ -229,6 +213,22 @@ JobEventBody BodyOf(const v1::JobEvent& message) {
 }
 
 }  // namespace
+
+GateVerdict FromProto(const v1::GateVerdict& message) {
+  GateVerdict verdict = {.passed = message.passed(),
+                         .is_better = message.is_better()};
+  for (const v1::GateCriterion& criterion : message.criteria()) {
+    GateCriterion& out = verdict.criteria.emplace_back();
+    out.name = criterion.name();
+    if (criterion.has_value()) {
+      out.value = criterion.value();
+    }
+    out.bound = criterion.bound();
+    out.passed = criterion.passed();
+    out.text = criterion.text();
+  }
+  return verdict;
+}
 
 std::string JobResource(absl::string_view name) {
   return absl::StartsWith(name, "jobs/") ? std::string(name)

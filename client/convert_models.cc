@@ -69,7 +69,8 @@ Alias FromProto(const v1::Alias& alias) {
           .previous_version = alias.previous_version(),
           .generation = alias.generation(),
           .etag = alias.etag(),
-          .update_time = FromProto(alias.update_time())};
+          .update_time = FromProto(alias.update_time()),
+          .gate_override = alias.gate_override()};
 }
 
 Model FromProto(const v1::Model& model) {
@@ -124,6 +125,15 @@ Version FromProto(const v1::Version& version) {
   out.source_sha256 = version.source_sha256();
   out.source_format = version.source_format();
   out.manifest_sha256 = version.manifest_sha256();
+  // An older server knows no temperatures.
+  out.temperature = version.temperature() > 0 ? version.temperature() : 1;
+  if (version.has_gate()) {
+    out.gate.emplace().passed = version.gate().passed();
+    for (const v1::FailedCriterion& criterion : version.gate().failed()) {
+      out.gate->failed.push_back(
+          {.name = criterion.name(), .text = criterion.text()});
+    }
+  }
   return out;
 }
 
@@ -136,7 +146,8 @@ ModelEvent FromProto(const v1::ModelEvent& event) {
           .alias = event.alias(),
           .previous_version = event.previous_version(),
           .generation = event.generation(),
-          .weights_sha256 = event.weights_sha256()};
+          .weights_sha256 = event.weights_sha256(),
+          .gate_override = event.gate_override()};
 }
 
 v1::ImportVersionHeader ToProto(const ImportRequest& request) {
@@ -161,6 +172,7 @@ v1::ImportVersionHeader ToProto(const ImportRequest& request) {
   out.set_parent_version(request.parent_version);
   out.set_request_id(request.request_id);
   out.set_validate_only(request.validate_only);
+  out.set_temperature(request.temperature);
   return out;
 }
 

@@ -21,6 +21,7 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec);
 Job FromProto(const v1::FineTuneJob& message);
 JobEvent FromProto(const v1::JobEvent& message);
 Checkpoint FromProto(const v1::Checkpoint& message);
+GateVerdict FromProto(const v1::GateVerdict& message);
 
 // "jobs/N" for a number with or without "jobs/" in front.
 std::string JobResource(absl::string_view name);

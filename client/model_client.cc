@@ -152,6 +152,7 @@ absl::StatusOr<Alias> Client::PromoteVersion(PromoteVersionRequest request) {
   message.set_alias(request.alias);
   message.set_expected_version(ExpectedVersion(request.expected_version));
   message.set_allow_label_change(request.allow_label_change);
+  message.set_gate_override(request.gate_override);
   message.set_validate_only(request.validate_only);
   v1::PromoteVersionResponse response;
   RETURN_IF_ERROR(calls_->Ask(calls_->long_timeout, &Stub::PromoteVersion,

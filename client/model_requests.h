@@ -58,6 +58,8 @@ struct ImportRequest {
   std::string request_id;
   // True: everything is checked and nothing is kept.
   bool validate_only = false;
+  // Logits are divided by it before the softmax; 0: 1.
+  double temperature = 0;
 };
 
 struct DeleteVersionRequest {
@@ -110,6 +112,8 @@ struct PromoteVersionRequest {
   bool allow_label_change = false;
   std::string request_id;
   bool validate_only = false;
+  // Why it is promoted although the gate said no; empty: the gate counts.
+  std::string gate_override = {};
 };
 
 struct WatchRequest {

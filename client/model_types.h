@@ -45,6 +45,8 @@ struct Alias {
   std::int64_t generation = 0;
   std::string etag;
   std::chrono::system_clock::time_point update_time;
+  // Why it was moved although the gate had said no; empty: it had not.
+  std::string gate_override = {};
 };
 
 struct Model {
@@ -73,6 +75,18 @@ struct Evaluation {
   std::string dataset;
   std::int64_t examples = 0;
   double accuracy = 0;
+};
+
+// A criterion of the gate that a version did not pass.
+struct FailedCriterion {
+  std::string name;
+  std::string text;
+};
+
+// What the gate said of a version when it was trained.
+struct VersionGate {
+  bool passed = false;
+  std::vector<FailedCriterion> failed;
 };
 
 struct Version {
@@ -109,6 +123,10 @@ struct Version {
   std::string source_format;
   // For GetBlob.
   std::string manifest_sha256;
+  // Logits are divided by it before the softmax.
+  double temperature = 1;
+  // Absent: it was not trained here.
+  std::optional<VersionGate> gate;
 };
 
 // All models at one moment.
@@ -166,6 +184,8 @@ struct ModelEvent {
   std::int64_t previous_version = 0;
   std::int64_t generation = 0;
   std::string weights_sha256;
+  // As of Alias.
+  std::string gate_override = {};
 };
 
 }  // namespace resnetd::client

@@ -165,6 +165,10 @@ constexpr std::array kAdvice = {
            "somebody else changed it meanwhile: look, then try again"},
     Advice{"LABEL_CHANGE",
            "if callers are ready for other labels, say --allow-label-change"},
+    Advice{"GATE_NOT_PASSED",
+           "train it longer or on more pictures; `resnetctl models compare` "
+           "measures it again; --override-gate \"REASON\" promotes it all the "
+           "same, and the audit keeps the reason"},
     Advice{"VERSION_IN_USE", "", VersionInUse},
     Advice{"NO_PREVIOUS_VERSION", "", NoPreviousVersion},
     Advice{"DIGEST_MISMATCH",
@@ -193,7 +197,6 @@ constexpr std::array kAdvice = {
     Advice{"FORGETTING_NOT_ALLOWED",
            "name pictures of the old classes with --replay-dataset, or say "
            "--allow-forgetting"},
-    Advice{"GATE_NOT_PASSED", "`resnetctl train show N` lists every criterion"},
 };
 
 }  // namespace

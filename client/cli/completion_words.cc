@@ -27,6 +27,8 @@ CompletionWord Describe(const CLI::Option& option) {
     word.choices = {"table", "json"};
   } else if (word.value == "SHELL") {
     word.choices = {"bash", "zsh", "fish"};
+  } else if (word.value == "PART") {
+    word.choices = {"train", "val", "test", "all"};
   } else if (word.value == "HEAD") {
     word.choices = {"auto", "keep", "grow", "replace", "remap"};
   } else if (word.value == "POLICY") {

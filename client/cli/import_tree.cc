@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/numbers.h"
 #include "client/cli/model_help.h"
 #include "client/cli/option_check.h"
 #include "client/cli/option_values.h"
@@ -84,6 +85,16 @@ void AddImportCommand(CLI::App& models, Arguments& arguments) {
                   "Free text to find the version again")
       ->type_name("TEXT")
       ->check(Check(ParseDescription));
+  app->add_option("--temperature",
+                  "Logits are divided by it before the softmax, 0.01 to 100 "
+                  "[1]")
+      ->type_name("T")
+      ->check(Check([&import](const std::string& text) -> std::string {
+        return absl::SimpleAtod(text, &import.temperature) &&
+                       import.temperature >= 0.01 && import.temperature <= 100
+                   ? ""
+                   : "is no number from 0.01 to 100";
+      }));
   app->add_option("--parent", "The version of the model it was made from")
       ->type_name("N")
       ->check(Check([&import](const std::string& text) {

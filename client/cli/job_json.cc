@@ -111,21 +111,6 @@ Json EvaluationJson(const client::EvaluationMetrics& metrics) {
   return out;
 }
 
-Json VerdictJson(const client::GateVerdict& verdict) {
-  Json criteria = Json::array();
-  for (const client::GateCriterion& criterion : verdict.criteria) {
-    criteria.push_back(
-        {{"name", criterion.name},
-         {"value", criterion.value ? Json(*criterion.value) : Json()},
-         {"bound", criterion.bound},
-         {"passed", criterion.passed},
-         {"text", criterion.text}});
-  }
-  return {{"passed", verdict.passed},
-          {"is_better", verdict.is_better},
-          {"criteria", criteria}};
-}
-
 // A message in the JSON of protobuf, under the names of the proto.
 Json ProtoJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
@@ -226,6 +211,21 @@ struct BodyJson {
 };
 
 }  // namespace
+
+Json VerdictJson(const client::GateVerdict& verdict) {
+  Json criteria = Json::array();
+  for (const client::GateCriterion& criterion : verdict.criteria) {
+    criteria.push_back(
+        {{"name", criterion.name},
+         {"value", criterion.value ? Json(*criterion.value) : Json()},
+         {"bound", criterion.bound},
+         {"passed", criterion.passed},
+         {"text", criterion.text}});
+  }
+  return {{"passed", verdict.passed},
+          {"is_better", verdict.is_better},
+          {"criteria", criteria}};
+}
 
 Json JobJson(const client::Job& job) {
   Json out = {{"name", job.name},

@@ -11,6 +11,7 @@ namespace resnetd::cli {
 Json JobJson(const client::Job& job);
 // {"sequence", "time", "kind", <kind in lower case>: {...}}.
 Json JobEventJson(const client::JobEvent& event);
+Json VerdictJson(const client::GateVerdict& verdict);
 Json CheckpointJson(const client::Checkpoint& checkpoint);
 Json EstimateJson(const client::JobEstimate& estimate);
 // The request as grpcurl takes it.

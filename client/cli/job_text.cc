@@ -335,6 +335,10 @@ std::string NextCommand(const client::Job& job) {
   const std::string number = ShortJob(job.name);
   switch (status.state) {
     case JobState::kSucceeded:
+      if (status.gate && !status.gate->passed) {
+        return absl::StrCat("resnetctl models evaluate ", ResultName(job),
+                            " --dataset ", ShortDataset(job.spec.dataset));
+      }
       return status.promotion == client::PromotionState::kPromoted
                  ? absl::StrCat("resnetctl classify -m ",
                                 ShortName(job.spec.model), " PICTURE")

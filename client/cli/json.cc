@@ -96,12 +96,16 @@ Json TimingJson(const client::Timing& timing) {
 }
 
 Json AliasJson(const client::Alias& alias) {
-  return {{"name", alias.name},
-          {"version", alias.version},
-          {"previous_version", alias.previous_version},
-          {"generation", alias.generation},
-          {"etag", alias.etag},
-          {"update_time", TimeText(alias.update_time)}};
+  Json out = {{"name", alias.name},
+              {"version", alias.version},
+              {"previous_version", alias.previous_version},
+              {"generation", alias.generation},
+              {"etag", alias.etag},
+              {"update_time", TimeText(alias.update_time)}};
+  if (!alias.gate_override.empty()) {
+    out["gate_override"] = alias.gate_override;
+  }
+  return out;
 }
 
 Json ModelJson(const client::Model& model) {
@@ -157,7 +161,15 @@ Json VersionJson(const client::Version& version) {
       {"parent_version", version.parent_version},
       {"source_sha256", version.source_sha256},
       {"source_format", version.source_format},
-      {"manifest_sha256", version.manifest_sha256}};
+      {"manifest_sha256", version.manifest_sha256},
+      {"temperature", version.temperature}};
+  if (version.gate) {
+    Json failed = Json::array();
+    for (const client::FailedCriterion& criterion : version.gate->failed) {
+      failed.push_back({{"name", criterion.name}, {"text", criterion.text}});
+    }
+    out["gate"] = {{"passed", version.gate->passed}, {"failed", failed}};
+  }
   if (!version.failure.ok()) {
     out["failure"] = ErrorJson(version.failure);
   }
@@ -165,15 +177,19 @@ Json VersionJson(const client::Version& version) {
 }
 
 Json ModelEventJson(const client::ModelEvent& event) {
-  return {{"sequence", event.sequence},
-          {"time", TimeText(event.time)},
-          {"model", event.model},
-          {"kind", std::string(client::ModelEventKindName(event.kind))},
-          {"version", event.version},
-          {"alias", event.alias},
-          {"previous_version", event.previous_version},
-          {"generation", event.generation},
-          {"weights_sha256", event.weights_sha256}};
+  Json out = {{"sequence", event.sequence},
+              {"time", TimeText(event.time)},
+              {"model", event.model},
+              {"kind", std::string(client::ModelEventKindName(event.kind))},
+              {"version", event.version},
+              {"alias", event.alias},
+              {"previous_version", event.previous_version},
+              {"generation", event.generation},
+              {"weights_sha256", event.weights_sha256}};
+  if (!event.gate_override.empty()) {
+    out["gate_override"] = event.gate_override;
+  }
+  return out;
 }
 
 Json ServerInfoJson(const client::ServerInfo& info) {

@@ -11,6 +11,7 @@ inline constexpr char kModelsFooter[] =
     "  resnetctl models import resnet50.pth --labels labels.txt\n"
     "  resnetctl models promote resnet50@2\n"
     "  resnetctl models rollback resnet50\n"
+    "  resnetctl models evaluate resnet50 --data ./my-pictures\n"
     "\n"
     "NAME@N is version N of a model, NAME@ALIAS the version that an alias\n"
     "names. A model answers with the version that its alias stable names.";
@@ -50,6 +51,12 @@ inline constexpr char kModelsPromoteFooter[] =
     "  resnetctl models promote resnet50@2\n"
     "  resnetctl models promote resnet50@2 --expect 1\n"
     "  resnetctl models promote resnet50@2 --alias canary --dry-run\n"
+    "  resnetctl models promote cats@3 --override-gate \"seen by eye\"\n"
+    "\n"
+    "A version that was trained here must have passed its gate: `models show`\n"
+    "tells. --override-gate promotes it all the same and keeps the reason; "
+    "other\n"
+    "labels need --allow-label-change in any case.\n"
     "\n"
     "The version is loaded, warmed and checked before it takes over; calls in\n"
     "flight finish on the version they began with. On an error the old\n"
@@ -77,6 +84,40 @@ inline constexpr char kModelsAliasDeleteFooter[] =
     "  resnetctl models alias delete resnet50@canary\n"
     "\n"
     "stable cannot be deleted: the model answers by it.";
+
+inline constexpr char kModelsEvaluateFooter[] =
+    "Examples:\n"
+    "  resnetctl models evaluate cats --data ./my-pictures\n"
+    "  resnetctl models evaluate cats@2 --dataset photos --split test\n"
+    "  resnetctl models evaluate cats --dataset photos -o json\n"
+    "\n"
+    "Labels are matched by name. --data sends the pictures as a sealed "
+    "dataset,\n"
+    "which stays, so that measuring them again sends nothing. The server "
+    "measures\n"
+    "at its lowest priority, one at a time.";
+
+inline constexpr char kModelsCompareFooter[] =
+    "Examples:\n"
+    "  resnetctl models compare cats@1 cats@2 --dataset photos\n"
+    "  resnetctl models compare cats cats@candidate --data ./my-pictures\n"
+    "\n"
+    "The first is the one that answers now, the second the one in question.\n"
+    "McNemar's exact test tells whether the difference is more than chance, "
+    "and\n"
+    "the gate what a promotion would be told.";
+
+inline constexpr char kModelsCalibrateFooter[] =
+    "Examples:\n"
+    "  resnetctl models calibrate cats --data ./my-pictures\n"
+    "  resnetctl models calibrate cats@2 --dataset photos --dry-run\n"
+    "\n"
+    "Fits the softmax temperature on at least 50 pictures and makes a version "
+    "of\n"
+    "the same weights that has it: the best class of every picture stays the\n"
+    "same, its probability becomes what it is worth. Take pictures that the\n"
+    "version was not trained on. Nobody is answered by it until it is "
+    "promoted.";
 
 inline constexpr char kModelsLoadFooter[] =
     "Example:\n"

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client/cli/model_ref.h"
+#include "client/evaluation_types.h"
 
 namespace resnetd::cli {
 
@@ -28,6 +29,8 @@ struct ImportOptions {
   // 0: none.
   std::int64_t parent_version = 0;
   bool promote = false;
+  // 0: 1.
+  double temperature = 0;
 };
 
 struct ExportOptions {
@@ -38,10 +41,22 @@ struct ExportOptions {
   bool force = false;
 };
 
+// What evaluate, compare and calibrate measure on.
+struct MeasureOptions {
+  // Either a dataset of the server, or pictures of this machine: the other is
+  // empty.
+  std::string dataset;
+  std::string data;
+  // Absent: validation of a dataset, all of one's own pictures.
+  std::optional<client::DatasetPart> part;
+};
+
 // What several of them take.
 struct ModelsOptions {
   // The model, version or alias that the command is about.
   ModelRef ref;
+  // The one that it is compared with `ref`.
+  ModelRef other;
   // The same of commands that take any number.
   std::vector<ModelRef> refs;
   // Empty: "stable".
@@ -51,10 +66,13 @@ struct ModelsOptions {
   // Absent: from now on.
   std::optional<std::int64_t> after_sequence;
   bool allow_label_change = false;
+  // Empty: the gate counts.
+  std::string gate_override;
   bool dry_run = false;
   bool yes = false;
   // Empty: the client makes one.
   std::string request_id;
+  MeasureOptions measure;
   ImportOptions import;
   ExportOptions export_to;
 };

@@ -77,6 +77,19 @@ std::string FormatLabels(const std::vector<std::string>& labels) {
   return text;
 }
 
+std::string FormatGate(const client::VersionGate& gate) {
+  if (gate.passed) {
+    return "passed";
+  }
+  return absl::StrCat(
+      "not passed: ",
+      absl::StrJoin(
+          gate.failed, "; ",
+          [](std::string* out, const client::FailedCriterion& criterion) {
+            absl::StrAppend(out, criterion.name, ": ", criterion.text);
+          }));
+}
+
 std::string FormatAliases(const std::vector<client::Alias>& aliases) {
   return absl::StrJoin(
       aliases, ", ", [](std::string* out, const client::Alias& alias) {
@@ -113,6 +126,12 @@ void AddVersion(const client::Version& version, Table& table) {
                                               FormatCount(evaluation.examples),
                                               evaluation.dataset)});
   }
+  if (version.temperature != 1) {
+    table.AddRow({"temperature", absl::StrFormat("%g", version.temperature)});
+  }
+  if (version.gate) {
+    table.AddRow({"gate", FormatGate(*version.gate)});
+  }
   AddOrigin(version, table);
   if (!version.description.empty()) {
     table.AddRow({"description", version.description});
@@ -133,11 +152,15 @@ std::string AliasPart(absl::string_view resource) {
 }
 
 std::string Describe(const client::Alias& alias) {
-  return absl::StrCat(AliasPart(alias.name), " of ", ModelPart(alias.name),
-                      " names version ", alias.version,
-                      alias.previous_version > 0
-                          ? absl::StrCat(", before ", alias.previous_version)
-                          : "");
+  return absl::StrCat(
+      AliasPart(alias.name), " of ", ModelPart(alias.name), " names version ",
+      alias.version,
+      alias.previous_version > 0
+          ? absl::StrCat(", before ", alias.previous_version)
+          : "",
+      alias.gate_override.empty()
+          ? ""
+          : absl::StrCat("; the gate was overridden: ", alias.gate_override));
 }
 
 }  // namespace resnetd::cli

@@ -22,6 +22,9 @@ std::string ShortDigest(absl::string_view sha256);
 // "class0, class1, ... (1,000 in all; -o json has every one)".
 std::string FormatLabels(const std::vector<std::string>& labels);
 
+// "passed", or what was not.
+std::string FormatGate(const client::VersionGate& gate);
+
 // "stable 3, canary 4"; empty for none.
 std::string FormatAliases(const std::vector<client::Alias>& aliases);
 

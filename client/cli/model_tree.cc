@@ -3,10 +3,12 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/strip.h"
 #include "client/cli/import_tree.h"
 #include "client/cli/model_help.h"
 #include "client/cli/option_check.h"
 #include "client/cli/option_values.h"
+#include "server/base/ids.h"
 
 namespace resnetd::cli {
 namespace {
@@ -114,6 +116,11 @@ void AddMoves(CLI::App& models, Arguments& arguments) {
   AddAlias(*promote, options);
   AddExpect(*promote, options);
   AddLabelChange(*promote, options);
+  promote
+      ->add_option("--override-gate", options.gate_override,
+                   "Promote although the gate said no; why, for the audit")
+      ->type_name("REASON")
+      ->check(Check(ParseReason));
   AddDryRun(*promote, options);
   AddRequestId(*promote, options);
   promote->footer(kModelsPromoteFooter);
@@ -149,6 +156,69 @@ void AddMoves(CLI::App& models, Arguments& arguments) {
   AddRequestId(*remove, options);
   remove->footer(kModelsAliasDeleteFooter);
   Selects(*remove, arguments, Command::kModelsAliasDelete);
+}
+
+void AddMeasure(CLI::App& app, MeasureOptions& options) {
+  app.add_option("--data", options.data,
+                 "Pictures of this machine: a folder with one folder for each "
+                 "class, a .tar or a .csv")
+      ->type_name("PATH");
+  app.add_option("--dataset", "A sealed dataset of the server")
+      ->type_name("NAME")
+      ->check(Check([&options](const std::string& text) -> std::string {
+        absl::string_view name = text;
+        absl::ConsumePrefix(&name, "datasets/");
+        if (!DatasetName::Parse(name).ok()) {
+          return "is no name of a dataset: `resnetctl data list` shows them";
+        }
+        options.dataset = std::string(name);
+        return "";
+      }));
+  app.add_option("--split",
+                 "Which part of it: train, val, test or all [val of a dataset, "
+                 "all of one's own pictures]")
+      ->type_name("PART")
+      ->check(Check([&options](const std::string& text) -> std::string {
+        return ParsePart(text, options.part.emplace())
+                   ? ""
+                   : "is none of train, val, test and all";
+      }));
+}
+
+void AddMeasurements(CLI::App& models, Arguments& arguments) {
+  ModelsOptions& options = arguments.models;
+  const std::string what =
+      "NAME (its stable version), NAME@N, NAME@ALIAS or models/NAME/versions/N";
+  CLI::App* evaluate = models.add_subcommand(
+      "evaluate",
+      "Measure a version on pictures: accuracy, classes, confusion");
+  AddRef(*evaluate, arguments, ParseModelRef, "MODEL", what);
+  AddMeasure(*evaluate, options.measure);
+  evaluate->footer(kModelsEvaluateFooter);
+  Selects(*evaluate, arguments, Command::kModelsEvaluate);
+
+  CLI::App* compare = models.add_subcommand(
+      "compare", "Measure two versions on the same pictures");
+  AddRef(*compare, arguments, ParseModelRef, "MODEL", what);
+  ModelRef& other = options.other;
+  compare->add_option("other", "The one in question, named like the first")
+      ->type_name("MODEL")
+      ->required()
+      ->check(Check([&other](const std::string& text) {
+        return ParseModelRef(text, other);
+      }));
+  AddMeasure(*compare, options.measure);
+  compare->footer(kModelsCompareFooter);
+  Selects(*compare, arguments, Command::kModelsCompare);
+
+  CLI::App* calibrate = models.add_subcommand(
+      "calibrate", "Make a version whose probabilities fit pictures better");
+  AddRef(*calibrate, arguments, ParseModelRef, "MODEL", what);
+  AddMeasure(*calibrate, options.measure);
+  AddDryRun(*calibrate, options);
+  AddRequestId(*calibrate, options);
+  calibrate->footer(kModelsCalibrateFooter);
+  Selects(*calibrate, arguments, Command::kModelsCalibrate);
 }
 
 void AddResidency(CLI::App& models, Arguments& arguments) {
@@ -215,6 +285,7 @@ void AddModelCommands(CLI::App& root, Arguments& arguments) {
   AddImportCommand(*models, arguments);
   AddExport(*models, arguments);
   AddMoves(*models, arguments);
+  AddMeasurements(*models, arguments);
   AddDelete(*models, arguments);
   AddResidency(*models, arguments);
   AddStore(*models, arguments);

@@ -74,7 +74,8 @@ absl::StatusOr<client::Alias> Promote(const Session& session) {
       .expected_version = options.expected_version,
       .allow_label_change = options.allow_label_change,
       .request_id = RequestId(options),
-      .validate_only = options.dry_run};
+      .validate_only = options.dry_run,
+      .gate_override = options.gate_override};
   ASSIGN_OR_RETURN(request.name, AskVersionName(session, client, options.ref));
   Json json = {{"name", request.name}};
   if (!options.alias.empty()) {
@@ -82,6 +83,9 @@ absl::StatusOr<client::Alias> Promote(const Session& session) {
   }
   if (options.allow_label_change) {
     json["allow_label_change"] = true;
+  }
+  if (!options.gate_override.empty()) {
+    json["gate_override"] = options.gate_override;
   }
   Announce(session, "resnetd.v1.ModelService/PromoteVersion",
            Joined(json, MoveJson(options, request.request_id)));

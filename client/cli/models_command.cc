@@ -67,6 +67,13 @@ void Print(const Session& session, const Shown& shown) {
   // Those of the version alone leave out what other versions have.
   if (shown.model && !shown.model->aliases.empty()) {
     table.AddRow({"all aliases", FormatAliases(shown.model->aliases)});
+    for (const client::Alias& alias : shown.model->aliases) {
+      if (!alias.gate_override.empty()) {
+        table.AddRow(
+            {"gate overridden",
+             absl::StrCat(AliasPart(alias.name), ": ", alias.gate_override)});
+      }
+    }
   }
   session.console.out << table.Render();
 }

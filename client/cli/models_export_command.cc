@@ -2,6 +2,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/byte_progress.h"
 #include "client/cli/commands.h"
@@ -92,7 +93,17 @@ ExitCode RunModelsExport(const Session& session) {
   if (!outcome->labels_file.empty()) {
     table.AddRow({"labels", outcome->labels_file});
   }
+  if (exported.version.temperature != 1) {
+    table.AddRow(
+        {"temperature", absl::StrFormat("%g", exported.version.temperature)});
+  }
   session.console.out << table.Render();
+  if (exported.version.temperature != 1 && !session.arguments.global.quiet) {
+    // No file of weights can hold it.
+    session.console.err << absl::StreamFormat(
+        "import it again with --temperature %g: the file does not have it\n",
+        exported.version.temperature);
+  }
   return ExitCode::kOk;
 }
 

@@ -80,6 +80,7 @@ absl::StatusOr<client::ImportRequest> RequestOf(const ModelsOptions& options) {
   request.architecture = import.architecture;
   request.description = import.description;
   request.parent_version = import.parent_version;
+  request.temperature = import.temperature;
   request.request_id =
       options.request_id.empty() ? NewRequestId() : options.request_id;
   request.validate_only = options.dry_run;
@@ -109,6 +110,9 @@ Json HeaderJson(const client::ImportRequest& request) {
   add("request_id", request.request_id);
   if (request.validate_only) {
     header["validate_only"] = true;
+  }
+  if (request.temperature != 0) {
+    header["temperature"] = request.temperature;
   }
   return {{"header", header}};
 }

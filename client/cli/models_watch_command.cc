@@ -27,7 +27,11 @@ std::string EventText(const client::ModelEvent& event) {
     case client::ModelEventKind::kVersionDeleted:
       return absl::StrCat("version ", event.version, " deleted");
     case client::ModelEventKind::kAliasSet:
-      return FromTo(event);
+      return absl::StrCat(
+          FromTo(event),
+          event.gate_override.empty()
+              ? ""
+              : absl::StrCat(", gate overridden: ", event.gate_override));
     case client::ModelEventKind::kAliasRolledBack:
       return absl::StrCat(FromTo(event), ", rolled back");
     case client::ModelEventKind::kAliasDeleted:

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -112,6 +113,40 @@ std::string ParseDescription(const std::string& text) {
                         kMaxBytes, " are accepted");
   }
   return IsUtf8(text) ? "" : absl::StrCat(Quoted(text), " is not UTF-8");
+}
+
+std::string ParseReason(const std::string& text) {
+  constexpr std::size_t kMaxBytes = 256;
+  if (absl::StripAsciiWhitespace(text).empty()) {
+    return "says nothing: write down why, for those who look later";
+  }
+  if (text.size() > kMaxBytes) {
+    return absl::StrCat("the reason has ", text.size(), " bytes, at most ",
+                        kMaxBytes, " are accepted");
+  }
+  const bool has_control = std::any_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_iscntrl(static_cast<unsigned char>(c));
+  });
+  return IsUtf8(text) && !has_control
+             ? ""
+             : absl::StrCat(Quoted(text),
+                            " is not UTF-8 without control characters");
+}
+
+bool ParsePart(const std::string& text, client::DatasetPart& part) {
+  const std::string lower = absl::AsciiStrToLower(text);
+  if (lower == "all") {
+    part = client::DatasetPart::kAll;
+  } else if (lower == "train") {
+    part = client::DatasetPart::kTrain;
+  } else if (lower == "val" || lower == "valid" || lower == "validation") {
+    part = client::DatasetPart::kValidation;
+  } else if (lower == "test") {
+    part = client::DatasetPart::kTest;
+  } else {
+    return false;
+  }
+  return true;
 }
 
 std::string ParseChoice(const std::string& text,

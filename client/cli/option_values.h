@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "client/evaluation_types.h"
+
 namespace resnetd::cli {
 
 // The texts of options as values. Each function returns what is wrong with the
@@ -30,6 +32,10 @@ std::string ParseNumber(const std::string& text, std::int64_t least,
                         std::int64_t& number);
 // At most 4096 bytes of UTF-8.
 std::string ParseDescription(const std::string& text);
+// 1 to 256 bytes of UTF-8 without control characters, not of spaces alone.
+std::string ParseReason(const std::string& text);
+// "train", "val", "validation", "test" or "all"; false: none of them.
+bool ParsePart(const std::string& text, client::DatasetPart& part);
 // One of `choices`.
 std::string ParseChoice(const std::string& text,
                         const std::vector<std::string>& choices);

@@ -159,6 +159,7 @@ class Application {
                         .architecture = model_.architecture,
                         .description = model_.description,
                         .evaluations = model_.evaluations,
+                        .temperature = model_.temperature,
                         .parent = std::nullopt};
     ASSIGN_OR_RETURN(const std::unique_ptr<ImportSession> session,
                      manager_.Import(header, Startup("ImportVersion")));

@@ -78,6 +78,10 @@ std::string FingerprintOf(const DeclaredModel& model,
   if (model.preprocess) {
     AppendPreprocess(all, *model.preprocess);
   }
+  // Only then: what was declared without one is what it was.
+  if (model.temperature != 1) {
+    AppendNumber<std::uint64_t>(all, model.temperature);
+  }
   return Sha256Hex(AsBytes(all));
 }
 

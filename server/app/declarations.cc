@@ -109,6 +109,7 @@ absl::StatusOr<DeclaredModel> ReadFolder(const std::string& folder) {
   model.preprocess = manifest->preprocess;
   model.description = std::move(manifest->description);
   model.evaluations = std::move(manifest->evaluations);
+  model.temperature = manifest->temperature;
   return model;
 }
 

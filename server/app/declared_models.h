@@ -38,6 +38,8 @@ struct DeclaredModel {
   std::optional<PreprocessSpec> preprocess;
   std::string description;
   std::vector<Evaluation> evaluations;
+  // Logits are divided by it before the softmax.
+  double temperature = 1;
   // Leads error texts, e.g. `model folder "digits"`.
   std::string origin;
 };

@@ -1,5 +1,6 @@
 #include "server/app/server.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -26,6 +27,7 @@
 #include "server/base/version.h"
 #include "server/engine/cpu_features.h"
 #include "server/finetune/dataset_manager.h"
+#include "server/finetune/evaluator.h"
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
@@ -104,6 +106,7 @@ class ServerParts final : public Server {
   std::unique_ptr<Classifier> classifier_;
   std::unique_ptr<DatasetManager> datasets_;
   std::unique_ptr<FeatureExtractorLoader> features_;
+  std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<JobManager> jobs_;
   std::unique_ptr<PeriodicTask> collector_;
   std::unique_ptr<GrpcServer> grpc_;
@@ -118,6 +121,9 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
                                    *telemetry_, clock_, &gate_);
   datasets_ = DatasetManager::Create(DatasetOptionsOf(config_), *store_);
+  evaluator_ = Evaluator::Create(
+      {.batch = static_cast<std::size_t>(std::min(4, config_.max_batch))},
+      *store_, *datasets_, *manager_, clock_);
   const JobManagerOptions job_options = JobOptionsOf(config_);
   ASSIGN_OR_RETURN(features_,
                    CreateCpuFeatureLoader({.threads = job_options.threads}));
@@ -150,10 +156,11 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
     facts.limits.push_back({.name = name, .value = value});
   }
   ASSIGN_OR_RETURN(
-      grpc_,
-      GrpcServer::Start(GrpcOptionsOf(config_, grpc), *classifier_, registry_,
-                        *manager_, *telemetry_, facts, clock_,
-                        {.jobs = jobs_.get(), .datasets = datasets_.get()}));
+      grpc_, GrpcServer::Start(GrpcOptionsOf(config_, grpc), *classifier_,
+                               registry_, *manager_, *telemetry_, facts, clock_,
+                               {.jobs = jobs_.get(),
+                                .datasets = datasets_.get(),
+                                .evaluator = evaluator_.get()}));
   ASSIGN_OR_RETURN(
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));

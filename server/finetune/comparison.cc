@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <map>
 
 namespace resnetd {
 namespace {
@@ -53,6 +54,27 @@ std::vector<int> Inverse(absl::Span<const int> class_map, int classes) {
 }
 
 }  // namespace
+
+std::vector<int> ClassMap(const std::vector<std::string>& champion,
+                          const std::vector<std::string>& candidate) {
+  std::multimap<std::string, int> index;
+  for (std::size_t i = 0; i < candidate.size(); ++i) {
+    index.emplace(candidate[i], static_cast<int>(i));
+  }
+  std::vector<int> map;
+  map.reserve(champion.size());
+  for (const std::string& label : champion) {
+    // The first of equal ones.
+    const auto found = index.lower_bound(label);
+    if (found == index.end() || found->first != label) {
+      map.push_back(-1);
+      continue;
+    }
+    map.push_back(found->second);
+    index.erase(found);
+  }
+  return map;
+}
 
 double McNemar(std::int64_t b, std::int64_t c) {
   const std::int64_t n = b + c;

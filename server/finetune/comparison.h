@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -51,6 +52,11 @@ struct PairedReport {
   // One per class of the candidate.
   std::vector<PairedClass> per_class;
 };
+
+// Per label of the champion the class of the candidate with that label, or -1.
+// A label that comes twice in one list is matched in the order of the lists.
+std::vector<int> ClassMap(const std::vector<std::string>& champion,
+                          const std::vector<std::string>& candidate);
 
 // Compares the two on the same examples, whose `labels` are classes of the
 // candidate. `class_map`: per class of the champion the same class of the

@@ -45,6 +45,10 @@ double LogSum(absl::Span<const float> row, float largest, double scale) {
   return std::log(sum);
 }
 
+double Share(std::int64_t part, std::int64_t all) {
+  return all == 0 ? 0 : static_cast<double>(part) / static_cast<double>(all);
+}
+
 // Confidence by bins of equal width.
 class Calibration {
  public:
@@ -116,16 +120,16 @@ class Tally {
     report_.loss = loss_ / finite;
     report_.mean_confidence = confidence_ / finite;
     report_.calibration_error = calibration_.Error();
-    for (ClassResult& result : report_.per_class) {
-      result.recall = result.examples == 0
-                          ? 0
-                          : static_cast<double>(result.correct) /
-                                static_cast<double>(result.examples);
-    }
     for (const auto& [cell, examples] : confusion_) {
       report_.confusion.push_back({.label = cell.first,
                                    .predicted = cell.second,
                                    .examples = examples});
+      report_.per_class[static_cast<std::size_t>(cell.second)].predicted +=
+          examples;
+    }
+    for (ClassResult& result : report_.per_class) {
+      result.recall = Share(result.correct, result.examples);
+      result.precision = Share(result.correct, result.predicted);
     }
     return std::move(report_);
   }
@@ -188,6 +192,22 @@ std::vector<int> BestClasses(const LogitsView& logits) {
     }
   }
   return best;
+}
+
+std::vector<ConfusionCell> MostConfused(
+    absl::Span<const ConfusionCell> confusion, std::size_t limit) {
+  std::vector<ConfusionCell> mixed;
+  for (const ConfusionCell& cell : confusion) {
+    if (cell.label != cell.predicted) {
+      mixed.push_back(cell);
+    }
+  }
+  std::stable_sort(mixed.begin(), mixed.end(),
+                   [](const ConfusionCell& a, const ConfusionCell& b) {
+                     return a.examples > b.examples;
+                   });
+  mixed.resize(std::min(mixed.size(), limit));
+  return mixed;
 }
 
 EvaluationReport Evaluate(const LogitsView& logits,

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct ClassResult {
   std::int64_t correct = 0;
   // correct / examples; 0 without examples.
   double recall = 0;
+  // Examples that were taken for this class, `correct` of them rightly.
+  std::int64_t predicted = 0;
+  // correct / predicted; 0 when nothing was taken for it.
+  double precision = 0;
 };
 
 // Examples of one class that were taken for another, or for itself.
@@ -59,6 +64,11 @@ struct EvaluationReport {
 
 // The best class of every example, or -1 where a logit is not finite.
 std::vector<int> BestClasses(const LogitsView& logits);
+
+// At most `limit` cells of `confusion` whose classes differ, the largest first,
+// equal ones in its order.
+std::vector<ConfusionCell> MostConfused(
+    absl::Span<const ConfusionCell> confusion, std::size_t limit);
 
 // A label that leaves its example out of what is measured.
 inline constexpr int kNoLabel = -1;

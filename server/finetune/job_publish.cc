@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -102,6 +103,16 @@ absl::StatusOr<JobRun::Measured> JobRun::Measure(const CheckpointRow& row) {
   return measured;
 }
 
+absl::StatusOr<JobResult> JobRun::Appraise(const EvaluationMetrics& best,
+                                           const std::vector<float>& logits) {
+  JobResult result{
+      .best = best,
+      .temperature = ChooseTemperature(
+          logits, static_cast<int>(plan_.labels.size()), validation_labels_)};
+  ASSIGN_OR_RETURN(result.verdict, Judge(logits));
+  return result;
+}
+
 absl::StatusOr<VersionView> JobRun::Publish(std::int64_t step,
                                             const Mutation& mutation) {
   ASSIGN_OR_RETURN(const JobRow row, around_.ledger.catalog().GetJob(number_));
@@ -127,8 +138,9 @@ absl::StatusOr<VersionView> JobRun::Publish(std::int64_t step,
   }
   const EvaluationMetrics metrics =
       MeasureLogits(measured->logits, validation_labels_, plan_, step);
+  ASSIGN_OR_RETURN(const JobResult result, Appraise(metrics, measured->logits));
   ASSIGN_OR_RETURN(VersionView version,
-                   PublishResult(*job_, plan_, measured->weights, metrics,
+                   PublishResult(*job_, plan_, measured->weights, result,
                                  around_.models, mutation));
   RETURN_IF_ERROR(KeepExemplars(*job_, plan_, version.row.version,
                                 around_.store.datasets()));

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -14,9 +13,12 @@
 #include "server/base/quote.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
+#include "server/base/utf8.h"
 #include "server/finetune/comparison.h"
 #include "server/finetune/evaluation.h"
+#include "server/finetune/evaluator.h"
 #include "server/finetune/job_rules.h"
+#include "server/finetune/model_evaluation.h"
 #include "server/finetune/tensor_blob.h"
 
 namespace resnetd {
@@ -26,6 +28,8 @@ namespace {
 constexpr std::size_t kBatch = 16;
 // The sizes that a worker's plans are made for end with 4.
 constexpr std::size_t kServingBatch = 4;
+// What ParseManifest() takes of a criterion.
+constexpr std::size_t kMaxCriterionBytes = 1024;
 constexpr std::size_t kPieceBytes = std::size_t{1} << 20U;
 
 template <typename Compute>
@@ -53,24 +57,6 @@ std::string DescriptionOf(const Job& job, std::int64_t step) {
                       " on datasets/", job.spec.dataset.text(), " (",
                       job.status.dataset_digest.substr(0, 12), "), recipe ",
                       job.status.config_hash.substr(0, 12), ".");
-}
-
-// Per class of the champion the class of the result with that label, or -1.
-std::vector<int> ClassMap(const std::vector<std::string>& champion,
-                          const std::vector<std::string>& result) {
-  std::map<std::string, int> index;
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    index.emplace(result[i], static_cast<int>(i));
-  }
-  std::vector<int> map;
-  for (const std::string& label : champion) {
-    const auto found = index.find(label);
-    map.push_back(found == index.end() ? -1 : found->second);
-    if (found != index.end()) {
-      index.erase(found);
-    }
-  }
-  return map;
 }
 
 }  // namespace
@@ -126,9 +112,34 @@ EvaluationMetrics MeasureLogits(const std::vector<float>& logits,
   return metrics;
 }
 
+double ChooseTemperature(const std::vector<float>& logits, int classes,
+                         const std::vector<int>& labels) {
+  if (static_cast<std::int64_t>(labels.size()) < kLeastCalibration) {
+    return 1;
+  }
+  return TellTemperature({.values = logits, .classes = classes}, labels)
+      .value_or(1);
+}
+
+GateRecord RecordOf(const GateVerdict& verdict) {
+  GateRecord record;
+  for (const GateCriterion& criterion : verdict.criteria) {
+    if (!criterion.passed) {
+      // A manifest that could not be read again would be no version.
+      std::string text = criterion.text.substr(0, kMaxCriterionBytes);
+      while (!IsUtf8(text)) {
+        text.pop_back();
+      }
+      record.failed.push_back(
+          {.name = criterion.name, .text = std::move(text)});
+    }
+  }
+  return record;
+}
+
 absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
                                           const TensorList& weights,
-                                          const EvaluationMetrics& best,
+                                          const JobResult& result,
                                           ModelManager& models,
                                           const Mutation& mutation) {
   ASSIGN_OR_RETURN(const std::vector<std::uint8_t> file,
@@ -140,11 +151,13 @@ absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
       .labels = plan.labels,
       .preprocess = plan.preprocess,
       .architecture = plan.architecture.name,
-      .description = DescriptionOf(job, best.step),
+      .description = DescriptionOf(job, result.best.step),
       .evaluations = {{.dataset = absl::StrCat(job.spec.dataset.text(),
                                                " (validation)"),
-                       .examples = best.examples,
-                       .accuracy = best.accuracy}},
+                       .examples = result.best.examples,
+                       .accuracy = result.best.accuracy}},
+      .temperature = result.temperature,
+      .gate = RecordOf(result.verdict),
       .parent = job.spec.base};
   ASSIGN_OR_RETURN(const std::unique_ptr<ImportSession> session,
                    models.Import(header, mutation));
@@ -156,9 +169,8 @@ absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
   return std::move(imported.version);
 }
 
-absl::StatusOr<ModelHandle> FindChampion(const JobSpec& spec,
-                                         ModelManager& models,
-                                         const ModelRegistry& registry) {
+absl::StatusOr<std::unique_ptr<VersionLoan>> FindChampion(
+    const JobSpec& spec, ModelManager& models) {
   std::optional<VersionNumber> version = spec.base;
   if (spec.promotion.kind == PromotionKind::kAlias) {
     const absl::StatusOr<ModelView> model = models.GetModel(spec.model);
@@ -174,11 +186,9 @@ absl::StatusOr<ModelHandle> FindChampion(const JobSpec& spec,
     }
   }
   if (!version) {
-    return ModelHandle();
+    return std::unique_ptr<VersionLoan>();
   }
-  RETURN_IF_ERROR(models.Load(spec.model, *version).status());
-  return registry.Acquire(
-      {.name = spec.model, .version = version, .alias = ""});
+  return models.Borrow(spec.model, *version);
 }
 
 absl::StatusOr<GateVerdict> JudgeResult(const GateRules& rules,
@@ -200,7 +210,8 @@ absl::StatusOr<GateVerdict> JudgeResult(const GateRules& rules,
   const std::vector<std::string>& labels = champion->facts.labels;
   facts.labels_changed = labels != plan.labels;
   const LogitsView champion_view{.values = logits,
-                                 .classes = static_cast<int>(labels.size())};
+                                 .classes = static_cast<int>(labels.size()),
+                                 .temperature = champion->facts.temperature};
   const PairedReport paired = Compare(champion_view, view, for_candidate.labels,
                                       ClassMap(labels, plan.labels));
   return DecidePromotion(rules, report, paired, facts);
@@ -219,7 +230,8 @@ absl::StatusOr<AliasRow> PromoteResult(const Job& job, VersionNumber version,
   // A new alias answers nobody who did not ask for it.
   const bool allow = spec.gate.allow_label_change ||
                      spec.promotion.kind == PromotionKind::kCandidate;
-  return models.Promote(move, allow, /*validate_only=*/false,
+  return models.Promote(move, {.allow_label_change = allow, .is_judged = true},
+                        /*validate_only=*/false,
                         OfJob(job.number, "PromoteVersion"));
 }
 

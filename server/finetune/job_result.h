@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -10,9 +12,9 @@
 #include "server/finetune/job_plan.h"
 #include "server/finetune/picture_source.h"
 #include "server/finetune/trainer.h"
+#include "server/models/manifest.h"
 #include "server/models/model.h"
 #include "server/models/model_manager.h"
-#include "server/models/model_registry.h"
 
 namespace resnetd {
 
@@ -34,22 +36,37 @@ EvaluationMetrics MeasureLogits(const std::vector<float>& logits,
                                 const std::vector<int>& labels,
                                 const JobPlan& plan, std::int64_t step);
 
-// Makes `weights`, which `best` was measured of, a version of the job's model.
-// The errors of ModelManager::Import().
+// The softmax temperature of a version with these logits: that of
+// TellTemperature(), or 1 where it tells none, or from fewer than
+// kLeastCalibration examples.
+double ChooseTemperature(const std::vector<float>& logits, int classes,
+                         const std::vector<int>& labels);
+
+// What the manifest of a version says of `verdict`.
+GateRecord RecordOf(const GateVerdict& verdict);
+
+// What a job made, beside its weights.
+struct JobResult {
+  EvaluationMetrics best;
+  double temperature = 1;
+  GateVerdict verdict;
+};
+
+// Makes `weights` a version of the job's model. The errors of
+// ModelManager::Import().
 absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
                                           const TensorList& weights,
-                                          const EvaluationMetrics& best,
+                                          const JobResult& result,
                                           ModelManager& models,
                                           const Mutation& mutation);
 
 // The version that the result must not be worse than: that of the alias to be
 // promoted, else the base. Null: there is none.
-absl::StatusOr<ModelHandle> FindChampion(const JobSpec& spec,
-                                         ModelManager& models,
-                                         const ModelRegistry& registry);
+absl::StatusOr<std::unique_ptr<VersionLoan>> FindChampion(const JobSpec& spec,
+                                                          ModelManager& models);
 
 // The verdict on `candidate` against `champion`, which may be null, on the same
-// pictures: `pictures` as decoded for either network.
+// pictures, decoded for either network.
 absl::StatusOr<GateVerdict> JudgeResult(const GateRules& rules,
                                         const JobPlan& plan,
                                         const LabelledPictures& for_candidate,

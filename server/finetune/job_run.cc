@@ -222,17 +222,18 @@ absl::Status JobRun::Finish(const LoopResult& result) {
     return Settle(wish_);
   }
   ASSIGN_OR_RETURN(const Measured measured, MeasureBest(result));
-  ASSIGN_OR_RETURN(const GateVerdict verdict, Judge(measured.logits));
+  ASSIGN_OR_RETURN(const JobResult made,
+                   Appraise(*result.best, measured.logits));
   if (!GoesOn()) {
     return Settle(wish_);
   }
   ASSIGN_OR_RETURN(
       const VersionView version,
-      PublishResult(*job_, plan_, measured.weights, *result.best,
-                    around_.models, OfJob(number_, "ImportVersion")));
+      PublishResult(*job_, plan_, measured.weights, made, around_.models,
+                    OfJob(number_, "ImportVersion")));
   RETURN_IF_ERROR(KeepExemplars(*job_, plan_, version.row.version,
                                 around_.store.datasets()));
-  return Conclude(version.row.version, verdict);
+  return Conclude(version.row.version, made.verdict);
 }
 
 // The best weights, which may be those of an earlier step.
@@ -251,8 +252,9 @@ absl::StatusOr<JobRun::Measured> JobRun::MeasureBest(const LoopResult& result) {
 }
 
 absl::StatusOr<GateVerdict> JobRun::Judge(const std::vector<float>& logits) {
-  ASSIGN_OR_RETURN(const ModelHandle champion,
-                   FindChampion(job_->spec, around_.models, around_.registry));
+  ASSIGN_OR_RETURN(const std::unique_ptr<VersionLoan> loan,
+                   FindChampion(job_->spec, around_.models));
+  const ServedVersion* champion = loan == nullptr ? nullptr : &loan->version();
   std::vector<Pixels> cropped;
   const bool looks_otherwise =
       champion != nullptr && !(champion->facts.preprocess == plan_.preprocess);
@@ -265,8 +267,7 @@ absl::StatusOr<GateVerdict> JobRun::Judge(const std::vector<float>& logits) {
   const std::vector<Pixels>& for_champion =
       looks_otherwise ? cropped : validation_;
   return JudgeResult(job_->spec.gate, plan_, {validation_, validation_labels_},
-                     logits, {for_champion, validation_labels_},
-                     champion.get());
+                     logits, {for_champion, validation_labels_}, champion);
 }
 
 // Promotes the version if it may be, and ends the job.

@@ -15,6 +15,7 @@
 #include "server/finetune/job_ledger.h"
 #include "server/finetune/job_manager.h"
 #include "server/finetune/job_pace.h"
+#include "server/finetune/job_result.h"
 #include "server/finetune/phase_features.h"
 #include "server/finetune/picture_source.h"
 #include "server/finetune/train_loop.h"
@@ -110,6 +111,9 @@ class JobRun final : private LoopHost {
   absl::StatusOr<Measured> MeasureBest(const LoopResult& result);
   absl::StatusOr<Measured> Measure(const CheckpointRow& row);
   absl::StatusOr<GateVerdict> Judge(const std::vector<float>& logits);
+  // What a version with these logits of the validation pictures is told by.
+  absl::StatusOr<JobResult> Appraise(const EvaluationMetrics& best,
+                                     const std::vector<float>& logits);
   absl::Status Conclude(VersionNumber version, const GateVerdict& verdict);
   absl::Status Settle(Wish wish);
   // Changes the job, and takes it over as it is then.

@@ -12,16 +12,6 @@
 namespace resnetd {
 namespace {
 
-absl::Status LabelChange(const VersionRow& row, const AliasRow& alias) {
-  return Error(absl::StatusCode::kFailedPrecondition, Reason::kLabelChange,
-               absl::StrCat(ResourceName(row.model, row.version),
-                            " has other labels than version ",
-                            alias.version.value, ", which ", alias.alias,
-                            " names: set allow_label_change if callers expect "
-                            "them"))
-      .Resource("version", ResourceName(row.model, row.version));
-}
-
 absl::Status NoPrevious(const ModelName& model, absl::string_view alias,
                         absl::string_view why) {
   return Error(absl::StatusCode::kFailedPrecondition,
@@ -60,35 +50,53 @@ void AliasChanges::Restore(const AliasRow& alias) {
       {.alias = alias, .version = version.get(), .restored = true});
 }
 
-absl::StatusOr<AliasRow> AliasChanges::Set(const AliasMove& move,
-                                           bool allow_label_change,
-                                           bool validate_only,
-                                           const Mutation& mutation) {
+absl::StatusOr<AliasRow> AliasChanges::Set(
+    const AliasMove& move, const std::optional<PromotionTerms>& terms,
+    bool validate_only, const Mutation& mutation) {
   RETURN_IF_ERROR(CheckAlias(move.alias));
   const ModelLife::Changing changing(life_, move.model);
   ASSIGN_OR_RETURN(const bool done, life_.WasDone(validate_only, mutation));
   if (done) {
     return life_.store.GetAlias(move.model, move.alias);
   }
-  return Move(move, allow_label_change, validate_only, mutation);
+  return Move(move, terms, validate_only, mutation);
 }
 
-absl::StatusOr<AliasRow> AliasChanges::Move(const AliasMove& move,
-                                            bool allow_label_change,
-                                            bool validate_only,
-                                            const Mutation& mutation) {
+absl::Status AliasChanges::CheckTerms(const VersionRow& row,
+                                      const std::optional<AliasRow>& before,
+                                      const PromotionTerms& terms,
+                                      AliasMove& move) {
+  if (before && before->version == row.version) {
+    return absl::OkStatus();  // It answers already.
+  }
+  bool labels_differ = false;
+  if (before) {
+    ASSIGN_OR_RETURN(const VersionRow served,
+                     life_.store.GetVersion(row.model, before->version));
+    labels_differ = served.labels != row.labels;
+  }
+  ASSIGN_OR_RETURN(const VersionView view, life_.views.ViewOf(row));
+  const PromotionDecision decision =
+      DecideTerms(*view.facts, labels_differ, terms);
+  RETURN_IF_ERROR(decision.status);
+  if (decision.overrides) {
+    move.gate_override = terms.gate_override;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<AliasRow> AliasChanges::Move(
+    AliasMove move, const std::optional<PromotionTerms>& terms,
+    bool validate_only, const Mutation& mutation) {
   ASSIGN_OR_RETURN(const VersionRow row,
                    life_.views.CommittedRow(move.model, move.to));
   // A move that is lost already is not worth loading for.
   ASSIGN_OR_RETURN(AliasRow checked, life_.store.CheckMove(move));
   ASSIGN_OR_RETURN(const std::optional<AliasRow> before,
                    life_.FindAlias(move.model, move.alias));
-  if (before && !allow_label_change) {
-    ASSIGN_OR_RETURN(const VersionRow served,
-                     life_.store.GetVersion(move.model, before->version));
-    if (served.labels != row.labels) {
-      return LabelChange(row, *before);
-    }
+  if (terms) {
+    RETURN_IF_ERROR(CheckTerms(row, before, *terms, move));
+    checked.gate_override = move.gate_override;
   }
   ASSIGN_OR_RETURN(const ModelHandle version,
                    life_.loader.MakeReady(row, false));
@@ -133,7 +141,7 @@ absl::StatusOr<AliasRow> AliasChanges::RollBack(const ModelName& model,
                .expected_version = now.version.value,
                .etag = std::string(etag),
                .kind = EventKind::kAliasRolledBack},
-              true, validate_only, mutation);
+              std::nullopt, validate_only, mutation);
 }
 
 absl::Status AliasChanges::Delete(const ModelName& model,

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <optional>
+
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/base/ids.h"
 #include "server/models/model_life.h"
+#include "server/models/promotion.h"
 #include "server/store/store.h"
 
 namespace resnetd {
@@ -21,7 +24,9 @@ class AliasChanges {
   // cannot be loaded is logged, and calls are answered why.
   void Restore(const AliasRow& alias);
 
-  absl::StatusOr<AliasRow> Set(const AliasMove& move, bool allow_label_change,
+  // `terms`: of a promotion; nullopt: it may move in any case.
+  absl::StatusOr<AliasRow> Set(const AliasMove& move,
+                               const std::optional<PromotionTerms>& terms,
                                bool validate_only, const Mutation& mutation);
   absl::StatusOr<AliasRow> RollBack(const ModelName& model,
                                     absl::string_view alias,
@@ -32,8 +37,12 @@ class AliasChanges {
 
  private:
   // Within the model's turn.
-  absl::StatusOr<AliasRow> Move(const AliasMove& move, bool allow_label_change,
+  absl::StatusOr<AliasRow> Move(AliasMove move,
+                                const std::optional<PromotionTerms>& terms,
                                 bool validate_only, const Mutation& mutation);
+  absl::Status CheckTerms(const VersionRow& row,
+                          const std::optional<AliasRow>& before,
+                          const PromotionTerms& terms, AliasMove& move);
 
   ModelLife& life_;
 };

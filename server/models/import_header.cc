@@ -84,6 +84,7 @@ absl::Status CheckHeader(const ImportHeader& header, std::int64_t max_bytes) {
   }
   CheckDescription(header.description, violations);
   violations.AddError("evaluations", CheckEvaluations(header.evaluations));
+  violations.AddError("temperature", CheckTemperature(header.temperature));
   return violations.ToStatus();
 }
 

@@ -26,6 +26,10 @@ struct ImportHeader {
   std::string architecture;
   std::string description;
   std::vector<Evaluation> evaluations;
+  // Logits are divided by it before the softmax.
+  double temperature = 1;
+  // What the gate said of it; nullopt: never judged.
+  std::optional<GateRecord> gate = std::nullopt;
   std::optional<VersionNumber> parent;
   bool validate_only = false;
 };

@@ -30,6 +30,8 @@ constexpr char kFormat[] = "resnetd-model/1";
 constexpr std::size_t kMaxManifestBytes = 256U << 10U;
 constexpr std::size_t kMaxNameBytes = 256;
 constexpr std::size_t kMaxEvaluations = 100;
+constexpr std::size_t kMaxCriteria = 100;
+constexpr std::size_t kMaxCriterionBytes = 1024;
 constexpr std::int64_t kMaxClasses = kMaxLabels;
 // Integers up to here survive every JSON reader.
 constexpr std::int64_t kMaxInteger = std::int64_t{1} << 53U;
@@ -161,6 +163,39 @@ absl::StatusOr<std::vector<std::string>> ReadLineage(const Json& value) {
   return lineage;
 }
 
+absl::StatusOr<FailedCriterion> ReadCriterion(const Json& value,
+                                              const std::string& path) {
+  ASSIGN_OR_RETURN(const ObjectReader reader,
+                   ObjectReader::Open(value, path, {"name", "text"}));
+  FailedCriterion criterion;
+  ASSIGN_OR_RETURN(criterion.name,
+                   reader.Required(reader.Text("name", kMaxNameBytes), "name"));
+  ASSIGN_OR_RETURN(
+      criterion.text,
+      reader.Required(reader.Text("text", kMaxCriterionBytes), "text"));
+  return criterion;
+}
+
+absl::StatusOr<GateRecord> ReadGate(const Json& value) {
+  ASSIGN_OR_RETURN(const ObjectReader reader,
+                   ObjectReader::Open(value, "gate", {"failed"}));
+  const Json* failed = reader.Find("failed");
+  if (failed == nullptr || !failed->is_array() ||
+      failed->size() > kMaxCriteria) {
+    return MemberError(
+        "gate.failed",
+        absl::StrCat("must be an array of at most ", kMaxCriteria, " objects"));
+  }
+  GateRecord gate;
+  for (std::size_t i = 0; i < failed->size(); ++i) {
+    ASSIGN_OR_RETURN(
+        FailedCriterion criterion,
+        ReadCriterion((*failed)[i], absl::StrCat("gate.failed[", i, "]")));
+    gate.failed.push_back(std::move(criterion));
+  }
+  return gate;
+}
+
 // The members that an import adds.
 absl::Status ReadOrigin(const ObjectReader& reader, Manifest& manifest) {
   ASSIGN_OR_RETURN(manifest.labels_sha256, ReadDigest(reader, "labels_sha256"));
@@ -175,6 +210,9 @@ absl::Status ReadOrigin(const ObjectReader& reader, Manifest& manifest) {
   }
   if (const Json* lineage = reader.Find("lineage")) {
     ASSIGN_OR_RETURN(manifest.lineage, ReadLineage(*lineage));
+  }
+  if (const Json* gate = reader.Find("gate")) {
+    ASSIGN_OR_RETURN(manifest.gate, ReadGate(*gate));
   }
   return absl::OkStatus();
 }
@@ -214,6 +252,17 @@ std::string EvaluationsText(const std::vector<Evaluation>& evaluations) {
   return absl::StrCat("[\n    ", absl::StrJoin(texts, ",\n    "), "\n  ]");
 }
 
+std::string GateText(const GateRecord& gate) {
+  std::vector<std::string> texts;
+  texts.reserve(gate.failed.size());
+  for (const FailedCriterion& criterion : gate.failed) {
+    texts.push_back(absl::StrCat("{\"name\": ", StringText(criterion.name),
+                                 ", \"text\": ", StringText(criterion.text),
+                                 "}"));
+  }
+  return absl::StrCat("{\"failed\": [", absl::StrJoin(texts, ", "), "]}");
+}
+
 using Members = std::vector<std::pair<std::string, std::string>>;
 
 void AddOrigin(const Manifest& manifest, Members& members) {
@@ -240,6 +289,9 @@ void AddOrigin(const Manifest& manifest, Members& members) {
                                 absl::StrJoin(manifest.lineage, "\",\n    \""),
                                 "\"\n  ]"));
   }
+  if (manifest.gate) {
+    members.emplace_back("gate", GateText(*manifest.gate));
+  }
 }
 
 }  // namespace
@@ -252,8 +304,8 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
           json, "",
           {"format", "name", "version", "architecture", "num_classes",
            "preprocess", "weights_sha256", "description", "evaluations",
-           "labels_sha256", "golden_sha256", "source", "parent_version",
-           "lineage"}));
+           "temperature", "labels_sha256", "golden_sha256", "source",
+           "parent_version", "lineage", "gate"}));
   RETURN_IF_ERROR(CheckFormat(reader));
   Manifest manifest;
   RETURN_IF_ERROR(ReadIdentity(reader, manifest));
@@ -282,6 +334,10 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text) {
   if (const Json* evaluations = reader.Find("evaluations")) {
     ASSIGN_OR_RETURN(manifest.evaluations, ReadEvaluations(*evaluations));
   }
+  ASSIGN_OR_RETURN(const auto temperature,
+                   reader.Number("temperature", kLeastManifestTemperature,
+                                 kMostManifestTemperature));
+  manifest.temperature = temperature.value_or(1);
   RETURN_IF_ERROR(ReadOrigin(reader, manifest));
   return manifest;
 }
@@ -314,6 +370,11 @@ std::string FormatManifest(const Manifest& manifest) {
   if (!manifest.evaluations.empty()) {
     members.emplace_back("evaluations", EvaluationsText(manifest.evaluations));
   }
+  // 1 is left out: what was stored before there were temperatures keeps its
+  // text.
+  if (manifest.temperature != 1) {
+    members.emplace_back("temperature", NumberText(manifest.temperature));
+  }
   AddOrigin(manifest, members);
   std::vector<std::string> lines;
   lines.reserve(members.size());
@@ -321,6 +382,18 @@ std::string FormatManifest(const Manifest& manifest) {
     lines.push_back(absl::StrCat("  \"", name, "\": ", value));
   }
   return absl::StrCat("{\n", absl::StrJoin(lines, ",\n"), "\n}\n");
+}
+
+absl::Status CheckTemperature(double temperature) {
+  // Also refuses what is not a number.
+  if (temperature >= kLeastManifestTemperature &&
+      temperature <= kMostManifestTemperature) {
+    return absl::OkStatus();
+  }
+  return MemberError("temperature",
+                     absl::StrCat("is ", temperature, ", it must be from ",
+                                  kLeastManifestTemperature, " to ",
+                                  kMostManifestTemperature));
 }
 
 absl::Status CheckEvaluations(const std::vector<Evaluation>& evaluations) {

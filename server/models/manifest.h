@@ -21,6 +21,26 @@ struct Evaluation {
   double accuracy = 0;  // 0 to 1
 };
 
+// A criterion of the promotion gate that a version did not pass.
+struct FailedCriterion {
+  std::string name;  // e.g. "not_worse"
+  std::string text;  // for people
+  friend bool operator==(const FailedCriterion&,
+                         const FailedCriterion&) = default;
+};
+
+// What the gate said of a version when it was made.
+struct GateRecord {
+  // Empty: it passed.
+  std::vector<FailedCriterion> failed;
+  bool passed() const { return failed.empty(); }
+  friend bool operator==(const GateRecord&, const GateRecord&) = default;
+};
+
+// Softmax temperatures that a version may have.
+inline constexpr double kLeastManifestTemperature = 0.01;
+inline constexpr double kMostManifestTemperature = 100;
+
 // The file that a version was imported from.
 struct ManifestSource {
   std::string format;  // "safetensors" or "pth"
@@ -41,13 +61,20 @@ struct ManifestSource {
 //   "description": "...",                     optional
 //   "evaluations": [{"dataset": "...", "examples": 360, "accuracy": 0.99}],
 //                                             optional
+//   "temperature": 1.372,                     optional: 1; logits are divided
+//                                             by it before the softmax; 0.01
+//                                             to 100
 //   the rest is optional, and written into the store:
 //   "labels_sha256": "<64 hex>",              of the labels, one a line
 //   "golden_sha256": "<64 hex>",              of the golden logits, golden.h
 //   "source": {"format": "pth", "sha256": "<64 hex>"},
 //   "parent_version": 3,                      the version it was made from
-//   "lineage": ["<64 hex>"]                   weights of the parent, of its
-// }                                           parent, and so on; at most 100
+//   "lineage": ["<64 hex>"],                  weights of the parent, of its
+//                                             parent, and so on; at most 100
+//   "gate": {"failed": [{"name": "not_worse", "text": "..."}]}
+//                                             of a version that was trained
+//                                             here: the criteria that it did
+// }                                           not pass; at most 100
 struct Manifest {
   std::optional<ModelName> name;
   // A stored version has its number in the database only: it gets it last.
@@ -58,11 +85,14 @@ struct Manifest {
   std::optional<std::string> weights_sha256;
   std::string description;
   std::vector<Evaluation> evaluations;
+  double temperature = 1;
   std::optional<std::string> labels_sha256;
   std::optional<std::string> golden_sha256;
   std::optional<ManifestSource> source;
   std::optional<VersionNumber> parent_version;
   std::vector<std::string> lineage;
+  // nullopt: never judged.
+  std::optional<GateRecord> gate;
 };
 
 inline constexpr std::size_t kMaxDescriptionBytes = 4096;
@@ -77,6 +107,8 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view json);
 // manifests have equal texts.
 std::string FormatManifest(const Manifest& manifest);
 
+// OK when ParseManifest() takes it. INVALID_ARGUMENT (MODEL_INVALID).
+absl::Status CheckTemperature(double temperature);
 // OK when ParseManifest() takes such a list. INVALID_ARGUMENT (MODEL_INVALID).
 absl::Status CheckEvaluations(const std::vector<Evaluation>& evaluations);
 

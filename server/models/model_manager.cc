@@ -10,6 +10,8 @@
 #include "server/models/alias_changes.h"
 #include "server/models/change_listeners.h"
 #include "server/models/model_life.h"
+#include "server/models/version_import.h"
+#include "server/models/version_loan.h"
 #include "server/models/version_upload.h"
 
 namespace resnetd {
@@ -100,14 +102,24 @@ class Manager final : public ModelManager {
   absl::StatusOr<WarmUp> WarmUpVersion(const ModelName& model,
                                        VersionNumber version) override;
 
+  absl::StatusOr<std::unique_ptr<VersionLoan>> Borrow(
+      const ModelName& model, VersionNumber version) override {
+    return Lend(life_, model, version);
+  }
+  absl::StatusOr<Imported> Recalibrate(const ModelName& model,
+                                       VersionNumber version,
+                                       double temperature,
+                                       const Mutation& mutation) override;
+
   absl::StatusOr<AliasRow> SetAlias(const AliasMove& move, bool validate_only,
                                     const Mutation& mutation) override {
-    return aliases_.Set(move, true, validate_only, mutation);
+    return aliases_.Set(move, std::nullopt, validate_only, mutation);
   }
   absl::StatusOr<AliasRow> Promote(const AliasMove& move,
-                                   bool allow_label_change, bool validate_only,
+                                   const PromotionTerms& terms,
+                                   bool validate_only,
                                    const Mutation& mutation) override {
-    return aliases_.Set(move, allow_label_change, validate_only, mutation);
+    return aliases_.Set(move, terms, validate_only, mutation);
   }
   absl::StatusOr<AliasRow> RollbackAlias(const ModelName& model,
                                          absl::string_view alias,
@@ -244,6 +256,29 @@ absl::StatusOr<WarmUp> Manager::WarmUpVersion(const ModelName& model,
   ASSIGN_OR_RETURN(VersionView view, life_.views.ViewOf(row));
   return WarmUp{
       .version = std::move(view), .batches = batches, .duration = duration};
+}
+
+absl::StatusOr<Imported> Manager::Recalibrate(const ModelName& model,
+                                              VersionNumber version,
+                                              double temperature,
+                                              const Mutation& mutation) {
+  RETURN_IF_ERROR(CheckTemperature(temperature));
+  const ModelLife::Changing changing(life_, model);
+  ASSIGN_OR_RETURN(const bool done, life_.WasDone(false, mutation));
+  NewVersion next{.model = model};
+  if (!done) {
+    ASSIGN_OR_RETURN(const VersionRow row,
+                     life_.views.CommittedRow(model, version));
+    ASSIGN_OR_RETURN(next, Recalibrated(row, temperature, life_.store));
+  }
+  ASSIGN_OR_RETURN(const Published published,
+                   life_.store.Publish(next, mutation));
+  if (published.created && !done) {
+    life_.table.AddVersion(model, published.version.version);
+    life_.listeners.Notify();
+  }
+  ASSIGN_OR_RETURN(VersionView view, life_.views.ViewOf(published.version));
+  return Imported{.version = std::move(view), .created = published.created};
 }
 
 }  // namespace

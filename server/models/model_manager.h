@@ -18,6 +18,7 @@
 #include "server/models/model_events.h"
 #include "server/models/model_package.h"
 #include "server/models/model_registry.h"
+#include "server/models/promotion.h"
 #include "server/models/residency.h"
 #include "server/models/version_import.h"
 #include "server/models/version_views.h"
@@ -46,6 +47,17 @@ struct WarmUp {
   VersionView version;
   int batches = 0;
   Duration duration{};
+};
+
+// A version that somebody computes with. Destroyed: one that was loaded for it
+// is let go, unless it was requested or named by an alias meanwhile; that waits
+// for a mutation of the model that runs. Ends before the manager. Thread-safe.
+class VersionLoan {
+ public:
+  virtual ~VersionLoan() = default;
+  virtual const ServedVersion& version() const = 0;
+  // Its memory is needed for something else: end the loan soon.
+  virtual bool is_recalled() const = 0;
 };
 
 struct ModelManagerOptions {
@@ -110,13 +122,25 @@ class ModelManager {
   virtual absl::StatusOr<WarmUp> WarmUpVersion(const ModelName& model,
                                                VersionNumber version) = 0;
 
+  // The version as it answers; loaded now, if it is not, for as long as the
+  // loan lives. The errors of Load().
+  virtual absl::StatusOr<std::unique_ptr<VersionLoan>> Borrow(
+      const ModelName& model, VersionNumber version) = 0;
+  // The same version with another softmax temperature, as a new one that is not
+  // loaded; the one there is, if there is one. INVALID_ARGUMENT
+  // (MODEL_INVALID): see CheckTemperature(); NOT_FOUND.
+  virtual absl::StatusOr<Imported> Recalibrate(const ModelName& model,
+                                               VersionNumber version,
+                                               double temperature,
+                                               const Mutation& mutation) = 0;
+
   virtual absl::StatusOr<AliasRow> SetAlias(const AliasMove& move,
                                             bool validate_only,
                                             const Mutation& mutation) = 0;
-  // SetAlias with the checks of a promotion. FAILED_PRECONDITION
-  // (LABEL_CHANGE).
+  // SetAlias with the checks of a promotion: see DecideTerms().
+  // FAILED_PRECONDITION (GATE_NOT_PASSED, LABEL_CHANGE).
   virtual absl::StatusOr<AliasRow> Promote(const AliasMove& move,
-                                           bool allow_label_change,
+                                           const PromotionTerms& terms,
                                            bool validate_only,
                                            const Mutation& mutation) = 0;
   virtual absl::StatusOr<AliasRow> RollbackAlias(const ModelName& model,

@@ -231,7 +231,9 @@ absl::StatusOr<ModelPackage> ReadFolder(const std::string& folder) {
                 .weights_bytes = read.bytes,
                 .parameters = parameters,
                 .description = std::move(manifest->description),
-                .evaluations = std::move(manifest->evaluations)},
+                .evaluations = std::move(manifest->evaluations),
+                .temperature = manifest->temperature,
+                .gate = std::move(manifest->gate)},
       .network = std::move(network),
       .weights = std::move(weights)};
 }

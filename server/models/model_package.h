@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct VersionFacts {
   std::int64_t parameters = 0;
   std::string description;
   std::vector<Evaluation> evaluations;
+  // Logits are divided by it before the softmax.
+  double temperature = 1;
+  // What the gate said when it was made here; nullopt: never judged.
+  std::optional<GateRecord> gate = std::nullopt;
 };
 
 // A version read and checked, ready for a ModelLoader.

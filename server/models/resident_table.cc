@@ -288,7 +288,8 @@ VersionStatus ResidentTable::StatusOf(const ModelName& model,
       slot.residency == Residency::kDraining && slot.draining.expired();
   return {.residency = drained ? Residency::kUnloaded : slot.residency,
           .failure = slot.failure,
-          .handle = slot.handle};
+          .handle = slot.handle,
+          .requested = slot.requested};
 }
 
 std::vector<std::string> ResidentTable::AliasesOf(const ModelName& model,

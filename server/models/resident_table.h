@@ -28,6 +28,8 @@ struct VersionStatus {
   absl::Status failure;
   // Null unless residency is kReady.
   ModelHandle handle;
+  // Somebody asked for it: see Use().
+  bool requested = false;
 };
 
 // Which versions this server knows, what it does with each, and what the

@@ -82,7 +82,9 @@ absl::StatusOr<VersionFacts> MakeFacts(Store& store, const VersionRow& row,
                       .weights_bytes = row.weights_bytes,
                       .parameters = parameters,
                       .description = std::move(manifest.description),
-                      .evaluations = std::move(manifest.evaluations)};
+                      .evaluations = std::move(manifest.evaluations),
+                      .temperature = manifest.temperature,
+                      .gate = std::move(manifest.gate)};
 }
 
 // In a scope of its own, so that the file is freed before the network is built.

@@ -55,17 +55,6 @@ absl::StatusOr<std::vector<std::string>> LabelsFor(const ImportHeader& header,
   return header.labels;
 }
 
-// What makes two versions of a model the same: see docs/decisions/0007.
-std::string ContentKey(const Manifest& manifest) {
-  Manifest content;
-  content.architecture = manifest.architecture;
-  content.num_classes = manifest.num_classes;
-  content.preprocess = manifest.preprocess;
-  content.weights_sha256 = manifest.weights_sha256;
-  content.labels_sha256 = manifest.labels_sha256;
-  return Sha256Hex(AsBytes(FormatManifest(content)));
-}
-
 // The weights as the store keeps them.
 struct KeptWeights {
   std::unique_ptr<BlobWriter> blob;
@@ -142,6 +131,8 @@ absl::StatusOr<Manifest> DraftManifest(const ImportHeader& header,
   manifest.weights_sha256 = kept.blob->Digested();
   manifest.description = header.description;
   manifest.evaluations = header.evaluations;
+  manifest.temperature = header.temperature;
+  manifest.gate = header.gate;
   manifest.labels_sha256 = Sha256Hex(AsBytes(labels_text));
   manifest.source =
       ManifestSource{.format = kept.source_format, .sha256 = header.sha256};
@@ -185,7 +176,9 @@ absl::StatusOr<VersionDraft> Draft(const ImportHeader& header,
                      .weights_bytes = kept.blob->size(),
                      .parameters = parameters,
                      .description = manifest.description,
-                     .evaluations = manifest.evaluations};
+                     .evaluations = manifest.evaluations,
+                     .temperature = manifest.temperature,
+                     .gate = manifest.gate};
   return VersionDraft{.package = {.facts = std::move(facts),
                                   .network = std::move(network),
                                   .weights = std::move(weights)},
@@ -229,6 +222,38 @@ absl::Status RestoreText(Store& store, const Digest& digest,
 }
 
 }  // namespace
+
+std::string ContentKey(const Manifest& manifest) {
+  Manifest content;
+  content.architecture = manifest.architecture;
+  content.num_classes = manifest.num_classes;
+  content.preprocess = manifest.preprocess;
+  content.weights_sha256 = manifest.weights_sha256;
+  content.labels_sha256 = manifest.labels_sha256;
+  content.temperature = manifest.temperature;
+  return Sha256Hex(AsBytes(FormatManifest(content)));
+}
+
+absl::StatusOr<NewVersion> Recalibrated(const VersionRow& row,
+                                        double temperature, Store& store) {
+  ASSIGN_OR_RETURN(Manifest manifest, ReadStoredManifest(store, row));
+  manifest.lineage = LineageFrom(row, manifest);
+  manifest.parent_version = row.version;
+  manifest.temperature = temperature;
+  NewVersion version{.model = row.model,
+                     .weights = row.weights,
+                     .manifest = "",
+                     .labels = row.labels,
+                     .golden = row.golden,
+                     .content_key = ContentKey(manifest),
+                     .source = row.source,
+                     .source_format = row.source_format,
+                     .parent = row.version,
+                     .first_alias = kStableAlias};
+  ASSIGN_OR_RETURN(version.manifest,
+                   StoreBlob(store, AsBytes(FormatManifest(manifest))));
+  return version;
+}
 
 absl::StatusOr<VersionDraft> DraftVersion(
     const ImportHeader& header, const std::optional<VersionRow>& parent,

@@ -33,6 +33,16 @@ struct VersionDraft {
   std::unique_ptr<BlobWriter> weights;
 };
 
+// What makes two versions of a model the same: see docs/decisions/0007.
+std::string ContentKey(const Manifest& manifest);
+
+// What `row` is with another softmax temperature: the same blobs, but for a
+// manifest of its own, which is made durable. It keeps what the gate said of
+// `row`: no class changes its place. The errors of ReadStoredManifest() and of
+// the store.
+absl::StatusOr<NewVersion> Recalibrated(const VersionRow& row,
+                                        double temperature, Store& store);
+
 // Takes the finished `upload` through: size and digest, format, architecture,
 // labels, names and shapes, finite values; converts a .pth. `parent` is the row
 // of header.parent. Holds at most the file and the float32 tensors at a time.

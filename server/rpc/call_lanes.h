@@ -35,10 +35,13 @@ struct CallLanes {
   explicit CallLanes(std::size_t max_calls)
       : control("control", 1, kMaxWaitingChanges),
         imports("import", 1, max_calls),
-        transfers("transfer", kTransferThreads, max_calls + 1) {}
+        transfers("transfer", kTransferThreads, max_calls + 1),
+        evaluations("evaluate", kEvaluationThreads, kMaxWaitingChanges) {}
 
   static constexpr std::size_t kMaxWaitingChanges = 64;
   static constexpr std::size_t kTransferThreads = 2;
+  // One waits for the evaluation that runs, one refuses the others.
+  static constexpr std::size_t kEvaluationThreads = 2;
 
   // Changes, one after the other.
   CallLane control;
@@ -47,6 +50,8 @@ struct CallLanes {
   CallLane imports;
   // Short reads and writes: lists, events, chunks of files.
   CallLane transfers;
+  // Whole datasets through a network: minutes.
+  CallLane evaluations;
 };
 
 }  // namespace resnetd

@@ -74,6 +74,7 @@ absl::StatusOr<ImportHeader> ToImportHeader(v1::ImportVersionHeader& message,
       .preprocess = preprocess,
       .architecture = message.architecture(),
       .description = message.description(),
+      .temperature = message.temperature() == 0 ? 1 : message.temperature(),
       .parent = parent,
       .validate_only = message.validate_only()};
   header.labels.assign(

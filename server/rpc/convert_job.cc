@@ -199,6 +199,12 @@ static_assert(kIsKind<LogLine, v1::JOB_EVENT_KIND_LOG_LINE>);
 
 }  // namespace
 
+v1::GateVerdict ToProto(const GateVerdict& verdict) {
+  v1::GateVerdict message;
+  Fill(verdict, message);
+  return message;
+}
+
 v1::FineTuneJob ToProto(const Job& job) {
   v1::FineTuneJob message;
   if (job.number.value > 0) {

@@ -46,6 +46,16 @@ void Fill(const VersionFacts& facts, v1::Version& message) {
   message.set_num_classes(facts.architecture.num_classes);
   Fill(facts.preprocess, *message.mutable_preprocess());
   message.set_parameters(facts.parameters);
+  message.set_temperature(facts.temperature);
+  if (facts.gate) {
+    v1::VersionGate& gate = *message.mutable_gate();
+    gate.set_passed(facts.gate->passed());
+    for (const FailedCriterion& criterion : facts.gate->failed) {
+      v1::FailedCriterion& failed = *gate.add_failed();
+      failed.set_name(criterion.name);
+      failed.set_text(criterion.text);
+    }
+  }
   message.set_description(facts.description);
   for (const Evaluation& evaluation : facts.evaluations) {
     v1::Evaluation& out = *message.add_evaluations();
@@ -125,6 +135,7 @@ v1::Alias ToProto(const AliasRow& alias) {
   message.set_generation(alias.generation);
   message.set_etag(EtagOf(alias));
   *message.mutable_update_time() = ToProto(alias.updated);
+  message.set_gate_override(alias.gate_override);
   return message;
 }
 
@@ -139,6 +150,7 @@ v1::ModelEvent ToProto(const EventRow& event) {
   message.set_previous_version(event.previous ? event.previous->value : 0);
   message.set_generation(event.generation);
   message.set_weights_sha256(event.weights);
+  message.set_gate_override(event.gate_override);
   return message;
 }
 

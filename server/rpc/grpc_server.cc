@@ -108,7 +108,8 @@ class GrpcServer::Impl {
                      .max_response_bytes = options.max_message_bytes},
         health_(options.calls),
         classification_(environment_, classifier),
-        models_(environment_, registry, manager, options.calls.max_calls,
+        models_(environment_, registry, manager, training.evaluator,
+                options.calls.max_calls,
                 [this](const ModelName& name, bool is_serving) {
                   SetModelServing(name, is_serving);
                 }),

@@ -9,6 +9,7 @@
 #include "server/base/clock.h"
 #include "server/base/ids.h"
 #include "server/finetune/dataset_manager.h"
+#include "server/finetune/evaluator.h"
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
@@ -50,6 +51,8 @@ struct TrainingParts {
   // (BACKEND_UNAVAILABLE).
   JobManager* jobs = nullptr;
   DatasetManager* datasets = nullptr;
+  // Null: as `jobs`.
+  Evaluator* evaluator = nullptr;
 };
 
 // The gRPC listener: resnetd.v1 (Classification, Model, Dataset, FineTune,

@@ -75,6 +75,7 @@ absl::StatusOr<AliasMove> ToMove(const v1::PromoteVersionRequest& request,
   }
   const std::optional<std::int64_t> expected =
       ExpectedVersion(request.expected_version(), violations);
+  violations.AddError("gate_override", CheckOverride(request.gate_override()));
   CheckId(request, limits, violations);
   if (!violations.empty()) {
     return violations.ToStatus();
@@ -193,10 +194,13 @@ absl::StatusOr<v1::PromoteVersionResponse> PromoteVersion(
     ModelManager& manager, const RequestLimits& limits,
     const v1::PromoteVersionRequest& request) {
   ASSIGN_OR_RETURN(const AliasMove move, ToMove(request, limits));
-  ASSIGN_OR_RETURN(const AliasRow alias,
-                   manager.Promote(move, request.allow_label_change(),
-                                   request.validate_only(),
-                                   MutationOf("PromoteVersion", request)));
+  ASSIGN_OR_RETURN(
+      const AliasRow alias,
+      manager.Promote(move,
+                      {.allow_label_change = request.allow_label_change(),
+                       .gate_override = request.gate_override()},
+                      request.validate_only(),
+                      MutationOf("PromoteVersion", request)));
   v1::PromoteVersionResponse response;
   *response.mutable_alias() = ToProto(alias);
   return response;

@@ -5,15 +5,18 @@
 
 #include "server/rpc/import_call.h"
 #include "server/rpc/model_changes.h"
+#include "server/rpc/model_evaluations.h"
 #include "server/rpc/model_reads.h"
 
 namespace resnetd {
 
 ModelService::ModelService(CallEnvironment& environment,
                            const ModelRegistry& registry, ModelManager& manager,
-                           std::size_t max_calls, ModelHealth::Set health)
+                           Evaluator* evaluator, std::size_t max_calls,
+                           ModelHealth::Set health)
     : environment_(environment),
       manager_(manager),
+      evaluator_(evaluator),
       health_(manager, registry, std::move(health)),
       lanes_(std::make_unique<CallLanes>(max_calls)),
       watches_(environment, manager, lanes_->transfers) {}
@@ -70,6 +73,37 @@ grpc::ServerUnaryReactor* ModelService::Change(
                 // Before the answer: who asks for the health then sees it.
                 health_.Refresh();
                 return answer;
+              });
+  return call;
+}
+
+template <typename Request, typename Response>
+grpc::ServerUnaryReactor* ModelService::Measure(
+    absl::string_view method, grpc::CallbackServerContext& context,
+    const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
+    absl::StatusOr<Response> (*measure)(Evaluator&, const RequestLimits&,
+                                        const Request&,
+                                        const Evaluator::GoOn&)) {
+  auto* call = new PooledCall<Request, Response>(environment_, method, context,
+                                                 response);
+  call->Start(request, Availability::kWhenServing, lanes_->evaluations,
+              [this, measure](const Request& message,
+                              CallRecord& record) -> absl::StatusOr<Response> {
+                if (evaluator_ == nullptr) {
+                  return NoEvaluator();
+                }
+                const CancelFlag& cancelled = record.cancelled();
+                const CallGate& gate = environment_.gate;
+                absl::StatusOr<Response> answer =
+                    measure(*evaluator_, environment_.limits, message, [&] {
+                      return !cancelled->load() &&
+                             gate.state() != ServingState::kDraining;
+                    });
+                if (!absl::IsCancelled(answer.status())) {
+                  return answer;
+                }
+                return cancelled->load() ? record.Gone()
+                                         : NotServing(ServingState::kDraining);
               });
   return call;
 }
@@ -178,6 +212,27 @@ grpc::ServerUnaryReactor* ModelService::PromoteVersion(
     grpc::ByteBuffer* response) {
   return Change("PromoteVersion", *context, *request, *response,
                 resnetd::PromoteVersion);
+}
+
+grpc::ServerUnaryReactor* ModelService::EvaluateModel(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Measure("EvaluateModel", *context, *request, *response,
+                 resnetd::EvaluateModel);
+}
+
+grpc::ServerUnaryReactor* ModelService::CompareVersions(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Measure("CompareVersions", *context, *request, *response,
+                 resnetd::CompareVersions);
+}
+
+grpc::ServerUnaryReactor* ModelService::CalibrateVersion(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Measure("CalibrateVersion", *context, *request, *response,
+                 resnetd::CalibrateVersion);
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ModelService::WatchModels(

@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "resnetd/v1/model_service.grpc.pb.h"
+#include "server/finetune/evaluator.h"
 #include "server/models/model_manager.h"
 #include "server/rpc/call_lanes.h"
 #include "server/rpc/download_call.h"
@@ -47,7 +48,13 @@ using Aliases = Generated::WithRawCallbackMethod_SetAlias<
         Generated::WithRawCallbackMethod_DeleteAlias<
             Generated::WithRawCallbackMethod_PromoteVersion<Service>>>>;
 
-using ModelService = Lists<Streams<Versions<Aliases<Generated::Service>>>>;
+template <typename Service>
+using Evaluations = Generated::WithRawCallbackMethod_EvaluateModel<
+    Generated::WithRawCallbackMethod_CompareVersions<
+        Generated::WithRawCallbackMethod_CalibrateVersion<Service>>>;
+
+using ModelService =
+    Lists<Streams<Versions<Aliases<Evaluations<Generated::Service>>>>>;
 
 }  // namespace raw
 
@@ -56,10 +63,11 @@ using ModelService = Lists<Streams<Versions<Aliases<Generated::Service>>>>;
 class ModelService final : public raw::ModelService {
  public:
   // Everything belongs to the caller and outlives the service; `health` is told
-  // which models answer.
+  // which models answer. `evaluator` may be null: calls that need it answer
+  // FAILED_PRECONDITION (BACKEND_UNAVAILABLE).
   ModelService(CallEnvironment& environment, const ModelRegistry& registry,
-               ModelManager& manager, std::size_t max_calls,
-               ModelHealth::Set health);
+               ModelManager& manager, Evaluator* evaluator,
+               std::size_t max_calls, ModelHealth::Set health);
   // No call is open any more.
   ~ModelService() override;
 
@@ -110,6 +118,15 @@ class ModelService final : public raw::ModelService {
   grpc::ServerUnaryReactor* PromoteVersion(grpc::CallbackServerContext* context,
                                            const grpc::ByteBuffer* request,
                                            grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* EvaluateModel(grpc::CallbackServerContext* context,
+                                          const grpc::ByteBuffer* request,
+                                          grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* CompareVersions(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* CalibrateVersion(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+      grpc::ByteBuffer* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchModels(
       grpc::CallbackServerContext* context,
       const grpc::ByteBuffer* request) override;
@@ -137,6 +154,15 @@ class ModelService final : public raw::ModelService {
       const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
       absl::StatusOr<Response> (*change)(ModelManager&, const RequestLimits&,
                                          const Request&));
+  // A call that takes pictures through networks, until its caller goes away or
+  // the server drains.
+  template <typename Request, typename Response>
+  grpc::ServerUnaryReactor* Measure(
+      absl::string_view method, grpc::CallbackServerContext& context,
+      const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
+      absl::StatusOr<Response> (*measure)(Evaluator&, const RequestLimits&,
+                                          const Request&,
+                                          const Evaluator::GoOn&));
   // A call that streams a blob.
   template <typename Request, typename Response>
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Stream(
@@ -147,6 +173,7 @@ class ModelService final : public raw::ModelService {
 
   CallEnvironment& environment_;
   ModelManager& manager_;
+  Evaluator* const evaluator_;
   ModelHealth health_;
   // Ends before the watches: its tasks wake them.
   std::unique_ptr<CallLanes> lanes_;

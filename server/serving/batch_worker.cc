@@ -22,11 +22,11 @@ std::size_t EffectiveTopK(const ClassifyRequest& request,
 
 Classification MakeClassification(const ClassifyRequest& request,
                                   absl::Span<const float> logits,
-                                  absl::Span<const std::string> labels) {
+                                  const VersionFacts& facts) {
   Classification classification;
   classification.predictions =
-      TopK(logits, labels, EffectiveTopK(request, logits.size()),
-           request.min_probability);
+      TopK(logits, facts.labels, EffectiveTopK(request, logits.size()),
+           request.min_probability, facts.temperature);
   if (request.want_logits) {
     classification.logits.assign(logits.begin(), logits.end());
   }
@@ -75,7 +75,7 @@ void AnswerAll(std::vector<QueuedImage>& batch, absl::Span<const float> logits,
     const SteadyTime before = clock.Now();
     Classification classification = MakeClassification(
         image.request->request(), logits.subspan(i * classes, classes),
-        version->facts.labels);
+        version->facts);
     const Duration postprocess = clock.Now() - before;
     const Duration wait = started - image.enqueued_at;
     metrics.ObserveStage(Stage::kQueue, wait);

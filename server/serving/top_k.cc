@@ -7,15 +7,17 @@
 
 namespace resnetd {
 
-std::vector<float> Softmax(absl::Span<const float> logits) {
+std::vector<float> Softmax(absl::Span<const float> logits, double temperature) {
   std::vector<float> probabilities(logits.size());
   if (logits.empty()) {
     return probabilities;
   }
   const float largest = *std::max_element(logits.begin(), logits.end());
+  // In float, as the logits are: dividing by 1 changes no bit.
+  const auto scale = static_cast<float>(temperature);
   double sum = 0;
   for (std::size_t i = 0; i < logits.size(); ++i) {
-    probabilities[i] = std::exp(logits[i] - largest);
+    probabilities[i] = std::exp((logits[i] - largest) / scale);
     sum += probabilities[i];
   }
   for (float& probability : probabilities) {
@@ -26,8 +28,9 @@ std::vector<float> Softmax(absl::Span<const float> logits) {
 
 std::vector<Prediction> TopK(absl::Span<const float> logits,
                              absl::Span<const std::string> labels,
-                             std::size_t k, float min_probability) {
-  const std::vector<float> probabilities = Softmax(logits);
+                             std::size_t k, float min_probability,
+                             double temperature) {
+  const std::vector<float> probabilities = Softmax(logits, temperature);
   std::vector<std::size_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0U);
   // By logit, not by probability: two logits may differ and yet round to one

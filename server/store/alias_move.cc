@@ -72,7 +72,8 @@ absl::StatusOr<DecidedMove> DecideMove(const std::optional<AliasRecord>& before,
                .version = move.to,
                .previous = std::nullopt,
                .generation = before ? before->row.generation + 1 : 1,
-               .updated = now};
+               .updated = now,
+               .gate_override = move.gate_override};
   if (current) {
     row.previous = current->version;
   }

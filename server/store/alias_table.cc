@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/store/note_table.h"
 #include "server/store/seal.h"
 #include "server/store/version_table.h"
 
@@ -58,16 +59,29 @@ absl::StatusOr<AliasRecord> ReadRecord(const Query& query) {
   return record;
 }
 
-absl::StatusOr<std::vector<AliasRecord>> ReadAll(Query& query) {
+std::string OverrideKey(const ModelName& model, absl::string_view alias,
+                        std::int64_t generation) {
+  return absl::StrCat("override/", model.text(), "/", alias, "/", generation);
+}
+
+absl::StatusOr<std::vector<AliasRecord>> ReadAll(Database& database,
+                                                 Query& query) {
   std::vector<AliasRecord> records;
   while (true) {
     ASSIGN_OR_RETURN(const bool found, query.Next());
     if (!found) {
-      return records;
+      break;
     }
     ASSIGN_OR_RETURN(AliasRecord record, ReadRecord(query));
     records.push_back(std::move(record));
   }
+  for (AliasRecord& record : records) {
+    AliasRow& row = record.row;
+    ASSIGN_OR_RETURN(
+        row.gate_override,
+        ReadOverride(database, row.model, row.alias, row.generation));
+  }
+  return records;
 }
 
 std::vector<AliasRow> WithoutRemoved(std::vector<AliasRecord> records) {
@@ -82,13 +96,20 @@ std::vector<AliasRow> WithoutRemoved(std::vector<AliasRecord> records) {
 
 }  // namespace
 
+absl::StatusOr<std::string> ReadOverride(Database& database,
+                                         const ModelName& model,
+                                         absl::string_view alias,
+                                         std::int64_t generation) {
+  return ReadNote(database, OverrideKey(model, alias, generation));
+}
+
 absl::StatusOr<std::optional<AliasRecord>> FindAlias(Database& database,
                                                      const ModelName& model,
                                                      absl::string_view alias) {
   Query query =
       database.Prepare(absl::StrCat(kColumns, "WHERE model = ? AND alias = ?"));
   query.Bind(model.text()).Bind(alias);
-  ASSIGN_OR_RETURN(std::vector<AliasRecord> records, ReadAll(query));
+  ASSIGN_OR_RETURN(std::vector<AliasRecord> records, ReadAll(database, query));
   if (records.empty()) {
     return std::optional<AliasRecord>();
   }
@@ -100,14 +121,14 @@ absl::StatusOr<std::vector<AliasRow>> ListAliasRows(Database& database,
   Query query = database.Prepare(
       absl::StrCat(kColumns, "WHERE model = ? ORDER BY alias"));
   query.Bind(model.text());
-  ASSIGN_OR_RETURN(std::vector<AliasRecord> records, ReadAll(query));
+  ASSIGN_OR_RETURN(std::vector<AliasRecord> records, ReadAll(database, query));
   return WithoutRemoved(std::move(records));
 }
 
 absl::StatusOr<std::vector<AliasRow>> ListAllAliases(Database& database) {
   Query query =
       database.Prepare(absl::StrCat(kColumns, "ORDER BY model, alias"));
-  ASSIGN_OR_RETURN(std::vector<AliasRecord> records, ReadAll(query));
+  ASSIGN_OR_RETURN(std::vector<AliasRecord> records, ReadAll(database, query));
   return WithoutRemoved(std::move(records));
 }
 
@@ -127,6 +148,11 @@ absl::StatusOr<bool> WriteAlias(Database& database, const AliasRecord& record) {
           .Bind(ToMicroseconds(record.row.updated))
           .Bind(SealOf(record).Hex())
           .Run());
+  if (const AliasRow& row = record.row; !row.gate_override.empty()) {
+    RETURN_IF_ERROR(WriteNote(database,
+                              OverrideKey(row.model, row.alias, row.generation),
+                              row.gate_override));
+  }
   return !before.has_value();
 }
 
@@ -145,7 +171,8 @@ absl::Status ForgetPrevious(Database& database, const ModelName& model,
 absl::StatusOr<std::int64_t> CheckAliasTable(Database& database) {
   Query query =
       database.Prepare(absl::StrCat(kColumns, "ORDER BY model, alias"));
-  ASSIGN_OR_RETURN(const std::vector<AliasRecord> records, ReadAll(query));
+  ASSIGN_OR_RETURN(const std::vector<AliasRecord> records,
+                   ReadAll(database, query));
   for (const AliasRecord& record : records) {
     if (record.removed) {
       continue;

@@ -40,6 +40,13 @@ absl::StatusOr<bool> WriteAlias(Database& database, const AliasRecord& record);
 absl::Status ForgetPrevious(Database& database, const ModelName& model,
                             VersionNumber version);
 
+// Why the move that made this generation was made although the gate had said
+// no; empty: it had not. Kept as a note, for as long as the store.
+absl::StatusOr<std::string> ReadOverride(Database& database,
+                                         const ModelName& model,
+                                         absl::string_view alias,
+                                         std::int64_t generation);
+
 // DATA_LOSS (STORE_CORRUPT): a row is damaged, or an alias names what is not a
 // committed version. Returns the number of rows.
 absl::StatusOr<std::int64_t> CheckAliasTable(Database& database);

@@ -91,9 +91,12 @@ absl::Status CheckUnused(Database& database, const VersionRow& row) {
 }
 
 std::string AuditOf(const AliasRow& row) {
-  return absl::StrCat("version ", row.version.value, ", previous ",
-                      row.previous ? row.previous->value : 0, ", generation ",
-                      row.generation);
+  return absl::StrCat(
+      "version ", row.version.value, ", previous ",
+      row.previous ? row.previous->value : 0, ", generation ", row.generation,
+      row.gate_override.empty()
+          ? ""
+          : absl::StrCat(", gate overridden: ", row.gate_override));
 }
 
 absl::Status PutAlias(Change& change, const AliasRecord& record,

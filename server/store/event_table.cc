@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/store/alias_table.h"
 #include "server/store/seal.h"
 
 namespace resnetd {
@@ -70,7 +71,7 @@ absl::StatusOr<std::vector<EventRow>> ReadFrom(Database& database,
   while (true) {
     ASSIGN_OR_RETURN(const bool found, query.Next());
     if (!found) {
-      return events;
+      break;
     }
     ASSIGN_OR_RETURN(EventRow event, ReadEvent(query));
     if (event.sequence != first + static_cast<std::int64_t>(events.size())) {
@@ -78,6 +79,14 @@ absl::StatusOr<std::vector<EventRow>> ReadFrom(Database& database,
     }
     events.push_back(std::move(event));
   }
+  for (EventRow& event : events) {
+    if (event.kind == EventKind::kAliasSet) {
+      ASSIGN_OR_RETURN(
+          event.gate_override,
+          ReadOverride(database, event.model, event.alias, event.generation));
+    }
+  }
+  return events;
 }
 
 }  // namespace

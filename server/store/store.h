@@ -48,6 +48,8 @@ struct AliasRow {
   // again.
   std::int64_t generation = 1;
   WallTime updated;
+  // Why it was moved here although the gate had said no; empty: it had not.
+  std::string gate_override = {};
 };
 
 // "g7" for generation 7.
@@ -73,6 +75,8 @@ struct EventRow {
   std::optional<VersionNumber> previous;
   std::int64_t generation = 0;
   Digest weights;
+  // Of a move: see AliasRow.
+  std::string gate_override = {};
 };
 
 struct AuditRow {
@@ -120,6 +124,8 @@ struct AliasMove {
   std::string etag;
   // How the event is called.
   EventKind kind = EventKind::kAliasSet;
+  // Why although the gate said no: is audited, and kept with the alias.
+  std::string gate_override = {};
 };
 
 // A blob that is being written. Destroyed without Commit(): nothing stays.

@@ -17,7 +17,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "server/app/trainers.cc": "a process: tests/integration/train_test.py",
     **{f"server/finetune/{name}.cc":
            "jobs as a whole: tests/unit/finetune/job_manager_test.cc"
-       for name in ("job_inputs", "job_result", "job_run", "picture_source")},
+       for name in ("job_inputs", "job_run", "picture_source")},
 }
 # test -> why it is not of one source.
 TESTS_MANY: dict[str, str] = {

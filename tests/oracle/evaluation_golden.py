@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
-"""Numbers that tests of server/finetune expect, from scipy and numpy.
+"""Numbers that tests of server/finetune expect, from scipy and scikit-learn.
 
-Prints the p-values of McNemar's test for comparison_test.cc, and quality and
-temperature of generated logits for evaluation_test.cc.
+Prints the p-values of McNemar's test for comparison_test.cc, and quality,
+temperature, precision, recall and confusion of generated logits for
+evaluation_test.cc.
 
     tests/oracle/evaluation_golden.py
 """
 import numpy as np
 from scipy import optimize, special, stats
+from sklearn import metrics
 
 PAIRS = [(0, 5), (1, 9), (2, 10), (5, 6), (10, 30), (40, 75), (1000, 1100),
          (9000, 9500), (500000, 502000), (0, 60), (0, 1000)]
@@ -54,6 +56,15 @@ def main():
         lambda t: cross_entropy(values, labels, t), bounds=(0.1, 10),
         method="bounded", options={"xatol": 1e-12})
     print("temperature", best.x)
+    predicted = np.argmax(values, axis=1)
+    precision, recall, _, support = metrics.precision_recall_fscore_support(
+        labels, predicted, labels=range(12), zero_division=0)
+    for row in zip(range(12), support, precision, recall, strict=True):
+        print("class", *map(float, row))
+    cells = metrics.confusion_matrix(labels, predicted, labels=range(12))
+    wrong = [(int(cells[i, j]), i, j) for i in range(12) for j in range(12)
+             if i != j and cells[i, j]]
+    print("confused", sorted(wrong, key=lambda cell: -cell[0])[:4], len(wrong))
 
 
 if __name__ == "__main__":

@@ -178,23 +178,40 @@ class FakeModelManager final : public ModelManager {
   }
   absl::StatusOr<WarmUp> WarmUpVersion(const ModelName& name,
                                        VersionNumber number) override;
+  // It has no networks.
+  absl::StatusOr<std::unique_ptr<VersionLoan>> Borrow(
+      const ModelName& /*name*/, VersionNumber /*number*/) override {
+    return absl::UnimplementedError("Borrow");
+  }
+  absl::StatusOr<Imported> Recalibrate(const ModelName& /*name*/,
+                                       VersionNumber /*number*/,
+                                       double /*temperature*/,
+                                       const Mutation& /*mutation*/) override {
+    return absl::UnimplementedError("Recalibrate");
+  }
 
   absl::StatusOr<AliasRow> SetAlias(const AliasMove& move, bool validate_only,
                                     const Mutation& mutation) override {
     return Move("SetAlias", move, validate_only, mutation);
   }
   absl::StatusOr<AliasRow> Promote(const AliasMove& move,
-                                   bool allow_label_change, bool validate_only,
+                                   const PromotionTerms& terms,
+                                   bool validate_only,
                                    const Mutation& mutation) override {
     {
       MutexLock lock(mutex_);
-      allowed_label_change_ = allow_label_change;
+      terms_ = terms;
     }
     return Move("Promote", move, validate_only, mutation);
   }
   bool allowed_label_change() {
     MutexLock lock(mutex_);
-    return allowed_label_change_;
+    return terms_.allow_label_change;
+  }
+  // Of the last Promote().
+  PromotionTerms terms() {
+    MutexLock lock(mutex_);
+    return terms_;
   }
   absl::StatusOr<AliasRow> RollbackAlias(const ModelName& name,
                                          absl::string_view alias,
@@ -339,7 +356,7 @@ class FakeModelManager final : public ModelManager {
   std::optional<ImportHeader> last_header_ ABSL_GUARDED_BY(mutex_);
   std::optional<AliasMove> last_move_ ABSL_GUARDED_BY(mutex_);
   std::string last_etag_ ABSL_GUARDED_BY(mutex_);
-  bool allowed_label_change_ ABSL_GUARDED_BY(mutex_) = false;
+  PromotionTerms terms_ ABSL_GUARDED_BY(mutex_);
   std::map<int, std::function<void()>> listeners_ ABSL_GUARDED_BY(mutex_);
   int last_listener_ ABSL_GUARDED_BY(mutex_) = 0;
   int telling_ ABSL_GUARDED_BY(mutex_) = 0;

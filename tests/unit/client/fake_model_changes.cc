@@ -161,6 +161,7 @@ grpc::Status FakeModels::Import(const v1::ImportVersionHeader& header,
   }
   version.set_parameters(25'557'032);
   version.set_description(header.description());
+  version.set_temperature(header.temperature());
   version.set_parent_version(header.parent_version());
   version.set_source_sha256(header.sha256());
   version.set_source_format(pth ? "pth" : "safetensors");
@@ -447,14 +448,48 @@ grpc::Status FakeModels::PromoteVersion(
                 "LABEL_CHANGE", {}, request->name());
           }
         }
-        return MoveAlias({.model = model,
-                          .alias = alias,
-                          .to = version->version(),
-                          .expected = request->expected_version(),
-                          .etag = request->etag(),
-                          .validate_only = request->validate_only()},
-                         *response->mutable_alias());
+        const grpc::Status moved =
+            MoveAlias({.model = model,
+                       .alias = alias,
+                       .to = version->version(),
+                       .expected = request->expected_version(),
+                       .etag = request->etag(),
+                       .validate_only = request->validate_only()},
+                      *response->mutable_alias());
+        if (moved.ok() && !request->validate_only()) {
+          kept.aliases[alias].set_gate_override(request->gate_override());
+          *response->mutable_alias() = kept.aliases[alias];
+        }
+        return moved;
       });
+}
+
+grpc::Status FakeModels::CalibrateVersion(
+    grpc::ServerContext* context, const v1::CalibrateVersionRequest* request,
+    v1::CalibrateVersionResponse* response) {
+  return Once(*context, "CalibrateVersion", *request, *response,
+              [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS -> grpc::Status {
+                const v1::Version* version = Find(request->name());
+                if (version == nullptr) {
+                  return VersionNotFound(request->name());
+                }
+                *response->mutable_report() = Measured(
+                    evaluation, request->name(), request->measurement());
+                *response->mutable_version() = *version;
+                if (request->validate_only()) {
+                  return grpc::Status::OK;
+                }
+                v1::Version made = *version;
+                made.set_temperature(evaluation.fitted_temperature());
+                made.set_parent_version(version->version());
+                const std::string model = ModelOfVersion(request->name());
+                const std::int64_t number =
+                    Publish(model, made, blobs_[version->weights_sha256()]);
+                *response->mutable_version() =
+                    models_[model].versions.at(number);
+                response->set_created(true);
+                return grpc::Status::OK;
+              });
 }
 
 }  // namespace resnetd::test

@@ -57,6 +57,11 @@ class FakeModels : public v1::ModelService::Service {
                              v1::GetVersionResponse&)>
       get_version;
 
+  // What EvaluateModel, CompareVersions and CalibrateVersion answer, with the
+  // versions and the measurement that they were asked for.
+  v1::EvaluationReport evaluation;
+  v1::PairedReport comparison;
+
   // Calls of every kind so far, each try by itself.
   int calls() const { return calls_; }
   // The request ids of the changes so far, each try by itself.
@@ -129,6 +134,16 @@ class FakeModels : public v1::ModelService::Service {
   grpc::Status PromoteVersion(grpc::ServerContext* context,
                               const v1::PromoteVersionRequest* request,
                               v1::PromoteVersionResponse* response) override;
+  grpc::Status EvaluateModel(grpc::ServerContext* context,
+                             const v1::EvaluateModelRequest* request,
+                             v1::EvaluateModelResponse* response) override;
+  grpc::Status CompareVersions(grpc::ServerContext* context,
+                               const v1::CompareVersionsRequest* request,
+                               v1::CompareVersionsResponse* response) override;
+  // Makes a version of the fitted temperature.
+  grpc::Status CalibrateVersion(
+      grpc::ServerContext* context, const v1::CalibrateVersionRequest* request,
+      v1::CalibrateVersionResponse* response) override;
   grpc::Status WatchModels(
       grpc::ServerContext* context, const v1::WatchModelsRequest* request,
       grpc::ServerWriter<v1::WatchModelsResponse>* writer) override;
@@ -154,6 +169,10 @@ class FakeModels : public v1::ModelService::Service {
   };
 
   grpc::Status Begin(grpc::ServerContext& context, const std::string& method);
+  // `report` of this version on this.
+  static v1::EvaluationReport Measured(v1::EvaluationReport report,
+                                       const std::string& version,
+                                       const v1::Measurement& what);
   // Answers a repetition from memory; runs `change` for anything else.
   template <typename Request, typename Response>
   grpc::Status Once(grpc::ServerContext& context, const std::string& method,

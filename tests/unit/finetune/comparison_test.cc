@@ -8,6 +8,8 @@
 namespace resnetd {
 namespace {
 
+using ::testing::ElementsAre;
+
 // From tests/oracle/evaluation_golden.py: scipy's binomtest.
 struct Pair {
   std::int64_t b;
@@ -35,6 +37,17 @@ TEST(McNemarTest, HasTheValuesOfAnExactBinomialTest) {
         << pair.b << ", " << pair.c;
     EXPECT_EQ(McNemar(pair.b, pair.c), McNemar(pair.c, pair.b));
   }
+}
+
+TEST(ClassMapTest, MatchesByName) {
+  EXPECT_THAT(ClassMap({"a", "b", "c"}, {"c", "x", "a"}),
+              ElementsAre(2, -1, 0));
+  EXPECT_THAT(ClassMap({}, {"a"}), ElementsAre());
+  EXPECT_THAT(ClassMap({"a"}, {}), ElementsAre(-1));
+  // ImageNet has two cranes and two maillots.
+  EXPECT_THAT(
+      ClassMap({"crane", "a", "crane", "crane"}, {"b", "crane", "crane", "a"}),
+      ElementsAre(1, 3, 2, -1));
 }
 
 TEST(McNemarTest, IsOneWhenNeitherIsAhead) {

@@ -5,7 +5,10 @@
 
 #include <cmath>
 #include <limits>
+#include <string>
 #include <vector>
+
+#include "absl/strings/str_cat.h"
 
 namespace resnetd {
 namespace {
@@ -82,6 +85,56 @@ TEST(EvaluateTest, AddsUpByClass) {
   }
   EXPECT_EQ(cells, 200);
   EXPECT_EQ(diagonal, 98);
+}
+
+TEST(EvaluateTest, GivesPrecisionAndRecallOfScikitLearn) {
+  const Examples made = MakeExamples(200, 12);
+  const EvaluationReport report =
+      Evaluate({.values = made.logits, .classes = 12}, made.labels);
+  struct Expected {
+    std::int64_t examples;
+    double precision;
+    double recall;
+  };
+  const std::vector<Expected> expected = {
+      {51, 0.7272727272727273, 0.47058823529411764},
+      {50, 0.7368421052631579, 0.56},
+      {50, 0.8571428571428571, 0.48},
+      {49, 0.9565217391304348, 0.4489795918367347}};
+  for (std::size_t i = 0; i < 12; ++i) {
+    const ClassResult& result = report.per_class[i];
+    if (i % 3 != 0) {
+      // Without examples, and yet some were taken for it.
+      EXPECT_EQ(result.examples, 0) << i;
+      EXPECT_GT(result.predicted, 0) << i;
+      EXPECT_EQ(result.precision, 0) << i;
+      continue;
+    }
+    EXPECT_EQ(result.examples, expected[i / 3].examples) << i;
+    EXPECT_DOUBLE_EQ(result.precision, expected[i / 3].precision) << i;
+    EXPECT_DOUBLE_EQ(result.recall, expected[i / 3].recall) << i;
+  }
+}
+
+TEST(MostConfusedTest, GivesTheLargestFirst) {
+  const Examples made = MakeExamples(200, 12);
+  const EvaluationReport report =
+      Evaluate({.values = made.logits, .classes = 12}, made.labels);
+  const auto text = [](const std::vector<ConfusionCell>& cells) {
+    std::vector<std::string> texts;
+    for (const ConfusionCell& cell : cells) {
+      texts.push_back(absl::StrCat(cell.examples, ": ", cell.label, " as ",
+                                   cell.predicted));
+    }
+    return texts;
+  };
+  EXPECT_THAT(
+      text(MostConfused(report.confusion, 4)),
+      ElementsAre("8: 0 as 11", "6: 6 as 7", "5: 6 as 10", "5: 9 as 7"));
+  EXPECT_EQ(MostConfused(report.confusion, 35).size(), 35U);
+  EXPECT_EQ(MostConfused(report.confusion, 36).size(), 36U);
+  EXPECT_EQ(MostConfused(report.confusion, 37).size(), 36U);
+  EXPECT_TRUE(MostConfused(report.confusion, 0).empty());
 }
 
 TEST(EvaluateTest, CountsWhatIsNotFiniteAsWrongAndNothingElse) {

@@ -82,6 +82,20 @@ TEST_F(JobManagerTest, AVersionThatLosesTheGateStaysAndTheJobSucceeded) {
   EXPECT_TRUE(job.status.result.has_value());
   EXPECT_EQ(Must(registry_->Acquire({.name = Named("tiny")}))->facts.version,
             base_);
+  const auto made = models_->GetVersion(Named("tiny"), *job.status.result);
+  EXPECT_EQ(made->facts->gate->failed.at(0).name, "min_examples");
+}
+
+TEST_F(JobManagerTest, AVersionKnowsItsGateAndItsTemperature) {
+  ASSERT_TRUE(jobs_->Start().ok());
+  MakeDataset("large", 10, 60);
+  JobSpec spec = Spec();
+  spec.dataset = DatasetName::Parse("large").value();
+  const Job job = AwaitEnd(Create(spec));
+  const auto made = models_->GetVersion(Named("tiny"), *job.status.result);
+  EXPECT_TRUE(made->facts->gate->passed());
+  // Where all is right no temperature is told.
+  EXPECT_EQ(made->facts->temperature, 1);
 }
 
 TEST_F(JobManagerTest, ACandidateTakesNothingOver) {

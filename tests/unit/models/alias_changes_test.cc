@@ -20,6 +20,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 
 AliasMove Move(std::int64_t to) {
@@ -204,18 +205,83 @@ TEST_F(AliasChangesTest, APromotionToOtherLabelsMustBeAllowed) {
   }
   Must(fixture_.TryImport(header, file));
   const absl::Status status =
-      manager().Promote(Move(3), false, false, {}).status();
+      manager().Promote(Move(3), {}, false, {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(ReasonOf(status), "LABEL_CHANGE");
   EXPECT_EQ(fixture_.Answering("digits"), 1);
-  Must(manager().Promote(Move(2), false, false, {}));
+  Must(manager().Promote(Move(2), {}, false, {}));
   EXPECT_EQ(fixture_.Answering("digits"), 2);
-  Must(manager().Promote(Move(3), true, false, {}));
+  Must(manager().Promote(Move(3), {.allow_label_change = true}, false, {}));
   EXPECT_EQ(fixture_.Answering("digits"), 3);
   // An alias that named nothing has no labels to change.
   AliasMove fresh = Move(1);
   fresh.alias = "canary";
-  Must(manager().Promote(fresh, false, false, {}));
+  Must(manager().Promote(fresh, {}, false, {}));
+}
+
+// Version 3, which the gate refused.
+class GatedAliasTest : public AliasChangesTest {
+ protected:
+  GatedAliasTest() {
+    const std::string file = TinyWeightsFile(3);
+    ImportHeader header = HeaderOf("digits", file);
+    header.gate = GateRecord{
+        .failed = {{"not_worse", "it is worse"}, {"min_accuracy", "50.0 %"}}};
+    Must(fixture_.TryImport(header, file));
+  }
+  std::string LastAudit() {
+    return Must(fixture_.store().ListAudit(0, 1000)).back().outcome;
+  }
+};
+
+TEST_F(GatedAliasTest, AVersionThatTheGateRefusedIsNotPromoted) {
+  const std::int64_t events = LastEvent();
+  const absl::Status status =
+      manager().Promote(Move(3), {}, false, {}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReasonOf(status), "GATE_NOT_PASSED");
+  EXPECT_THAT(DetailsOf(status).violations,
+              ElementsAre(Pair("not_worse", "it is worse"),
+                          Pair("min_accuracy", "50.0 %")));
+  EXPECT_EQ(fixture_.Answering("digits"), 1);
+  EXPECT_EQ(LastEvent(), events);
+  // Whoever says SetAlias means it.
+  Must(manager().SetAlias(Move(3), false, {}));
+  EXPECT_EQ(fixture_.Answering("digits"), 3);
+  // It answers already: nothing is left to refuse.
+  Must(manager().Promote(Move(3), {}, false, {}));
+}
+
+TEST_F(GatedAliasTest, AnOverrideIsAuditedAndKeptWithTheAlias) {
+  const AliasRow checked =
+      Must(manager().Promote(Move(3), {.gate_override = "why"}, true, {}));
+  EXPECT_EQ(checked.gate_override, "why");
+  EXPECT_EQ(fixture_.Answering("digits"), 1);
+  const AliasRow moved = Must(
+      manager().Promote(Move(3), {.gate_override = "seen by eye"}, false, {}));
+  EXPECT_EQ(moved.gate_override, "seen by eye");
+  EXPECT_THAT(LastAudit(), HasSubstr("gate overridden: seen by eye"));
+  EXPECT_EQ(Must(manager().Events(LastEvent() - 1, 1)).front().gate_override,
+            "seen by eye");
+  const auto stable = [this] {
+    return Must(fixture_.store().GetAlias(Named("digits"), "stable"));
+  };
+  EXPECT_EQ(stable().gate_override, "seen by eye");
+  fixture_.Restart();
+  EXPECT_EQ(stable().gate_override, "seen by eye");
+  EXPECT_EQ(
+      Must(manager().GetModel(Named("digits"))).aliases.at(0).gate_override,
+      "seen by eye");
+  // The next move is its own.
+  Must(manager().Promote(Move(2), {.gate_override = "not needed"}, false, {}));
+  EXPECT_EQ(stable().gate_override, "");
+  EXPECT_THAT(LastAudit(), Not(HasSubstr("overridden")));
+}
+
+TEST_F(GatedAliasTest, WhoJudgedAVersionNeedsNoGate) {
+  Must(manager().Promote(Move(3), {.is_judged = true}, false, {}));
+  EXPECT_EQ(fixture_.Answering("digits"), 3);
+  EXPECT_THAT(LastAudit(), Not(HasSubstr("overridden")));
 }
 
 TEST_F(AliasChangesTest, DoesNotRollBackToADeletedVersion) {

@@ -40,6 +40,7 @@ constexpr char kFull[] = R"({
     {"dataset": "held out", "examples": 360, "accuracy": 0.9875},
     {"dataset": "other", "examples": 1, "accuracy": 1}
   ],
+  "temperature": 1.372,
   "labels_sha256": "1111111111111111111111111111111111111111111111111111111111111111",
   "golden_sha256": "2222222222222222222222222222222222222222222222222222222222222222",
   "source": {"format": "pth", "sha256": "3333333333333333333333333333333333333333333333333333333333333333"},
@@ -47,7 +48,8 @@ constexpr char kFull[] = R"({
   "lineage": [
     "4444444444444444444444444444444444444444444444444444444444444444",
     "5555555555555555555555555555555555555555555555555555555555555555"
-  ]
+  ],
+  "gate": {"failed": [{"name": "not_worse", "text": "12 \"and\" 3"}, {"name": "better", "text": ""}]}
 }
 )";
 
@@ -104,6 +106,58 @@ TEST(ManifestTest, ReadsEveryMember) {
       (std::vector<std::string>{std::string(64, '4'), std::string(64, '5')}));
 }
 
+TEST(ManifestTest, ReadsTemperatureAndGate) {
+  const Manifest manifest = ParseManifest(kFull).value();
+  EXPECT_EQ(manifest.temperature, 1.372);
+  EXPECT_FALSE(manifest.gate->passed());
+  EXPECT_EQ(manifest.gate->failed[0],
+            (FailedCriterion{"not_worse", "12 \"and\" 3"}));
+  const Manifest plain = ParseManifest(With("num_classes", 7).dump()).value();
+  EXPECT_EQ(plain.temperature, 1);
+  EXPECT_EQ(plain.gate, std::nullopt);
+  const Manifest passed =
+      ParseManifest(With("gate", {{"failed", Json::array()}}).dump()).value();
+  EXPECT_TRUE(passed.gate->passed());
+  EXPECT_EQ(ParseManifest(FormatManifest(passed))->gate, passed.gate);
+}
+
+TEST(ManifestTest, ATemperatureOfOneIsNotWritten) {
+  Manifest manifest = ParseManifest(kFull).value();
+  manifest.temperature = 1;
+  EXPECT_EQ(FormatManifest(manifest).find("temperature"), std::string::npos);
+}
+
+TEST(ManifestTest, BoundsTheTemperature) {
+  for (const double good : {0.01, 0.5, 100.0}) {
+    EXPECT_EQ(ParseManifest(With("temperature", good).dump())->temperature,
+              good);
+    EXPECT_TRUE(CheckTemperature(good).ok()) << good;
+  }
+  for (const double bad : {0.0, -1.0, 0.0099, 100.01}) {
+    EXPECT_EQ(FieldOf(With("temperature", bad)), "temperature");
+    EXPECT_FALSE(CheckTemperature(bad).ok()) << bad;
+  }
+  EXPECT_FALSE(CheckTemperature(std::nan("")).ok());
+  EXPECT_EQ(FieldOf(With("temperature", "1")), "temperature");
+}
+
+TEST(ManifestTest, BoundsTheGate) {
+  const auto gate = [](std::size_t criteria, std::size_t text) {
+    Json failed = Json::array();
+    for (std::size_t i = 0; i < criteria; ++i) {
+      failed.push_back({{"name", "n"}, {"text", std::string(text, 'x')}});
+    }
+    return With("gate", {{"failed", failed}});
+  };
+  EXPECT_TRUE(ParseManifest(gate(99, 1).dump()).ok());
+  EXPECT_TRUE(ParseManifest(gate(100, 1024).dump()).ok());
+  EXPECT_EQ(FieldOf(gate(101, 1)), "gate.failed");
+  EXPECT_EQ(FieldOf(gate(1, 1025)), "gate.failed[0].text");
+  EXPECT_EQ(FieldOf(With("gate", Json::object())), "gate.failed");
+  EXPECT_EQ(FieldOf(With("gate", {{"failed", {{{"name", "n"}}}}})),
+            "gate.failed[0].text");
+}
+
 TEST(ManifestTest, NeedsOnlyThreeMembers) {
   const auto manifest = ParseManifest(With("num_classes", 7).dump());
   ASSERT_TRUE(manifest.ok()) << manifest.status();
@@ -152,7 +206,7 @@ TEST(ManifestTest, NamesTheLineOfBrokenJson) {
             "is not valid JSON at line 3, column 4");
   EXPECT_EQ(TextOf(""), "is not valid JSON at line 1, column 1");
   EXPECT_THAT(TextOf(absl::StrCat(kFull, "x")),
-              HasSubstr("is not valid JSON at line 28"));
+              HasSubstr("is not valid JSON at line 30"));
   EXPECT_EQ(TextOf(absl::string_view("{}\0", 3)),
             "has a zero byte at line 1, column 3");
   EXPECT_EQ(TextOf("{\"a\": \"\xff\"}"),

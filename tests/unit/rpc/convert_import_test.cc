@@ -51,6 +51,18 @@ std::map<std::string, std::string> ComplaintsAbout(
   return {details.violations.begin(), details.violations.end()};
 }
 
+TEST(ConvertImportTest, ATemperatureIsOneUnlessItIsSaid) {
+  v1::ImportVersionHeader message = Header();
+  EXPECT_EQ(Read(message)->temperature, 1);
+  message.set_temperature(1.372);
+  EXPECT_EQ(Read(message)->temperature, 1.372);
+  for (const double bad : {-1.0, 0.009, 100.1}) {
+    message.set_temperature(bad);
+    EXPECT_THAT(ComplaintsAbout(message),
+                UnorderedElementsAre(Key("header.temperature")));
+  }
+}
+
 TEST(ConvertImportTest, ReadsEveryField) {
   v1::ImportVersionHeader message = Header();
   message.add_labels("cat");

@@ -87,6 +87,39 @@ TEST(ConvertVersionTest, DescribesALoadedVersion) {
   EXPECT_EQ(version.manifest_sha256(), std::string(64, 'b'));
 }
 
+TEST(ConvertVersionTest, TellsTemperatureAndGate) {
+  VersionFacts facts = FakeFacts("net");
+  VersionView view{.row = {.model = facts.name, .version = {3}},
+                   .facts = std::make_shared<const VersionFacts>(facts)};
+  EXPECT_EQ(ToProto(view, Labels::kInclude).temperature(), 1);
+  EXPECT_FALSE(ToProto(view, Labels::kInclude).has_gate());
+  facts.temperature = 1.372;
+  facts.gate = GateRecord{.failed = {{"not_worse", "it is worse"}}};
+  view.facts = std::make_shared<const VersionFacts>(facts);
+  const v1::Version message = ToProto(view, Labels::kInclude);
+  EXPECT_EQ(message.temperature(), 1.372);
+  EXPECT_FALSE(message.gate().passed());
+  ASSERT_EQ(message.gate().failed_size(), 1);
+  EXPECT_EQ(message.gate().failed(0).name(), "not_worse");
+  EXPECT_EQ(message.gate().failed(0).text(), "it is worse");
+  facts.gate = GateRecord{};
+  view.facts = std::make_shared<const VersionFacts>(facts);
+  EXPECT_TRUE(ToProto(view, Labels::kInclude).gate().passed());
+}
+
+TEST(ConvertVersionTest, TellsWhyTheGateWasOverridden) {
+  const AliasRow alias{.model = ModelName::Parse("net").value(),
+                       .alias = "stable",
+                       .version = {2},
+                       .gate_override = "seen by eye"};
+  EXPECT_EQ(ToProto(alias).gate_override(), "seen by eye");
+  const EventRow event{.kind = EventKind::kAliasSet,
+                       .model = ModelName::Parse("net").value(),
+                       .alias = "stable",
+                       .gate_override = "seen by eye"};
+  EXPECT_EQ(ToProto(event).gate_override(), "seen by eye");
+}
+
 TEST(ConvertVersionTest, LeavesLabelsOutOfLists) {
   EXPECT_EQ(ToProto(View(), Labels::kLeaveOut).labels_size(), 0);
 }

@@ -189,6 +189,26 @@ TEST_F(ModelChangesTest, DeletesAVersion) {
               UnorderedElementsAre(Key("name"), Key("request_id")));
 }
 
+TEST_F(ModelChangesTest, PromotesUnderTheTermsGiven) {
+  v1::PromoteVersionRequest request;
+  request.set_name("models/net/versions/2");
+  ASSERT_TRUE(Call(&Stub::PromoteVersion, request).ok());
+  EXPECT_EQ(manager_.terms().gate_override, "");
+  EXPECT_FALSE(manager_.terms().allow_label_change);
+  EXPECT_FALSE(manager_.terms().is_judged);
+  request.set_gate_override(std::string(256, 'x'));
+  request.set_allow_label_change(true);
+  ASSERT_TRUE(Call(&Stub::PromoteVersion, request).ok());
+  EXPECT_EQ(manager_.terms().gate_override, std::string(256, 'x'));
+  EXPECT_TRUE(manager_.terms().allow_label_change);
+  for (const std::string& bad :
+       {std::string(257, 'x'), std::string("  "), std::string("two\nlines")}) {
+    request.set_gate_override(bad);
+    EXPECT_THAT(ViolationsOf(Call(&Stub::PromoteVersion, request)),
+                UnorderedElementsAre(Key("gate_override")));
+  }
+}
+
 TEST_F(ModelChangesTest, LoadsUnloadsAndWarmsAVersion) {
   v1::UnloadVersionRequest unload;
   unload.set_name("models/net/versions/2");

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 #include <limits>
 
 #include "server/base/error.h"
@@ -50,6 +51,24 @@ TEST(RunBatchTest, ReturnsLogitsWhenAsked) {
   ASSERT_TRUE(response.ok());
   EXPECT_EQ(response->results[0]->logits, FakeModel::LogitsOf(0, 10));
   EXPECT_EQ(response->results[0]->predictions.size(), 10U);
+}
+
+TEST(RunBatchTest, TheTemperatureOfAVersionIsInItsProbabilitiesNotItsLogits) {
+  ServingFixture fixture;
+  VersionFacts facts = FakeFacts();
+  facts.temperature = 4;
+  fixture.version = FakeVersion(facts);
+  AnswerBox answer;
+  ClassifyRequest asked = PixelRequest(1);
+  asked.want_logits = true;
+  RunBatch(AllOf(fixture, fixture.Make(std::move(asked), answer)),
+           fixture.clock);
+  const auto response = answer.Take();
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->results[0]->logits, FakeModel::LogitsOf(0, 10));
+  // One logit is 10, nine are 0.
+  EXPECT_NEAR(response->results[0]->predictions[0].probability,
+              std::exp(2.5) / (std::exp(2.5) + 9), 1e-6);
 }
 
 TEST(RunBatchTest, AFailureOfTheModelFailsEveryRequestOfTheBatch) {

@@ -28,6 +28,27 @@ TEST(SoftmaxTest, EqualsTheClosedForm) {
   EXPECT_NEAR(probabilities[2], 0.625, 1e-7);
 }
 
+TEST(SoftmaxTest, DividesByTheTemperature) {
+  // exp(ln 4 / 2) = 2, exp(ln 25 / 2) = 5.
+  const std::vector<float> logits = {0.0F, std::log(4.0F), std::log(25.0F)};
+  const std::vector<float> probabilities = Softmax(logits, 2);
+  EXPECT_NEAR(probabilities[0], 0.125, 1e-7);
+  EXPECT_NEAR(probabilities[1], 0.25, 1e-7);
+  EXPECT_NEAR(probabilities[2], 0.625, 1e-7);
+  // Whatever the temperature: they add up to 1, in the same order.
+  for (const double temperature : {0.01, 100.0}) {
+    const std::vector<float> other = Softmax(logits, temperature);
+    EXPECT_NEAR(other[0] + other[1] + other[2], 1, 1e-6);
+    EXPECT_LE(other[0], other[1]);
+    EXPECT_LT(other[1], other[2]);
+  }
+}
+
+TEST(SoftmaxTest, ATemperatureOfOneChangesNoBit) {
+  const std::vector<float> logits = {0.3F, -1.7F, 12.25F, 12.2F};
+  EXPECT_EQ(Softmax(logits, 1.0), Softmax(logits));
+}
+
 TEST(SoftmaxTest, DoesNotOverflowOnLargeLogits) {
   const std::vector<float> logits = {1000.0F, 1000.0F,
                                      -std::numeric_limits<float>::max()};
@@ -54,6 +75,15 @@ TEST(TopKTest, ReturnsTheBestFirst) {
   EXPECT_EQ(best[0].label, "b");
   EXPECT_FLOAT_EQ(best[0].logit, 3.0F);
   EXPECT_FLOAT_EQ(best[0].probability, Softmax(logits)[1]);
+}
+
+TEST(TopKTest, TheTemperatureChangesProbabilitiesAlone) {
+  const std::vector<float> logits = {1.0F, 3.0F, 0.0F, 2.0F};
+  const std::vector<Prediction> best = TopK(logits, kLabels, 4, 0, 2.5);
+  EXPECT_EQ(Indices(best), (std::vector<int>{1, 3, 0, 2}));
+  EXPECT_FLOAT_EQ(best[0].logit, 3.0F);
+  EXPECT_FLOAT_EQ(best[0].probability, Softmax(logits, 2.5)[1]);
+  EXPECT_LT(best[0].probability, Softmax(logits)[1]);
 }
 
 TEST(TopKTest, KeepsEqualLogitsInClassOrder) {

@@ -304,6 +304,35 @@ TEST_F(CatalogChangesTest, EveryMutationLeavesOneAuditRowWithItsFacts) {
   EXPECT_EQ(Events(), 7);
 }
 
+TEST_F(CatalogChangesTest, AnOverrideIsKeptWithTheMoveThatItWasFor) {
+  PublishThree();
+  AliasMove move = MoveTo("a", 2);
+  move.gate_override = "seen by eye";
+  EXPECT_EQ(Must(store_->MoveAlias(move, {})).gate_override, "seen by eye");
+  EXPECT_EQ(Must(store_->ListAudit(0, 99)).back().outcome,
+            "version 2, previous 1, generation 2, gate overridden: seen by "
+            "eye");
+  store_.Open();
+  EXPECT_EQ(Must(store_->GetAlias(Model("a"), "stable")).gate_override,
+            "seen by eye");
+  // Forgetting what was before does not forget why.
+  ASSERT_TRUE(Delete(1).ok());
+  EXPECT_EQ(Must(store_->ListAliases(Model("a"))).at(0).gate_override,
+            "seen by eye");
+  // To where it is: nothing is moved.
+  move.gate_override = "again";
+  EXPECT_EQ(Must(store_->MoveAlias(move, {})).gate_override, "seen by eye");
+  Must(store_->MoveAlias(MoveTo("a", 3), {}));
+  EXPECT_EQ(Must(store_->GetAlias(Model("a"), "stable")).gate_override, "");
+  ASSERT_TRUE(store_->DeleteAlias(Model("a"), "stable", "", {}).ok());
+  std::vector<std::string> told;
+  for (const EventRow& event : Must(store_->ListEvents(0, 99))) {
+    told.push_back(event.gate_override);
+  }
+  EXPECT_THAT(told, ElementsAre("", "", "", "", "seen by eye", "", "", ""));
+  EXPECT_TRUE(Must(store_->Verify()).empty());
+}
+
 TEST_F(CatalogChangesTest, KeysAreRememberedForTheirTime) {
   PublishThree();
   Move(2, Keyed("SetAlias", "k1"));

@@ -137,8 +137,13 @@ TEST(OutcomeTest, TellsWhatBecameOfTheJobAndWhatComesNext) {
   job.spec.alias = "stable";
   job.status.promotion = PromotionState::kGateNotPassed;
   EXPECT_THAT(OutcomeText(job), HasSubstr("not promoted"));
-  EXPECT_EQ(NextCommand(job), "resnetctl models promote digits@4");
+  // A promotion would be refused: look why.
+  job.status.gate = client::GateVerdict{.passed = false};
+  EXPECT_EQ(NextCommand(job),
+            "resnetctl models evaluate digits@4 --dataset photos");
   EXPECT_FALSE(IsSuccess(job));
+  job.status.gate->passed = true;
+  EXPECT_EQ(NextCommand(job), "resnetctl models promote digits@4");
   job.status.promotion = PromotionState::kPromoted;
   EXPECT_THAT(OutcomeText(job), HasSubstr("; alias stable names it"));
   EXPECT_EQ(NextCommand(job), "resnetctl classify -m digits PICTURE");

@@ -1,0 +1,154 @@
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/error.h"
+#include "server/base/mutex.h"
+#include "server/base/status_macros.h"
+#include "server/finetune/evaluator.h"
+#include "tests/support/fake_model.h"
+
+namespace resnetd {
+
+// An Evaluator without pictures: every version is right on three examples of
+// four. Thread-safe.
+class FakeEvaluator final : public Evaluator {
+ public:
+  // The next calls fail so; OK: no longer.
+  void Fail(absl::Status error) {
+    const MutexLock lock(mutex_);
+    error_ = std::move(error);
+  }
+  // From here on calls go on until they are not wanted any more, or Release().
+  void Hold() {
+    const MutexLock lock(mutex_);
+    held_ = true;
+  }
+  void Release() {
+    const MutexLock lock(mutex_);
+    held_ = false;
+    changed_.NotifyAll();
+  }
+  // Waits until so many calls have begun, or ended.
+  void AwaitBegun(int calls) {
+    const MutexLock lock(mutex_);
+    while (begun_ < calls) {
+      changed_.Wait(mutex_);
+    }
+  }
+  void AwaitEnded(int calls) {
+    const MutexLock lock(mutex_);
+    while (ended_ < calls) {
+      changed_.Wait(mutex_);
+    }
+  }
+  int begun() {
+    const MutexLock lock(mutex_);
+    return begun_;
+  }
+
+  // Of the last call, e.g. "evaluate digits/2 on photos test".
+  std::string last() {
+    const MutexLock lock(mutex_);
+    return last_;
+  }
+  Mutation last_mutation() {
+    const MutexLock lock(mutex_);
+    return last_mutation_;
+  }
+
+  absl::StatusOr<VersionEvaluation> Evaluate(const ModelName& model,
+                                             VersionNumber version,
+                                             const Measurement& what,
+                                             const GoOn& go_on) override {
+    RETURN_IF_ERROR(
+        Run(absl::StrCat("evaluate ", Text(model, version)), what, go_on));
+    return Measured(model, version);
+  }
+  absl::StatusOr<VersionComparison> Compare(const ModelName& champion_model,
+                                            VersionNumber champion,
+                                            const ModelName& candidate_model,
+                                            VersionNumber candidate,
+                                            const Measurement& what,
+                                            const GoOn& go_on) override {
+    RETURN_IF_ERROR(Run(absl::StrCat("compare ", Text(champion_model, champion),
+                                     " and ", Text(candidate_model, candidate)),
+                        what, go_on));
+    return Judge(Measured(champion_model, champion),
+                 Measured(candidate_model, candidate), kLogits, kLogits,
+                 kLabels);
+  }
+  absl::StatusOr<Calibration> Calibrate(const ModelName& model,
+                                        VersionNumber version,
+                                        const Measurement& what,
+                                        bool validate_only,
+                                        const Mutation& mutation,
+                                        const GoOn& go_on) override {
+    RETURN_IF_ERROR(
+        Run(absl::StrCat(validate_only ? "try to calibrate " : "calibrate ",
+                         Text(model, version)),
+            what, go_on));
+    {
+      const MutexLock lock(mutex_);
+      last_mutation_ = mutation;
+    }
+    VersionView view{.row = {.model = model, .version = {version.value + 1}},
+                     .facts = Measured(model, version).version};
+    return Calibration{
+        .evaluation = Measured(model, version),
+        .calibrated = {.version = std::move(view), .created = !validate_only}};
+  }
+
+ private:
+  static inline const std::vector<float> kLogits = {5, 0, 0, 5, 5, 0, 5, 0};
+  static inline const std::vector<int> kLabels = {0, 1, 0, 1};
+
+  static std::string Text(const ModelName& model, VersionNumber version) {
+    return absl::StrCat(model.text(), "/", version.value);
+  }
+  static VersionEvaluation Measured(const ModelName& model,
+                                    VersionNumber version) {
+    return Measure(std::make_shared<const VersionFacts>(
+                       FakeFacts(model.text(), 2, version.value)),
+                   kLogits, kLabels);
+  }
+  absl::Status Run(const std::string& call, const Measurement& what,
+                   const GoOn& go_on) {
+    const MutexLock lock(mutex_);
+    last_ = absl::StrCat(call, " on ", what.dataset.text(), " ",
+                         DatasetPartName(what.part));
+    ++begun_;
+    changed_.NotifyAll();
+    while (held_ && go_on()) {
+      changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() +
+                                     std::chrono::milliseconds(1));
+    }
+    ++ended_;
+    changed_.NotifyAll();
+    if (held_) {
+      return Error(absl::StatusCode::kCancelled, Reason::kCancelled,
+                   "not wanted any more");
+    }
+    return error_;
+  }
+
+  Mutex mutex_;
+  CondVar changed_;
+  absl::Status error_ ABSL_GUARDED_BY(mutex_);
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
+  int begun_ ABSL_GUARDED_BY(mutex_) = 0;
+  int ended_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string last_ ABSL_GUARDED_BY(mutex_);
+  Mutation last_mutation_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace resnetd

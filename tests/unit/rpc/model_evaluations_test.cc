@@ -1,0 +1,169 @@
+#include "server/rpc/model_evaluations.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "server/base/thread.h"
+#include "tests/support/fake_evaluator.h"
+#include "tests/unit/rpc/rpc_fixture.h"
+
+namespace resnetd {
+namespace {
+
+using testing::Key;
+using testing::UnorderedElementsAre;
+using Stub = v1::ModelService::Stub;
+
+class ModelEvaluationsTest : public RpcTest {
+ protected:
+  ModelEvaluationsTest() { training_.evaluator = &evaluator_; }
+  ~ModelEvaluationsTest() override {
+    evaluator_.Release();
+    // Before the evaluator, which its calls use.
+    server_.reset();
+  }
+  void SetUp() override { ListenReady(); }
+
+  static v1::EvaluateModelRequest Evaluation() {
+    v1::EvaluateModelRequest request;
+    request.set_name("models/digits/versions/2");
+    request.mutable_measurement()->set_dataset("datasets/photos");
+    return request;
+  }
+
+  FakeEvaluator evaluator_;
+};
+
+TEST_F(ModelEvaluationsTest, Evaluates) {
+  v1::EvaluateModelRequest request = Evaluation();
+  request.mutable_measurement()->set_part(v1::DATASET_PART_TEST);
+  v1::EvaluateModelResponse response;
+  ASSERT_TRUE(Call(&Stub::EvaluateModel, request, &response).ok());
+  EXPECT_EQ(evaluator_.last(), "evaluate digits/2 on photos test");
+  EXPECT_EQ(response.report().version(), "models/digits/versions/2");
+  EXPECT_EQ(response.report().dataset(), "datasets/photos");
+  EXPECT_EQ(response.report().part(), v1::DATASET_PART_TEST);
+  EXPECT_DOUBLE_EQ(response.report().accuracy(), 0.75);
+}
+
+TEST_F(ModelEvaluationsTest, Compares) {
+  v1::CompareVersionsRequest request;
+  request.set_champion("models/digits/versions/2");
+  request.set_candidate("models/other/versions/3");
+  request.mutable_measurement()->set_dataset("datasets/photos");
+  v1::CompareVersionsResponse response;
+  ASSERT_TRUE(Call(&Stub::CompareVersions, request, &response).ok());
+  EXPECT_EQ(evaluator_.last(),
+            "compare digits/2 and other/3 on photos validation");
+  EXPECT_EQ(response.report().champion().version(), "models/digits/versions/2");
+  EXPECT_EQ(response.report().candidate().version(), "models/other/versions/3");
+  EXPECT_EQ(response.report().p_value(), 1);
+}
+
+TEST_F(ModelEvaluationsTest, Calibrates) {
+  v1::CalibrateVersionRequest request;
+  request.set_name("models/digits/versions/2");
+  request.mutable_measurement()->set_dataset("datasets/photos");
+  request.mutable_measurement()->set_part(v1::DATASET_PART_ALL);
+  request.set_request_id("key");
+  v1::CalibrateVersionResponse response;
+  ASSERT_TRUE(Call(&Stub::CalibrateVersion, request, &response).ok());
+  EXPECT_EQ(evaluator_.last(), "calibrate digits/2 on photos all");
+  EXPECT_EQ(evaluator_.last_mutation().method, "CalibrateVersion");
+  EXPECT_EQ(evaluator_.last_mutation().request_id, "key");
+  EXPECT_EQ(response.version().version(), 3);
+  EXPECT_TRUE(response.created());
+  EXPECT_EQ(response.report().version(), "models/digits/versions/2");
+  request.set_validate_only(true);
+  ASSERT_TRUE(Call(&Stub::CalibrateVersion, request, &response).ok());
+  EXPECT_EQ(evaluator_.last(), "try to calibrate digits/2 on photos all");
+  EXPECT_FALSE(response.created());
+}
+
+TEST_F(ModelEvaluationsTest, NamesEveryWrongField) {
+  EXPECT_THAT(
+      ViolationsOf(Call(&Stub::EvaluateModel, v1::EvaluateModelRequest())),
+      UnorderedElementsAre(Key("name"), Key("measurement.dataset")));
+  EXPECT_THAT(
+      ViolationsOf(Call(&Stub::CompareVersions, v1::CompareVersionsRequest())),
+      UnorderedElementsAre(Key("champion"), Key("candidate"),
+                           Key("measurement.dataset")));
+  v1::CalibrateVersionRequest calibrate;
+  calibrate.set_name("models/digits");
+  calibrate.set_request_id(std::string(129, 'x'));
+  EXPECT_THAT(ViolationsOf(Call(&Stub::CalibrateVersion, calibrate)),
+              UnorderedElementsAre(Key("name"), Key("measurement.dataset"),
+                                   Key("request_id")));
+  EXPECT_EQ(evaluator_.begun(), 0);
+}
+
+TEST_F(ModelEvaluationsTest, PassesErrorsOn) {
+  evaluator_.Fail(Error(absl::StatusCode::kResourceExhausted,
+                        Reason::kQueueFull, "another one runs")
+                      .RetryAfter(std::chrono::seconds(5)));
+  const grpc::Status status = Call(&Stub::EvaluateModel, Evaluation());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(ReasonOf(status), "QUEUE_FULL");
+}
+
+TEST_F(ModelEvaluationsTest, EndsWhenItsCallerGoesAway) {
+  evaluator_.Hold();
+  grpc::ClientContext context;
+  LimitTime(context);
+  Thread caller("caller", [&] {
+    v1::EvaluateModelResponse response;
+    const grpc::Status status =
+        models_->EvaluateModel(&context, Evaluation(), &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+  });
+  evaluator_.AwaitBegun(1);
+  context.TryCancel();
+  caller.Join();
+  evaluator_.AwaitEnded(1);
+}
+
+TEST_F(ModelEvaluationsTest, EndsWhenTheServerDrains) {
+  evaluator_.Hold();
+  Thread caller("caller", [&] {
+    const grpc::Status status = Call(&Stub::EvaluateModel, Evaluation());
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+    EXPECT_EQ(ReasonOf(status), "DRAINING");
+  });
+  evaluator_.AwaitBegun(1);
+  // It would wait so long for a call that does not end by itself.
+  server_->Drain(Duration::zero(), std::chrono::seconds(20));
+  caller.Join();
+}
+
+TEST_F(ModelEvaluationsTest, NobodyElseWaitsForIt) {
+  evaluator_.Hold();
+  Thread caller("caller", [&] {
+    EXPECT_TRUE(Call(&Stub::EvaluateModel, Evaluation()).ok());
+  });
+  evaluator_.AwaitBegun(1);
+  manager_.Add("net", "one");
+  v1::SetAliasRequest request;
+  request.set_name("models/net/aliases/canary");
+  request.set_version(1);
+  EXPECT_TRUE(Call(&Stub::SetAlias, request).ok());
+  v1::GetModelRequest get;
+  get.set_name("models/net");
+  EXPECT_TRUE(Call(&Stub::GetModel, get).ok());
+  evaluator_.Release();
+  caller.Join();
+}
+
+TEST_F(RpcTest, AServerWithoutDatasetsDoesNotMeasure) {
+  ListenReady();
+  v1::EvaluateModelRequest request;
+  request.set_name("models/digits/versions/2");
+  request.mutable_measurement()->set_dataset("datasets/photos");
+  const grpc::Status status = Call(&Stub::EvaluateModel, request);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(ReasonOf(status), "BACKEND_UNAVAILABLE");
+}
+
+}  // namespace
+}  // namespace resnetd
