@@ -99,6 +99,40 @@ GateRules FromProto(const v1::GateRules& message) {
           .allow_label_change = message.allow_label_change()};
 }
 
+WatchRules FromProto(const v1::WatchRules& message) {
+  WatchRules rules;
+  if (message.has_duration()) {
+    rules.duration = std::chrono::seconds(message.duration().seconds());
+  }
+  if (message.has_min_answers()) {
+    rules.min_answers = message.min_answers();
+  }
+  if (message.has_max_failure_rate()) {
+    rules.max_failure_rate = message.max_failure_rate();
+  }
+  if (message.has_max_confidence_drop()) {
+    rules.max_confidence_drop = message.max_confidence_drop();
+  }
+  return rules;
+}
+
+v1::WatchRules ToProto(const WatchRules& rules) {
+  v1::WatchRules message;
+  if (rules.duration) {
+    message.mutable_duration()->set_seconds(rules.duration->count());
+  }
+  if (rules.min_answers) {
+    message.set_min_answers(*rules.min_answers);
+  }
+  if (rules.max_failure_rate) {
+    message.set_max_failure_rate(*rules.max_failure_rate);
+  }
+  if (rules.max_confidence_drop) {
+    message.set_max_confidence_drop(*rules.max_confidence_drop);
+  }
+  return message;
+}
+
 ServingGuard FromProto(const v1::ServingGuard& message) {
   ServingGuard guard;
   if (message.max_queue() > 0) {
@@ -131,6 +165,7 @@ JobSpec FromProto(const v1::FineTuneJobSpec& message) {
       .gate = FromProto(message.gate()),
       .promotion = FromWire(message.promotion().kind(), PromotionKind::kAlias),
       .alias = message.promotion().alias(),
+      .watch = FromProto(message.promotion().watch()),
       .guard = FromProto(message.serving_guard()),
       .max_duration = std::chrono::seconds(message.max_duration().seconds()),
       .display_name = message.display_name()};
@@ -160,6 +195,8 @@ JobStatus FromProto(const v1::FineTuneJobStatus& message) {
   };
   take(message.has_start_time(), message.start_time(), status.start_time);
   take(message.has_end_time(), message.end_time(), status.end_time);
+  take(message.has_watched_until(), message.watched_until(),
+       status.watched_until);
   take(message.has_recipe(), message.recipe(), status.recipe);
   take(message.has_last_step(), message.last_step(), status.last_step);
   take(message.has_last_evaluation(), message.last_evaluation(),
@@ -261,6 +298,11 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec) {
   message.mutable_promotion()->set_kind(
       static_cast<v1::PromotionKind>(spec.promotion));
   message.mutable_promotion()->set_alias(spec.alias);
+  const WatchRules& watch = spec.watch;
+  if (watch.duration || watch.min_answers || watch.max_failure_rate ||
+      watch.max_confidence_drop) {
+    *message.mutable_promotion()->mutable_watch() = ToProto(watch);
+  }
   if (spec.guard.max_p99) {
     const auto count = spec.guard.max_p99->count();
     google::protobuf::Duration& p99 =

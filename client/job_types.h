@@ -86,6 +86,16 @@ struct GateRules {
   bool allow_label_change = false;
 };
 
+// How a version is watched after its promotion. What is absent is the server's
+// default.
+struct WatchRules {
+  // 0: not at all.
+  std::optional<std::chrono::seconds> duration;
+  std::optional<std::int64_t> min_answers;
+  std::optional<double> max_failure_rate;
+  std::optional<double> max_confidence_drop;
+};
+
 // How far a job may slow serving down.
 struct ServingGuard {
   // Of the answers' 99th percentile; absent: 1.25 times what it is without
@@ -114,6 +124,7 @@ struct JobSpec {
   PromotionKind promotion = PromotionKind::kNone;
   // With PromotionKind::kAlias; empty: "stable".
   std::string alias;
+  WatchRules watch;
   ServingGuard guard;
   // 0: no limit.
   std::chrono::seconds max_duration{0};
@@ -206,6 +217,8 @@ struct JobStatus {
   std::string waiting_for;
   // Share of the time that training may use.
   double duty = 1;
+  // Of the promoted version; absent: it is not watched.
+  std::optional<std::chrono::system_clock::time_point> watched_until;
 };
 
 struct Job {

@@ -167,6 +167,9 @@ Json StatusJson(const client::JobStatus& status) {
   out["queue_position"] = status.queue_position;
   out["waiting_for"] = status.waiting_for;
   out["duty"] = status.duty;
+  if (status.watched_until) {
+    out["watched_until"] = TimeText(*status.watched_until);
+  }
   return out;
 }
 

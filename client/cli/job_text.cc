@@ -253,6 +253,10 @@ void AddJob(const client::Job& job, Table& table) {
                   absl::StrCat(promotion, ", ",
                                client::PromotionStateName(status.promotion))});
   }
+  if (status.watched_until) {
+    table.AddRow({"watched until",
+                  absl::StrCat(FormatTime(*status.watched_until), " UTC")});
+  }
   if (!job.name.empty()) {
     AddTimes(job, table);
   }

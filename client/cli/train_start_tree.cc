@@ -1,4 +1,5 @@
 // The options of `resnetctl train start`.
+#include <chrono>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -136,6 +137,16 @@ void AddResult(CLI::App& app, client::JobSpec& spec) {
       "When the gate is passed: none, candidate, or the alias that moves to "
       "the new version, e.g. stable [none]",
       [&spec](const std::string& text) { return ParsePromotion(text, spec); });
+  Add(app, "--watch-for", "TIME",
+      "After a promotion to an alias, roll back by itself within this time "
+      "when "
+      "answers fail or their confidence collapses; 0: never [10m]",
+      [&spec](const std::string& text) {
+        std::chrono::seconds limit{0};
+        std::string problem = text == "0" ? "" : ParseLimit(text, limit);
+        spec.watch.duration = limit;
+        return problem;
+      });
   app.add_flag("--allow-label-change", spec.gate.allow_label_change,
                "Promote although the labels differ from those that answer now");
   Add(app, "--max-p99", "TIME",

@@ -31,6 +31,7 @@
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
+#include "server/models/version_tallies.h"
 #include "server/rpc/grpc_server.h"
 #include "server/serving/classifier.h"
 #include "server/store/store.h"
@@ -99,6 +100,7 @@ class ServerParts final : public Server {
   std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create();
   ModelEventMetrics events_{*telemetry_};
   PriorityGate gate_;
+  VersionTallies tallies_;
   std::unique_ptr<ModelLoader> loader_;
   std::unique_ptr<Store> store_;
   ModelRegistry registry_;
@@ -119,7 +121,7 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   manager_ = ModelManager::Create(ManagerOptionsOf(config_), *store_, *loader_,
                                   registry_, clock_, &events_);
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
-                                   *telemetry_, clock_, &gate_);
+                                   *telemetry_, clock_, &gate_, &tallies_);
   datasets_ = DatasetManager::Create(DatasetOptionsOf(config_), *store_);
   evaluator_ = Evaluator::Create(
       {.batch = static_cast<std::size_t>(std::min(4, config_.max_batch))},
@@ -131,7 +133,8 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
                              registry_, TrainersOfPlugin(), clock_,
                              {.gate = &gate_,
                               .metrics = &telemetry_->training(),
-                              .features = features_.get()});
+                              .features = features_.get(),
+                              .tallies = &tallies_});
   // The ports first: one that is taken is told at once, not after minutes of
   // loading. Calls are answered with UNAVAILABLE until the models are there.
   RETURN_IF_ERROR(Listen(kernels));

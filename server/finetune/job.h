@@ -39,9 +39,23 @@ enum class PromotionKind {
   kAlias = 2,
 };
 
+// How a version is watched after an alias moved to it; see JudgeWatch().
+struct WatchRules {
+  // 0: not at all.
+  std::chrono::seconds duration = std::chrono::minutes(10);
+  // Fewer say nothing of the confidence.
+  std::int64_t min_answers = 100;
+  // Of the batches that may fail, from 0 to 1.
+  double max_failure_rate = 0.01;
+  // Of the mean confidence before that may be lost, from 0 to 1.
+  double max_confidence_drop = 0.3;
+};
+
 struct PromotionSpec {
   PromotionKind kind = PromotionKind::kNone;
   std::string alias = "stable";
+  // With kAlias, when the alias named a version before.
+  WatchRules watch;
 };
 
 // How far a job may slow serving down.
@@ -120,6 +134,21 @@ struct StepMetrics {
   double examples_per_second = 0;
 };
 
+// A version that is watched since the job promoted it.
+struct WatchedPromotion {
+  std::string alias;
+  VersionNumber version;
+  // Of the alias as the promotion left it.
+  std::string alias_etag;
+  WallTime until;
+  // How the version answered that it took over from: batches, and the mean
+  // probability of the best class.
+  std::int64_t answers_before = 0;
+  double confidence_before = 0;
+  // Why it is being rolled back; empty: it is not.
+  std::string rolled_back_for;
+};
+
 // What is known of a job. Changes as it runs.
 struct JobStatus {
   JobState state = JobState::kQueued;
@@ -144,6 +173,8 @@ struct JobStatus {
   std::optional<VersionNumber> result;
   std::optional<GateVerdict> gate;
   PromotionState promotion = PromotionState::kNotRequested;
+  // Absent: no promotion is watched.
+  std::optional<WatchedPromotion> watch;
   // Share of the time that training may use, as it was told last; 1 when it
   // does not run.
   double duty = 1;

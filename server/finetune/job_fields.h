@@ -42,6 +42,14 @@ OnlyFor<AnyRules, GateRules> ListFields(Fields& fields, AnyRules& rules) {
   fields("allow_label_change", rules.allow_label_change);
 }
 
+template <typename Fields, typename AnyRules>
+OnlyFor<AnyRules, WatchRules> ListFields(Fields& fields, AnyRules& rules) {
+  fields("duration_s", rules.duration);
+  fields("min_answers", rules.min_answers);
+  fields("max_failure_rate", rules.max_failure_rate);
+  fields("max_confidence_drop", rules.max_confidence_drop);
+}
+
 template <typename Fields, typename AnySpec>
 OnlyFor<AnySpec, JobSpec> ListFields(Fields& fields, AnySpec& spec) {
   fields("model", spec.model);
@@ -58,6 +66,7 @@ OnlyFor<AnySpec, JobSpec> ListFields(Fields& fields, AnySpec& spec) {
   fields("gate", spec.gate);
   fields("promotion", spec.promotion.kind);
   fields("alias", spec.promotion.alias);
+  fields.Added("watch", spec.promotion.watch, WatchRules());
   fields("guard_max_p99_ms", spec.guard.max_p99);
   fields.Added("guard_max_queue", spec.guard.max_queue, 0);
   fields("max_duration_s", spec.max_duration);
@@ -113,6 +122,18 @@ OnlyFor<AnyError, JobError> ListFields(Fields& fields, AnyError& error) {
   fields("text", error.text);
 }
 
+template <typename Fields, typename AnyWatch>
+OnlyFor<AnyWatch, WatchedPromotion> ListFields(Fields& fields,
+                                               AnyWatch& watch) {
+  fields("alias", watch.alias);
+  fields("version", watch.version);
+  fields("alias_etag", watch.alias_etag);
+  fields("until_us", watch.until);
+  fields("answers_before", watch.answers_before);
+  fields("confidence_before", watch.confidence_before);
+  fields("rolled_back_for", watch.rolled_back_for);
+}
+
 template <typename Fields, typename AnyStatus>
 OnlyFor<AnyStatus, JobStatus> ListFields(Fields& fields, AnyStatus& status) {
   fields("state", status.state);
@@ -133,6 +154,7 @@ OnlyFor<AnyStatus, JobStatus> ListFields(Fields& fields, AnyStatus& status) {
   fields("result", status.result);
   fields("gate", status.gate);
   fields("promotion", status.promotion);
+  fields("watch", status.watch);
   fields.Added("duty", status.duty, 1);
   fields("environment", status.environment);
   fields.Added("ran_ms", status.ran, std::chrono::milliseconds(0));

@@ -64,6 +64,11 @@ JobChange ChangeOf(const Job& job, const JobRow& row, JobEdit edit) {
   if (std::string status = FormatStatus(edit.status); status != row.status) {
     change.status = std::move(status);
   }
+  if (edit.after_end) {
+    change.after_end = true;
+    change.state.reset();
+    change.is_done = false;
+  }
   if (edit.status.state != job.status.state) {
     change.events.push_back(
         FormatEvent(StateChanged{.from = job.status.state,

@@ -20,6 +20,8 @@ namespace resnetd {
 // What a change makes of a job.
 struct JobEdit {
   JobStatus status;
+  // It may be done, and stays so: see JobChange.
+  bool after_end = false;
   // The job stays as it is, and nothing is written.
   bool changes_nothing = false;
   // A StateChanged is added in front when the state is another one.

@@ -23,6 +23,7 @@
 #include "server/finetune/job_rules.h"
 #include "server/finetune/job_run.h"
 #include "server/finetune/job_views.h"
+#include "server/finetune/promotion_watcher.h"
 #include "server/finetune/rate_schedule.h"
 #include "server/finetune/recipe_json.h"
 
@@ -109,6 +110,7 @@ class Manager final : public JobManager {
   std::int64_t MostOpen() const {
     return static_cast<std::int64_t>(around_.options.max_jobs);
   }
+  absl::Status StartWatcher();
   absl::StatusOr<JobSpec> Complete(JobSpec spec);
   absl::StatusOr<JobStatus> PlanStatus(const JobSpec& complete);
   absl::Status BeginEstimate() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -123,6 +125,9 @@ class Manager final : public JobManager {
 
   JobLedger ledger_;
   const JobSurroundings around_;
+
+  // Null: nothing is watched.
+  std::unique_ptr<PromotionWatcher> watcher_;
 
   Mutex mutex_;
   CondVar changed_;
@@ -146,7 +151,27 @@ absl::Status Manager::Start() {
     ledger_.metrics().Found(job, row.generation);
     RETURN_IF_ERROR(TakeUp(row));
   }
+  RETURN_IF_ERROR(StartWatcher());
   thread_ = Thread("job-0", [this] { Work(); });
+  return absl::OkStatus();
+}
+
+absl::Status Manager::StartWatcher() {
+  if (around_.links.tallies == nullptr) {
+    return absl::OkStatus();
+  }
+  watcher_ = std::make_unique<PromotionWatcher>(
+      ledger_, around_.models, *around_.links.tallies,
+      ledger_.metrics().training(), around_.clock);
+  ASSIGN_OR_RETURN(const std::vector<JobRow> rows,
+                   ledger_.catalog().ListJobs());
+  for (const JobRow& row : rows) {
+    ASSIGN_OR_RETURN(const Job job, JobOfRow(row));
+    if (job.status.watch) {
+      watcher_->Add(row.number);
+    }
+  }
+  watcher_->Start();
   return absl::OkStatus();
 }
 
@@ -180,6 +205,9 @@ void Manager::Stop() {
   }
   changed_.NotifyAll();
   thread_.Join();
+  if (watcher_ != nullptr) {
+    watcher_->Stop();
+  }
 }
 
 absl::StatusOr<JobSpec> Manager::Complete(JobSpec spec) {
@@ -444,6 +472,10 @@ void Manager::Work() {
            {"error", std::string(status.message())}});
     }
     ledger_.metrics().SlotIsFree();
+    if (watcher_ != nullptr) {
+      // Looks whether there is something to watch.
+      watcher_->Add(*number);
+    }
     {
       const MutexLock lock(mutex_);
       running_.reset();

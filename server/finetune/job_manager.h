@@ -19,6 +19,7 @@
 #include "server/models/feature_extractor.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
+#include "server/models/version_tallies.h"
 #include "server/store/store.h"
 #include "server/telemetry/training_metrics.h"
 
@@ -53,6 +54,8 @@ struct JobLinks {
   TrainingMetrics* metrics = nullptr;
   // Runs the frozen beginnings of networks; null: trainers do it themselves.
   FeatureExtractorLoader* features = nullptr;
+  // How versions answer; null: no promotion is watched.
+  VersionTallies* tallies = nullptr;
 };
 
 // Where trainers come from: loads what is needed on the first call.

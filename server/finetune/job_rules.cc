@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
@@ -15,6 +16,26 @@ namespace {
 
 constexpr std::size_t kMaxDisplayName = 128;
 constexpr int kMostExemplars = 1000;
+
+void CheckWatch(const WatchRules& rules, Violations& violations) {
+  if (rules.duration.count() < 0) {
+    violations.Add("promotion.watch.duration",
+                   "promotion.watch.duration is negative");
+  }
+  if (rules.min_answers < 1) {
+    violations.Add("promotion.watch.min_answers",
+                   "promotion.watch.min_answers is not at least 1");
+  }
+  for (const auto& [name, value] :
+       {std::pair{"promotion.watch.max_failure_rate", rules.max_failure_rate},
+        std::pair{"promotion.watch.max_confidence_drop",
+                  rules.max_confidence_drop}}) {
+    if (!(value >= 0 && value <= 1)) {
+      violations.Add(name,
+                     absl::StrCat(name, " ", value, " is not from 0 to 1"));
+    }
+  }
+}
 
 }  // namespace
 
@@ -40,6 +61,7 @@ absl::Status CheckSpec(const JobSpec& spec) {
   if (spec.promotion.kind == PromotionKind::kAlias) {
     violations.AddErrorIn("promotion", CheckAlias(spec.promotion.alias));
   }
+  CheckWatch(spec.promotion.watch, violations);
   if (spec.guard.max_p99 && spec.guard.max_p99->count() < 1) {
     violations.Add("serving_guard.max_p99",
                    "serving_guard.max_p99 is not at least 1 ms");

@@ -14,6 +14,7 @@
 #include "server/finetune/job_memory.h"
 #include "server/finetune/job_result.h"
 #include "server/finetune/job_rules.h"
+#include "server/finetune/promotion_watcher.h"
 #include "server/finetune/rate_schedule.h"
 #include "server/finetune/recipe_json.h"
 #include "server/finetune/tensor_blob.h"
@@ -275,6 +276,7 @@ absl::Status JobRun::Conclude(VersionNumber version,
                               const GateVerdict& verdict) {
   std::vector<JobEventBody> events = {verdict};
   PromotionState promotion = PromotionState::kNotRequested;
+  std::optional<WatchedPromotion> watch;
   if (job_->spec.promotion.kind != PromotionKind::kNone) {
     promotion = PromotionState::kGateNotPassed;
   }
@@ -283,6 +285,8 @@ absl::Status JobRun::Conclude(VersionNumber version,
         PromoteResult(*job_, version, around_.models);
     if (moved.ok()) {
       promotion = PromotionState::kPromoted;
+      watch = WatchOf(job_->spec.promotion, *moved, around_.links.tallies,
+                      around_.clock.WallNow());
       events.emplace_back(Promoted{.alias = moved->alias,
                                    .version = version,
                                    .previous = moved->previous});
@@ -299,6 +303,7 @@ absl::Status JobRun::Conclude(VersionNumber version,
     edit.status.result = version;
     edit.status.gate = verdict;
     edit.status.promotion = promotion;
+    edit.status.watch = watch;
   }));
   Log(LogLevel::kInfo, "a job made a version",
       {{"job", absl::StrCat(number_.value)},

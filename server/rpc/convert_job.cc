@@ -134,6 +134,9 @@ void Fill(const JobStatus& status, v1::FineTuneJobStatus& message) {
   message.set_queue_position(status.queue_position);
   message.set_waiting_for(status.waiting_for);
   message.set_duty(status.duty);
+  if (status.watch) {
+    *message.mutable_watched_until() = ToProto(status.watch->until);
+  }
 }
 
 // Fills the part of an event's body that belongs to the alternative.

@@ -100,6 +100,54 @@ GateRules ToGate(const v1::GateRules& message) {
   return rules;
 }
 
+WatchRules ToWatch(const v1::WatchRules& message, Violations& violations) {
+  WatchRules rules;
+  if (message.has_duration()) {
+    rules.duration = std::chrono::seconds(message.duration().seconds());
+    if (message.duration().seconds() < 0 || message.duration().nanos() != 0 ||
+        rules.duration > kMaxJobDuration) {
+      violations.Add("spec.promotion.watch.duration",
+                     absl::StrCat("spec.promotion.watch.duration is not a "
+                                  "whole number of seconds from 0 for none to ",
+                                  kMaxJobDuration.count()));
+    }
+  }
+  if (message.has_min_answers()) {
+    rules.min_answers = message.min_answers();
+    if (rules.min_answers < 1) {
+      violations.Add("spec.promotion.watch.min_answers",
+                     absl::StrCat("spec.promotion.watch.min_answers ",
+                                  rules.min_answers, " is not at least 1"));
+    }
+  }
+  const auto share = [&violations](bool is_set, double value, const char* name,
+                                   double& rule) {
+    if (!is_set) {
+      return;
+    }
+    rule = value;
+    if (!(value >= 0 && value <= 1)) {
+      const std::string field = absl::StrCat("spec.promotion.watch.", name);
+      violations.Add(field,
+                     absl::StrCat(field, " ", value, " is not from 0 to 1"));
+    }
+  };
+  share(message.has_max_failure_rate(), message.max_failure_rate(),
+        "max_failure_rate", rules.max_failure_rate);
+  share(message.has_max_confidence_drop(), message.max_confidence_drop(),
+        "max_confidence_drop", rules.max_confidence_drop);
+  return rules;
+}
+
+v1::WatchRules ToProto(const WatchRules& rules) {
+  v1::WatchRules message;
+  *message.mutable_duration() = resnetd::ToProto(Duration(rules.duration));
+  message.set_min_answers(rules.min_answers);
+  message.set_max_failure_rate(rules.max_failure_rate);
+  message.set_max_confidence_drop(rules.max_confidence_drop);
+  return message;
+}
+
 PromotionSpec ToPromotion(const v1::PromotionSpec& message,
                           Violations& violations) {
   PromotionSpec promotion;
@@ -118,6 +166,7 @@ PromotionSpec ToPromotion(const v1::PromotionSpec& message,
                   ParseAlias("spec.promotion.alias", message.alias()))
             .value_or("");
   }
+  promotion.watch = ToWatch(message.watch(), violations);
   return promotion;
 }
 
@@ -278,6 +327,7 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec) {
   promotion.set_kind(ToWire<v1::PromotionKind>(spec.promotion.kind));
   if (spec.promotion.kind == PromotionKind::kAlias) {
     promotion.set_alias(spec.promotion.alias);
+    *promotion.mutable_watch() = ToProto(spec.promotion.watch);
   }
   if (spec.guard.max_p99 || spec.guard.max_queue > 0) {
     v1::ServingGuard& guard = *message.mutable_serving_guard();

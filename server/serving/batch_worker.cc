@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <utility>
 
@@ -65,6 +66,31 @@ bool IsFirstOfRequest(absl::Span<const QueuedImage> batch, std::size_t i) {
                       });
 }
 
+// How sure the network is of the first picture: a sample of one for each batch,
+// as a thousand classes cost some microseconds.
+double ConfidenceOf(absl::Span<const float> logits) {
+  const float most = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const float logit : logits) {
+    sum += std::exp(static_cast<double>(logit) - most);
+  }
+  return 1 / sum;
+}
+
+void Count(const ServedVersion& version,
+           const absl::StatusOr<std::vector<float>>& logits,
+           VersionTallies& tallies) {
+  const VersionFacts& facts = version.facts;
+  if (logits.ok()) {
+    tallies.CountAnswer(facts.name, facts.version,
+                        ConfidenceOf(absl::MakeConstSpan(*logits).subspan(
+                            0, facts.labels.size())));
+  } else if (absl::IsInternal(logits.status())) {
+    // Memory that is short is not the version's fault.
+    tallies.CountFailure(facts.name, facts.version);
+  }
+}
+
 void AnswerAll(std::vector<QueuedImage>& batch, absl::Span<const float> logits,
                SteadyTime started, SteadyTime computed, const Clock& clock) {
   const ModelHandle version = batch.front().request->version();
@@ -91,7 +117,8 @@ void AnswerAll(std::vector<QueuedImage>& batch, absl::Span<const float> logits,
 
 }  // namespace
 
-void RunBatch(std::vector<QueuedImage> batch, const Clock& clock) {
+void RunBatch(std::vector<QueuedImage> batch, const Clock& clock,
+              VersionTallies* tallies) {
   const SteadyTime started = clock.Now();
   DropUnwanted(batch, started);
   if (batch.empty()) {
@@ -109,6 +136,9 @@ void RunBatch(std::vector<QueuedImage> batch, const Clock& clock) {
   const SteadyTime computed = clock.Now();
   account.metrics().ObserveBatch(batch.size());
   account.RecordBatch(batch.size(), computed - started);
+  if (tallies != nullptr) {
+    Count(*version, logits, *tallies);
+  }
   if (!logits.ok()) {
     FailAll(batch, logits.status());
     return;
@@ -117,7 +147,7 @@ void RunBatch(std::vector<QueuedImage> batch, const Clock& clock) {
 }
 
 void ServeBatches(BatchQueue& queue, const std::atomic<bool>& stopping,
-                  const Clock& clock) {
+                  const Clock& clock, VersionTallies* tallies) {
   while (true) {
     std::vector<QueuedImage> batch = queue.NextBatch();
     if (batch.empty()) {
@@ -126,7 +156,7 @@ void ServeBatches(BatchQueue& queue, const std::atomic<bool>& stopping,
     if (stopping.load()) {
       FailAll(batch, DrainingError());
     } else {
-      RunBatch(std::move(batch), clock);
+      RunBatch(std::move(batch), clock, tallies);
     }
   }
 }

@@ -44,7 +44,8 @@ class BatchingClassifier final : public Classifier {
  public:
   BatchingClassifier(const ClassifierOptions& options,
                      const ModelRegistry& registry, Telemetry& telemetry,
-                     const Clock& clock, PriorityGate* gate);
+                     const Clock& clock, PriorityGate* gate,
+                     VersionTallies* tallies);
   ~BatchingClassifier() override;
 
   void Classify(ClassifyRequest request, Done done) override;
@@ -88,7 +89,8 @@ class BatchingClassifier final : public Classifier {
 BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
                                        const ModelRegistry& registry,
                                        Telemetry& telemetry, const Clock& clock,
-                                       PriorityGate* gate)
+                                       PriorityGate* gate,
+                                       VersionTallies* tallies)
     : options_(options),
       registry_(registry),
       telemetry_(telemetry),
@@ -100,8 +102,9 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
                               .threads = options.decode_threads,
                               .queue_limit = kMaxDecodeTasks})) {
   for (std::size_t i = 0; i < options.workers; ++i) {
-    workers_.emplace_back(absl::StrCat("batch-", i),
-                          [this] { ServeBatches(queue_, stopping_, clock_); });
+    workers_.emplace_back(absl::StrCat("batch-", i), [this, tallies] {
+      ServeBatches(queue_, stopping_, clock_, tallies);
+    });
   }
 }
 
@@ -267,9 +270,10 @@ std::unique_ptr<Classifier> Classifier::Create(const ClassifierOptions& options,
                                                const ModelRegistry& registry,
                                                Telemetry& telemetry,
                                                const Clock& clock,
-                                               PriorityGate* gate) {
+                                               PriorityGate* gate,
+                                               VersionTallies* tallies) {
   return std::make_unique<BatchingClassifier>(options, registry, telemetry,
-                                              clock, gate);
+                                              clock, gate, tallies);
 }
 
 }  // namespace resnetd

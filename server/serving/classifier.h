@@ -9,6 +9,7 @@
 #include "server/base/priority_gate.h"
 #include "server/image/image_decoder.h"
 #include "server/models/model_registry.h"
+#include "server/models/version_tallies.h"
 #include "server/serving/admission.h"
 #include "server/serving/classify_types.h"
 #include "server/telemetry/serving_metrics.h"
@@ -39,12 +40,14 @@ class Classifier {
   // The registry, the telemetry and the clock belong to the caller and outlive
   // the classifier, as `gate` does, which is told of every call that is taken
   // and of the time of those that are answered, but those of
-  // Priority::kBatch, which may wait; null: nobody is told.
+  // Priority::kBatch, which may wait, and `tallies`, which count how versions
+  // fare; null: nobody is told.
   static std::unique_ptr<Classifier> Create(const ClassifierOptions& options,
                                             const ModelRegistry& registry,
                                             Telemetry& telemetry,
                                             const Clock& clock,
-                                            PriorityGate* gate = nullptr);
+                                            PriorityGate* gate = nullptr,
+                                            VersionTallies* tallies = nullptr);
   // Ends every request that waits with UNAVAILABLE (DRAINING), finishes the
   // batches that run.
   virtual ~Classifier() = default;

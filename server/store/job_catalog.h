@@ -74,6 +74,9 @@ struct JobChange {
   // Steps of checkpoints that are removed, before `checkpoint` is added;
   // unknown ones are none.
   std::vector<std::int64_t> remove_checkpoints;
+  // The job may be done: the change is of what became of its result, and has no
+  // state.
+  bool after_end = false;
 };
 
 struct CreatedJob {
@@ -109,7 +112,8 @@ class JobCatalog {
   // With `mutation` the change has an audit row and an idempotency key of its
   // own; without, it is the server's own doing. NOT_FOUND (JOB_NOT_FOUND,
   // BLOB_NOT_FOUND); ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (JOB_STATE):
-  // the job is done and the change is not empty but for checkpoints. A change
+  // the job is done and the change is neither empty but for checkpoints nor
+  // after_end. A change
   // that is empty changes nothing, the generation neither, and has no audit
   // row.
   virtual absl::StatusOr<JobRow> ChangeJob(

@@ -204,7 +204,9 @@ absl::StatusOr<JobRow> DurableJobs::CommitChange(
     return std::move(record.row);
   }
   RETURN_IF_ERROR(CheckGeneration(record.row, wanted.expected_generation));
-  if (record.row.is_done && IsOfJob(wanted)) {
+  const bool may_change =
+      !record.row.is_done || (wanted.after_end && !wanted.state);
+  if (IsOfJob(wanted) && !may_change) {
     return WrongState(record.row, " and does not change any more");
   }
   ASSIGN_OR_RETURN(const bool changed, Apply(change, wanted, record));

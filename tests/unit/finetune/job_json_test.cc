@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::Pair;
 
 JobSpec FullSpec() {
@@ -98,6 +99,31 @@ TEST(JobJsonTest, WhatCameLaterIsWrittenOnlyWhereItIsSaid) {
   const auto throttled = ParseStatus(FormatStatus(status));
   ASSERT_TRUE(throttled.ok()) << throttled.status();
   EXPECT_EQ(throttled->duty, 0.25);
+
+  EXPECT_THAT(FormatSpec(FullSpec()), Not(HasSubstr("watch")));
+  spec.promotion.watch.max_failure_rate = 0.125;
+  const auto watching = ParseSpec(FormatSpec(spec));
+  ASSERT_TRUE(watching.ok()) << watching.status();
+  EXPECT_EQ(watching->promotion.watch.max_failure_rate, 0.125);
+  EXPECT_EQ(watching->promotion.watch.duration, std::chrono::minutes(10));
+  status.watch =
+      WatchedPromotion{.alias = "stable",
+                       .version = VersionNumber{5},
+                       .alias_etag = "a7",
+                       .until = WallTime(std::chrono::microseconds(1'900'000)),
+                       .answers_before = 12,
+                       .confidence_before = 0.5,
+                       .rolled_back_for = "why"};
+  const auto watched = ParseStatus(FormatStatus(status));
+  ASSERT_TRUE(watched.ok()) << watched.status();
+  ASSERT_TRUE(watched->watch.has_value());
+  EXPECT_EQ(watched->watch->alias, "stable");
+  EXPECT_EQ(watched->watch->version, VersionNumber{5});
+  EXPECT_EQ(watched->watch->alias_etag, "a7");
+  EXPECT_EQ(watched->watch->until, status.watch->until);
+  EXPECT_EQ(watched->watch->answers_before, 12);
+  EXPECT_EQ(watched->watch->confidence_before, 0.5);
+  EXPECT_EQ(watched->watch->rolled_back_for, "why");
 }
 
 TEST(JobJsonTest, AStatusComesBackAsItWas) {

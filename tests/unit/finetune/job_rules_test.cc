@@ -47,6 +47,16 @@ TEST(CheckSpecTest, NamesTheFieldThatIsWrong) {
             [](JobSpec& s) { s.replay.exemplars_per_class = -1; }},
            {"replay.exemplars_per_class",
             [](JobSpec& s) { s.replay.exemplars_per_class = 1001; }},
+           {"promotion.watch.duration",
+            [](JobSpec& s) {
+              s.promotion.watch.duration = std::chrono::seconds(-1);
+            }},
+           {"promotion.watch.min_answers",
+            [](JobSpec& s) { s.promotion.watch.min_answers = 0; }},
+           {"promotion.watch.max_failure_rate",
+            [](JobSpec& s) { s.promotion.watch.max_failure_rate = 1.01; }},
+           {"promotion.watch.max_confidence_drop",
+            [](JobSpec& s) { s.promotion.watch.max_confidence_drop = -0.01; }},
            {"serving_guard.max_p99",
             [](JobSpec& s) { s.guard.max_p99 = std::chrono::seconds(0); }},
            {"serving_guard.max_queue",

@@ -58,6 +58,11 @@ v1::FineTuneJobSpec Full() {
   gate.set_allow_label_change(true);
   message.mutable_promotion()->set_kind(v1::PROMOTION_KIND_ALIAS);
   message.mutable_promotion()->set_alias("canary");
+  v1::WatchRules& watch = *message.mutable_promotion()->mutable_watch();
+  watch.mutable_duration()->set_seconds(300);
+  watch.set_min_answers(7);
+  watch.set_max_failure_rate(0.125);
+  watch.set_max_confidence_drop(0.5);
   message.mutable_serving_guard()->mutable_max_p99()->set_seconds(1);
   message.mutable_serving_guard()->mutable_max_p99()->set_nanos(50'000'000);
   message.mutable_serving_guard()->set_max_queue(12);
@@ -108,6 +113,10 @@ TEST(ConvertJobSpecTest, EveryFieldComesThroughBothWays) {
   EXPECT_TRUE(spec.gate.allow_label_change);
   EXPECT_EQ(spec.promotion.kind, PromotionKind::kAlias);
   EXPECT_EQ(spec.promotion.alias, "canary");
+  EXPECT_EQ(spec.promotion.watch.duration, std::chrono::seconds(300));
+  EXPECT_EQ(spec.promotion.watch.min_answers, 7);
+  EXPECT_EQ(spec.promotion.watch.max_failure_rate, 0.125);
+  EXPECT_EQ(spec.promotion.watch.max_confidence_drop, 0.5);
   EXPECT_EQ(spec.guard.max_p99, std::chrono::milliseconds(1'050));
   EXPECT_EQ(spec.guard.max_queue, 12);
   EXPECT_EQ(spec.max_duration, std::chrono::minutes(1));
@@ -227,6 +236,30 @@ TEST(ConvertJobSpecTest, NamesEachFieldThatIsWrong) {
        }},
       {"spec.promotion.alias",
        [](auto& m) { m.mutable_promotion()->set_alias("stable"); }},
+      {"spec.promotion.watch.duration",
+       [](auto& m) {
+         m.mutable_promotion()->mutable_watch()->mutable_duration()->set_nanos(
+             1);
+       }},
+      {"spec.promotion.watch.duration",
+       [](auto& m) {
+         m.mutable_promotion()
+             ->mutable_watch()
+             ->mutable_duration()
+             ->set_seconds(kMaxJobDuration.count() + 1);
+       }},
+      {"spec.promotion.watch.min_answers",
+       [](auto& m) {
+         m.mutable_promotion()->mutable_watch()->set_min_answers(0);
+       }},
+      {"spec.promotion.watch.max_failure_rate",
+       [](auto& m) {
+         m.mutable_promotion()->mutable_watch()->set_max_failure_rate(kNan);
+       }},
+      {"spec.promotion.watch.max_confidence_drop",
+       [](auto& m) {
+         m.mutable_promotion()->mutable_watch()->set_max_confidence_drop(1.01);
+       }},
       {"spec.serving_guard.max_p99",
        [](auto& m) { m.mutable_serving_guard()->mutable_max_p99(); }},
       {"spec.serving_guard.max_p99",

@@ -126,6 +126,7 @@ TEST(ConvertJobTest, TellsEverythingOfAJob) {
   EXPECT_EQ(status.queue_position(), 2);
   EXPECT_EQ(status.waiting_for(), "SLOT");
   EXPECT_EQ(status.duty(), 0.25);
+  EXPECT_FALSE(status.has_watched_until());
 }
 
 TEST(ConvertJobTest, TellsEveryCriterionOfTheGate) {

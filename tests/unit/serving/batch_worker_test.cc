@@ -85,6 +85,32 @@ TEST(RunBatchTest, AFailureOfTheModelFailsEveryRequestOfTheBatch) {
   EXPECT_EQ(answers[1].Take().status().code(), absl::StatusCode::kInternal);
 }
 
+TEST(RunBatchTest, CountsHowTheVersionFares) {
+  ServingFixture fixture;
+  VersionTallies tallies;
+  AnswerBox answer;
+  RunBatch(AllOf(fixture, fixture.Make(PixelRequest(3), answer)), fixture.clock,
+           &tallies);
+  const VersionFacts facts = FakeFacts();
+  VersionTally tally = tallies.Read(facts.name, facts.version);
+  // Of the first picture: its class has 10 more than the 9 others.
+  EXPECT_EQ(tally.answers, 1);
+  EXPECT_NEAR(tally.confidence_sum, 1 / (1 + 9 * std::exp(-10.0)), 1e-9);
+
+  for (const auto code :
+       {absl::StatusCode::kInternal, absl::StatusCode::kResourceExhausted}) {
+    fixture.version = FakeVersion(FakeFacts(), [code](std::size_t) {
+      return Error(code, Reason::kInternal, "broken");
+    });
+    AnswerBox broken;
+    RunBatch(AllOf(fixture, fixture.Make(PixelRequest(1), broken)),
+             fixture.clock, &tallies);
+  }
+  tally = tallies.Read(facts.name, facts.version);
+  EXPECT_EQ(tally.answers, 1);
+  EXPECT_EQ(tally.failures, 1);
+}
+
 TEST(RunBatchTest, DropsWhatExpiredBeforeTheNetworkRuns) {
   ServingFixture fixture;
   std::size_t ran = 0;

@@ -219,6 +219,21 @@ TEST_F(JobChangesTest, ADoneJobChangesOnlyItsCheckpoints) {
   EXPECT_THAT(StepsOf({1}), ElementsAre(20));
 }
 
+TEST_F(JobChangesTest, WhatBecomesOfTheResultOfADoneJobIsWrittenDown) {
+  CreateJobOver(*store_, "animals");
+  EXPECT_TRUE(EndJob(*store_, {1}).is_done);
+  const JobRow row = Change({.job = {1},
+                             .status = R"({"promotion":4})",
+                             .events = {Event(1)},
+                             .after_end = true});
+  EXPECT_TRUE(row.is_done);
+  EXPECT_EQ(row.state, 9);
+  EXPECT_EQ(row.status, R"({"promotion":4})");
+  // It is not begun again.
+  EXPECT_EQ(ReasonOf(Refused({.job = {1}, .state = 4, .after_end = true})),
+            "JOB_STATE");
+}
+
 TEST_F(JobChangesTest, CheckpointsComeBackAsTheyWereGiven) {
   CreateJobOver(*store_, "animals");
   const CheckpointRow twenty = Checkpoint(20);
