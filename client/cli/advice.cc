@@ -180,6 +180,7 @@ constexpr std::array kAdvice = {
            "`resnetctl models verify` tells which versions are damaged"},
     Advice{"REQUEST_ID_CONFLICT", "say another --request-id, or none"},
     Advice{"EVENTS_EXPIRED", "", EventsExpired},
+    Advice{"REPLICA", "say the registry's address with --server"},
     Advice{"DATASET_NOT_FOUND", "`resnetctl data list` shows what there is"},
     Advice{"DATASET_EXISTS",
            "the name was used before: choose another --dataset"},

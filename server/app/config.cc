@@ -95,7 +95,39 @@ absl::Status ValidateWeights(const Config& config) {
   return absl::OkStatus();
 }
 
+absl::Status ValidateRoles(const Config& config) {
+  if (!IsReplica(config)) {
+    return config.registry.empty()
+               ? absl::OkStatus()
+               : ConfigError(
+                     "--registry needs --roles=serve: only a server without a "
+                     "store of its own follows another one");
+  }
+  if (config.registry.empty()) {
+    return ConfigError(
+        "--roles=serve needs --registry HOST:PORT, the server whose models it "
+        "serves");
+  }
+  RETURN_IF_ERROR(ParseEndpoint("--registry", config.registry).status());
+  const bool has_models = !config.models.empty();
+  for (const auto& [flag, is_set] :
+       {std::pair{"--data-dir", !config.data_dir.empty()},
+        std::pair{"--model", has_models},
+        std::pair{"--weights", !config.weights.empty()},
+        std::pair{"--models-file", !config.models_file.empty()},
+        std::pair{"--default-model", !config.default_model.empty()}}) {
+    if (is_set) {
+      return ConfigError(absl::StrCat(
+          flag,
+          " does not go with --roles=serve: the registry says what is "
+          "served"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ValidateTogether(const Config& config) {
+  RETURN_IF_ERROR(ValidateRoles(config));
   RETURN_IF_ERROR(ParseEndpoint("--listen", config.listen).status());
   RETURN_IF_ERROR(ParseEndpoint("--http-listen", config.http_listen).status());
   if (config.device == "cuda" && config.backend != "torch") {
@@ -139,6 +171,12 @@ absl::StatusOr<std::optional<ParsedCommandLine>> Read(
 }
 
 }  // namespace
+
+bool IsReplica(const Config& config) { return config.roles == "serve"; }
+
+bool Classifies(const Config& config) {
+  return config.roles != "control,train";
+}
 
 absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
                                                    const char* const* argv) {

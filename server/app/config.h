@@ -26,6 +26,12 @@ struct Config {
   std::string backend = "engine";   // engine | torch
   std::string device = "cpu";       // cpu | cuda (torch only)
 
+  // What this server does: "all"; "serve": it owns no store and follows the
+  // models of `registry`; "control,train": it owns the store, changes models
+  // and trains, and leaves classifying to those that follow it.
+  std::string roles = "all";
+  std::string registry;  // HOST:PORT
+
   // Where versions are kept. Empty: a temporary store, gone at the end.
   std::string data_dir;
   std::int64_t store_quota_bytes = 0;  // 0: no limit
@@ -95,6 +101,10 @@ struct ParsedCommandLine {
 // nearest known name for an unknown one.
 absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
                                                    const char* const* argv);
+
+// Whether the server follows a registry, and whether it classifies.
+bool IsReplica(const Config& config);
+bool Classifies(const Config& config);
 
 // The settings that a log line or GetServerInfo shows as limits: flag name and
 // value in the unit that the name tells.

@@ -89,6 +89,16 @@ void AddStoreOptions(Options& options, Config& config) {
                      "Seconds that files stay after nothing names them");
 }
 
+void AddRoleOptions(Options& options, Config& config) {
+  options
+      .Add("roles", config.roles,
+           "What this server does: all, serve (follows --registry and owns no "
+           "store) or control,train (owns the store, does not classify)")
+      ->check(CLI::IsMember({"all", "serve", "control,train"}));
+  options.Add("registry", config.registry,
+              "HOST:PORT of the server whose models --roles=serve serves");
+}
+
 void AddListenerOptions(Options& options, Config& config) {
   options.Add("listen", config.listen, "HOST:PORT of gRPC; port 0: any free");
   options.Add("http-listen", config.http_listen,
@@ -178,6 +188,7 @@ std::vector<std::string> AddSettings(CLI::App& app, Config& config) {
   Options options(app);
   AddModelOptions(options, config);
   AddStoreOptions(options, config);
+  AddRoleOptions(options, config);
   AddListenerOptions(options, config);
   AddComputeOptions(options, config);
   AddLimitOptions(options, config);

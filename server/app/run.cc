@@ -103,7 +103,8 @@ int Serve(const Config& config, const KernelSelftest& kernels) {
             "--port-file: cannot write ", Quoted(config.port_file, 256))),
         kExitFailed);
   }
-  Log(LogLevel::kInfo, "ready",
+  Log(LogLevel::kInfo,
+      (*server)->is_ready() ? "ready" : "listening, not ready yet",
       {{"grpc_port", absl::StrCat((*server)->grpc_port())},
        {"http_port", absl::StrCat((*server)->http_port())}});
   int signal = 0;

@@ -16,6 +16,7 @@
 #include "server/app/declarations.h"
 #include "server/app/default_model.h"
 #include "server/app/endpoint.h"
+#include "server/app/follower.h"
 #include "server/app/model_event_metrics.h"
 #include "server/app/periodic_task.h"
 #include "server/app/server_options.h"
@@ -31,8 +32,10 @@
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
+#include "server/models/replica.h"
 #include "server/models/version_tallies.h"
 #include "server/rpc/grpc_server.h"
+#include "server/rpc/registry_client.h"
 #include "server/serving/classifier.h"
 #include "server/store/store.h"
 #include "server/telemetry/http_server.h"
@@ -83,11 +86,14 @@ class ServerParts final : public Server {
 
   int grpc_port() const override { return grpc_->port(); }
   int http_port() const override { return http_->port(); }
+  bool is_ready() const override { return ready_.load(); }
   void Drain() override;
 
  private:
   absl::Status Listen(const KernelSelftest& kernels);
   absl::Status BringModels();
+  absl::Status BuildTraining();
+  absl::Status FollowRegistry();
   HttpServer::Routes Routes();
   std::string Metrics();
   void SetReady(bool ready);
@@ -113,6 +119,10 @@ class ServerParts final : public Server {
   std::unique_ptr<PeriodicTask> collector_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
+  // Of a server that follows a registry.
+  std::unique_ptr<Registry> source_;
+  std::optional<Replica> replica_;
+  std::unique_ptr<Follower> follower_;
 };
 
 absl::Status ServerParts::Build(const KernelSelftest& kernels) {
@@ -122,6 +132,24 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
                                   registry_, clock_, &events_);
   classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
                                    *telemetry_, clock_, &gate_, &tallies_);
+  if (!IsReplica(config_)) {
+    RETURN_IF_ERROR(BuildTraining());
+  }
+  // The ports first: one that is taken is told at once, not after minutes of
+  // loading. Calls are answered with UNAVAILABLE until the models are there.
+  RETURN_IF_ERROR(Listen(kernels));
+  collector_ = std::make_unique<PeriodicTask>("collect", kCollectInterval,
+                                              [this] { Collect(*store_); });
+  if (IsReplica(config_)) {
+    return FollowRegistry();
+  }
+  RETURN_IF_ERROR(BringModels());
+  RETURN_IF_ERROR(jobs_->Start());
+  SetReady(true);
+  return absl::OkStatus();
+}
+
+absl::Status ServerParts::BuildTraining() {
   datasets_ = DatasetManager::Create(DatasetOptionsOf(config_), *store_);
   evaluator_ = Evaluator::Create(
       {.batch = static_cast<std::size_t>(std::min(4, config_.max_batch))},
@@ -135,14 +163,15 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
                               .metrics = &telemetry_->training(),
                               .features = features_.get(),
                               .tallies = &tallies_});
-  // The ports first: one that is taken is told at once, not after minutes of
-  // loading. Calls are answered with UNAVAILABLE until the models are there.
-  RETURN_IF_ERROR(Listen(kernels));
-  RETURN_IF_ERROR(BringModels());
-  RETURN_IF_ERROR(jobs_->Start());
-  collector_ = std::make_unique<PeriodicTask>("collect", kCollectInterval,
-                                              [this] { Collect(*store_); });
-  SetReady(true);
+  return absl::OkStatus();
+}
+
+absl::Status ServerParts::FollowRegistry() {
+  RETURN_IF_ERROR(manager_->Start());
+  source_ = ConnectRegistry(config_.registry, {});
+  replica_.emplace(*source_, *store_, *manager_);
+  follower_ = std::make_unique<Follower>(*source_, *replica_, registry_,
+                                         [this] { SetReady(true); });
   return absl::OkStatus();
 }
 
@@ -233,13 +262,16 @@ void ServerParts::SetReady(bool ready) {
 void ServerParts::Drain() {
   Log(LogLevel::kInfo, "draining",
       {{"in_flight", absl::StrCat(classifier_->in_flight())}});
+  follower_.reset();
   ready_.store(false);
   telemetry_->SetReady(false);
   grpc_->Drain(Milliseconds(config_.drain_delay_ms),
                Milliseconds(config_.drain_grace_ms));
   classifier_->Close();
   // A job saves where it is; the next start goes on from there.
-  jobs_->Stop();
+  if (jobs_ != nullptr) {
+    jobs_->Stop();
+  }
   Log(LogLevel::kInfo, "drained");
 }
 

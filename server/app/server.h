@@ -28,6 +28,10 @@ class Server {
   virtual int grpc_port() const = 0;
   virtual int http_port() const = 0;
 
+  // Whether it takes calls: from Start() on, but for one that follows a
+  // registry, which first has to have what that names.
+  virtual bool is_ready() const = 0;
+
   // Readiness off, wait --drain-delay-ms, refuse new calls, finish those in
   // flight for up to --drain-grace-ms, stop listening. Blocks. Once.
   virtual void Drain() = 0;

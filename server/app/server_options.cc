@@ -51,6 +51,8 @@ GrpcServerOptions GrpcOptionsOf(const Config& config,
   GrpcServerOptions options;
   options.host = endpoint.host;
   options.port = endpoint.port;
+  options.is_replica = IsReplica(config);
+  options.classifies = Classifies(config);
   options.requests = {
       .max_images_per_request = size(config.max_images_per_request),
       .max_encoded_image_bytes = size(config.max_image_bytes),

@@ -195,6 +195,8 @@ absl::string_view ReasonName(Reason reason) {
       return "OUT_OF_MEMORY";
     case Reason::kJobTimeLimit:
       return "JOB_TIME_LIMIT";
+    case Reason::kReplica:
+      return "REPLICA";
   }
   return "INTERNAL";
 }

@@ -125,6 +125,9 @@ enum class Reason {
   kOutOfMemory,
   // Why a job failed: it reached its limit of time.
   kJobTimeLimit,
+  // FAILED_PRECONDITION: this server follows a registry; its models are changed
+  // there.
+  kReplica,
 };
 
 // The upper-case name, e.g. "MODEL_NOT_FOUND".

@@ -89,6 +89,8 @@ class Manager final : public ModelManager {
       const ImportHeader& header, const Mutation& mutation) override {
     return BeginUpload(life_, header, mutation);
   }
+  absl::StatusOr<VersionView> Adopt(const NewVersion& version,
+                                    const Mutation& mutation) override;
   absl::StatusOr<VersionView> DeleteVersion(const ModelName& model,
                                             VersionNumber version,
                                             absl::string_view etag,
@@ -186,6 +188,18 @@ absl::Status Manager::Start() {
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<VersionView> Manager::Adopt(const NewVersion& version,
+                                           const Mutation& mutation) {
+  const ModelLife::Changing changing(life_, version.model);
+  ASSIGN_OR_RETURN(const Published published,
+                   life_.store.Publish(version, mutation));
+  if (published.created) {
+    life_.table.AddVersion(published.version.model, published.version.version);
+    life_.listeners.Notify();
+  }
+  return life_.views.ViewOf(published.version);
 }
 
 absl::StatusOr<VersionView> Manager::DeleteVersion(const ModelName& model,

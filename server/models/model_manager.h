@@ -111,6 +111,11 @@ class ModelManager {
 
   virtual absl::StatusOr<std::unique_ptr<ImportSession>> Import(
       const ImportHeader& header, const Mutation& mutation) = 0;
+  // Makes a version known whose blobs are in the store, under the number it
+  // brings: a copy of another server's. It is loaded, and checked, when an
+  // alias is set to it. The errors of Store::Publish.
+  virtual absl::StatusOr<VersionView> Adopt(const NewVersion& version,
+                                            const Mutation& mutation) = 0;
   virtual absl::StatusOr<VersionView> DeleteVersion(
       const ModelName& model, VersionNumber version, absl::string_view etag,
       bool validate_only, const Mutation& mutation) = 0;

@@ -24,6 +24,8 @@ struct CallEnvironment {
   const Clock& clock;
   RequestLimits limits;
   std::size_t max_response_bytes = 64U << 20U;
+  // See GrpcServerOptions.
+  bool is_replica = false;
   // A flood of bad calls must not be a flood of log lines.
   LogLimiter failures{100};
 };

@@ -105,7 +105,9 @@ class GrpcServer::Impl {
                      .telemetry = telemetry,
                      .clock = clock,
                      .limits = options.requests,
-                     .max_response_bytes = options.max_message_bytes},
+                     .max_response_bytes = options.max_message_bytes,
+                     .is_replica = options.is_replica},
+        classifies_(options.classifies),
         health_(options.calls),
         classification_(environment_, classifier),
         models_(environment_, registry, manager, training.evaluator,
@@ -118,8 +120,11 @@ class GrpcServer::Impl {
         jobs_(environment_, training.jobs, options.calls.max_calls),
         server_info_(environment_, facts) {
     health_.Set(kLiveness, true);
-    for (const char* name : {kReadiness, kStartup, kClassification}) {
+    for (const char* name : {kReadiness, kStartup}) {
       health_.Set(name, false);
+    }
+    if (classifies_) {
+      health_.Set(kClassification, false);
     }
     if (has_datasets_) {
       health_.Set(kDatasets, false);
@@ -141,7 +146,9 @@ class GrpcServer::Impl {
     const std::string address = FormatAddress(options.host, options.port);
     builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
                              &port_);
-    builder.RegisterService(&classification_);
+    if (classifies_) {
+      builder.RegisterService(&classification_);
+    }
     builder.RegisterService(&models_);
     builder.RegisterService(&datasets_);
     builder.RegisterService(&jobs_);
@@ -167,7 +174,9 @@ class GrpcServer::Impl {
       health_.Set(kStartup, true);
       models_.RefreshHealth();
     }
-    health_.Set(kClassification, ready);
+    if (classifies_) {
+      health_.Set(kClassification, ready);
+    }
     if (has_datasets_) {
       health_.Set(kDatasets, ready);
     }
@@ -213,6 +222,7 @@ class GrpcServer::Impl {
 
   CallGate gate_;
   CallEnvironment environment_;
+  const bool classifies_;
   HealthService health_;
   ClassificationService classification_;
   ModelService models_;

@@ -28,6 +28,11 @@ struct GrpcServerOptions {
   int port = 8001;
   RequestLimits requests;
   CallLimits calls;
+  // The models are another server's: calls that change them answer
+  // FAILED_PRECONDITION (REPLICA).
+  bool is_replica = false;
+  // False: there is no ClassificationService.
+  bool classifies = true;
   // One message, received or sent (max-message-bytes).
   std::size_t max_message_bytes = 64U << 20U;
   // All keys and values of a call's metadata together.

@@ -12,6 +12,7 @@
 #include "server/rpc/convert_import.h"
 #include "server/rpc/convert_version.h"
 #include "server/rpc/download_call.h"
+#include "server/rpc/model_changes.h"
 #include "server/rpc/mutation_of.h"
 
 namespace resnetd {
@@ -124,6 +125,7 @@ absl::Status ImportCall::TakeHeader(v1::ImportVersionHeader& header) {
   }
   record_.UseRequestId(header.request_id());
   const Mutation mutation = MutationOf("ImportVersion", header);
+  RETURN_IF_ERROR(CheckOwnsModels(record_.environment().is_replica));
   ASSIGN_OR_RETURN(const ImportHeader domain,
                    ToImportHeader(header, record_.environment().limits));
   ASSIGN_OR_RETURN(session_, manager_.Import(domain, mutation));

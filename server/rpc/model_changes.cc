@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/base/violations.h"
 #include "server/rpc/convert_request.h"
@@ -102,6 +103,14 @@ absl::StatusOr<AliasName> AliasOf(const Request& request,
 }
 
 }  // namespace
+
+absl::Status CheckOwnsModels(bool is_replica) {
+  return is_replica
+             ? Error(absl::StatusCode::kFailedPrecondition, Reason::kReplica,
+                     "this server follows the models of a registry: change "
+                     "them there")
+             : absl::OkStatus();
+}
 
 absl::StatusOr<v1::DeleteVersionResponse> DeleteVersion(
     ModelManager& manager, const RequestLimits& limits,

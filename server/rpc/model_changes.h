@@ -1,5 +1,6 @@
 #pragma once
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "resnetd/v1/model_service.pb.h"
 #include "server/models/model_manager.h"
@@ -11,6 +12,9 @@ namespace resnetd {
 // fields are checked, and named if they are wrong, before the manager is asked.
 // Thread-safe as the manager is; they wait for the disk and for networks to
 // load.
+
+// FAILED_PRECONDITION (REPLICA): this server follows another one's models.
+absl::Status CheckOwnsModels(bool is_replica);
 
 absl::StatusOr<v1::DeleteVersionResponse> DeleteVersion(
     ModelManager& manager, const RequestLimits& limits,

@@ -65,15 +65,20 @@ grpc::ServerUnaryReactor* ModelService::Change(
                                        const Request&)) {
   auto* call = new PooledCall<Request, Response>(environment_, method, context,
                                                  response);
-  call->Start(request, Availability::kWhenServing, lanes_->control,
-              [this, change](const Request& message, CallRecord& record) {
-                record.UseRequestId(message.request_id());
-                absl::StatusOr<Response> answer =
-                    change(manager_, environment_.limits, message);
-                // Before the answer: who asks for the health then sees it.
-                health_.Refresh();
-                return answer;
-              });
+  call->Start(
+      request, Availability::kWhenServing, lanes_->control,
+      [this, change](const Request& message, CallRecord& record) {
+        record.UseRequestId(message.request_id());
+        if (absl::Status owns = CheckOwnsModels(environment_.is_replica);
+            !owns.ok()) {
+          return absl::StatusOr<Response>(std::move(owns));
+        }
+        absl::StatusOr<Response> answer =
+            change(manager_, environment_.limits, message);
+        // Before the answer: who asks for the health then sees it.
+        health_.Refresh();
+        return answer;
+      });
   return call;
 }
 

@@ -118,6 +118,43 @@ absl::Status PutAlias(Change& change, const AliasRecord& record,
                      change.head);
 }
 
+// What follows when a version is committed: its blobs are named, and an event.
+absl::Status AnnounceVersion(Change& change, const VersionRow& row) {
+  for (const Digest& digest : BlobsOf(row)) {
+    RETURN_IF_ERROR(RemoveTombstone(change.database, digest));
+  }
+  return AppendEvent(change.database,
+                     {.time = change.now,
+                      .kind = EventKind::kVersionImported,
+                      .model = row.model,
+                      .version = row.version,
+                      .weights = row.weights},
+                     change.head);
+}
+
+// A version whose number was given before: it is committed again.
+absl::StatusOr<Published> Revive(Connections& db, Change& change,
+                                 const NewVersion& version, VersionRow row,
+                                 const Mutation& mutation) {
+  const Outcome outcome{.resource = ResourceOf(row.model, row.version),
+                        .created = row.state != VersionState::kCommitted};
+  if (row.weights != version.weights || row.manifest != version.manifest) {
+    return Error(
+        absl::StatusCode::kFailedPrecondition, Reason::kStoreUnusable,
+        absl::StrCat("version ", row.version.value, " of model ",
+                     Quoted(row.model.text()), " was another one before"));
+  }
+  if (!outcome.created) {
+    RETURN_IF_ERROR(db.RecordNothing(change, mutation, outcome));
+    return Published{.version = std::move(row), .created = false};
+  }
+  row.state = VersionState::kCommitted;
+  RETURN_IF_ERROR(UpdateVersionState(change.database, row));
+  RETURN_IF_ERROR(AnnounceVersion(change, row));
+  RETURN_IF_ERROR(db.Record(change, mutation, outcome, "committed again"));
+  return Published{.version = std::move(row), .created = true};
+}
+
 // What is told of a version that was added.
 struct Inserted {
   VersionRow row;
@@ -130,8 +167,9 @@ absl::StatusOr<Inserted> Insert(Change& change, const NewVersion& version,
                    HasModel(change.database, version.model));
   ASSIGN_OR_RETURN(const std::int64_t committed,
                    CountCommitted(change.database, version.model));
-  ASSIGN_OR_RETURN(const VersionNumber number,
-                   TakeVersionNumber(change.database, version.model));
+  ASSIGN_OR_RETURN(
+      const VersionNumber number,
+      TakeVersionNumber(change.database, version.model, version.number));
   change.head.models += had_model ? 0 : 1;
   const VersionRow row{.model = version.model,
                        .version = number,
@@ -147,16 +185,7 @@ absl::StatusOr<Inserted> Insert(Change& change, const NewVersion& version,
                        .parent = version.parent,
                        .created = change.now};
   RETURN_IF_ERROR(InsertVersion(change.database, row));
-  for (const Digest& digest : BlobsOf(row)) {
-    RETURN_IF_ERROR(RemoveTombstone(change.database, digest));
-  }
-  RETURN_IF_ERROR(AppendEvent(change.database,
-                              {.time = change.now,
-                               .kind = EventKind::kVersionImported,
-                               .model = row.model,
-                               .version = number,
-                               .weights = row.weights},
-                              change.head));
+  RETURN_IF_ERROR(AnnounceVersion(change, row));
   std::string audit = "committed";
   if (committed == 0 && !version.first_alias.empty()) {
     const AliasMove move{
@@ -185,6 +214,14 @@ absl::StatusOr<Published> Catalog::Publish(const NewVersion& version,
   if (repeated) {
     ASSIGN_OR_RETURN(VersionRow row, ReadBack(change.database, *repeated));
     return Published{.version = std::move(row), .created = repeated->created};
+  }
+  if (version.number) {
+    ASSIGN_OR_RETURN(
+        std::optional<VersionRow> row,
+        FindVersion(change.database, version.model, *version.number));
+    if (row) {
+      return Revive(*db_, change, version, *std::move(row), mutation);
+    }
   }
   ASSIGN_OR_RETURN(std::optional<VersionRow> same,
                    FindCommittedByContent(change.database, version.model,

@@ -95,6 +95,9 @@ struct AuditRow {
 // before.
 struct NewVersion {
   ModelName model;
+  // The number it gets; absent: the next one of the model, which is never given
+  // again.
+  std::optional<VersionNumber> number = {};
   Digest weights;
   Digest manifest;
   Digest labels;
@@ -259,7 +262,9 @@ class Store {
 
   // Commits a version whose blobs are there, with one audit row, and one event
   // for the version and one for its first alias. A version that was there adds
-  // neither. NOT_FOUND (BLOB_NOT_FOUND, VERSION_NOT_FOUND: the parent).
+  // neither; one of the same number that was retired is committed again.
+  // NOT_FOUND (BLOB_NOT_FOUND, VERSION_NOT_FOUND: the parent);
+  // FAILED_PRECONDITION (STORE_UNUSABLE): the number is that of other content.
   virtual absl::StatusOr<Published> Publish(const NewVersion& version,
                                             const Mutation& mutation) = 0;
   // Retires it. NOT_FOUND; FAILED_PRECONDITION (VERSION_IN_USE); ABORTED

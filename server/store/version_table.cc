@@ -134,19 +134,22 @@ absl::StatusOr<bool> HasModel(Database& database, const ModelName& model) {
   return row.has_value();
 }
 
-absl::StatusOr<VersionNumber> TakeVersionNumber(Database& database,
-                                                const ModelName& model) {
+absl::StatusOr<VersionNumber> TakeVersionNumber(
+    Database& database, const ModelName& model,
+    std::optional<VersionNumber> wanted) {
   ASSIGN_OR_RETURN(const std::optional<ModelRow> row,
                    FindModel(database, model));
-  const std::int64_t number = row ? row->next_version : 1;
+  const std::int64_t next = row ? row->next_version : 1;
+  const std::int64_t number = wanted ? wanted->value : next;
+  const std::int64_t after = std::max(next, number + 1);
   RETURN_IF_ERROR(
       database
           .Prepare("INSERT INTO models(model, next_version, seal) VALUES(?, ?, "
                    "?) ON CONFLICT(model) DO UPDATE SET next_version = "
                    "excluded.next_version, seal = excluded.seal")
           .Bind(model.text())
-          .Bind(number + 1)
-          .Bind(SealOfModel(model.text(), number + 1).Hex())
+          .Bind(after)
+          .Bind(SealOfModel(model.text(), after).Hex())
           .Run());
   return VersionNumber{number};
 }

@@ -20,8 +20,10 @@ namespace resnetd {
 // Whether the model ever had a version.
 absl::StatusOr<bool> HasModel(Database& database, const ModelName& model);
 // The next number of the model, which is never given again; makes the model.
-absl::StatusOr<VersionNumber> TakeVersionNumber(Database& database,
-                                                const ModelName& model);
+// Or `wanted`, which was never given.
+absl::StatusOr<VersionNumber> TakeVersionNumber(
+    Database& database, const ModelName& model,
+    std::optional<VersionNumber> wanted = std::nullopt);
 // Ordered by name; models that have a committed version.
 absl::StatusOr<std::vector<ModelName>> ListModelRows(Database& database);
 

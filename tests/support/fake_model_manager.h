@@ -158,6 +158,10 @@ class FakeModelManager final : public ModelManager {
 
   absl::StatusOr<std::unique_ptr<ImportSession>> Import(
       const ImportHeader& header, const Mutation& mutation) override;
+  absl::StatusOr<VersionView> Adopt(const NewVersion& /*version*/,
+                                    const Mutation& /*mutation*/) override {
+    return absl::UnimplementedError("adopts nothing");
+  }
   absl::StatusOr<VersionView> DeleteVersion(const ModelName& name,
                                             VersionNumber number,
                                             absl::string_view etag,

@@ -91,6 +91,35 @@ TEST(ParseCommandLineTest, RefusesSettingsThatContradictEachOther) {
   EXPECT_TRUE(Parse({"--default-deadline-ms=60000"}).ok());
 }
 
+TEST(ParseCommandLineTest, AReplicaNeedsARegistryAndNothingOfItsOwn) {
+  EXPECT_EQ(ErrorOf({"--roles=serve"}),
+            "--roles=serve needs --registry HOST:PORT, the server whose models "
+            "it serves");
+  EXPECT_EQ(ErrorOf({"--registry=a:1"}),
+            "--registry needs --roles=serve: only a server without a store of "
+            "its own follows another one");
+  for (const char* flag : {"--data-dir", "--model", "--weights",
+                           "--models-file", "--default-model"}) {
+    EXPECT_EQ(ErrorOf({"--roles=serve", "--registry=a:1",
+                       absl::StrCat(flag, "=x")}),
+              absl::StrCat(flag,
+                           " does not go with --roles=serve: the registry says "
+                           "what is served"));
+  }
+  const auto parsed = Parse({"--roles=serve", "--registry=a:1"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_TRUE(IsReplica(parsed->config));
+  EXPECT_TRUE(Classifies(parsed->config));
+}
+
+TEST(ParseCommandLineTest, WhoControlsAndTrainsDoesNotClassify) {
+  const auto parsed = Parse({"--roles=control,train"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_FALSE(IsReplica(parsed->config));
+  EXPECT_FALSE(Classifies(parsed->config));
+  EXPECT_FALSE(Parse({"--roles=train"}).ok());
+}
+
 TEST(ParseCommandLineTest, WhatDescribesWeightsNeedsThem) {
   EXPECT_EQ(ErrorOf({"--labels=l.txt"}),
             "--labels needs --weights FILE, which it describes");

@@ -105,6 +105,42 @@ TEST_F(CatalogChangesTest, EqualContentIsOneVersionWhileItIsCommitted) {
   EXPECT_EQ(anew.version.version.value, 3);
 }
 
+TEST_F(CatalogChangesTest, ABroughtNumberIsTaken) {
+  NewVersion version = VersionOf(*store_, "a", 1);
+  version.number = VersionNumber{7};
+  EXPECT_EQ(Must(store_->Publish(version, {})).version.version.value, 7);
+  // Again: it is there.
+  EXPECT_FALSE(Must(store_->Publish(version, {})).created);
+  // The next one goes on behind it, also after one from below.
+  NewVersion below = VersionOf(*store_, "a", 2);
+  below.number = VersionNumber{3};
+  EXPECT_TRUE(Must(store_->Publish(below, {})).created);
+  EXPECT_EQ(PublishNumber(*store_, "a", 3).version.version.value, 8);
+  EXPECT_TRUE(Must(store_->Verify()).empty());
+}
+
+TEST_F(CatalogChangesTest, ABroughtNumberThatWasRetiredIsCommittedAgain) {
+  PublishThree();
+  NewVersion version = VersionOf(*store_, "a", 3);
+  version.number = VersionNumber{3};
+  ASSERT_TRUE(Delete(3).ok());
+  const std::size_t events = Events();
+  const Published back = Must(store_->Publish(version, {}));
+  EXPECT_TRUE(back.created);
+  EXPECT_EQ(back.version.state, VersionState::kCommitted);
+  EXPECT_EQ(Events(), events + 1);
+  EXPECT_EQ(Must(store_->ListVersions(Model("a"))).size(), 3U);
+  EXPECT_TRUE(Must(store_->Verify()).empty());
+}
+
+TEST_F(CatalogChangesTest, ABroughtNumberOfOtherContentIsRefused) {
+  PublishThree();
+  NewVersion version = VersionOf(*store_, "a", 4);
+  version.number = VersionNumber{3};
+  EXPECT_EQ(DetailsOf(store_->Publish(version, {}).status()).reason,
+            "STORE_UNUSABLE");
+}
+
 TEST_F(CatalogChangesTest, NumbersAreNeverGivenAgain) {
   PublishThree();
   ASSERT_TRUE(Delete(3).ok());
