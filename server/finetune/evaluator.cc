@@ -162,15 +162,6 @@ class Run {
   const Evaluator::GoOn& go_on_;
 };
 
-std::vector<int> LabelsOf(const std::vector<PlannedExample>& examples) {
-  std::vector<int> labels;
-  labels.reserve(examples.size());
-  for (const PlannedExample& example : examples) {
-    labels.push_back(example.label);
-  }
-  return labels;
-}
-
 class Impl final : public Evaluator {
  public:
   Impl(const EvaluatorOptions& options, Store& store, DatasetManager& datasets,
