@@ -33,14 +33,6 @@ Measurement Of(DatasetPart part) {
   return {.dataset = DatasetName::Parse("data").value(), .part = part};
 }
 
-std::vector<int> LabelsOf(const std::vector<PlannedExample>& examples) {
-  std::vector<int> labels;
-  for (const PlannedExample& example : examples) {
-    labels.push_back(example.label);
-  }
-  return labels;
-}
-
 TEST(ChooseExamplesTest, TakesThePartInItsOrder) {
   const DatasetContent data = Content(
       {RowOf("1", 2, ExampleSplit::kTest), RowOf("2", 0, ExampleSplit::kTrain),

@@ -57,7 +57,7 @@ class PromotionWatcherTest : public ::testing::Test {
                                   .to = to,
                                   .expected_version = std::nullopt,
                                   .etag = ""},
-                                 true, false, Asked()));
+                                 {.allow_label_change = true}, false, Asked()));
   }
 
   // Done, and its version has taken over a second ago from one that was sure of
@@ -69,7 +69,7 @@ class PromotionWatcherTest : public ::testing::Test {
     EXPECT_TRUE(datasets->CreateDataset(dataset, {"a", "b"}, Asked()).ok());
     JobSpec spec{.model = Named("tiny"), .dataset = dataset};
     spec.promotion = {.kind = PromotionKind::kAlias, .alias = "stable"};
-    const JobNumber job = Must(ledger_->Create(spec, {}, Asked())).job.number;
+    const JobNumber job = Must(ledger_->Create(spec, {}, 10, Asked())).job.number;
     const AliasRow moved = Move(second_);
     for (const JobState state :
          {JobState::kValidating, JobState::kPreparing, JobState::kRunning,

@@ -23,9 +23,9 @@ class JobTableTest : public TableTest {
                     .status = "status",
                     .dataset = Dataset("animals"),
                     .generation = 5,
+                    .last_event = 8,
                     .created = WallTime(std::chrono::microseconds(6)),
                     .updated = WallTime(std::chrono::microseconds(7))},
-            .events = 8,
             .checkpoints = 9};
   }
   std::vector<std::int64_t> Numbers(WhichJobs which) {
@@ -49,7 +49,7 @@ TEST_F(JobTableTest, GivesBackWhatWasWritten) {
   EXPECT_EQ(got.row.generation, 5);
   EXPECT_EQ(got.row.created, WallTime(std::chrono::microseconds(6)));
   EXPECT_EQ(got.row.updated, WallTime(std::chrono::microseconds(7)));
-  EXPECT_EQ(got.events, 8);
+  EXPECT_EQ(got.row.last_event, 8);
   EXPECT_EQ(got.checkpoints, 9);
   EXPECT_FALSE(Must(FindJob(*database_, {4})));
 }
@@ -70,7 +70,7 @@ TEST_F(JobTableTest, WritesAllThatChanges) {
   EXPECT_EQ(got.row.status, "other");
   EXPECT_EQ(got.row.generation, 50);
   EXPECT_EQ(got.row.updated, WallTime(std::chrono::microseconds(70)));
-  EXPECT_EQ(got.events, 80);
+  EXPECT_EQ(got.row.last_event, 80);
   EXPECT_EQ(got.checkpoints, 90);
 }
 

@@ -104,7 +104,7 @@ TEST_F(TrainingCheckTest, CountsThatDoNotFitAreDamage) {
   }
   const JobRecord job = *Must(FindJob(*database, {1}));
   std::vector<JobRecord> wrong_jobs(2, job);
-  ++wrong_jobs[0].events;
+  ++wrong_jobs[0].row.last_event;
   --wrong_jobs[1].checkpoints;
   for (const JobRecord& one : wrong_jobs) {
     EXPECT_TRUE(IsDamage(CheckJobRows(*database, one)));
