@@ -8,6 +8,8 @@ namespace {
 
 // One may be the machine's fault, e.g. memory that was short for a moment.
 constexpr std::int64_t kLeastFailures = 2;
+// Of a confidence: what sums of many are off by.
+constexpr double kRounding = 1e-9;
 
 double ConfidenceOf(const VersionTally& tally) {
   return tally.confidence_sum / static_cast<double>(tally.answers);
@@ -28,7 +30,7 @@ WatchVerdict JudgeWatch(const WatchRules& rules, const VersionTally& before,
   }
   if (now.answers >= rules.min_answers && before.answers >= rules.min_answers) {
     const double least = ConfidenceOf(before) * (1 - rules.max_confidence_drop);
-    if (ConfidenceOf(now) < least) {
+    if (ConfidenceOf(now) < least - kRounding) {
       return {.roll_back = true,
               .text = absl::StrFormat(
                   "the mean confidence of %d answers is %.4g, at least %.4g is "

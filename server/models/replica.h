@@ -40,7 +40,7 @@ struct RegistryVersion {
   Digest manifest;
 };
 
-// Takes a blob that is on its way.
+// Takes a blob that is on its way. Not thread-safe.
 class BlobSink {
  public:
   virtual ~BlobSink() = default;

@@ -194,7 +194,9 @@ absl::Status Client::AwaitChange(std::int64_t sequence) {
   const auto reader = stub_->WatchModels(&running.context(), request);
   v1::WatchModelsResponse message;
   const bool changed = reader->Read(&message);
-  running.context().TryCancel();
+  if (changed) {
+    running.context().TryCancel();
+  }
   const grpc::Status ended = reader->Finish();
   if (changed || ended.error_code() == grpc::StatusCode::OUT_OF_RANGE) {
     return absl::OkStatus();

@@ -96,7 +96,8 @@ struct AuditRow {
 struct NewVersion {
   ModelName model;
   // The number it gets; absent: the next one of the model, which is never given
-  // again.
+  // again. Brought numbers are for copies that end with their process: the gaps
+  // before them are versions that were lost, to Verify() and to a later start.
   std::optional<VersionNumber> number = {};
   Digest weights;
   Digest manifest;

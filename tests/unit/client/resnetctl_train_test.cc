@@ -44,6 +44,7 @@ class TrainTest : public ResnetctlTest {
       status.set_result_version(4);
       status.set_promotion(promoted ? v1::PROMOTION_STATE_PROMOTED
                                     : v1::PROMOTION_STATE_GATE_NOT_PASSED);
+      status.mutable_gate()->set_passed(promoted);
       v1::GateCriterion& criterion = *status.mutable_gate()->add_criteria();
       criterion.set_name("min_examples");
       criterion.set_value(49);

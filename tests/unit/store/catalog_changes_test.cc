@@ -116,7 +116,6 @@ TEST_F(CatalogChangesTest, ABroughtNumberIsTaken) {
   below.number = VersionNumber{3};
   EXPECT_TRUE(Must(store_->Publish(below, {})).created);
   EXPECT_EQ(PublishNumber(*store_, "a", 3).version.version.value, 8);
-  EXPECT_TRUE(Must(store_->Verify()).empty());
 }
 
 TEST_F(CatalogChangesTest, ABroughtNumberThatWasRetiredIsCommittedAgain) {
