@@ -125,6 +125,8 @@ static_assert(static_cast<int>(RateSchedule::kCosine) ==
               v1::RATE_SCHEDULE_COSINE);
 static_assert(static_cast<int>(OptimizerKind::kAdamW) ==
               v1::OPTIMIZER_KIND_ADAMW);
+static_assert(static_cast<int>(TrainingPrecision::kBf16) ==
+              v1::TRAINING_PRECISION_BF16);
 
 template <typename Wire, typename Value>
 Wire ToWire(const std::optional<Value>& value) {
@@ -189,6 +191,7 @@ v1::RecipeOptions ToProto(const RecipeOptions& options) {
   message.set_schedule(ToWire<v1::RateSchedule>(options.schedule));
   message.set_norms(ToWire<v1::NormPolicy>(options.norms));
   message.set_balance(ToWire<v1::ClassBalance>(options.balance));
+  message.set_precision(ToWire<v1::TrainingPrecision>(options.precision));
   return message;
 }
 
@@ -205,6 +208,7 @@ RecipeOptions FromProto(const v1::RecipeOptions& message) {
   options.schedule = IfSet(message.schedule(), RateSchedule::kCosine);
   options.norms = IfSet(message.norms(), NormPolicy::kReestimate);
   options.balance = IfSet(message.balance(), ClassBalance::kSampler);
+  options.precision = IfSet(message.precision(), TrainingPrecision::kBf16);
   return options;
 }
 
@@ -231,7 +235,8 @@ Recipe FromProto(const v1::Recipe& message) {
       .patience = message.early_stopping().patience(),
       .min_delta = message.early_stopping().min_delta(),
       .min_steps = message.early_stopping().min_steps(),
-      .seed = message.seed()};
+      .seed = message.seed(),
+      .precision = FromWire(message.precision(), TrainingPrecision::kBf16)};
   for (const v1::TrainingPhase& phase : message.phases()) {
     recipe.phases.push_back(FromProto(phase));
   }

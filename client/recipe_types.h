@@ -14,6 +14,7 @@ enum class NormPolicy { kUnknown, kTrain, kFreeze, kReestimate };
 enum class ClassBalance { kUnknown, kNone, kWeights, kSampler };
 enum class RateSchedule { kUnknown, kConstant, kCosine };
 enum class OptimizerKind { kUnknown, kSgd, kAdamW };
+enum class TrainingPrecision { kUnknown, kFp32, kBf16 };
 
 struct PhaseOptions {
   std::optional<std::int64_t> steps;
@@ -63,6 +64,7 @@ struct RecipeOptions {
   std::optional<double> min_delta;
   std::optional<std::int64_t> min_steps;
   std::optional<std::int64_t> seed;
+  std::optional<TrainingPrecision> precision;
 };
 
 struct TrainingPhase {
@@ -120,6 +122,7 @@ struct Recipe {
   double min_delta = 0;
   std::int64_t min_steps = 0;
   std::int64_t seed = 0;
+  TrainingPrecision precision = TrainingPrecision::kUnknown;
 };
 
 }  // namespace resnetd::client

@@ -82,7 +82,8 @@ Json RecipeJson(const client::Recipe& recipe) {
            {{"patience", recipe.patience},
             {"min_delta", recipe.min_delta},
             {"min_steps", recipe.min_steps}}},
-          {"seed", recipe.seed}};
+          {"seed", recipe.seed},
+          {"precision", NameOf(Number(recipe.precision), {"FP32", "BF16"})}};
 }
 
 Json StepJson(const client::StepMetrics& metrics) {

@@ -28,7 +28,8 @@ struct Setting {
   const char* name;
   std::variant<Member<double>, Member<int>, Member<std::int64_t>, Member<bool>,
                Member<client::OptimizerKind>, Member<client::RateSchedule>,
-               Member<client::NormPolicy>, Member<client::ClassBalance>>
+               Member<client::NormPolicy>, Member<client::ClassBalance>,
+               Member<client::TrainingPrecision>>
       member;
 };
 
@@ -63,6 +64,7 @@ constexpr Setting kSettings[] = {
     {"norms", &RecipeOptions::norms},
     {"optimizer", &RecipeOptions::optimizer},
     {"patience", &RecipeOptions::patience},
+    {"precision", &RecipeOptions::precision},
     {"rate", &RecipeOptions::rate},
     {"saturation", &RecipeOptions::saturation},
     {"schedule", &RecipeOptions::schedule},
@@ -90,6 +92,10 @@ const std::vector<std::string>& Names(client::NormPolicy /*tag*/) {
 const std::vector<std::string>& Names(client::ClassBalance /*tag*/) {
   static const auto& names =
       *new std::vector<std::string>{"none", "weights", "sampler"};
+  return names;
+}
+const std::vector<std::string>& Names(client::TrainingPrecision /*tag*/) {
+  static const auto& names = *new std::vector<std::string>{"fp32", "bf16"};
   return names;
 }
 

@@ -123,6 +123,9 @@ void AddRecipe(const client::Recipe& recipe, Table& table) {
     table.AddRow({"replay", absl::StrCat(FormatShare(recipe.replay_share),
                                          " of each batch")});
   }
+  if (recipe.precision == client::TrainingPrecision::kBf16) {
+    table.AddRow({"precision", "BF16"});
+  }
   if (const std::string text = Regularisers(recipe); !text.empty()) {
     table.AddRow({"regularisers", text});
   }

@@ -186,6 +186,9 @@ struct JobStatus {
   // changes: with what somebody who changes the job decides by, not with its
   // progress.
   std::int64_t revision = 1;
+  // The recipe's precision was measured: it stays whatever a later start of the
+  // server would measure.
+  bool precision_is_settled = false;
   // Place in the queue from 1 on; 0: not queued. Not stored.
   int queue_position = 0;
   // Why it waits, e.g. "SLOT"; empty: it does not. Not stored.

@@ -16,6 +16,7 @@
 #include "server/finetune/job_rules.h"
 #include "server/finetune/job_run.h"
 #include "server/finetune/rate_schedule.h"
+#include "server/finetune/training_precision.h"
 
 namespace resnetd {
 namespace {
@@ -138,6 +139,9 @@ absl::StatusOr<JobEstimate> JobRun::Estimate(const JobSpec& spec) {
       plan_.train.size() + plan_.replay.size() + plan_.validation.size();
   const Duration preparing =
       Times(around_.clock.Now() - begun, Ratio(trained + validated, sample));
+  if (IsPrecisionOpen(spec.recipe, plan_.recipe, network_)) {
+    ASSIGN_OR_RETURN(plan_.recipe.precision, MeasurePrecision());
+  }
 
   JobEstimate estimate{.recipe = plan_.recipe,
                        .steps = TotalSteps(plan_.recipe),

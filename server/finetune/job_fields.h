@@ -159,6 +159,7 @@ OnlyFor<AnyStatus, JobStatus> ListFields(Fields& fields, AnyStatus& status) {
   fields("environment", status.environment);
   fields.Added("ran_ms", status.ran, std::chrono::milliseconds(0));
   fields.Added("revision", status.revision, 1);
+  fields.Added("precision_is_settled", status.precision_is_settled, false);
 }
 
 template <typename Fields, typename AnyManifest>

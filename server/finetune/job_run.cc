@@ -66,6 +66,9 @@ absl::Status JobRun::Work() {
   ASSIGN_OR_RETURN(const PlanInputs inputs,
                    ReadInputs(job_->spec, around_.store, around_.models));
   ASSIGN_OR_RETURN(plan_, PlanJob(job_->spec, inputs));
+  if (job_->status.precision_is_settled && job_->status.recipe) {
+    plan_.recipe.precision = job_->status.recipe->precision;
+  }
   network_ = BuildNetwork(plan_.architecture);
   RETURN_IF_ERROR(CheckTrainingMemory(
       EstimateMemoryOf(plan_, around_.options.max_picture_bytes),
@@ -90,6 +93,7 @@ absl::Status JobRun::Work() {
     return Settle(wish_);
   }
   RETURN_IF_ERROR(Prepare());
+  RETURN_IF_ERROR(SettlePrecision());
   ASSIGN_OR_RETURN(const bool is_running, Enter(JobState::kRunning));
   if (!is_running || !GoesOn()) {
     return Settle(wish_);

@@ -84,6 +84,9 @@ class JobRun final : private LoopHost {
   absl::Status Work();
   absl::Status Prepare();
   absl::Status MakeWeights();
+  // Before the first step of the job, where the request leaves it open.
+  absl::Status SettlePrecision();
+  absl::StatusOr<TrainingPrecision> MeasurePrecision();
   absl::StatusOr<LoopResult> Train();
   // What the job made, measured on the validation pictures.
   struct Measured {

@@ -23,7 +23,8 @@ bool operator==(const Recipe& a, const Recipe& b) {
          a.augmentation == b.augmentation && a.balance == b.balance &&
          a.evaluate_every == b.evaluate_every &&
          a.checkpoint_every == b.checkpoint_every &&
-         a.early_stopping == b.early_stopping && a.seed == b.seed;
+         a.early_stopping == b.early_stopping && a.seed == b.seed &&
+         a.precision == b.precision;
 }
 
 }  // namespace resnetd

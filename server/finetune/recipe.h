@@ -124,6 +124,9 @@ struct Recipe {
   EarlyStopping early_stopping;
   // 0 to kLargestSeed.
   std::int64_t seed = 0;
+  // A request that leaves it open gets kFp32 from ResolveRecipe(): what is
+  // faster is measured where it is trained.
+  TrainingPrecision precision = TrainingPrecision::kFp32;
 };
 bool operator==(const Recipe& a, const Recipe& b);
 
@@ -193,6 +196,7 @@ struct RecipeRequest {
   std::optional<double> min_delta;
   std::optional<std::int64_t> min_steps;
   std::optional<std::int64_t> seed;
+  std::optional<TrainingPrecision> precision;
 };
 
 // What the choice depends on.

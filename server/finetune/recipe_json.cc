@@ -51,6 +51,12 @@ const Names<ClassBalance>& NamesOf(ClassBalance) {
   return *names;
 }
 
+const Names<TrainingPrecision>& NamesOf(TrainingPrecision) {
+  static const auto* const names = new Names<TrainingPrecision>{
+      {TrainingPrecision::kFp32, "FP32"}, {TrainingPrecision::kBf16, "BF16"}};
+  return *names;
+}
+
 // The lists of members. `Any*` is the struct or a const one.
 
 template <typename Fields, typename AnyPhase>
@@ -116,6 +122,7 @@ OnlyFor<AnyRecipe, Recipe> ListFields(Fields& fields, AnyRecipe& recipe) {
   fields("checkpoint_every", recipe.checkpoint_every);
   fields("early_stopping", recipe.early_stopping);
   fields("seed", recipe.seed);
+  fields.Added("precision", recipe.precision, TrainingPrecision::kFp32);
 }
 
 template <typename Fields, typename AnyPhase>
@@ -168,6 +175,7 @@ OnlyFor<AnyRequest, RecipeRequest> ListFields(Fields& fields,
   fields("min_delta", request.min_delta);
   fields("min_steps", request.min_steps);
   fields("seed", request.seed);
+  fields("precision", request.precision);
 }
 
 void ListFields(JsonWriter& fields, const Recipe& recipe) {

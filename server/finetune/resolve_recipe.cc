@@ -328,6 +328,7 @@ void Resolver::ChooseRun() {
   early.min_steps = request_.min_steps.value_or(std::max(
       early.min_steps, TotalSteps(recipe_) - recipe_.phases.back().steps));
   recipe_.seed = request_.seed.value_or(0);
+  recipe_.precision = request_.precision.value_or(TrainingPrecision::kFp32);
 }
 
 }  // namespace

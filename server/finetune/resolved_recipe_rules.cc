@@ -49,6 +49,7 @@ RecipeRequest RequestOf(const Recipe& recipe) {
   request.min_delta = recipe.early_stopping.min_delta;
   request.min_steps = recipe.early_stopping.min_steps;
   request.seed = recipe.seed;
+  request.precision = recipe.precision;
   return request;
 }
 

@@ -19,6 +19,15 @@ namespace resnetd {
 // Tensors by name, in a fixed order.
 using TensorList = std::vector<std::pair<std::string, Tensor>>;
 
+// What the network computes with. Parameters, their gradients, statistics of
+// batch norms, the optimiser and the head are float32 always.
+enum class TrainingPrecision {
+  kFp32,
+  // Convolutions and the activations between them are bfloat16. Evaluations are
+  // as of kFp32.
+  kBf16,
+};
+
 enum class OptimizerKind { kSgd, kAdamW };
 
 struct OptimizerSettings {
@@ -73,6 +82,7 @@ struct TrainerOptions {
   // example, falling linearly to 0 at the first block; 0: off. Evaluation keeps
   // every path. The kept ones are scaled by 1 / (1 - chance).
   double stochastic_depth = 0;
+  TrainingPrecision precision = TrainingPrecision::kFp32;
 };
 
 // What a picture is at the beginning of the first trained part: the numbers of

@@ -22,7 +22,8 @@ TrainerOptions TrainerOptionsFor(const JobPlan& plan, std::size_t phase,
                       .l2_sp = recipe.l2_sp,
                       .clip_norm = recipe.clip_norm,
                       .ema = recipe.ema,
-                      .stochastic_depth = recipe.stochastic_depth};
+                      .stochastic_depth = recipe.stochastic_depth,
+                      .precision = recipe.precision};
   if (recipe.balance == ClassBalance::kWeights) {
     std::vector<int> labels;
     for (const auto* examples : {&plan.train, &plan.replay}) {

@@ -42,9 +42,9 @@ Convolution::Convolution(const ConvLayer& layer, const Weights& weights,
       weight_(CopyTensor(weights, layer.name, "weight", options)) {}
 
 at::Tensor Convolution::Forward(const at::Tensor& input) const {
-  return at::conv2d(input, weight_, /*bias=*/{}, Square(layer_.stride),
-                    Square(layer_.padding), /*dilation=*/Square(1),
-                    layer_.groups);
+  return at::conv2d(input, weight_.to(input.scalar_type()), /*bias=*/{},
+                    Square(layer_.stride), Square(layer_.padding),
+                    /*dilation=*/Square(1), layer_.groups);
 }
 
 void Convolution::AppendTo(std::vector<NamedTensor>& state) const {
@@ -81,7 +81,7 @@ Linear::Linear(const LinearLayer& layer, const Weights& weights,
       bias_(CopyTensor(weights, name_, "bias", options)) {}
 
 at::Tensor Linear::Forward(const at::Tensor& features) const {
-  return at::linear(features, weight_, bias_);
+  return at::linear(features.to(weight_.scalar_type()), weight_, bias_);
 }
 
 void Linear::AppendTo(std::vector<NamedTensor>& state) const {

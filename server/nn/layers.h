@@ -35,9 +35,10 @@ inline constexpr double kNormMomentum = 0.1;
 // a trainer may ask for their gradients.
 //
 // Forward() takes and gives activations {pictures, channels, rows, columns} in
-// channels_last order and is thread-safe, unless a batch norm is told to follow
-// the batch. Everything here may throw c10::Error: call it through
-// TorchToStatus().
+// channels_last order, of the type of the tensors or of bfloat16, which the
+// head makes logits of the type of the tensors of. It is thread-safe, unless a
+// batch norm is told to follow the batch. Everything here may throw c10::Error:
+// call it through TorchToStatus().
 class Convolution {
  public:
   Convolution(const ConvLayer& layer, const Weights& weights,

@@ -59,7 +59,9 @@ at::Tensor TorchResidualBlock::Forward(const at::Tensor& input, NormMode norms,
                                        const at::Tensor& path_factors) const {
   const Paths by = ForwardPaths(input, norms);
   const at::Tensor main =
-      path_factors.defined() ? by.main.mul(path_factors) : by.main;
+      path_factors.defined()
+          ? by.main.mul(path_factors).to(by.main.scalar_type())
+          : by.main;
   const at::Tensor sum = main.add_(by.shortcut);
   return version_ == BlockVersion::kV1 ? sum.relu_() : sum;
 }

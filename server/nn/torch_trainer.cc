@@ -204,10 +204,13 @@ at::Tensor TorchTrainer::Input(absl::Span<const Features> batch) const {
 
 at::Tensor TorchTrainer::Forward(const TrainingBatch& batch) const {
   const TrainingPass pass = PassFor(batch);
-  return batch.features.empty()
-             ? network_.Forward(MixedInput(batch), pass)
-             : network_.ForwardFrom(first_trained_, Input(batch.features),
-                                    pass);
+  const at::Tensor input =
+      batch.features.empty() ? MixedInput(batch) : Input(batch.features);
+  return network_.ForwardFrom(batch.features.empty() ? 0 : first_trained_,
+                              options_.precision == TrainingPrecision::kBf16
+                                  ? input.to(at::kBFloat16)
+                                  : input,
+                              pass);
 }
 
 at::Tensor TorchTrainer::MixedInput(const TrainingBatch& batch) const {

@@ -39,6 +39,10 @@ static_assert(static_cast<int>(OptimizerKind::kSgd) + 1 ==
               v1::OPTIMIZER_KIND_SGD);
 static_assert(static_cast<int>(OptimizerKind::kAdamW) + 1 ==
               v1::OPTIMIZER_KIND_ADAMW);
+static_assert(static_cast<int>(TrainingPrecision::kFp32) + 1 ==
+              v1::TRAINING_PRECISION_FP32);
+static_assert(static_cast<int>(TrainingPrecision::kBf16) + 1 ==
+              v1::TRAINING_PRECISION_BF16);
 
 // A field that may be absent, on both sides.
 template <typename Message, typename Value, typename Owner>
@@ -229,6 +233,8 @@ RecipeRequest ToRecipeRequest(const v1::RecipeOptions& message,
       FromWire<NormPolicy>(message.norms(), path("norms"), violations);
   request.balance =
       FromWire<ClassBalance>(message.balance(), path("balance"), violations);
+  request.precision = FromWire<TrainingPrecision>(
+      message.precision(), path("precision"), violations);
   return request;
 }
 
@@ -245,6 +251,7 @@ v1::RecipeOptions ToProto(const RecipeRequest& request) {
   message.set_schedule(ToWire<v1::RateSchedule>(request.schedule));
   message.set_norms(ToWire<v1::NormPolicy>(request.norms));
   message.set_balance(ToWire<v1::ClassBalance>(request.balance));
+  message.set_precision(ToWire<v1::TrainingPrecision>(request.precision));
   return message;
 }
 
@@ -273,6 +280,7 @@ v1::Recipe ToProto(const Recipe& recipe) {
   message.set_checkpoint_every(recipe.checkpoint_every);
   *message.mutable_early_stopping() = ToProto(recipe.early_stopping);
   message.set_seed(recipe.seed);
+  message.set_precision(ToWire<v1::TrainingPrecision>(recipe.precision));
   return message;
 }
 

@@ -103,6 +103,15 @@ TEST(RecipeJsonTest, WritesThatPicturesAreAsForServingOnlyWhereTheyAre) {
   EXPECT_EQ(*RecipeFromJson(json), recipe);
 }
 
+TEST(RecipeJsonTest, WritesAPrecisionThatIsNotFp32) {
+  Recipe recipe = ExampleRecipe();
+  EXPECT_FALSE(RecipeToJson(recipe).contains("precision"));
+  recipe.precision = TrainingPrecision::kBf16;
+  const nlohmann::json json = RecipeToJson(recipe);
+  EXPECT_EQ(json["precision"], "BF16");
+  EXPECT_EQ(*RecipeFromJson(json), recipe);
+}
+
 TEST(RecipeJsonTest, HashesEveryMember) {
   const nlohmann::json json = RecipeToJson(ExampleRecipe());
   const std::string hash = ConfigHash(ExampleRecipe());
@@ -124,6 +133,7 @@ TEST(RecipeJsonTest, HashesEveryMember) {
       {"/phases/0/steps", 101},
       {"/phases/1/auto_rgn", true},
       {"/phases/1/plain", true},
+      {"/precision", "BF16"},
       {"/replay_share", 0.25},
       {"/schedule", "CONSTANT"},
       {"/seed", 8},
@@ -167,6 +177,7 @@ TEST(RecipeJsonTest, RefusesWhatIsOfAnotherTypeOrOutOfRange) {
       {"/ema", 1, "recipe.ema"},
       {"/norms", "freeze", "recipe.norms"},
       {"/norms", 1, "recipe.norms"},
+      {"/precision", "FP16", "recipe.precision"},
       {"/phases", nlohmann::json::array(), "recipe.phases"},
       {"/phases", 5, "recipe.phases"},
       {"/phases/0", 5, "recipe.phases[0]"},
@@ -271,7 +282,7 @@ TEST(RecipeRequestJsonTest, ReadsBackWhatItWrites) {
       R"("most_ratio":1.5,"nesterov":true,"norms":"FREEZE",)"
       R"("optimizer":"ADAMW","patience":3,"phases":[{"first_stage":2,)"
       R"("head_rate":0.1,"layers":"STAGES","rate":0.01,"steps":5},)"
-      R"({"steps":6}],"saturation":0.3,"schedule":"CONSTANT","seed":5,)"
+      R"({"steps":6}],"precision":"BF16","saturation":0.3,"schedule":"CONSTANT","seed":5,)"
       R"("stochastic_depth":0.2,"warmup":0,"weight_decay":0.05})";
   const auto request = RecipeRequestFromJson(nlohmann::json::parse(text));
   ASSERT_TRUE(request.ok()) << request.status();

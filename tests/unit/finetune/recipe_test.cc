@@ -40,6 +40,7 @@ TEST(RecipeTest, IsEqualToItsCopyAndToNothingThatDiffers) {
       [](Recipe& r) { r.checkpoint_every = 2; },
       [](Recipe& r) { r.early_stopping.patience = 2; },
       [](Recipe& r) { r.seed = 2; },
+      [](Recipe& r) { r.precision = TrainingPrecision::kBf16; },
   };
   for (std::size_t i = 0; i < changes.size(); ++i) {
     Recipe changed = recipe;

@@ -156,6 +156,12 @@ TEST(ConvertRecipeTest, EveryValueOfEveryEnumComesThrough) {
   message.set_optimizer(v1::OPTIMIZER_KIND_SGD);
   EXPECT_EQ(Read(message).schedule, RateSchedule::kCosine);
   EXPECT_EQ(Read(message).optimizer, OptimizerKind::kSgd);
+  EXPECT_FALSE(Read(message).precision);
+  message.set_precision(v1::TRAINING_PRECISION_FP32);
+  EXPECT_EQ(Read(message).precision, TrainingPrecision::kFp32);
+  message.set_precision(v1::TRAINING_PRECISION_BF16);
+  EXPECT_EQ(Read(message).precision, TrainingPrecision::kBf16);
+  EXPECT_EQ(ToProto(Read(message)).precision(), v1::TRAINING_PRECISION_BF16);
 }
 
 TEST(ConvertRecipeTest, RefusesEveryValueThatThereIsNot) {
@@ -166,6 +172,7 @@ TEST(ConvertRecipeTest, RefusesEveryValueThatThereIsNot) {
   message.set_schedule(static_cast<v1::RateSchedule>(3));
   message.set_norms(static_cast<v1::NormPolicy>(4));
   message.set_balance(static_cast<v1::ClassBalance>(4));
+  message.set_precision(static_cast<v1::TrainingPrecision>(3));
   Violations violations;
   ToRecipeRequest(message, "spec.recipe", violations);
   EXPECT_THAT(
@@ -182,7 +189,9 @@ TEST(ConvertRecipeTest, RefusesEveryValueThatThereIsNot) {
           Pair("spec.recipe.norms",
                "spec.recipe.norms 4 is no value of NormPolicy"),
           Pair("spec.recipe.balance",
-               "spec.recipe.balance 4 is no value of ClassBalance")));
+               "spec.recipe.balance 4 is no value of ClassBalance"),
+          Pair("spec.recipe.precision",
+               "spec.recipe.precision 3 is no value of TrainingPrecision")));
 }
 
 TEST(ConvertRecipeTest, TellsEverySettingOfAResolvedRecipe) {
@@ -224,6 +233,7 @@ TEST(ConvertRecipeTest, TellsEverySettingOfAResolvedRecipe) {
   recipe.checkpoint_every = 5;
   recipe.early_stopping = {.patience = 6, .min_delta = 0.25, .min_steps = 7};
   recipe.seed = 8;
+  recipe.precision = TrainingPrecision::kBf16;
   const v1::Recipe message = ToProto(recipe);
   ASSERT_EQ(message.phases_size(), 2);
   EXPECT_EQ(message.phases(0).steps(), 10);
@@ -266,6 +276,7 @@ TEST(ConvertRecipeTest, TellsEverySettingOfAResolvedRecipe) {
   EXPECT_EQ(message.early_stopping().min_delta(), 0.25);
   EXPECT_EQ(message.early_stopping().min_steps(), 7);
   EXPECT_EQ(message.seed(), 8);
+  EXPECT_EQ(message.precision(), v1::TRAINING_PRECISION_BF16);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ TEST(RecipeSettingTest, SetsMembersOfEveryKind) {
   EXPECT_EQ(ParseSetting("nesterov=false", recipe), "");
   EXPECT_EQ(ParseSetting("optimizer=AdamW", recipe), "");
   EXPECT_EQ(ParseSetting("norms=freeze", recipe), "");
+  EXPECT_EQ(ParseSetting("precision=bf16", recipe), "");
   EXPECT_EQ(ParseSetting("schedule=constant", recipe), "");
   EXPECT_EQ(ParseSetting("balance=sampler", recipe), "");
   EXPECT_EQ(recipe.flip, 0.5);
@@ -24,6 +25,7 @@ TEST(RecipeSettingTest, SetsMembersOfEveryKind) {
   EXPECT_EQ(recipe.nesterov, false);
   EXPECT_EQ(recipe.optimizer, client::OptimizerKind::kAdamW);
   EXPECT_EQ(recipe.norms, client::NormPolicy::kFreeze);
+  EXPECT_EQ(recipe.precision, client::TrainingPrecision::kBf16);
   EXPECT_EQ(recipe.schedule, client::RateSchedule::kConstant);
   EXPECT_EQ(recipe.balance, client::ClassBalance::kSampler);
   EXPECT_FALSE(recipe.mixup.has_value());
