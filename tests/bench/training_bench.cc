@@ -1,6 +1,7 @@
 // One arm of training_bench.py: whole training steps of the server's trainer.
 //
 //   training_bench ARCHITECTURE BATCH SIDE STEPS FIRST_TRAINED_PART INPUT
+//       fp32|bf16
 //
 // For each line on stdin it does STEPS steps on one thread and prints the
 // images per second of CPU and the peak of resident memory in MiB. The parts
@@ -39,6 +40,7 @@ struct Arguments {
   int steps = 0;
   std::size_t first_trained_part = 0;
   std::string input;
+  TrainingPrecision precision = TrainingPrecision::kFp32;
 };
 
 // Of this program alone: what getrusage() says begins with the memory of the
@@ -67,6 +69,7 @@ class Bench {
       options.trained_parts.push_back(part >= arguments.first_trained_part);
     }
     options.optimizer.weight_decay = 1e-4;
+    options.precision = arguments.precision;
     settings_.rates.assign(parts, kRate);
     factory_ = TorchTrainerFactory::Create().value();
     trainer_ = factory_
@@ -163,9 +166,10 @@ int main(int argc, char** argv) {
     std::cerr << kernels.status() << '\n';
     return 1;
   }
-  if (argc != 7) {
+  const std::string precision = argc == 8 ? argv[7] : "";
+  if (precision != "fp32" && precision != "bf16") {
     std::cerr << "usage: training_bench ARCHITECTURE BATCH SIDE STEPS "
-                 "FIRST_TRAINED_PART pictures|features|engine\n";
+                 "FIRST_TRAINED_PART pictures|features|engine fp32|bf16\n";
     return 2;
   }
   return resnetd::Run(
@@ -174,5 +178,7 @@ int main(int argc, char** argv) {
        .side = std::atoi(argv[3]),
        .steps = std::atoi(argv[4]),
        .first_trained_part = static_cast<std::size_t>(std::atoi(argv[5])),
-       .input = argv[6]});
+       .input = argv[6],
+       .precision = precision == "bf16" ? TrainingPrecision::kBf16
+                                        : TrainingPrecision::kFp32});
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Training speed of the server's trainer beside Python's torch, eager.
 
-Images per second of CPU on one thread each, from the same pictures in float32:
+Images per second of CPU on one thread each, from the same pictures, in float32 and,
+with --precision bf16, in bfloat16 (Python: autocast):
 
 * whole steps (normalise, forward, backward, SGD with momentum) beside the same
   steps in Python, in each of its eager settings,
@@ -39,11 +40,13 @@ except ImportError as problem:
              "torchvision in RESNETD_TORCH_PYTHON.")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-# name -> (channels_last, fused optimiser): the eager settings that exist.
+# name -> (channels_last, fused optimiser, bfloat16): the eager settings that exist.
 PEERS = {
-    "torch nhwc fused": (True, True),
-    "torch nhwc": (True, False),
-    "torch nchw fused": (False, True),
+    "torch nhwc fused": (True, True, False),
+    "torch nhwc": (True, False, False),
+    "torch nchw fused": (False, True, False),
+    "torch nhwc fused bf16": (True, True, True),
+    "torch nchw fused bf16": (False, True, True),
 }
 # Of the low end of the interval, as a multiple of the best whole step of Python.
 GOALS = {"full": 0.98, "last stage, cached": 5.0, "head, cached": 100.0}
@@ -57,7 +60,7 @@ class Ours:
                  steps: int) -> None:
         self.process = subprocess.Popen(
             [options.program, options.architecture, str(options.batch), str(options.side),
-             str(steps), str(first_part), shown],
+             str(steps), str(first_part), shown, options.precision],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.memory: list[float] = []
 
@@ -77,8 +80,9 @@ class Peer:
     """torchvision's network and torch.optim.SGD."""
 
     def __init__(self, options: argparse.Namespace, channels_last: bool, fused: bool,
-                 first_part: int = 0) -> None:
+                 bfloat16: bool, first_part: int = 0) -> None:
         self.options = options
+        self.bfloat16 = bfloat16
         self.format = torch.channels_last if channels_last else torch.contiguous_format
         self.model = torchvision.models.get_model(options.architecture, weights=None)
         self.model = self.model.to(memory_format=self.format).train()
@@ -102,7 +106,8 @@ class Peer:
     def step(self) -> None:
         shown = self.pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=self.format)
         shown = shown.div_(255).sub_(self.mean).div_(self.std)
-        loss = functional.cross_entropy(self.model(shown), self.labels)
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bfloat16):
+            loss = functional.cross_entropy(self.model(shown), self.labels)
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
@@ -137,14 +142,14 @@ def arms_of(options: argparse.Namespace) -> dict[str, Ours | Peer]:
         arms["head, cached"] = Ours(options, head, "features", 200 * options.steps)
         arms["last stage, engine"] = Ours(options, last, "engine", options.steps)
         arms["last stage, no cache"] = Ours(options, last, "pictures", options.steps)
-        arms["torch, last stage"] = Peer(options, True, True, last)
+        arms["torch, last stage"] = Peer(options, True, True, options.precision == "bf16", last)
     return arms
 
 
 def report(options: argparse.Namespace, arms: dict[str, Ours | Peer],
            speeds: dict[str, list[float]]) -> None:
     print(f"{options.architecture}, batch {options.batch}, {options.side}x{options.side}, "
-          f"float32; images per CPU-second, {options.rounds} rounds of {options.steps} steps")
+          f"ours {options.precision}; images per CPU-second, {options.rounds} rounds of {options.steps} steps")
     for name, values in speeds.items():
         memory = getattr(arms[name], "memory", None)
         print(f"{name:22} median {statistics.median(values):9.2f}  "
@@ -170,6 +175,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1,
                         help="whole ones a round; cheaper arms do more of theirs")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--precision", default="bf16", choices=["fp32", "bf16"],
+                        help="of our arms")
     parser.add_argument("--arms", default="all", choices=["all", "full"])
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     options = parser.parse_args()
