@@ -203,14 +203,13 @@ at::Tensor TorchTrainer::Input(absl::Span<const Features> batch) const {
 }
 
 at::Tensor TorchTrainer::Forward(const TrainingBatch& batch) const {
-  const TrainingPass pass = PassFor(batch);
-  const at::Tensor input =
+  at::Tensor input =
       batch.features.empty() ? MixedInput(batch) : Input(batch.features);
+  if (options_.precision == TrainingPrecision::kBf16) {
+    input = input.to(at::kBFloat16);
+  }
   return network_.ForwardFrom(batch.features.empty() ? 0 : first_trained_,
-                              options_.precision == TrainingPrecision::kBf16
-                                  ? input.to(at::kBFloat16)
-                                  : input,
-                              pass);
+                              input, PassFor(batch));
 }
 
 at::Tensor TorchTrainer::MixedInput(const TrainingBatch& batch) const {
