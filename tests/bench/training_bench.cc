@@ -179,6 +179,6 @@ int main(int argc, char** argv) {
        .steps = std::atoi(argv[4]),
        .first_trained_part = static_cast<std::size_t>(std::atoi(argv[5])),
        .input = argv[6],
-       .precision = precision == "bf16" ? TrainingPrecision::kBf16
-                                        : TrainingPrecision::kFp32});
+       .precision = precision == "bf16" ? resnetd::TrainingPrecision::kBf16
+                                        : resnetd::TrainingPrecision::kFp32});
 }

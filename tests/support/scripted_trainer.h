@@ -31,6 +31,8 @@ struct TrainerScript {
   std::function<double(int call, double loss)> loss;
   // Restore() fails as with the state of another network.
   bool refuse_restore = false;
+  // Called in each step: what the network would be computed with.
+  std::function<void(TrainingPrecision)> compute;
   // Reported where the rates are scaled by the gradients.
   std::vector<PartNorms> parts;
 };
@@ -42,9 +44,13 @@ struct TrainerScript {
 // first of its features.
 class ScriptedTrainer final : public Trainer {
  public:
-  ScriptedTrainer(const Network& network, const Weights& weights,
-                  const TrainerScript& script, std::atomic<int>& calls)
-      : classes_(network.head.out_features), script_(script), calls_(calls) {
+  ScriptedTrainer(TrainingPrecision precision, const Network& network,
+                  const Weights& weights, const TrainerScript& script,
+                  std::atomic<int>& calls)
+      : precision_(precision),
+        classes_(network.head.out_features),
+        script_(script),
+        calls_(calls) {
     for (const TensorSpec& spec : TensorSpecs(network)) {
       if (!spec.optional_counter) {
         weights_.emplace_back(spec.name, weights.at(spec.name));
@@ -59,6 +65,9 @@ class ScriptedTrainer final : public Trainer {
       if (absl::Status status = script_.fail(call); !status.ok()) {
         return status;
       }
+    }
+    if (script_.compute) {
+      script_.compute(precision_);
     }
     StepReport report{.gradient_norm = 1};
     if (settings.by_gradients) {
@@ -153,6 +162,7 @@ class ScriptedTrainer final : public Trainer {
     logits.insert(logits.end(), row.begin(), row.end());
   }
 
+  const TrainingPrecision precision_;
   const int classes_;
   const TrainerScript& script_;
   std::atomic<int>& calls_;
@@ -166,9 +176,10 @@ class ScriptedTrainers final : public TrainerFactory {
  public:
   TrainerScript script;
   absl::StatusOr<std::unique_ptr<Trainer>> Create(
-      const TrainerOptions& /*options*/, const Network& network,
+      const TrainerOptions& options, const Network& network,
       const Weights& weights, const PreprocessSpec& /*preprocess*/) override {
-    return std::make_unique<ScriptedTrainer>(network, weights, script, calls_);
+    return std::make_unique<ScriptedTrainer>(options.precision, network,
+                                             weights, script, calls_);
   }
   std::string description() const override { return "scripted"; }
   // Of Step().

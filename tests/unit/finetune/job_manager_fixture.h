@@ -90,13 +90,12 @@ class JobManagerTest : public ::testing::Test {
     store_ = Must(Store::Open({.folder = folder_.File("data")}, RealClock()));
     datasets_ = DatasetManager::Create({}, *store_, store_->datasets());
     registry_ = std::make_unique<ModelRegistry>();
-    models_ =
-        ModelManager::Create({}, *store_, loader_, *registry_, RealClock());
+    models_ = ModelManager::Create({}, *store_, loader_, *registry_, *clock_);
     ASSERT_TRUE(models_->Start().ok());
     jobs_ = JobManager::Create(
         options_, *store_, *datasets_, *models_, *registry_,
         [this]() -> absl::StatusOr<TrainerFactory*> { return &trainers_; },
-        RealClock(), {.gate = &gate_, .features = features_});
+        *clock_, {.gate = &gate_, .features = features_});
   }
 
   // Labels "0", "1", ... with solid pictures whose red tells the class.
@@ -176,6 +175,7 @@ class JobManagerTest : public ::testing::Test {
   ScriptedTrainers trainers_;
   PriorityGate gate_;
   FeatureExtractorLoader* features_ = nullptr;
+  const Clock* clock_ = &RealClock();
   // At the priority of all else: on a busy machine SCHED_IDLE would wait.
   JobManagerOptions options_{.gives_way = false};
   std::unique_ptr<Store> store_;

@@ -36,8 +36,8 @@ double ErrorOf(const std::vector<NamedTensor>& a,
   double size = 0;
   for (std::size_t i = 0; i < a.size(); ++i) {
     const at::Tensor exact = b[i].tensor.to(at::kDouble);
-    difference +=
-        (a[i].tensor.to(at::kDouble) - exact).square().sum().item<double>();
+    const at::Tensor apart = a[i].tensor.to(at::kDouble).sub(exact);
+    difference += apart.square().sum().item<double>();
     size += exact.square().sum().item<double>();
   }
   return std::sqrt(difference / size);
