@@ -122,7 +122,7 @@ absl::StatusOr<v1::UploadExamplesResponse> UploadCall::TakeBatch(
                    ToUploadedExamples(batch, record_.environment().limits));
   ASSIGN_OR_RETURN(const UploadProgress progress,
                    manager_->Add(header_->dataset, header_->upload,
-                                batch.first_index(), examples));
+                                 batch.first_index(), examples));
   examples_ += examples.size();
   record_.set_amount("examples", examples_);
   return ToProto(progress);

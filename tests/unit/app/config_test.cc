@@ -101,11 +101,11 @@ TEST(ParseCommandLineTest, AReplicaNeedsARegistryAndNothingOfItsOwn) {
             "its own follows another one");
   for (const char* flag : {"--data-dir", "--model", "--weights",
                            "--models-file", "--default-model"}) {
-    EXPECT_EQ(ErrorOf({"--roles=serve", "--registry=a:1",
-                       absl::StrCat(flag, "=x")}),
-              absl::StrCat(flag,
-                           " does not go with --roles=serve: the registry says "
-                           "what is served"));
+    EXPECT_EQ(
+        ErrorOf({"--roles=serve", "--registry=a:1", absl::StrCat(flag, "=x")}),
+        absl::StrCat(flag,
+                     " does not go with --roles=serve: the registry says "
+                     "what is served"));
   }
   const auto parsed = Parse({"--roles=serve", "--registry=a:1"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
