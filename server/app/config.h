@@ -47,6 +47,7 @@ struct Config {
   int threads = 0;         // of one batch: all cores
   int workers = 1;         // batches at once
   int decode_threads = 0;  // cores - 1, at least 1
+  int train_threads = 0;   // of a training step: half of the cores, or all
   int max_batch = 4;       // images a batch
 
   // Of fine-tuning. False: at the priority of serving and without a guard, to

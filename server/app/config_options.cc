@@ -114,6 +114,9 @@ void AddComputeOptions(Options& options, Config& config) {
                      "Batches that run at once");
   options.AddInRange("decode-threads", config.decode_threads, 0, 1024,
                      "Threads that decode; 0: cores - 1");
+  options.AddInRange("train-threads", config.train_threads, 0, 1024,
+                     "Threads of a training step; 0: half of the cores beside "
+                     "serving, else all");
   options.AddInRange("max-batch", config.max_batch, 1, 128,
                      "Images in one run of the network");
 }

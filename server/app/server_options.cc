@@ -28,6 +28,17 @@ std::size_t DecodeThreadsOf(const Config& config) {
                                       : std::max(1, UsableCores() - 1));
 }
 
+int TrainThreadsOf(const Config& config) {
+  if (config.train_threads > 0) {
+    return config.train_threads;
+  }
+  // The threads of a step wait for each other many times. At a priority that
+  // gets what is left over, one that has to wait holds up all: beside serving a
+  // step takes no more of them than serving leaves cores.
+  const int cores = UsableCores();
+  return Classifies(config) ? std::max(1, cores / 2) : cores;
+}
+
 }  // namespace
 
 ClassifierOptions ClassifierOptionsOf(const Config& config) {
@@ -96,9 +107,7 @@ DatasetOptions DatasetOptionsOf(const Config& config) {
 }
 
 JobManagerOptions JobOptionsOf(const Config& config) {
-  // The cores that serving leaves over are the trainer's: it runs only where
-  // nothing else wants to.
-  return {.threads = config.threads > 0 ? config.threads : UsableCores(),
+  return {.threads = TrainThreadsOf(config),
           .gives_way = config.training_gives_way};
 }
 

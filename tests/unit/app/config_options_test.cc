@@ -48,6 +48,7 @@ INSTANTIATE_TEST_SUITE_P(
     Table, RangeTest,
     testing::Values(RangeCase{"max-batch", 1, 128},
                     RangeCase{"threads", 0, 1024},
+                    RangeCase{"train-threads", 0, 1024},
                     RangeCase{"max-message-bytes", 1024, 2'147'483'647},
                     RangeCase{"store-quota-bytes", 0, 1LL << 50},
                     RangeCase{"keep-versions", 0, 1'000'000},

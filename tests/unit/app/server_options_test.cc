@@ -60,6 +60,18 @@ TEST(ServerOptionsTest, DecodingTakesAllCoresButOneUnlessToldOtherwise) {
   EXPECT_EQ(ClassifierOptionsOf(config).decode_threads, 17U);
 }
 
+TEST(ServerOptionsTest, TrainingTakesHalfOfTheCoresBesideServing) {
+  Config config;
+  config.threads = 5;
+  EXPECT_EQ(JobOptionsOf(config).threads, std::max(1, UsableCores() / 2));
+  config.roles = "control,train";
+  EXPECT_EQ(JobOptionsOf(config).threads, UsableCores());
+  config.train_threads = 7;
+  EXPECT_EQ(JobOptionsOf(config).threads, 7);
+  config.roles = "all";
+  EXPECT_EQ(JobOptionsOf(config).threads, 7);
+}
+
 TEST(ServerOptionsTest, TheListenerTakesEndpointAndLimits) {
   Config config;
   config.max_message_bytes = 2000;
