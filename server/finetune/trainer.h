@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "server/finetune/gradient_sample.h"
 #include "server/image/pixels.h"
 #include "server/image/preprocess.h"
 #include "server/models/architecture.h"
@@ -104,12 +106,33 @@ struct TrainingBatch {
   std::uint64_t seed = 0;
 };
 
+// What a step that is observed tells beside its report: a GradientSample with
+// the paths of every block and the norms of everything that is trained. It
+// changes no bit of the step and costs a few percent of it; see
+// ./dev bench gradients.
+struct Observation {
+  // GradientSample::step of the sample. The caller counts: a trainer knows only
+  // the steps of its own phase.
+  std::int64_t step = 0;
+  // Also GradientSample::noise and that of the blocks. A step of several
+  // batches tells it unasked, since it needs no more than their gradients; a
+  // step of one batch does it once more in up to kNoiseBatches parts, which
+  // costs about as much as the step itself. Absent all the same when a batch is
+  // too small for two parts.
+  bool noise = false;
+};
+
+// Parts that one batch is taken in to see how noisy its gradient is.
+inline constexpr int kNoiseBatches = 4;
+
 struct StepSettings {
   // Learning rate of each part; those of frozen parts are not looked at.
   std::vector<double> rates;
   // The step is done with what ScaleByGradients() (rate_schedule.h) makes of
   // the rates.
   bool by_gradients = false;
+  // Absent: the step is not observed, and pays nothing.
+  std::optional<Observation> observe;
 };
 
 // Euclidean norms of everything that is trained in one part.
@@ -137,6 +160,10 @@ struct StepReport {
   // False: loss or gradient is not finite, and no parameter was changed. The
   // running statistics may have been: go back to a saved state.
   bool is_finite = true;
+  // Of this step, or of the one before: an accelerator is not waited for, so
+  // that its numbers come with the next step, observed or not. Look at
+  // GradientSample::step. A step that is not finite has no sample.
+  std::optional<GradientSample> sample;
 };
 
 // Everything that a continued training needs to go on bit for bit.
@@ -168,6 +195,12 @@ class Trainer {
   virtual absl::StatusOr<StepReport> Step(
       absl::Span<const TrainingBatch> batches,
       const StepSettings& settings) = 0;
+
+  // The sample of the last step, if it was observed and not reported yet; waits
+  // for the device. Before a checkpoint, an end, or whatever else may come
+  // instead of a next step: samples are no part of a saved state, and Restore()
+  // drops one that is pending.
+  virtual absl::StatusOr<std::optional<GradientSample>> PendingSample() = 0;
 
   // As Model::Logits(), of the network in evaluation mode.
   virtual absl::StatusOr<std::vector<float>> Logits(

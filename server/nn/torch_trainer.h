@@ -42,6 +42,9 @@ class TorchTrainer final : public Trainer {
 
   absl::StatusOr<StepReport> Step(absl::Span<const TrainingBatch> batches,
                                   const StepSettings& settings) override;
+  absl::StatusOr<std::optional<GradientSample>> PendingSample() override {
+    return std::optional<GradientSample>();
+  }
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) override;
   absl::StatusOr<std::vector<float>> LogitsOfFeatures(

@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,6 +36,11 @@ struct TrainerScript {
   std::function<void(TrainingPrecision)> compute;
   // Reported where the rates are scaled by the gradients.
   std::vector<PartNorms> parts;
+  // Of the steps that are observed; `step` and `examples` are set to theirs.
+  // Unset: a sample without blocks whose norms are all 1.
+  std::function<GradientSample(int call)> sample;
+  // Samples come with the next step, as from an accelerator.
+  bool samples_are_late = false;
 };
 
 // A Trainer without a network. Its knowledge is one number that each step
@@ -96,7 +102,18 @@ class ScriptedTrainer final : public Trainer {
           knowledge_ * 0.75F + sum * static_cast<float>(settings.rates.back());
       weights_.back().second.values[0] = knowledge_;
     }
+    if (script_.samples_are_late) {
+      report.sample = std::exchange(pending_, std::nullopt);
+    }
+    if (report.is_finite && settings.observe) {
+      (script_.samples_are_late ? pending_ : report.sample) =
+          SampleOf(call, report, *settings.observe);
+    }
     return report;
+  }
+
+  absl::StatusOr<std::optional<GradientSample>> PendingSample() override {
+    return std::exchange(pending_, std::nullopt);
   }
 
   absl::StatusOr<std::vector<float>> Logits(
@@ -147,6 +164,7 @@ class ScriptedTrainer final : public Trainer {
     }
     knowledge_ = state.optimizer.at(0).second.values.at(0);
     steps_ = state.steps;
+    pending_.reset();
     return absl::OkStatus();
   }
   std::int64_t resident_bytes() const override { return 1; }
@@ -155,6 +173,19 @@ class ScriptedTrainer final : public Trainer {
   static constexpr std::int64_t kLearnt = 4;
 
  private:
+  GradientSample SampleOf(int call, const StepReport& report,
+                          const Observation& observation) const {
+    GradientSample sample;
+    if (script_.sample) {
+      sample = script_.sample(call);
+    } else {
+      sample.all = {.gradient = 1, .weights = 1, .update = 1};
+    }
+    sample.step = observation.step;
+    sample.examples = report.examples;
+    return sample;
+  }
+
   void AppendLogits(int red, std::vector<float>& logits) const {
     std::vector<float> row(static_cast<std::size_t>(classes_), 0.0F);
     const auto label = static_cast<std::size_t>(red / 20);
@@ -169,6 +200,7 @@ class ScriptedTrainer final : public Trainer {
   TensorList weights_;
   float knowledge_ = 0;
   std::int64_t steps_ = 0;
+  std::optional<GradientSample> pending_;
 };
 
 // Outlives its trainers. Thread-safe but for `script`, which is set before.
