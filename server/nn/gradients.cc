@@ -62,6 +62,18 @@ std::vector<at::Tensor> TakeGradients(absl::Span<const Parameter> parameters) {
   return gradients;
 }
 
+void AddUp(const std::vector<at::Tensor>& gradients,
+           std::vector<at::Tensor>& sums) {
+  const c10::NoGradGuard unrecorded;
+  if (sums.empty()) {
+    sums = gradients;
+    return;
+  }
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    sums[i].add_(gradients[i]);
+  }
+}
+
 void AddPull(absl::Span<const at::Tensor> gradients,
              absl::Span<const Parameter> parameters,
              absl::Span<const at::Tensor> first_values, double strength) {

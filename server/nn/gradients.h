@@ -20,6 +20,11 @@ namespace resnetd {
 // left none.
 std::vector<at::Tensor> TakeGradients(absl::Span<const Parameter> parameters);
 
+// Adds `gradients` to `sums`, in their place, as backward() would; takes them
+// over when there are no sums yet.
+void AddUp(const std::vector<at::Tensor>& gradients,
+           std::vector<at::Tensor>& sums);
+
 // Adds the gradient of strength / 2 * |w - first|^2. Where `first_values` is
 // undefined, nothing.
 void AddPull(absl::Span<const at::Tensor> gradients,

@@ -60,8 +60,13 @@ BatchNorm::BatchNorm(const BatchNormLayer& layer, const Weights& weights,
       running_var_(CopyTensor(weights, name_, "running_var", options)) {}
 
 at::Tensor BatchNorm::Forward(const at::Tensor& input, NormMode mode) const {
-  // The momentum is not looked at without statistics of the batch.
-  return at::batch_norm(input, weight_, bias_, running_mean_, running_var_,
+  // The momentum is not looked at without statistics of the batch. A momentum
+  // of 0 would move the running ones all the same when the batch's are not
+  // finite; those that are not there do not move.
+  const bool stay = mode.batch_share == 0.0;
+  return at::batch_norm(input, weight_, bias_,
+                        stay ? at::Tensor() : running_mean_,
+                        stay ? at::Tensor() : running_var_,
                         /*training=*/mode.batch_share.has_value(),
                         mode.batch_share.value_or(kNormMomentum),
                         kBatchNormEpsilon, /*cudnn_enabled=*/true);

@@ -22,7 +22,7 @@ struct NormMode {
   // Absent: the running statistics, which stay. Else the statistics of the
   // batch, and the running ones become (1 - batch_share) * running +
   // batch_share * batch, the variance unbiased: as torch.nn.BatchNorm2d with
-  // this momentum.
+  // this momentum. With a share of 0 they stay, whatever the batch is.
   std::optional<double> batch_share;
 };
 

@@ -47,11 +47,19 @@ Loss::Loss(double label_smoothing, const std::vector<float>& class_weights,
 
 at::Tensor Loss::Sum(const at::Tensor& logits,
                      const TrainingBatch& batch) const {
-  at::Tensor own = SumFor(logits, batch.labels);
+  return Sum(logits, batch, {.first = 0, .count = batch.labels.size()});
+}
+
+at::Tensor Loss::Sum(const at::Tensor& logits, const TrainingBatch& batch,
+                     Rows rows) const {
+  const auto some = [rows](const std::vector<int>& labels) {
+    return absl::MakeConstSpan(labels).subspan(rows.first, rows.count);
+  };
+  at::Tensor own = SumFor(logits, some(batch.labels));
   if (batch.partners.empty()) {
     return own;
   }
-  return own.mul(batch.mix).add(SumFor(logits, PartnerLabels(batch)),
+  return own.mul(batch.mix).add(SumFor(logits, some(PartnerLabels(batch))),
                                 1 - batch.mix);
 }
 

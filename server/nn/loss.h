@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
@@ -9,6 +10,12 @@
 #include "server/finetune/trainer.h"
 
 namespace resnetd {
+
+// Examples `first` to `first + count - 1` of a batch.
+struct Rows {
+  std::size_t first = 0;
+  std::size_t count = 0;
+};
 
 // The cross entropy of torch.nn.functional.cross_entropy, with label
 // smoothing, class weights and mixup, in a form that adds up over the batches
@@ -23,6 +30,9 @@ class Loss {
 
   // A tensor of one value, for autograd. `logits` {examples, classes}.
   at::Tensor Sum(const at::Tensor& logits, const TrainingBatch& batch) const;
+  // The same of some of its examples: those that `logits` are of.
+  at::Tensor Sum(const at::Tensor& logits, const TrainingBatch& batch,
+                 Rows rows) const;
 
   // Of the examples: their number, or the sum of the weights of their classes.
   double Weight(const TrainingBatch& batch) const;

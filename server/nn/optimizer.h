@@ -34,9 +34,13 @@ class Optimizer {
             const std::vector<Parameter>& parameters);
 
   // Step number `step`, from 1. One gradient for each parameter, laid out in
-  // memory as the parameter is; one rate for each part.
+  // memory as the parameter is; one rate for each part. `changes`: empty, or a
+  // slot (tensor_norm.h) for each parameter, which gets the norm of what the
+  // step makes of it, less what it was; the step itself is the same, bit for
+  // bit.
   void Step(absl::Span<const at::Tensor> gradients,
-            absl::Span<const double> rates, std::int64_t step);
+            absl::Span<const double> rates, std::int64_t step,
+            absl::Span<const at::Tensor> changes = {});
 
   // What it remembers: "momentum.<parameter>" (SGD; nothing at momentum 0), or
   // "exp_avg.<parameter>" and "exp_avg_sq.<parameter>" (AdamW). All 0 at first.
@@ -56,6 +60,15 @@ class Optimizer {
   };
 
   Group& GroupOf(const Parameter& parameter);
+  // Parameters `first` to `end` - 1 of a group.
+  static Group Slice(const Group& group, std::size_t first, std::size_t end);
+  void StepGroup(const Group& group, absl::Span<const at::Tensor> gradients,
+                 double rate, std::int64_t step) const;
+  // The same, and measures.
+  void StepGroupAndMeasure(const Group& group,
+                           absl::Span<const at::Tensor> gradients, double rate,
+                           std::int64_t step,
+                           absl::Span<const at::Tensor> changes) const;
   void StepSgd(const Group& group, const std::vector<at::Tensor>& gradients,
                double rate) const;
   void StepAdamW(const Group& group, const std::vector<at::Tensor>& gradients,

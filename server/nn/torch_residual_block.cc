@@ -5,6 +5,13 @@
 #include <cstddef>
 
 namespace resnetd {
+namespace {
+
+Fork Part(const at::Tensor& input, BlockTap* tap) {
+  return tap == nullptr ? Fork{input, input} : tap->Split(input);
+}
+
+}  // namespace
 
 TorchConvUnit::TorchConvUnit(const ConvUnit& unit, BlockVersion version,
                              const Weights& weights,
@@ -56,40 +63,54 @@ TorchResidualBlock::TorchResidualBlock(const ResidualBlock& block,
 }
 
 at::Tensor TorchResidualBlock::Forward(const at::Tensor& input, NormMode norms,
-                                       const at::Tensor& path_factors) const {
-  const Paths by = ForwardPaths(input, norms);
+                                       const at::Tensor& path_factors,
+                                       BlockTap* tap) const {
+  const Paths by = ForwardPaths(input, norms, tap);
+  if (tap != nullptr) {
+    tap->TakeOutputs(by.main, by.shortcut);
+  }
   const at::Tensor main =
       path_factors.defined()
           ? by.main.mul(path_factors).to(by.main.scalar_type())
           : by.main;
   const at::Tensor sum = main.add_(by.shortcut);
+  if (tap != nullptr) {
+    tap->TakeSum(sum);
+  }
   return version_ == BlockVersion::kV1 ? sum.relu_() : sum;
 }
 
 TorchResidualBlock::Paths TorchResidualBlock::ForwardPaths(
-    const at::Tensor& input, NormMode norms) const {
-  return version_ == BlockVersion::kV1 ? ForwardPathsV1(input, norms)
-                                       : ForwardPathsV2(input, norms);
+    const at::Tensor& input, NormMode norms, BlockTap* tap) const {
+  return version_ == BlockVersion::kV1 ? ForwardPathsV1(input, norms, tap)
+                                       : ForwardPathsV2(input, norms, tap);
 }
 
 TorchResidualBlock::Paths TorchResidualBlock::ForwardPathsV1(
-    const at::Tensor& input, NormMode norms) const {
-  at::Tensor main = main_path_.front().ForwardConvNorm(input, norms);
+    const at::Tensor& input, NormMode norms, BlockTap* tap) const {
+  const Fork by = Part(input, tap);
+  at::Tensor main = main_path_.front().ForwardConvNorm(by.main, norms);
   for (std::size_t i = 1; i < main_path_.size(); ++i) {
     main = main_path_[i].ForwardConvNorm(main.relu_(), norms);
   }
-  return {main, shortcut_ ? shortcut_->ForwardConvNorm(input, norms) : input};
+  return {main, shortcut_ ? shortcut_->ForwardConvNorm(by.shortcut, norms)
+                          : by.shortcut};
 }
 
 TorchResidualBlock::Paths TorchResidualBlock::ForwardPathsV2(
-    const at::Tensor& input, NormMode norms) const {
-  const at::Tensor activated = main_path_.front().Activate(input, norms);
-  at::Tensor main = main_path_.front().ForwardConv(activated);
+    const at::Tensor& input, NormMode norms, BlockTap* tap) const {
+  const TorchConvUnit& first = main_path_.front();
+  // An identity shortcut parts from the main path before the first norm, a
+  // projection behind it.
+  const Fork by =
+      shortcut_ ? Part(first.Activate(input, norms), tap) : Part(input, tap);
+  at::Tensor main =
+      first.ForwardConv(shortcut_ ? by.main : first.Activate(by.main, norms));
   for (std::size_t i = 1; i < main_path_.size(); ++i) {
     const TorchConvUnit& unit = main_path_[i];
     main = unit.ForwardConv(unit.Activate(main, norms));
   }
-  return {main, shortcut_ ? shortcut_->ForwardConv(activated) : input};
+  return {main, shortcut_ ? shortcut_->ForwardConv(by.shortcut) : by.shortcut};
 }
 
 void TorchResidualBlock::AppendTo(std::vector<NamedTensor>& state) const {

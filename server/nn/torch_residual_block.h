@@ -7,6 +7,7 @@
 
 #include "server/models/architecture.h"
 #include "server/models/weights.h"
+#include "server/nn/block_tap.h"
 #include "server/nn/layers.h"
 
 namespace resnetd {
@@ -44,9 +45,10 @@ class TorchResidualBlock {
   // Everything that may be is computed in place, also for autograd: no gradient
   // needs the result of a norm, of a convolution or of the sum.
   // `path_factors`: {pictures, 1, 1, 1}, what the main path of each picture is
-  // multiplied by; undefined: nothing.
+  // multiplied by; undefined: nothing. `tap`: looks on; null: nobody.
   at::Tensor Forward(const at::Tensor& input, NormMode norms = {},
-                     const at::Tensor& path_factors = {}) const;
+                     const at::Tensor& path_factors = {},
+                     BlockTap* tap = nullptr) const;
 
   void AppendTo(std::vector<NamedTensor>& state) const;
 
@@ -56,12 +58,15 @@ class TorchResidualBlock {
     at::Tensor shortcut;  // The input itself when it is the identity.
   };
 
-  Paths ForwardPaths(const at::Tensor& input, NormMode norms) const;
+  Paths ForwardPaths(const at::Tensor& input, NormMode norms,
+                     BlockTap* tap) const;
   // v1: the sum of the paths goes through a ReLU.
-  Paths ForwardPathsV1(const at::Tensor& input, NormMode norms) const;
+  Paths ForwardPathsV1(const at::Tensor& input, NormMode norms,
+                       BlockTap* tap) const;
   // v2: both paths read ReLU(BN(input)); an identity shortcut passes it by, and
   // the sum is the output.
-  Paths ForwardPathsV2(const at::Tensor& input, NormMode norms) const;
+  Paths ForwardPathsV2(const at::Tensor& input, NormMode norms,
+                       BlockTap* tap) const;
 
   BlockVersion version_;
   std::vector<TorchConvUnit> main_path_;

@@ -46,7 +46,8 @@ at::Tensor TorchResNet::ForwardFrom(std::size_t part, const at::Tensor& input,
     }
     features = blocks_[i].Forward(
         features, ModeOf(pass, stages_[i]),
-        pass.path_factors.empty() ? at::Tensor() : pass.path_factors[i]);
+        pass.path_factors.empty() ? at::Tensor() : pass.path_factors[i],
+        pass.taps.empty() ? nullptr : pass.taps[i]);
   }
   if (part <= stages_.back()) {
     features = at::adaptive_avg_pool2d(

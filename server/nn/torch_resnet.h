@@ -9,6 +9,7 @@
 
 #include "server/models/architecture.h"
 #include "server/models/weights.h"
+#include "server/nn/block_tap.h"
 #include "server/nn/layers.h"
 #include "server/nn/torch_residual_block.h"
 
@@ -21,6 +22,8 @@ struct TrainingPass {
   // For each block what the main path of each picture is multiplied by, {n, 1,
   // 1, 1}; an undefined tensor: nothing. Empty: nothing anywhere.
   std::vector<at::Tensor> path_factors;
+  // For each block what looks on. Empty: nobody.
+  std::vector<BlockTap*> taps;
 };
 
 // A residual network in LibTorch operations, layer by layer as its spec says:

@@ -5,14 +5,13 @@
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
 
-#include <algorithm>
 #include <cmath>
-#include <string>
+#include <utility>
 
-#include "absl/strings/match.h"
 #include "server/base/status_macros.h"
 #include "server/finetune/network_parts.h"
 #include "server/finetune/rate_schedule.h"
+#include "server/nn/gradient_noise.h"
 #include "server/nn/gradients.h"
 #include "server/nn/logits_output.h"
 #include "server/nn/path_factors.h"
@@ -23,104 +22,26 @@
 namespace resnetd {
 namespace {
 
-bool IsStatistic(absl::string_view name) {
-  return absl::EndsWith(name, ".running_mean") ||
-         absl::EndsWith(name, ".running_var");
-}
-
-// The parameters of the trained parts, made to ask for gradients.
-std::vector<Parameter> TrainedParameters(const Network& network,
-                                         const std::vector<NamedTensor>& state,
-                                         const std::vector<bool>& trained) {
-  std::vector<Parameter> parameters;
-  for (const NamedTensor& entry : state) {
-    const std::size_t part = PartOf(network, entry.name);
-    if (trained[part] && !IsStatistic(entry.name)) {
-      entry.tensor.set_requires_grad(true);
-      // Weights of batch norms and all biases have one dimension.
-      parameters.push_back({.name = entry.name,
-                            .tensor = entry.tensor,
-                            .part = part,
-                            .decays = entry.tensor.dim() > 1});
-    }
-  }
-  return parameters;
-}
-
-// What L2-SP pulls to: copies of the parameters but those of the head.
-std::vector<at::Tensor> FirstValues(const TrainerOptions& options,
-                                    const std::vector<Parameter>& parameters) {
-  const c10::NoGradGuard unrecorded;
-  const std::size_t head = options.trained_parts.size() - 1;
-  std::vector<at::Tensor> values(parameters.size());
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (options.l2_sp > 0 && parameters[i].part != head) {
-      values[i] = parameters[i].tensor.clone();
-    }
-  }
-  return values;
-}
-
-// The running statistics that follow the batches.
-std::vector<at::Tensor> MovingStatistics(
-    const TrainerOptions& options, const Network& network,
-    const std::vector<NamedTensor>& state) {
-  std::vector<at::Tensor> statistics;
-  for (const NamedTensor& entry : state) {
-    if (options.norms == NormStatistics::kTrain && IsStatistic(entry.name) &&
-        options.trained_parts[PartOf(network, entry.name)]) {
-      statistics.push_back(entry.tensor);
-    }
-  }
-  return statistics;
-}
-
-std::vector<bool> TrainedBlocks(const TrainerOptions& options,
-                                const Network& network) {
-  std::vector<bool> trained;
-  for (const ResidualBlock& block : network.blocks) {
-    trained.push_back(
-        options.trained_parts[static_cast<std::size_t>(block.stage)]);
-  }
-  return trained;
-}
-
-std::size_t FirstTrained(const TrainerOptions& options) {
-  const std::vector<bool>& trained = options.trained_parts;
-  return static_cast<std::size_t>(
-      std::find(trained.begin(), trained.end(), true) - trained.begin());
-}
-
 // What part `part` reads; the stem reads pictures, which are no features.
 FeatureShape ShapeBefore(std::size_t part, const Network& network, int crop) {
   return part == 0 ? FeatureShape()
                    : ShapeOfFeatures(network, crop, static_cast<int>(part) - 1);
 }
 
-std::int64_t BytesOf(const std::vector<at::Tensor>& tensors) {
+const at::Tensor& TensorOf(const at::Tensor& tensor) { return tensor; }
+template <typename Entry>
+const at::Tensor& TensorOf(const Entry& entry) {
+  return entry.tensor;
+}
+
+template <typename Entries>
+std::int64_t BytesOf(const Entries& entries) {
   std::int64_t bytes = 0;
-  for (const at::Tensor& tensor : tensors) {
+  for (const auto& entry : entries) {
+    const at::Tensor& tensor = TensorOf(entry);
     bytes += static_cast<std::int64_t>(tensor.defined() ? tensor.nbytes() : 0);
   }
   return bytes;
-}
-
-std::vector<at::Tensor> TensorsOf(const std::vector<Parameter>& parameters) {
-  std::vector<at::Tensor> tensors;
-  tensors.reserve(parameters.size());
-  for (const Parameter& parameter : parameters) {
-    tensors.push_back(parameter.tensor);
-  }
-  return tensors;
-}
-
-std::vector<at::Tensor> TensorsOf(const std::vector<NamedTensor>& state) {
-  std::vector<at::Tensor> tensors;
-  tensors.reserve(state.size());
-  for (const NamedTensor& entry : state) {
-    tensors.push_back(entry.tensor);
-  }
-  return tensors;
 }
 
 }  // namespace
@@ -153,13 +74,13 @@ TorchTrainer::TorchTrainer(const TrainerOptions& options,
                            const at::TensorOptions& placement)
     : options_(options),
       placement_(placement),
-      input_(preprocess, placement.device()),
       first_trained_(FirstTrained(options)),
-      feature_input_(ShapeBefore(first_trained_, network, preprocess.crop)),
+      input_(preprocess, ShapeBefore(first_trained_, network, preprocess.crop),
+             placement),
       network_(network, weights, placement),
-      block_is_trained_(TrainedBlocks(options, network)),
       parameters_(
           TrainedParameters(network, network_.State(), options.trained_parts)),
+      observed_(Observed(options, network, network_.State(), parameters_)),
       first_values_(FirstValues(options, parameters_)),
       optimizer_(options.optimizer, parameters_),
       loss_(options.label_smoothing, options.class_weights, placement),
@@ -188,41 +109,18 @@ absl::Status TorchTrainer::CheckBatches(
   }
   for (const TrainingBatch& batch : batches) {
     RETURN_IF_ERROR(CheckBatch(batch, rules_));
-    RETURN_IF_ERROR(input_.Check(batch.pictures));
-    RETURN_IF_ERROR(feature_input_.Check(batch.features));
+    RETURN_IF_ERROR(input_.Check(absl::MakeConstSpan(batch.pictures)));
+    RETURN_IF_ERROR(input_.Check(absl::MakeConstSpan(batch.features)));
   }
   return absl::OkStatus();
 }
 
-at::Tensor TorchTrainer::Input(absl::Span<const Pixels* const> pictures) const {
-  return input_.Normalised(pictures).to(placement_.dtype());
-}
-
-at::Tensor TorchTrainer::Input(absl::Span<const Features> batch) const {
-  return feature_input_.Batch(batch).to(placement_);
-}
-
-at::Tensor TorchTrainer::Forward(const TrainingBatch& batch) const {
-  at::Tensor input =
-      batch.features.empty() ? MixedInput(batch) : Input(batch.features);
-  if (options_.precision == TrainingPrecision::kBf16) {
-    input = input.to(at::kBFloat16);
-  }
+at::Tensor TorchTrainer::Forward(const TrainingBatch& batch,
+                                 const at::Tensor& input,
+                                 const TrainingPass& pass) const {
+  const bool is_bf16 = options_.precision == TrainingPrecision::kBf16;
   return network_.ForwardFrom(batch.features.empty() ? 0 : first_trained_,
-                              input, PassFor(batch));
-}
-
-at::Tensor TorchTrainer::MixedInput(const TrainingBatch& batch) const {
-  at::Tensor own = Input(batch.pictures);
-  if (batch.partners.empty()) {
-    return own;
-  }
-  std::vector<const Pixels*> partners;
-  partners.reserve(batch.partners.size());
-  for (const int partner : batch.partners) {
-    partners.push_back(batch.pictures[static_cast<std::size_t>(partner)]);
-  }
-  return own.mul(batch.mix).add(Input(partners), 1 - batch.mix);
+                              is_bf16 ? input.to(at::kBFloat16) : input, pass);
 }
 
 TrainingPass TorchTrainer::PassWith(double batch_share) const {
@@ -241,9 +139,9 @@ TrainingPass TorchTrainer::PassFor(const TrainingBatch& batch) const {
     return pass;
   }
   const auto examples = static_cast<std::int64_t>(batch.labels.size());
-  const std::size_t blocks = block_is_trained_.size();
+  const std::size_t blocks = observed_.trained.size();
   for (std::size_t i = 0; i < blocks; ++i) {
-    const double chance = block_is_trained_[i]
+    const double chance = observed_.trained[i]
                               ? DropChance(options_.stochastic_depth, i, blocks)
                               : 0;
     pass.path_factors.push_back(
@@ -268,37 +166,124 @@ absl::StatusOr<StepReport> TorchTrainer::Step(
       TorchUse::kTraining);
 }
 
-bool TorchTrainer::Accumulate(absl::Span<const TrainingBatch> batches,
-                              StepReport& report) {
+std::vector<at::Tensor> TorchTrainer::Accumulate(
+    absl::Span<const TrainingBatch> batches, StepReport& report,
+    StepObserver* observer) {
   const c10::AutoGradMode recorded(true);
   double weight = 0;
   for (const TrainingBatch& batch : batches) {
     weight += loss_.Weight(batch);
     report.examples += static_cast<int>(batch.labels.size());
   }
-  for (const TrainingBatch& batch : batches) {
-    const at::Tensor logits = Forward(batch);
-    const at::Tensor loss = loss_.Sum(logits, batch).div(weight);
+  // Of the batches so far, where each of them is looked at.
+  std::vector<at::Tensor> sums;
+  const bool by_batch = observer != nullptr && batches.size() > 1;
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    TrainingPass pass = PassFor(batches[i]);
+    if (observer != nullptr) {
+      pass.taps = observer->TapsOf(i);
+    }
+    const at::Tensor logits = Forward(batches[i], input_.Of(batches[i]), pass);
+    const at::Tensor loss = loss_.Sum(logits, batches[i]).div(weight);
     report.loss += loss.item<double>();
+    if (i == 0) {
+      // All that was computed before the loss is there, too.
+      report.sample = TakePending();
+    }
     if (!std::isfinite(report.loss)) {
       TakeGradients(parameters_);
-      return false;
+      return {};
     }
-    report.correct += CountCorrect(logits, batch);
+    report.correct += CountCorrect(logits, batches[i]);
     loss.backward();
+    if (by_batch) {
+      const std::vector<at::Tensor> own = TakeGradients(parameters_);
+      observer->TakePart(own, static_cast<int>(batches[i].labels.size()));
+      AddUp(own, sums);
+    }
   }
-  return true;
+  return by_batch ? sums : TakeGradients(parameters_);
+}
+
+void TorchTrainer::ProbeNoise(const TrainingBatch& batch,
+                              StepObserver& observer) {
+  const std::vector<Rows> parts =
+      NoiseParts(batch.labels.size(), rules_.least_examples);
+  if (parts.empty()) {
+    return;
+  }
+  const c10::AutoGradMode recorded(true);
+  const at::Tensor input = input_.Of(batch);
+  const TrainingPass whole = PassFor(batch);
+  const double weight = loss_.Weight(batch);
+  std::vector<at::Tensor> sums;
+  for (const Rows rows : parts) {
+    const auto narrow = [rows](const at::Tensor& tensor) {
+      return tensor.defined()
+                 ? tensor.narrow(0, static_cast<std::int64_t>(rows.first),
+                                 static_cast<std::int64_t>(rows.count))
+                 : tensor;
+    };
+    TrainingPass pass = PassWith(/*batch_share=*/0);
+    for (const at::Tensor& factors : whole.path_factors) {
+      pass.path_factors.push_back(narrow(factors));
+    }
+    const at::Tensor logits = Forward(batch, narrow(input), pass);
+    loss_.Sum(logits, batch, rows).div(weight).backward();
+    const std::vector<at::Tensor> own = TakeGradients(parameters_);
+    observer.TakePart(own, static_cast<int>(rows.count));
+    AddUp(own, sums);
+  }
+  observer.TakeSumOfParts(sums);
+}
+
+std::unique_ptr<StepObserver> TorchTrainer::NewObserver(
+    absl::Span<const TrainingBatch> batches,
+    const std::optional<Observation>& observation) {
+  if (!observation) {
+    return nullptr;
+  }
+  auto observer = std::make_unique<StepObserver>(observed_, *observation,
+                                                 batches.size(), placement_);
+  if (observation->noise && batches.size() == 1) {
+    // First, so that nothing of the step is in memory yet.
+    ProbeNoise(batches.front(), *observer);
+  }
+  return observer;
+}
+
+std::optional<GradientSample> TorchTrainer::TakePending() {
+  const std::unique_ptr<StepObserver> observer = std::move(pending_);
+  return observer == nullptr ? std::nullopt
+                             : std::make_optional(observer->Sample());
+}
+
+absl::StatusOr<std::optional<GradientSample>> TorchTrainer::PendingSample() {
+  return TorchToStatus(
+      "read what a step showed",
+      [&]() -> absl::StatusOr<std::optional<GradientSample>> {
+        return TakePending();
+      },
+      TorchUse::kTraining);
 }
 
 absl::StatusOr<StepReport> TorchTrainer::RunStep(
     absl::Span<const TrainingBatch> batches, const StepSettings& settings) {
   UseThreads(options_.threads);
   StepReport report;
-  report.is_finite = Accumulate(batches, report);
+  std::unique_ptr<StepObserver> observer =
+      NewObserver(batches, settings.observe);
+  const std::vector<at::Tensor> gradients =
+      Accumulate(batches, report, observer.get());
+  report.is_finite = !gradients.empty();
   if (!report.is_finite) {
     return report;
   }
-  const std::vector<at::Tensor> gradients = TakeGradients(parameters_);
+  std::vector<at::Tensor> changes;
+  if (observer != nullptr) {
+    observer->TakeStep(gradients, parameters_, report.examples);
+    changes = observer->changes();
+  }
   AddPull(gradients, parameters_, first_values_, options_.l2_sp);
   report.gradient_norm = NormOf(gradients);
   report.is_finite = std::isfinite(report.gradient_norm);
@@ -314,8 +299,12 @@ absl::StatusOr<StepReport> TorchTrainer::RunStep(
   }
   ++steps_;
   optimizer_.Step(gradients, ScaleByGradients(settings.rates, report.parts),
-                  steps_);
+                  steps_, changes);
   UpdateMeans();
+  pending_ = std::move(observer);
+  if (placement_.device().is_cpu() && pending_ != nullptr) {
+    report.sample = TakePending();
+  }
   return report;
 }
 
@@ -334,8 +323,11 @@ absl::StatusOr<std::vector<NamedTensor>> TorchTrainer::Gradients(
       [&]() -> absl::StatusOr<std::vector<NamedTensor>> {
         UseThreads(options_.threads);
         StepReport ignored;
-        Accumulate(batches, ignored);
-        const std::vector<at::Tensor> gradients = TakeGradients(parameters_);
+        std::vector<at::Tensor> gradients =
+            Accumulate(batches, ignored, /*observer=*/nullptr);
+        if (gradients.empty()) {  // The loss is not finite.
+          gradients = TakeGradients(parameters_);
+        }
         AddPull(gradients, parameters_, first_values_, options_.l2_sp);
         std::vector<NamedTensor> named;
         for (std::size_t i = 0; i < gradients.size(); ++i) {
@@ -357,7 +349,7 @@ absl::StatusOr<std::vector<float>> TorchTrainer::Logits(
       [&] {
         const c10::InferenceMode inference_mode;
         UseThreads(options_.threads);
-        return FiniteLogits(answering().Forward(Input(batch)));
+        return FiniteLogits(answering().Forward(input_.Of(batch)));
       },
       TorchUse::kTraining);
 }
@@ -374,7 +366,7 @@ absl::StatusOr<std::vector<float>> TorchTrainer::LogitsOfFeatures(
         const c10::InferenceMode inference_mode;
         UseThreads(options_.threads);
         return FiniteLogits(
-            answering().ForwardFrom(first_trained_, Input(batch)));
+            answering().ForwardFrom(first_trained_, input_.Of(batch)));
       },
       TorchUse::kTraining);
 }
@@ -386,7 +378,7 @@ absl::Status TorchTrainer::CheckFeatures(
   BatchRules rules = rules_;
   rules.least_examples = 0;
   RETURN_IF_ERROR(CheckBatch(whole, rules));
-  return feature_input_.Check(batch);
+  return input_.Check(batch);
 }
 
 absl::Status TorchTrainer::EstimateNorms(
@@ -396,10 +388,10 @@ absl::Status TorchTrainer::EstimateNorms(
         {.pictures = batch, .labels = std::vector<int>(batch.size())}, rules_));
     RETURN_IF_ERROR(input_.Check(batch));
   }
-  return RunEstimateNorms(batches.size(),
-                          [&](std::size_t i, const TrainingPass& pass) {
-                            answering().Forward(Input(batches[i]), pass);
-                          });
+  return RunEstimateNorms(
+      batches.size(), [&](std::size_t i, const TrainingPass& pass) {
+        answering().Forward(input_.Of(absl::MakeConstSpan(batches[i])), pass);
+      });
 }
 
 absl::Status TorchTrainer::EstimateNormsOfFeatures(
@@ -407,11 +399,12 @@ absl::Status TorchTrainer::EstimateNormsOfFeatures(
   for (const std::vector<Features>& batch : batches) {
     RETURN_IF_ERROR(CheckBatch(
         {.features = batch, .labels = std::vector<int>(batch.size())}, rules_));
-    RETURN_IF_ERROR(feature_input_.Check(batch));
+    RETURN_IF_ERROR(input_.Check(batch));
   }
   return RunEstimateNorms(
       batches.size(), [&](std::size_t i, const TrainingPass& pass) {
-        answering().ForwardFrom(first_trained_, Input(batches[i]), pass);
+        answering().ForwardFrom(
+            first_trained_, input_.Of(absl::MakeConstSpan(batches[i])), pass);
       });
 }
 
@@ -484,6 +477,7 @@ absl::Status TorchTrainer::Restore(const TrainerState& state) {
         CopyInto(state.means, means);
         // What a step that failed in the middle may have left.
         TakeGradients(parameters_);
+        pending_.reset();
         steps_ = state.steps;
         return absl::OkStatus();
       },
@@ -491,10 +485,9 @@ absl::Status TorchTrainer::Restore(const TrainerState& state) {
 }
 
 std::int64_t TorchTrainer::resident_bytes() const {
-  const std::int64_t gradients = BytesOf(TensorsOf(parameters_));
-  return network_.state_bytes() + gradients +
-         BytesOf(TensorsOf(optimizer_.State())) + BytesOf(first_values_) +
-         BytesOf(mean_tensors_);
+  const std::int64_t gradients = BytesOf(parameters_);
+  return network_.state_bytes() + gradients + BytesOf(optimizer_.State()) +
+         BytesOf(first_values_) + BytesOf(mean_tensors_);
 }
 
 }  // namespace resnetd

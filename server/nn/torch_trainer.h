@@ -13,12 +13,13 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "server/finetune/trainer.h"
-#include "server/nn/feature_input.h"
+#include "server/nn/batch_input.h"
 #include "server/nn/loss.h"
 #include "server/nn/optimizer.h"
-#include "server/nn/picture_input.h"
 #include "server/nn/step_memory.h"
+#include "server/nn/step_observer.h"
 #include "server/nn/torch_resnet.h"
+#include "server/nn/trained_tensors.h"
 #include "server/nn/trainer_checks.h"
 
 namespace resnetd {
@@ -42,9 +43,7 @@ class TorchTrainer final : public Trainer {
 
   absl::StatusOr<StepReport> Step(absl::Span<const TrainingBatch> batches,
                                   const StepSettings& settings) override;
-  absl::StatusOr<std::optional<GradientSample>> PendingSample() override {
-    return std::optional<GradientSample>();
-  }
+  absl::StatusOr<std::optional<GradientSample>> PendingSample() override;
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) override;
   absl::StatusOr<std::vector<float>> LogitsOfFeatures(
@@ -78,17 +77,26 @@ class TorchTrainer final : public Trainer {
 
   absl::Status CheckBatches(absl::Span<const TrainingBatch> batches) const;
   absl::Status CheckFeatures(absl::Span<const Features> batch) const;
-  at::Tensor Input(absl::Span<const Pixels* const> pictures) const;
-  at::Tensor MixedInput(const TrainingBatch& batch) const;
-  at::Tensor Input(absl::Span<const Features> batch) const;
-  // Of the network that is trained.
-  at::Tensor Forward(const TrainingBatch& batch) const;
+  // Of the network that is trained, from what `input_` makes of
+  // the batch.
+  at::Tensor Forward(const TrainingBatch& batch, const at::Tensor& input,
+                     const TrainingPass& pass) const;
   TrainingPass PassWith(double batch_share) const;
   TrainingPass PassFor(const TrainingBatch& batch) const;
 
-  // Adds the gradients of `batches` up in the parameters; false, and nothing
-  // there, when the loss is not finite.
-  bool Accumulate(absl::Span<const TrainingBatch> batches, StepReport& report);
+  // The gradient of the whole step, without the pull; empty when the loss is
+  // not finite. `observer`: sees it; null: nobody.
+  std::vector<at::Tensor> Accumulate(absl::Span<const TrainingBatch> batches,
+                                     StepReport& report,
+                                     StepObserver* observer);
+  // Shows `observer` the gradients of parts of a batch that is a whole step.
+  // Nothing else changes.
+  void ProbeNoise(const TrainingBatch& batch, StepObserver& observer);
+  std::unique_ptr<StepObserver> NewObserver(
+      absl::Span<const TrainingBatch> batches,
+      const std::optional<Observation>& observation);
+  // That of the last step that was observed, if it was not taken yet.
+  std::optional<GradientSample> TakePending();
   absl::StatusOr<StepReport> RunStep(absl::Span<const TrainingBatch> batches,
                                      const StepSettings& settings);
   void UpdateMeans();
@@ -103,13 +111,11 @@ class TorchTrainer final : public Trainer {
 
   const TrainerOptions options_;
   const at::TensorOptions placement_;
-  const PictureInput input_;
-  // The first part that is trained, and what it reads.
-  const std::size_t first_trained_;
-  const FeatureInput feature_input_;
+  const std::size_t first_trained_;  // part
+  const BatchInput input_;
   const TorchResNet network_;
-  const std::vector<bool> block_is_trained_;
   const std::vector<Parameter> parameters_;  // the trained ones
+  const ObservedNetwork observed_;
   // Of each of them when it is pulled to it, else undefined.
   const std::vector<at::Tensor> first_values_;
   Optimizer optimizer_;
@@ -122,6 +128,8 @@ class TorchTrainer final : public Trainer {
   std::vector<at::Tensor> mean_tensors_;  // of parameters_, in means_
   StepMemory memory_;
   std::int64_t steps_ = 0;
+  // Of the last step, where its numbers are not waited for.
+  std::unique_ptr<StepObserver> pending_;
 };
 
 }  // namespace resnetd
