@@ -11,8 +11,9 @@ namespace resnetd {
 // c10::Error.
 
 // Writes the Euclidean norm of `values`, of any layout, into `slot`, a float64
-// tensor without dimensions. Off by 1e-6 of it at worst for float32, whose
-// squares are added up in rows before float64 takes over.
+// tensor without dimensions. Off by 1e-6 of it at worst for float32 and
+// bfloat16, whose squares are added up in rows of float32 before float64 takes
+// over.
 void NormInto(const at::Tensor& values, const at::Tensor& slot);
 
 // Writes the number of values that are exactly 0 into `slot`, as NormInto().

@@ -145,6 +145,68 @@ def drop_paths(model: torch.nn.Module, case: Case, seed: int,
     ]
 
 
+class Watched:
+    """A residual block whose two paths are told apart where they part."""
+
+    def __init__(self, block: torch.nn.Module) -> None:
+        self.block = block
+        self.passes: list[dict[str, torch.Tensor]] = []
+        block.forward = self.forward
+
+    def main(self, x: torch.Tensor, first_is_active: bool) -> torch.Tensor:
+        block = self.block
+        for index in range(1, block.units + 1):
+            convolution, norm = block.unit(index)
+            if not block.pre_activation:
+                x = norm(convolution(x))
+                x = functional.relu(x) if index < block.units else x
+            else:
+                if index > 1 or not first_is_active:
+                    x = functional.relu(norm(x))
+                x = convolution(x)
+        return x
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        block = self.block
+        projects = hasattr(block, "downsample")
+        late = projects and block.pre_activation
+        fork = functional.relu(block.bn1(x)) if late else x
+        ends = {"input": fork, "main": fork.view_as(fork),
+                "shortcut": fork.view_as(fork)}
+        main = self.main(ends["main"], late)
+        shortcut = (block.downsample(ends["shortcut"])
+                    if projects else ends["shortcut"])
+        ends["sum"] = main + shortcut
+        if fork.requires_grad:
+            for end in ends.values():
+                end.retain_grad()
+            outputs = {"F": main.detach(), "S": shortcut.detach()}
+            self.passes.append(ends | outputs)
+        total = ends["sum"]
+        return total if block.pre_activation else functional.relu(total)
+
+    def numbers(self, drops_paths: bool) -> list[float]:
+        """Norms of shortcut, main, input and sum, cosine, |F| / |S|."""
+        passes, self.passes = self.passes, []
+        if not passes:
+            return [float("nan")] * 6
+
+        def whole(end: str) -> torch.Tensor:
+            parts = [one[end] if end in "FS" else one[end].grad
+                     for one in passes]
+            return torch.cat([part.flatten() for part in parts])
+
+        shortcut, main = whole("shortcut"), whole("main")
+        product = (shortcut.norm() * main.norm()).item()
+        cosine = shortcut.dot(main).item() / product if product > 0 else 0
+        # F would have to be known before what drops it.
+        ratio = (float("nan") if drops_paths
+                 else (whole("F").norm() / whole("S").norm()).item())
+        return [shortcut.norm().item(), main.norm().item(),
+                whole("input").norm().item(), whole("sum").norm().item(),
+                cosine, ratio]
+
+
 class Training:
     """A network, its optimiser and what is to be remembered."""
 
@@ -184,6 +246,8 @@ class Training:
             multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(case.ema))
         # Its first update would copy instead.
         self.average.n_averaged += 1
+        self.watched = [Watched(getattr(self.model, f"layer{stage}")[0])
+                        for stage in (1, 2)]
 
     def set_modes(self) -> None:
         for name, module in self.model.named_modules():
@@ -253,7 +317,19 @@ class Training:
         self.set_modes()
         self.optimizer.zero_grad()
         loss = self.loss(number)
-        (loss + self.pull()).backward()
+        loss.backward()
+        self.paths = [block.numbers(self.case.stochastic_depth > 0)
+                      for block in self.watched]
+        plain = {
+            name: parameter.grad.clone()
+            for name, parameter in self.trained.items()
+        }
+        before = {
+            name: parameter.detach().clone()
+            for name, parameter in self.trained.items()
+        }
+        if self.case.l2_sp > 0:
+            self.pull().backward()
         self.gradients = {
             name: parameter.grad.clone()
             for name, parameter in self.trained.items()
@@ -264,7 +340,28 @@ class Training:
         norm = torch.nn.utils.clip_grad_norm_(self.trained.values(), limit)
         self.optimizer.step()
         self.average.update_parameters(self.model)
+        self.block_norms = self.parameter_norms(plain, before)
         return loss.item(), norm.item()
+
+    def parameter_norms(self, gradients: dict, before: dict) -> list:
+        """Of each block and of everything: of gradient, weights and update,
+        and the share of zeros in the gradient."""
+        rows = []
+        for prefix in ("layer1.0.", "layer2.0.", ""):
+            names = [name for name in self.trained if name.startswith(prefix)]
+            if not names:
+                rows.append([float("nan")] * 4)
+                continue
+
+            def flat(values: dict, chosen: list = names) -> torch.Tensor:
+                return torch.cat([values[name].detach().flatten()
+                                  for name in chosen])
+
+            gradient, weights = flat(gradients), flat(before)
+            rows.append([gradient.norm().item(), weights.norm().item(),
+                         (flat(self.trained) - weights).norm().item(),
+                         (gradient == 0).double().mean().item()])
+        return rows
 
     def moments(self) -> dict[str, torch.Tensor]:
         names = {"momentum_buffer": "momentum", "exp_avg": "exp_avg",
@@ -295,9 +392,11 @@ def golden(case: Case) -> dict[str, np.ndarray]:
             if not name.endswith("num_batches_tracked"):
                 tensors[f"{prefix}/{name}"] = value.detach().clone()
 
-    reports, part_norms = [], []
+    reports, part_norms, paths, block_norms = [], [], [], []
     for number in range(STEPS):
         reports.append(training.step(number))
+        paths.append(training.paths)
+        block_norms.append(training.block_norms)
         if case.by_gradients:
             part_norms.append(training.part_norms)
         if number == 0:
@@ -312,6 +411,8 @@ def golden(case: Case) -> dict[str, np.ndarray]:
         keep("estimated", training.estimate())
     tensors["loss"], tensors["gradient_norm"] = torch.tensor(
         reports, dtype=torch.float64).t()
+    tensors["paths"] = torch.tensor(paths, dtype=torch.float64)
+    tensors["block_norms"] = torch.tensor(block_norms, dtype=torch.float64)
     if part_norms:
         tensors["part_norms"] = torch.tensor(part_norms, dtype=torch.float64)
     return {name: value.contiguous().numpy() for name, value in tensors.items()}
@@ -334,8 +435,9 @@ def differences(path: pathlib.Path, expected: dict[str, np.ndarray]) -> list:
         return sorted(found.keys() ^ expected.keys())
     return [
         name for name, value in expected.items()
-        if np.abs(found[name] - value).max()
-        > CHECK_TOLERANCE * max(1, np.abs(value).max())
+        if not np.allclose(found[name], value, rtol=0, equal_nan=True,
+                           atol=CHECK_TOLERANCE
+                           * max(1, np.nanmax(np.abs(value), initial=0)))
     ]
 
 

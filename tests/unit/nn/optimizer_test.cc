@@ -1,12 +1,19 @@
 #include "server/nn/optimizer.h"
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <array>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "server/nn/tensor_norm.h"
 
 namespace resnetd {
 namespace {
@@ -122,6 +129,54 @@ TEST(OptimizerTest, NamesWhatItRemembers) {
   EXPECT_THAT(
       StateNames({.kind = OptimizerKind::kAdamW}),
       ElementsAre("exp_avg.a", "exp_avg.b", "exp_avg_sq.a", "exp_avg_sq.b"));
+}
+
+// More values than one portion, and small ones around them.
+TEST(OptimizerTest, MeasuresTheChangeWithoutChangingTheStep) {
+  for (const OptimizerKind kind :
+       {OptimizerKind::kSgd, OptimizerKind::kAdamW}) {
+    const OptimizerSettings settings{.kind = kind, .weight_decay = 0.01};
+    const auto parameters = [] {
+      std::vector<Parameter> made;
+      for (const std::int64_t values : {5, 300'000, 70'000, 1}) {
+        made.push_back(
+            {.name = std::to_string(values),
+             .tensor = at::arange(1, values + 1).to(at::kFloat).sin(),
+             .part = values == 1 ? 1U : 0U,
+             .decays = values > 5});
+      }
+      return made;
+    };
+    const std::vector<Parameter> plain = parameters();
+    const std::vector<Parameter> measured = parameters();
+    Optimizer plain_optimizer(settings, plain);
+    Optimizer measuring_optimizer(settings, measured);
+    const at::Tensor slots = Slots({4}, at::kCPU);
+    for (int step = 1; step <= 3; ++step) {
+      std::vector<at::Tensor> gradients;
+      std::vector<at::Tensor> before;
+      for (const Parameter& parameter : measured) {
+        gradients.push_back(parameter.tensor.cos());
+        before.push_back(parameter.tensor.clone());
+      }
+      plain_optimizer.Step(gradients, {0.1, 0.2}, step);
+      measuring_optimizer.Step(gradients, {0.1, 0.2}, step, slots.unbind());
+      for (std::size_t i = 0; i < measured.size(); ++i) {
+        EXPECT_TRUE(measured[i].tensor.equal(plain[i].tensor));
+        const double expected = measured[i]
+                                    .tensor.to(at::kDouble)
+                                    .sub(before[i].to(at::kDouble))
+                                    .norm()
+                                    .item<double>();
+        EXPECT_NEAR(slots[static_cast<std::int64_t>(i)].item<double>(),
+                    expected, 1e-6 * expected);
+      }
+    }
+    for (std::size_t i = 0; i < plain_optimizer.State().size(); ++i) {
+      EXPECT_TRUE(plain_optimizer.State()[i].tensor.equal(
+          measuring_optimizer.State()[i].tensor));
+    }
+  }
 }
 
 }  // namespace

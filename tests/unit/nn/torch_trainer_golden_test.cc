@@ -11,6 +11,7 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -201,6 +202,55 @@ class TorchTrainerGoldenTest
     }
   }
 
+  // A NaN expects nothing.
+  void ExpectNear(double actual, double expected, double scale) {
+    if (!std::isnan(expected)) {
+      largest_ = std::fmax(largest_, std::fabs(actual - expected) / scale);
+      EXPECT_NEAR(actual, expected, tolerance_ * scale);
+    }
+  }
+
+  void ExpectPaths(const GradientSample& sample, std::size_t step) {
+    // {steps, blocks, 6}.
+    const std::vector<double> all = golden_.Values("paths");
+    ASSERT_EQ(all.size(), 3 * sample.blocks.size() * 6);
+    for (std::size_t i = 0; i < sample.blocks.size(); ++i) {
+      const BlockSample& block = sample.blocks[i];
+      const double* expected = &all[6 * (step * sample.blocks.size() + i)];
+      ASSERT_EQ(block.paths.has_value(), !std::isnan(expected[0]));
+      ASSERT_EQ(block.residual_ratio.has_value(), block.paths.has_value());
+      if (block.paths) {
+        ExpectNear(block.paths->shortcut, expected[0], expected[0]);
+        ExpectNear(block.paths->main, expected[1], expected[1]);
+        ExpectNear(block.paths->input, expected[2], expected[2]);
+        ExpectNear(block.paths->sum, expected[3], expected[3]);
+        ExpectNear(block.paths->cosine, expected[4], 1);
+        ExpectNear(*block.residual_ratio, expected[5], expected[5]);
+      }
+    }
+  }
+
+  void ExpectBlockNorms(const GradientSample& sample, std::size_t step) {
+    // {steps, blocks and everything, 4}.
+    const std::vector<double> all = golden_.Values("block_norms");
+    const std::size_t rows = sample.blocks.size() + 1;
+    ASSERT_EQ(all.size(), 3 * rows * 4);
+    for (std::size_t i = 0; i < rows; ++i) {
+      const double* expected = &all[4 * (step * rows + i)];
+      const std::optional<ParameterNorms> actual =
+          i + 1 < rows ? sample.blocks[i].parameters : sample.all;
+      ASSERT_EQ(actual.has_value(), !std::isnan(expected[0]));
+      if (actual) {
+        ExpectNear(actual->gradient, expected[0], expected[0]);
+        ExpectNear(actual->weights, expected[1], expected[1]);
+        // In float32 a change is what is left of two weights.
+        ExpectNear(actual->update, expected[2],
+                   expected[2] + (tolerance_ > 1e-6 ? 0.01 * expected[1] : 0));
+        ExpectNear(actual->zero_share, expected[3], 1);
+      }
+    }
+  }
+
   const GoldenTraining golden_;
   const double tolerance_;
   const std::unique_ptr<TorchTrainer> trainer_;
@@ -227,6 +277,23 @@ TEST_P(TorchTrainerGoldenTest, ComputesTheSteps) {
     if (step == 0) {
       ExpectSame("first/", trainer_->NetworkState());
     }
+  }
+  ExpectSame("last/", trainer_->NetworkState());
+  ExpectSame("optimizer/", trainer_->OptimizerState());
+}
+
+TEST_P(TorchTrainerGoldenTest, ComputesTheStepsWhileTheyAreObserved) {
+  StepSettings settings = {.rates = golden_.Numbers("rates"),
+                           .by_gradients = golden_.CountOf("part_norms") != 0};
+  for (int step = 0; step < 3; ++step) {
+    settings.observe = Observation{.step = step + 1};
+    const auto report = trainer_->Step(BatchesOf(step), settings);
+    ASSERT_TRUE(report.ok()) << report.status();
+    ASSERT_TRUE(report->sample.has_value());
+    EXPECT_EQ(report->sample->step, step + 1);
+    EXPECT_EQ(report->sample->examples, report->examples);
+    ExpectPaths(*report->sample, static_cast<std::size_t>(step));
+    ExpectBlockNorms(*report->sample, static_cast<std::size_t>(step));
   }
   ExpectSame("last/", trainer_->NetworkState());
   ExpectSame("optimizer/", trainer_->OptimizerState());
