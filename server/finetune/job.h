@@ -9,8 +9,10 @@
 
 #include "server/base/clock.h"
 #include "server/base/ids.h"
+#include "server/finetune/alarm.h"
 #include "server/finetune/dataset_split.h"
 #include "server/finetune/gate.h"
+#include "server/finetune/gradient_sample.h"
 #include "server/finetune/head.h"
 #include "server/finetune/job_state.h"
 #include "server/finetune/recipe.h"
@@ -88,6 +90,9 @@ struct JobSpec {
   GateRules gate;
   PromotionSpec promotion;
   ServingGuard guard;
+  ObservationSpec observation;
+  // What is done about alarms; those that are not named have their default.
+  std::vector<AlarmSetting> alarms;
   // Of running; 0: no limit.
   std::chrono::seconds max_duration{0};
   // For people; at most 128 bytes of UTF-8.
@@ -180,6 +185,11 @@ struct JobStatus {
   double duty = 1;
   // E.g. "LibTorch 2.11.0 on cpu, 2 threads".
   std::string environment;
+  // Raised and not cleared, in the order in which they were raised.
+  std::vector<ActiveAlarm> alarms;
+  // Of the network's residual blocks in order of depth, as BlockNames(); empty
+  // before PREPARING.
+  std::vector<std::string> block_names;
   // Time that steps were done in, of all runs: what max_duration limits.
   std::chrono::milliseconds ran{0};
   // Grows by one when the state, the result, the promotion or the error
@@ -238,10 +248,16 @@ struct LogLine {
   std::string text;
   bool is_warning = false;
 };
+// A sample of the gradients: the newest one, now and then. All of them are in
+// the job's report.
+struct BlockGradients {
+  GradientSample sample;
+};
 
 using JobEventBody =
     std::variant<StateChanged, StepMetrics, EvaluationMetrics, CheckpointSaved,
-                 Recovered, Throttled, GateVerdict, Promoted, LogLine>;
+                 Recovered, Throttled, GateVerdict, Promoted, LogLine,
+                 BlockGradients, AlarmRaised, AlarmCleared>;
 
 struct JobEvent {
   // From 1 on, without gaps.

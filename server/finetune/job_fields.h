@@ -1,12 +1,17 @@
 #pragma once
 
 #include <chrono>
+#include <string>
+#include <type_traits>
 #include <vector>
 
+#include "server/finetune/alarm.h"
 #include "server/finetune/gate.h"
+#include "server/finetune/gradient_text.h"
 #include "server/finetune/job.h"
 #include "server/finetune/job_json.h"
 #include "server/finetune/json_fields.h"
+#include "server/finetune/monitor_fields.h"
 #include "server/finetune/recipe_json.h"
 
 namespace resnetd {
@@ -51,6 +56,19 @@ OnlyFor<AnyRules, WatchRules> ListFields(Fields& fields, AnyRules& rules) {
 }
 
 template <typename Fields, typename AnySpec>
+OnlyFor<AnySpec, ObservationSpec> ListFields(Fields& fields, AnySpec& spec) {
+  fields("probe_every", spec.probe_every);
+  fields("snr", spec.snr);
+}
+
+template <typename Fields, typename AnySetting>
+OnlyFor<AnySetting, AlarmSetting> ListFields(Fields& fields,
+                                             AnySetting& setting) {
+  fields("kind", setting.kind);
+  fields("action", setting.action);
+}
+
+template <typename Fields, typename AnySpec>
 OnlyFor<AnySpec, JobSpec> ListFields(Fields& fields, AnySpec& spec) {
   fields("model", spec.model);
   fields("base", spec.base);
@@ -69,6 +87,8 @@ OnlyFor<AnySpec, JobSpec> ListFields(Fields& fields, AnySpec& spec) {
   fields.Added("watch", spec.promotion.watch, WatchRules());
   fields("guard_max_p99_ms", spec.guard.max_p99);
   fields.Added("guard_max_queue", spec.guard.max_queue, 0);
+  fields.Added("observation", spec.observation, ObservationSpec());
+  fields.Added("alarms", spec.alarms, {});
   fields("max_duration_s", spec.max_duration);
   fields("display_name", spec.display_name);
 }
@@ -160,6 +180,8 @@ OnlyFor<AnyStatus, JobStatus> ListFields(Fields& fields, AnyStatus& status) {
   fields.Added("ran_ms", status.ran, std::chrono::milliseconds(0));
   fields.Added("revision", status.revision, 1);
   fields.Added("precision_is_settled", status.precision_is_settled, false);
+  fields.Added("alarms", status.alarms, {});
+  fields.Added("block_names", status.block_names, {});
 }
 
 template <typename Fields, typename AnyManifest>
@@ -173,6 +195,7 @@ OnlyFor<AnyManifest, CheckpointManifest> ListFields(Fields& fields,
   fields("is_best", manifest.is_best);
   fields("evaluation", manifest.evaluation);
   fields("best", manifest.best);
+  fields.Added("monitor", manifest.monitor, MonitorState());
 }
 
 template <typename Fields, typename AnyEvent>
@@ -213,6 +236,42 @@ template <typename Fields, typename AnyEvent>
 OnlyFor<AnyEvent, LogLine> ListFields(Fields& fields, AnyEvent& event) {
   fields("text", event.text);
   fields("is_warning", event.is_warning);
+}
+
+// One text: spelt out, the numbers of a large network take five times as much.
+template <typename Fields, typename AnyEvent>
+OnlyFor<AnyEvent, BlockGradients> ListFields(Fields& fields, AnyEvent& event) {
+  if constexpr (std::is_const_v<AnyEvent>) {
+    const std::string text = FormatSample(event.sample);
+    fields("sample", text);
+  } else {
+    std::string text;
+    fields("sample", text);
+    if (const auto sample = ParseSample(text)) {
+      event.sample = *sample;
+    } else {
+      // What cannot be read counts as missing.
+      fields("sample in a known form", text);
+    }
+  }
+}
+
+template <typename Fields, typename AnyEvent>
+OnlyFor<AnyEvent, AlarmRaised> ListFields(Fields& fields, AnyEvent& event) {
+  fields("kind", event.kind);
+  fields("step", event.step);
+  fields("action", event.action);
+  fields("value", event.value);
+  fields("bound", event.bound);
+  fields("block", event.block);
+  fields("text", event.text);
+}
+
+template <typename Fields, typename AnyEvent>
+OnlyFor<AnyEvent, AlarmCleared> ListFields(Fields& fields, AnyEvent& event) {
+  fields("kind", event.kind);
+  fields("step", event.step);
+  fields("raised_step", event.raised_step);
 }
 
 }  // namespace resnetd

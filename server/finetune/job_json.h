@@ -4,6 +4,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "server/finetune/gradient_monitor.h"
 #include "server/finetune/job.h"
 #include "server/store/job_catalog.h"
 
@@ -36,6 +37,7 @@ struct CheckpointManifest {
   std::optional<EvaluationMetrics> evaluation;
   // The best until here.
   std::optional<EvaluationMetrics> best;
+  MonitorState monitor;
 };
 std::string FormatCheckpoint(const CheckpointManifest& manifest);
 absl::StatusOr<CheckpointManifest> ParseCheckpoint(absl::string_view text);

@@ -51,7 +51,9 @@ JobChange ChangeOf(const Job& job, const JobRow& row, JobEdit edit) {
                    .expected_generation = row.generation,
                    .events = {},
                    .checkpoint = std::move(edit.checkpoint),
-                   .remove_checkpoints = std::move(edit.remove_checkpoints)};
+                   .remove_checkpoints = std::move(edit.remove_checkpoints),
+                   .forget_samples_after = edit.forget_samples_after,
+                   .samples = std::move(edit.samples)};
   // A job that is done keeps its state and status, and may still lose
   // checkpoints.
   if (edit.status.state != job.status.state) {

@@ -30,6 +30,9 @@ struct JobEdit {
   std::string text;
   std::optional<CheckpointRow> checkpoint;
   std::vector<std::int64_t> remove_checkpoints;
+  // See JobChange.
+  std::optional<std::int64_t> forget_samples_after;
+  std::vector<JobSampleRow> samples;
 };
 
 // "jobs/N/checkpoints/STEP".

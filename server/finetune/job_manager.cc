@@ -89,6 +89,10 @@ class Manager final : public JobManager {
   absl::StatusOr<std::vector<Checkpoint>> Checkpoints(JobNumber job) override {
     return ViewCheckpoints(ledger_.catalog(), job);
   }
+  absl::StatusOr<GradientReport> Gradients(
+      const GradientQuery& query) override {
+    return ViewGradients(ledger_.catalog(), query);
+  }
   absl::StatusOr<Checkpoint> GetCheckpoint(JobNumber job,
                                            std::int64_t step) override;
   absl::StatusOr<JobEstimate> EstimateJob(const JobSpec& spec) override;

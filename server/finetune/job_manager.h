@@ -14,6 +14,7 @@
 #include "server/base/priority_gate.h"
 #include "server/base/system_memory.h"
 #include "server/finetune/dataset_manager.h"
+#include "server/finetune/gradient_report.h"
 #include "server/finetune/job.h"
 #include "server/finetune/trainer.h"
 #include "server/models/feature_extractor.h"
@@ -112,7 +113,8 @@ class JobManager {
   virtual absl::StatusOr<Job> CallJob(JobNumber job, JobCall call,
                                       absl::string_view etag,
                                       const Mutation& mutation) = 0;
-  // Removes a job that is done with its events and checkpoints; versions stay.
+  // Removes a job that is done with its events, samples and checkpoints;
+  // versions stay.
   // NOT_FOUND; FAILED_PRECONDITION (JOB_STATE); ABORTED (ETAG_MISMATCH).
   virtual absl::Status DeleteJob(JobNumber job, absl::string_view etag,
                                  const Mutation& mutation) = 0;
@@ -129,6 +131,10 @@ class JobManager {
   // In order of step. NOT_FOUND.
   virtual absl::StatusOr<std::vector<Checkpoint>> Checkpoints(
       JobNumber job) = 0;
+  // What the job showed of its gradients. NOT_FOUND (JOB_NOT_FOUND); the errors
+  // of MakeGradientReport().
+  virtual absl::StatusOr<GradientReport> Gradients(
+      const GradientQuery& query) = 0;
 
   // NOT_FOUND (JOB_NOT_FOUND, CHECKPOINT_NOT_FOUND).
   virtual absl::StatusOr<Checkpoint> GetCheckpoint(JobNumber job,

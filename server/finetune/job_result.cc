@@ -191,17 +191,29 @@ absl::StatusOr<std::unique_ptr<VersionLoan>> FindChampion(
   return models.Borrow(spec.model, *version);
 }
 
+std::vector<std::string> GateAlarms(const std::vector<ActiveAlarm>& active) {
+  std::vector<std::string> names;
+  for (const ActiveAlarm& alarm : active) {
+    if (IsGateAlarm(alarm.kind)) {
+      names.emplace_back(AlarmName(alarm.kind));
+    }
+  }
+  return names;
+}
+
 absl::StatusOr<GateVerdict> JudgeResult(const GateRules& rules,
                                         const JobPlan& plan,
                                         const LabelledPictures& for_candidate,
                                         const std::vector<float>& candidate,
                                         const LabelledPictures& for_champion,
-                                        const ServedVersion* champion) {
+                                        const ServedVersion* champion,
+                                        std::vector<std::string> alarms) {
   LogitsView view{.values = candidate,
                   .classes = static_cast<int>(plan.labels.size())};
   view.temperature = FitTemperature(view, for_candidate.labels);
   const EvaluationReport report = Evaluate(view, for_candidate.labels);
-  GateFacts facts{.is_finite = report.nonfinite_examples == 0};
+  GateFacts facts{.alarms = std::move(alarms),
+                  .is_finite = report.nonfinite_examples == 0};
   if (champion == nullptr) {
     return DecidePromotion(rules, report, std::nullopt, facts);
   }

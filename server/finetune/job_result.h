@@ -66,13 +66,16 @@ absl::StatusOr<std::unique_ptr<VersionLoan>> FindChampion(const JobSpec& spec,
                                                           ModelManager& models);
 
 // The verdict on `candidate` against `champion`, which may be null, on the same
-// pictures, decoded for either network.
+// pictures, decoded for either network. `alarms`: see GateFacts.
 absl::StatusOr<GateVerdict> JudgeResult(const GateRules& rules,
                                         const JobPlan& plan,
                                         const LabelledPictures& for_candidate,
                                         const std::vector<float>& candidate,
                                         const LabelledPictures& for_champion,
-                                        const ServedVersion* champion);
+                                        const ServedVersion* champion,
+                                        std::vector<std::string> alarms = {});
+// Names of those under which no version may be promoted.
+std::vector<std::string> GateAlarms(const std::vector<ActiveAlarm>& active);
 
 // Moves the alias of the job's promotion to `version`.
 absl::StatusOr<AliasRow> PromoteResult(const Job& job, VersionNumber version,

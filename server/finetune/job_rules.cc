@@ -83,6 +83,8 @@ absl::Status CheckSpec(const JobSpec& spec) {
     violations.Add("display_name", "display_name is not UTF-8");
   }
   violations.AddError("gate", Validate(spec.gate));
+  violations.AddError("alarms", Validate(spec.alarms));
+  violations.AddError("observation", Validate(spec.observation));
   return violations.ToStatus();
 }
 

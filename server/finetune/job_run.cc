@@ -12,8 +12,10 @@
 #include "server/base/status_macros.h"
 #include "server/finetune/head.h"
 #include "server/finetune/job_memory.h"
+#include "server/finetune/job_notes.h"
 #include "server/finetune/job_result.h"
 #include "server/finetune/job_rules.h"
+#include "server/finetune/network_parts.h"
 #include "server/finetune/promotion_watcher.h"
 #include "server/finetune/rate_schedule.h"
 #include "server/finetune/recipe_json.h"
@@ -81,6 +83,7 @@ absl::Status JobRun::Work() {
     edit.status.recipe = plan_.recipe;
     edit.status.total_steps = TotalSteps(plan_.recipe);
     edit.status.config_hash = ConfigHash(plan_.recipe);
+    edit.status.block_names = BlockLabels(network_);
     edit.status.dataset_digest = inputs.data.dataset.digest;
     edit.status.base_weights =
         inputs.base == nullptr ? "" : inputs.base->weights_sha256;
@@ -101,6 +104,7 @@ absl::Status JobRun::Work() {
   ASSIGN_OR_RETURN(const LoopResult result, Train());
   begun_.reset();
   if (result.interrupted != Interruption::kNone) {
+    RETURN_IF_ERROR(PauseFor(result.reason));
     return Settle(wish_);
   }
   return Finish(result);
@@ -141,9 +145,15 @@ absl::Status JobRun::MakeWeights() {
 }
 
 absl::StatusOr<LoopResult> JobRun::Train() {
-  TrainLoop::Options options{.recipe = plan_.recipe,
-                             .classes = static_cast<int>(plan_.labels.size()),
-                             .setbacks = job_->status.setbacks};
+  TrainLoop::Options options{
+      .recipe = plan_.recipe,
+      .classes = static_cast<int>(plan_.labels.size()),
+      .setbacks = job_->status.setbacks,
+      .observation = job_->spec.observation,
+      .alarms = job_->spec.alarms,
+      .active = job_->status.alarms,
+      .majority_share = MajorityShare(validation_labels_),
+      .block_names = BlockLabels(network_)};
   begun_ = around_.clock.Now();
   ran_before_ = job_->status.ran;
   options.deadline = DeadlineOf(*begun_, job_->spec.max_duration, ran_before_);
@@ -272,7 +282,8 @@ absl::StatusOr<GateVerdict> JobRun::Judge(const std::vector<float>& logits) {
   const std::vector<Pixels>& for_champion =
       looks_otherwise ? cropped : validation_;
   return JudgeResult(job_->spec.gate, plan_, {validation_, validation_labels_},
-                     logits, {for_champion, validation_labels_}, champion);
+                     logits, {for_champion, validation_labels_}, champion,
+                     GateAlarms(job_->status.alarms));
 }
 
 // Promotes the version if it may be, and ends the job.
@@ -447,6 +458,10 @@ absl::Status JobRun::Save(const TrainingState& state) {
 absl::StatusOr<std::optional<TrainingState>> JobRun::LoadLast() {
   ASSIGN_OR_RETURN(const std::vector<CheckpointRow> rows,
                    around_.ledger.catalog().ListCheckpoints(number_));
+  // What was seen since is of a way that is gone back.
+  RETURN_IF_ERROR(Change([&rows](JobEdit& edit) {
+    edit.forget_samples_after = rows.empty() ? 0 : rows.back().step;
+  }));
   if (rows.empty()) {
     return std::optional<TrainingState>();
   }
@@ -457,20 +472,7 @@ absl::StatusOr<std::optional<TrainingState>> JobRun::LoadLast() {
 absl::Status JobRun::Tell(const JobEventBody& event) {
   return Change([&event](JobEdit& edit) {
     edit.events = {event};
-    if (const auto* step = std::get_if<StepMetrics>(&event)) {
-      edit.status.step = step->step;
-      edit.status.last_step = *step;
-    } else if (const auto* metrics = std::get_if<EvaluationMetrics>(&event)) {
-      edit.status.last_evaluation = *metrics;
-      if (metrics->is_best) {
-        edit.status.best_evaluation = *metrics;
-      }
-    } else if (const auto* back = std::get_if<Recovered>(&event)) {
-      edit.status.step = back->to_step;
-      ++edit.status.setbacks;
-    } else if (const auto* throttled = std::get_if<Throttled>(&event)) {
-      edit.status.duty = throttled->duty;
-    }
+    NoteEvent(event, edit.status);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -80,6 +81,8 @@ class JobRun final : private LoopHost {
   absl::Status Save(const TrainingState& state) override;
   absl::StatusOr<std::optional<TrainingState>> LoadLast() override;
   absl::Status Tell(const JobEventBody& event) override;
+  absl::Status KeepSamples(const std::vector<GradientSample>& samples,
+                           bool event) override;
 
   absl::Status Work();
   absl::Status Prepare();
@@ -119,6 +122,8 @@ class JobRun final : private LoopHost {
                                      const std::vector<float>& logits);
   absl::Status Conclude(VersionNumber version, const GateVerdict& verdict);
   absl::Status Settle(Wish wish);
+  // On the way to a pause that nobody asked for; "": nothing.
+  absl::Status PauseFor(const std::string& reason);
   // Changes the job, and takes it over as it is then.
   absl::Status Change(const std::function<void(JobEdit&)>& change);
   // Goes to `to`, unless a call has put the job on its way to a pause or an

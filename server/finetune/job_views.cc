@@ -1,5 +1,6 @@
 #include "server/finetune/job_views.h"
 
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -89,6 +90,18 @@ absl::StatusOr<std::vector<JobEvent>> ViewEvents(JobCatalog& catalog,
     events.push_back(std::move(event));
   }
   return events;
+}
+
+absl::StatusOr<GradientReport> ViewGradients(JobCatalog& catalog,
+                                             const GradientQuery& query) {
+  ASSIGN_OR_RETURN(const JobRow row, catalog.GetJob(query.job));
+  ASSIGN_OR_RETURN(const Job job, JobOfRow(row));
+  const std::int64_t last = query.last_step > 0
+                                ? query.last_step
+                                : std::numeric_limits<std::int64_t>::max();
+  ASSIGN_OR_RETURN(const JobSamples samples,
+                   catalog.ListJobSamples(query.job, query.first_step, last));
+  return MakeGradientReport(job, samples, query);
 }
 
 absl::StatusOr<std::vector<Checkpoint>> ViewCheckpoints(JobCatalog& catalog,

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/base/ids.h"
+#include "server/finetune/gradient_report.h"
 #include "server/finetune/job.h"
 #include "server/store/job_catalog.h"
 
@@ -28,6 +29,10 @@ absl::StatusOr<std::vector<JobEvent>> ViewEvents(JobCatalog& catalog,
                                                  JobNumber job,
                                                  std::int64_t after,
                                                  std::size_t limit);
+
+// See MakeGradientReport().
+absl::StatusOr<GradientReport> ViewGradients(JobCatalog& catalog,
+                                             const GradientQuery& query);
 
 // In order of step.
 absl::StatusOr<std::vector<Checkpoint>> ViewCheckpoints(JobCatalog& catalog,

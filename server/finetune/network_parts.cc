@@ -2,6 +2,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace resnetd {
 namespace {
@@ -40,6 +41,19 @@ std::size_t PartOf(const Network& network, absl::string_view name) {
     }
   }
   return 0;
+}
+
+std::vector<std::string> BlockLabels(const Network& network) {
+  std::vector<std::string> labels;
+  labels.reserve(network.blocks.size());
+  int stage = 0;
+  int index = 0;
+  for (const ResidualBlock& block : network.blocks) {
+    index = block.stage == stage ? index + 1 : 0;
+    stage = block.stage;
+    labels.push_back(absl::StrFormat("layer%d.%02d", stage, index));
+  }
+  return labels;
 }
 
 }  // namespace resnetd

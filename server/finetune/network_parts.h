@@ -18,4 +18,9 @@ std::vector<std::string> PartNames(const Network& network);
 // PartNames(). Precondition: the network has the tensor.
 std::size_t PartOf(const Network& network, absl::string_view name);
 
+// What reports and metrics call the residual blocks, in order of depth: with
+// their number in two digits, e.g. "layer3.05", so that they are sorted as
+// texts.
+std::vector<std::string> BlockLabels(const Network& network);
+
 }  // namespace resnetd

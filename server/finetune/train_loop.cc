@@ -23,6 +23,11 @@ bool IsBetter(const EvaluationMetrics& a, const EvaluationMetrics& b,
          (a.accuracy == b.accuracy && a.loss < b.loss);
 }
 
+Reason ReasonOf(AlarmKind kind) {
+  return kind == AlarmKind::kNonfinite ? Reason::kNonfiniteLoss
+                                       : Reason::kDiverged;
+}
+
 }  // namespace
 
 TrainLoop::TrainLoop(const Options& options, LoopHost& host, const Clock& clock)
@@ -30,8 +35,13 @@ TrainLoop::TrainLoop(const Options& options, LoopHost& host, const Clock& clock)
       total_steps_(TotalSteps(options.recipe)),
       host_(host),
       clock_(clock),
-      divergence_(options.classes),
-      setbacks_(options.setbacks) {}
+      monitor_({.classes = options.classes,
+                .total_steps = total_steps_,
+                .majority_share = options.majority_share},
+               options.alarms, options.block_names),
+      setbacks_(options.setbacks) {
+  monitor_.Restore(MonitorState(), options.active, setbacks_);
+}
 
 absl::StatusOr<LoopResult> TrainLoop::Run() {
   RETURN_IF_ERROR(Begin());
@@ -39,15 +49,22 @@ absl::StatusOr<LoopResult> TrainLoop::Run() {
   while (!IsThrough()) {
     RETURN_IF_ERROR(host_.AwaitTurn());
     interruption = host_.AskInterruption();
+    if (interruption == Interruption::kNone && !pause_reason_.empty()) {
+      interruption = Interruption::kPause;
+    }
     if (interruption != Interruption::kNone) {
       break;
     }
     RETURN_IF_ERROR(OneStep());
   }
+  RETURN_IF_ERROR(TakePendingSample());
   RETURN_IF_ERROR(FlushMetrics());
   // What was not evaluated could be the best; what is interrupted goes on.
   if (interruption == Interruption::kNone && (!last_ || last_->step != step_)) {
     RETURN_IF_ERROR(Evaluate());
+  }
+  if (wanted_ && wanted_->action == AlarmAction::kFail) {
+    return Act().status();
   }
   if (saved_at_ != step_) {
     RETURN_IF_ERROR(SaveCheckpoint());
@@ -55,12 +72,15 @@ absl::StatusOr<LoopResult> TrainLoop::Run() {
   return LoopResult{.interrupted = interruption,
                     .step = step_,
                     .best = best_,
-                    .setbacks = setbacks_};
+                    .setbacks = setbacks_,
+                    .reason = pause_reason_};
 }
 
 absl::Status TrainLoop::Begin() {
   window_.begun = clock_.Now();
   ASSIGN_OR_RETURN(std::optional<TrainingState> state, host_.LoadLast());
+  monitor_.Restore(state ? state->manifest.monitor : MonitorState(),
+                   monitor_.state().active, setbacks_);
   if (!state) {
     step_ = 0;
     last_.reset();
@@ -84,6 +104,7 @@ absl::Status TrainLoop::EnterPhase(std::size_t phase,
                                    const TrainerState* exact) {
   std::optional<TrainerState> before;
   if (exact == nullptr && trainer_ != nullptr) {
+    RETURN_IF_ERROR(TakePendingSample());
     ASSIGN_OR_RETURN(before, trainer_->Save());
   }
   trainer_.reset();
@@ -121,22 +142,32 @@ absl::Status TrainLoop::OneStep() {
                    host_.BatchesOf(step_));
   StepSettings settings{
       .rates = RatesAt(options_.recipe, step_),
-      .by_gradients = options_.recipe.phases[at.phase].auto_rgn};
+      .by_gradients = options_.recipe.phases[at.phase].auto_rgn,
+      .observe = ObservationOf(step_)};
   for (double& rate : settings.rates) {
     rate *= rate_factor();
   }
   ASSIGN_OR_RETURN(const StepReport report, trainer_->Step(batches, settings));
-  if (!report.is_finite) {
-    return SetBack(Reason::kNonfiniteLoss);
+  // Of an earlier step, perhaps.
+  RETURN_IF_ERROR(report.sample && report.sample->step <= step_
+                      ? TakeSample(report.sample)
+                      : absl::OkStatus());
+  if (report.is_finite) {
+    ++step_;
+    TakeShares(report);
+    RETURN_IF_ERROR(TakeMetrics(
+        report, ScaleByGradients(settings.rates, report.parts).back()));
   }
-  ++step_;
-  TakeShares(report);
-  RETURN_IF_ERROR(TakeMetrics(
-      report, ScaleByGradients(settings.rates, report.parts).back()));
-  if (divergence_.Add(report.loss)) {
-    return SetBack(Reason::kDiverged);
+  RETURN_IF_ERROR(JudgeStep(report));
+  if (report.sample && report.sample->step == step_) {
+    RETURN_IF_ERROR(TakeSample(report.sample));
   }
-  return AfterStep();
+  ASSIGN_OR_RETURN(const bool went_back, Act());
+  if (went_back) {
+    return absl::OkStatus();
+  }
+  RETURN_IF_ERROR(AfterStep());
+  return Act().status();
 }
 
 absl::Status TrainLoop::AfterStep() {
@@ -157,7 +188,7 @@ absl::Status TrainLoop::AfterStep() {
 
 bool TrainLoop::IsThrough() const {
   const EarlyStopping& stop = options_.recipe.early_stopping;
-  return step_ >= total_steps_ ||
+  return is_stopped_ || step_ >= total_steps_ ||
          (stop.patience > 0 && step_ >= stop.min_steps &&
           stale_evaluations_ >= stop.patience) ||
          clock_.Now() >= options_.deadline;
@@ -212,6 +243,7 @@ absl::Status TrainLoop::TellShares() {
 }
 
 absl::Status TrainLoop::FlushMetrics() {
+  RETURN_IF_ERROR(FlushSamples());
   const Window done = std::exchange(window_, Window{.begun = clock_.Now()});
   if (done.steps == 0) {
     return absl::OkStatus();
@@ -244,13 +276,21 @@ absl::Status TrainLoop::Evaluate() {
   } else if (is_stale) {
     ++stale_evaluations_;
   }
-  return host_.Tell(metrics);
+  RETURN_IF_ERROR(host_.Tell(metrics));
+  return TellAlarms(monitor_.AddEvaluation(
+      {.step = metrics.step,
+       .examples = metrics.examples,
+       .loss = metrics.loss,
+       .accuracy = metrics.accuracy,
+       .old_class_accuracy = metrics.old_class_accuracy}));
 }
 
 absl::Status TrainLoop::SaveCheckpoint() {
   if (saved_at_ == step_) {
     return absl::OkStatus();
   }
+  RETURN_IF_ERROR(TakePendingSample());
+  RETURN_IF_ERROR(FlushSamples());
   ASSIGN_OR_RETURN(TrainerState trainer, trainer_->Save());
   const bool is_evaluated = last_ && last_->step == step_;
   TrainingState state{.step = step_,
@@ -258,28 +298,28 @@ absl::Status TrainLoop::SaveCheckpoint() {
                       .manifest = {.stale_evaluations = stale_evaluations_,
                                    .is_best = is_evaluated && last_->is_best,
                                    .evaluation = last_,
-                                   .best = best_}};
+                                   .best = best_,
+                                   .monitor = monitor_.state()}};
   RETURN_IF_ERROR(host_.Save(state));
   saved_at_ = step_;
   return absl::OkStatus();
 }
 
-absl::Status TrainLoop::SetBack(Reason reason) {
-  const std::string what = reason == Reason::kDiverged
-                               ? "the loss ran away"
-                               : "loss or gradient was not finite";
+absl::Status TrainLoop::SetBack(const AlarmRaised& why) {
   const std::int64_t from = step_;
   if (setbacks_ >= kMostSetbacks) {
-    return Error(absl::StatusCode::kInternal, reason,
-                 absl::StrCat(what, " at step ", from, ", after ", setbacks_,
-                              " recoveries with ever lower learning rates: "
-                              "begin with a lower one, or look at the data"));
+    return Error(
+        absl::StatusCode::kInternal, ReasonOf(why.kind),
+        absl::StrCat(why.text, ", at step ", from, ", after ", setbacks_,
+                     " recoveries with ever lower learning rates: "
+                     "begin with a lower one, or look at the data"));
   }
   ++setbacks_;
-  divergence_.Forget();
   window_ = Window{.begun = clock_.Now()};
   shares_.clear();
   shared_steps_ = 0;
+  // Those of the steps before the checkpoint are kept.
+  samples_.clear();
   trainer_.reset();
   saved_at_ = -1;
   RETURN_IF_ERROR(Begin());
@@ -287,7 +327,7 @@ absl::Status TrainLoop::SetBack(Reason reason) {
       Recovered{.from_step = from,
                 .to_step = step_,
                 .rate_factor = rate_factor(),
-                .text = absl::StrCat(what, ": back to step ", step_,
+                .text = absl::StrCat(why.text, ": back to step ", step_,
                                      " with half the learning rate")});
 }
 

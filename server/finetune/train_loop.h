@@ -10,7 +10,9 @@
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/base/error.h"
-#include "server/finetune/divergence.h"
+#include "server/finetune/alarm.h"
+#include "server/finetune/gradient_monitor.h"
+#include "server/finetune/gradient_sample.h"
 #include "server/finetune/job.h"
 #include "server/finetune/job_json.h"
 #include "server/finetune/recipe.h"
@@ -63,6 +65,10 @@ class LoopHost {
   // The last one saved; nullopt: none.
   virtual absl::StatusOr<std::optional<TrainingState>> LoadLast() = 0;
   virtual absl::Status Tell(const JobEventBody& event) = 0;
+  // Adds samples to the series of the job, in order of step; with `event` the
+  // last one is told, too.
+  virtual absl::Status KeepSamples(const std::vector<GradientSample>& samples,
+                                   bool event) = 0;
 };
 
 struct LoopResult {
@@ -72,6 +78,8 @@ struct LoopResult {
   // The evaluation of the weights to keep; absent: nothing was evaluated.
   std::optional<EvaluationMetrics> best;
   int setbacks = 0;
+  // With kPause, when an alarm wants it: why.
+  std::string reason;
 };
 
 // Recoveries from a loss that is not finite or runs away, each to the last
@@ -89,6 +97,13 @@ class TrainLoop {
     int classes = 2;
     // Recoveries before this run: each halved the learning rates.
     int setbacks = 0;
+    ObservationSpec observation;
+    std::vector<AlarmSetting> alarms;
+    // Raised before this run and not cleared.
+    std::vector<ActiveAlarm> active;
+    // See AlarmFacts and GradientMonitor.
+    double majority_share = 0;
+    std::vector<std::string> block_names;
     // The loop ends as if it were through at this time.
     SteadyTime deadline = kNoDeadline;
   };
@@ -97,8 +112,9 @@ class TrainLoop {
   TrainLoop(const Options& options, LoopHost& host, const Clock& clock);
 
   // Goes on from the last checkpoint of the host, or begins. Once. Errors of
-  // host and trainer; INTERNAL with reason NONFINITE_LOSS or DIVERGED: after
-  // kMostSetbacks recoveries.
+  // host and trainer; INTERNAL with reason NONFINITE_LOSS, or DIVERGED for any
+  // other alarm: after kMostSetbacks recoveries, or where the job wants to fail
+  // for it.
   absl::StatusOr<LoopResult> Run();
 
  private:
@@ -126,8 +142,21 @@ class TrainLoop {
   absl::Status TellShares();
   absl::Status Evaluate();
   absl::Status SaveCheckpoint();
-  absl::Status SetBack(Reason reason);
+  absl::Status SetBack(const AlarmRaised& why);
   bool IsThrough() const;
+
+  // --- train_loop_alarms.cc ---
+  // What step `step`, from 0 on, shows; nullopt: nothing.
+  std::optional<Observation> ObservationOf(std::int64_t step) const;
+  absl::Status TakeSample(const std::optional<GradientSample>& sample);
+  // Before what comes between two steps.
+  absl::Status TakePendingSample();
+  absl::Status FlushSamples();
+  absl::Status JudgeStep(const StepReport& report);
+  absl::Status TellAlarms(Judgement judgement);
+  // Carries out what alarms want since the last time: true: the training went
+  // back.
+  absl::StatusOr<bool> Act();
   // Of the learning rates.
   double rate_factor() const {
     return 1.0 / static_cast<double>(1 << setbacks_);
@@ -137,7 +166,7 @@ class TrainLoop {
   const std::int64_t total_steps_;
   LoopHost& host_;
   const Clock& clock_;
-  DivergenceMonitor divergence_;
+  GradientMonitor monitor_;
 
   std::unique_ptr<Trainer> trainer_;
   std::size_t phase_ = 0;
@@ -152,6 +181,16 @@ class TrainLoop {
   // Sums over so many steps, one for each part; empty: rates are not scaled.
   std::vector<double> shares_;
   int shared_steps_ = 0;
+  // Not kept yet.
+  std::vector<GradientSample> samples_;
+  // Of the last BlockGradients.
+  std::optional<SteadyTime> told_sample_;
+  // The gravest thing that an alarm wants and that is not done yet.
+  std::optional<AlarmRaised> wanted_;
+  // Of an alarm that wants a pause; empty: none does.
+  std::string pause_reason_;
+  // An alarm wants an end.
+  bool is_stopped_ = false;
 };
 
 }  // namespace resnetd

@@ -8,6 +8,7 @@
 #include "server/base/status_macros.h"
 #include "server/store/checkpoint_table.h"
 #include "server/store/job_event_table.h"
+#include "server/store/job_sample_table.h"
 #include "server/store/seal.h"
 
 namespace resnetd {
@@ -87,6 +88,22 @@ absl::StatusOr<std::vector<CheckpointRow>> DurableJobs::ListCheckpoints(
     return DamagedDatabase("a checkpoint of a job is missing");
   }
   return checkpoints;
+}
+
+absl::StatusOr<JobSamples> DurableJobs::ListJobSamples(JobNumber job,
+                                                       std::int64_t first,
+                                                       std::int64_t last) {
+  MutexLock lock(db_.read_mutex());
+  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_.reader()));
+  RETURN_IF_ERROR(ReadJob(db_.reader(), job).status());
+  ASSIGN_OR_RETURN(const JobSampleRow oldest,
+                   FindOldestJobSample(db_.reader(), job));
+  JobSamples samples{.rows = {},
+                     .oldest_step = oldest.step,
+                     .has_expired = oldest.ordinal > 1};
+  ASSIGN_OR_RETURN(samples.rows,
+                   ReadJobSamples(db_.reader(), job, first, last));
+  return samples;
 }
 
 absl::StatusOr<std::int64_t> DurableJobs::Count() {

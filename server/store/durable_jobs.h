@@ -42,6 +42,8 @@ class DurableJobs final : public JobCatalog {
       JobNumber job, std::int64_t after, std::size_t limit) override;
   absl::StatusOr<std::vector<CheckpointRow>> ListCheckpoints(
       JobNumber job) override;
+  absl::StatusOr<JobSamples> ListJobSamples(JobNumber job, std::int64_t first,
+                                            std::int64_t last) override;
 
   absl::StatusOr<std::int64_t> Count();
 

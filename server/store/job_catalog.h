@@ -60,6 +60,28 @@ struct CheckpointRow {
   WallTime created;
 };
 
+// What a job shows of its gradients at one step.
+struct JobSampleRow {
+  // From 1 on.
+  std::int64_t step = 0;
+  // From 1 on without gaps, in order of step. Given by the catalog.
+  std::int64_t ordinal = 0;
+  // Of finetune's FormatSample().
+  std::string payload;
+};
+
+// Samples that a job keeps, the newest ones: of 50 blocks about 45 MB.
+inline constexpr std::int64_t kMaxJobSamples = 4096;
+
+struct JobSamples {
+  // Of the steps asked for.
+  std::vector<JobSampleRow> rows;
+  // The oldest step with a sample; 0: there is none.
+  std::int64_t oldest_step = 0;
+  // Samples before it were removed.
+  bool has_expired = false;
+};
+
 // What changes together, in one transaction.
 struct JobChange {
   JobNumber job;
@@ -74,6 +96,10 @@ struct JobChange {
   // Steps of checkpoints that are removed, before `checkpoint` is added;
   // unknown ones are none.
   std::vector<std::int64_t> remove_checkpoints;
+  // Samples of later steps are removed: of a way that was gone back.
+  std::optional<std::int64_t> forget_samples_after;
+  // Added afterwards, in order of step; see kMaxJobSamples. Without ordinals.
+  std::vector<JobSampleRow> samples;
   // The job may be done: the change is of what became of its result, and has no
   // state.
   bool after_end = false;
@@ -118,8 +144,8 @@ class JobCatalog {
   // row.
   virtual absl::StatusOr<JobRow> ChangeJob(
       const JobChange& change, const std::optional<Mutation>& mutation) = 0;
-  // Removes a done job with its events and checkpoints. NOT_FOUND; ABORTED;
-  // FAILED_PRECONDITION (JOB_STATE): not done.
+  // Removes a done job with its events, samples and checkpoints. NOT_FOUND;
+  // ABORTED; FAILED_PRECONDITION (JOB_STATE): not done.
   virtual absl::Status DeleteJob(JobNumber job, absl::string_view etag,
                                  const Mutation& mutation) = 0;
 
@@ -135,6 +161,10 @@ class JobCatalog {
   // In order of step. NOT_FOUND.
   virtual absl::StatusOr<std::vector<CheckpointRow>> ListCheckpoints(
       JobNumber job) = 0;
+  // Of the steps from `first` to `last`, in their order. NOT_FOUND.
+  virtual absl::StatusOr<JobSamples> ListJobSamples(JobNumber job,
+                                                    std::int64_t first,
+                                                    std::int64_t last) = 0;
 };
 
 }  // namespace resnetd

@@ -15,6 +15,7 @@
 #include "server/store/durable_datasets.h"
 #include "server/store/durable_jobs.h"
 #include "server/store/job_event_table.h"
+#include "server/store/job_sample_table.h"
 #include "server/store/seal.h"
 #include "server/store/tally_table.h"
 #include "server/store/tombstone_table.h"
@@ -89,10 +90,32 @@ absl::StatusOr<bool> ChangeCheckpoints(const Change& change,
   return true;
 }
 
-// Whether the change is of the job itself.
-bool IsOfJob(const JobChange& wanted) {
+// Returns whether there was anything to remove or add.
+absl::StatusOr<bool> ChangeSamples(const Change& change,
+                                   const JobChange& wanted) {
+  bool changed = !wanted.samples.empty();
+  if (wanted.forget_samples_after) {
+    ASSIGN_OR_RETURN(const bool removed,
+                     RemoveJobSamplesAfter(change.database, wanted.job,
+                                           *wanted.forget_samples_after));
+    changed |= removed;
+  }
+  for (const JobSampleRow& sample : wanted.samples) {
+    RETURN_IF_ERROR(AddJobSample(change.database, wanted.job, sample));
+  }
+  return changed;
+}
+
+// Whether the change says something of the job.
+bool HasText(const JobChange& wanted) {
   return wanted.state || wanted.is_done || wanted.status ||
          !wanted.events.empty();
+}
+
+// Whether the change is of the job itself.
+bool IsOfJob(const JobChange& wanted) {
+  return HasText(wanted) || !wanted.samples.empty() ||
+         wanted.forget_samples_after;
 }
 
 // Carries the change out on `record`; returns whether it changed anything.
@@ -105,7 +128,8 @@ absl::StatusOr<bool> Apply(const Change& change, const JobChange& wanted,
   RETURN_IF_ERROR(AddEvents(change, wanted.events, record));
   ASSIGN_OR_RETURN(const bool checkpoints,
                    ChangeCheckpoints(change, wanted, record));
-  if (!checkpoints && !IsOfJob(wanted)) {
+  ASSIGN_OR_RETURN(const bool samples, ChangeSamples(change, wanted));
+  if (!checkpoints && !samples && !HasText(wanted)) {
     return false;
   }
   ++row.generation;
@@ -242,6 +266,7 @@ absl::Status DurableJobs::DeleteJob(JobNumber job, absl::string_view etag,
     return WrongState(record.row, "; cancel it first");
   }
   RETURN_IF_ERROR(RemoveJobEvents(change.database, job));
+  RETURN_IF_ERROR(RemoveJobSamples(change.database, job));
   RETURN_IF_ERROR(RemoveCheckpoints(change.database, job));
   RETURN_IF_ERROR(RemoveJob(change.database, job));
   ASSIGN_OR_RETURN(Tally tally, ReadTally(change.database));

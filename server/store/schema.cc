@@ -234,8 +234,21 @@ CREATE TABLE tally(
 ) STRICT;
 )sql";
 
-constexpr std::array<Migration, 2> kMigrations = {Migration{kFirst},
-                                                  Migration{kSecond}};
+// What jobs show of their gradients. Of each the newest ones are kept: the
+// first ordinal that is there says how many are not.
+constexpr absl::string_view kThird = R"sql(
+CREATE TABLE job_samples(
+  job INTEGER NOT NULL REFERENCES jobs(job),
+  step INTEGER NOT NULL CHECK (step >= 1),
+  ordinal INTEGER NOT NULL CHECK (ordinal >= 1),
+  payload TEXT NOT NULL,
+  seal TEXT NOT NULL,
+  PRIMARY KEY (job, step)
+) STRICT, WITHOUT ROWID;
+)sql";
+
+constexpr std::array<Migration, 3> kMigrations = {
+    Migration{kFirst}, Migration{kSecond}, Migration{kThird}};
 
 absl::Status NotOurs() {
   return Error(absl::StatusCode::kFailedPrecondition, Reason::kStoreUnusable,

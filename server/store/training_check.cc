@@ -1,6 +1,7 @@
 #include "server/store/training_check.h"
 
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "server/store/checkpoint_table.h"
 #include "server/store/example_table.h"
 #include "server/store/job_event_table.h"
+#include "server/store/job_sample_table.h"
 #include "server/store/pack_table.h"
 #include "server/store/rejected_table.h"
 #include "server/store/seal.h"
@@ -89,6 +91,13 @@ absl::Status CheckJobRows(Database& database, const JobRecord& record) {
   if (events != record.row.last_event ||
       static_cast<std::int64_t>(checkpoints.size()) != record.checkpoints) {
     return DamagedDatabase("a job counts other events than it has");
+  }
+  // Seals, and that none is missing between two others.
+  ASSIGN_OR_RETURN(const std::vector<JobSampleRow> samples,
+                   ReadJobSamples(database, job, 0,
+                                  std::numeric_limits<std::int64_t>::max()));
+  if (static_cast<std::int64_t>(samples.size()) > kMaxJobSamples) {
+    return DamagedDatabase("a job has more samples than are kept");
   }
   return absl::OkStatus();
 }

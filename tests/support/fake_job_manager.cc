@@ -284,6 +284,24 @@ absl::StatusOr<std::vector<Checkpoint>> FakeJobManager::Checkpoints(
   return kept->checkpoints;
 }
 
+void FakeJobManager::SetSamples(JobNumber job, JobSamples samples) {
+  MutexLock lock(mutex_);
+  jobs_.at(job).samples = std::move(samples);
+}
+
+absl::StatusOr<GradientReport> FakeJobManager::Gradients(
+    const GradientQuery& query) {
+  MutexLock lock(mutex_);
+  RETURN_IF_ERROR(Enter("Gradients"));
+  ASSIGN_OR_RETURN(const Kept* const kept, Find(query.job));
+  JobSamples samples = kept->samples;
+  std::erase_if(samples.rows, [&query](const JobSampleRow& row) {
+    return row.step < query.first_step ||
+           (query.last_step > 0 && row.step > query.last_step);
+  });
+  return MakeGradientReport(kept->job, samples, query);
+}
+
 std::unique_ptr<JobManager::Subscription> FakeJobManager::Subscribe(
     std::function<void()> listener) {
   MutexLock lock(mutex_);

@@ -54,6 +54,8 @@ class FakeJobManager final : public JobManager {
   // Changes a job in place.
   void Edit(JobNumber job, const std::function<void(Job&)>& edit);
   void AddCheckpoint(JobNumber job, Checkpoint checkpoint);
+  // What it shows of its gradients.
+  void SetSamples(JobNumber job, JobSamples samples);
 
   absl::Status Start() override { return absl::OkStatus(); }
   void Stop() override {}
@@ -71,6 +73,7 @@ class FakeJobManager final : public JobManager {
                                                std::int64_t after,
                                                std::size_t limit) override;
   absl::StatusOr<std::vector<Checkpoint>> Checkpoints(JobNumber job) override;
+  absl::StatusOr<GradientReport> Gradients(const GradientQuery& query) override;
   absl::StatusOr<Checkpoint> GetCheckpoint(JobNumber job,
                                            std::int64_t step) override;
   // 100 steps in 1 to 2 minutes, a million bytes.
@@ -88,6 +91,7 @@ class FakeJobManager final : public JobManager {
     Job job;
     std::vector<JobEvent> events;
     std::vector<Checkpoint> checkpoints;
+    JobSamples samples;
   };
   class Listening;
 

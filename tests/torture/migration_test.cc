@@ -23,11 +23,11 @@ namespace {
 
 // The format that is brought forward: the first.
 constexpr std::int64_t kOld = 1;
-constexpr std::int64_t kToday = 2;
-constexpr std::int64_t kTomorrow = 4;
+constexpr std::int64_t kToday = 3;
+constexpr std::int64_t kTomorrow = 5;
 
-// What a server of tomorrow knows: today's format and two steps more. With the
-// one from the first format to today's it is three.
+// What a server of tomorrow knows: today's format and two steps more. With
+// those from the first format to today's it is four.
 std::vector<Migration> TomorrowsMigrations() {
   std::vector<Migration> migrations(Migrations().begin(), Migrations().end());
   migrations.push_back(
@@ -96,7 +96,7 @@ class MigrationTest : public ::testing::TestWithParam<DiskFault> {
         {.path = "/meta.db", .vfs = vfs.name()}, Database::Access::kReadWrite);
     ASSERT_TRUE(database.ok());
     for (const std::string table :
-         {"tally", "checkpoints", "job_events", "jobs", "uploads",
+         {"job_samples", "tally", "checkpoints", "job_events", "jobs", "uploads",
           "rejected_examples", "examples", "packs", "datasets"}) {
       ASSERT_EQ((*database)->Execute("DROP TABLE " + table), absl::OkStatus());
     }

@@ -104,6 +104,17 @@ class Host final : public LoopHost {
     return absl::OkStatus();
   }
 
+  absl::Status KeepSamples(const std::vector<GradientSample>& samples,
+                           bool event) override {
+    for (const GradientSample& sample : samples) {
+      kept.push_back(sample.step);
+    }
+    if (event) {
+      events.emplace_back(BlockGradients{.sample = samples.back()});
+    }
+    return absl::OkStatus();
+  }
+
   template <typename Event>
   std::vector<Event> EventsOf() const {
     std::vector<Event> found;
@@ -128,6 +139,8 @@ class Host final : public LoopHost {
   std::vector<std::int64_t> evaluated;
   std::vector<TrainingState> saved;
   std::vector<JobEventBody> events;
+  // Steps of samples.
+  std::vector<std::int64_t> kept;
 
  private:
   ScriptedTrainers& trainers_;
