@@ -4,6 +4,7 @@
 #include <variant>
 
 #include "absl/strings/str_cat.h"
+#include "server/rpc/convert_gradient.h"
 #include "server/rpc/convert_job_spec.h"
 #include "server/rpc/convert_recipe.h"
 #include "server/rpc/proto_time.h"
@@ -137,6 +138,9 @@ void Fill(const JobStatus& status, v1::FineTuneJobStatus& message) {
   if (status.watch) {
     *message.mutable_watched_until() = ToProto(status.watch->until);
   }
+  for (const ActiveAlarm& alarm : status.alarms) {
+    *message.add_alarms() = ToProto(alarm);
+  }
 }
 
 // Fills the part of an event's body that belongs to the alternative.
@@ -184,6 +188,16 @@ struct BodyWriter {
     message.mutable_log_line()->set_text(line.text);
     message.mutable_log_line()->set_is_warning(line.is_warning);
   }
+  void operator()(const BlockGradients& gradients) const {
+    *message.mutable_block_gradients()->mutable_sample() =
+        ToProto(gradients.sample);
+  }
+  void operator()(const AlarmRaised& raised) const {
+    *message.mutable_alarm_raised() = ToProto(raised);
+  }
+  void operator()(const AlarmCleared& cleared) const {
+    *message.mutable_alarm_cleared() = ToProto(cleared);
+  }
 };
 
 // The kind of each alternative is its place in the variant plus one.
@@ -199,6 +213,9 @@ static_assert(kIsKind<Throttled, v1::JOB_EVENT_KIND_THROTTLED>);
 static_assert(kIsKind<GateVerdict, v1::JOB_EVENT_KIND_GATE_VERDICT>);
 static_assert(kIsKind<Promoted, v1::JOB_EVENT_KIND_PROMOTED>);
 static_assert(kIsKind<LogLine, v1::JOB_EVENT_KIND_LOG_LINE>);
+static_assert(kIsKind<BlockGradients, v1::JOB_EVENT_KIND_BLOCK_GRADIENTS>);
+static_assert(kIsKind<AlarmRaised, v1::JOB_EVENT_KIND_ALARM_RAISED>);
+static_assert(kIsKind<AlarmCleared, v1::JOB_EVENT_KIND_ALARM_CLEARED>);
 
 }  // namespace
 

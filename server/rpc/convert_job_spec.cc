@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/models/model_registry.h"
+#include "server/rpc/convert_gradient.h"
 #include "server/rpc/convert_recipe.h"
 #include "server/rpc/proto_time.h"
 #include "server/rpc/resource_name.h"
@@ -299,6 +300,8 @@ JobSpec ToJobSpec(const v1::FineTuneJobSpec& message, Violations& violations) {
   spec.gate = ToGate(message.gate());
   violations.AddErrorIn("spec", Validate(spec.gate));
   spec.guard = ToGuard(message.serving_guard(), violations);
+  spec.observation = ToObservation(message.observation(), violations);
+  spec.alarms = ToAlarms(message.alarms(), violations);
   spec.max_duration = ToMaxDuration(message.max_duration(), violations);
   CheckDisplayName(message.display_name(), violations);
   spec.display_name = message.display_name();
@@ -335,6 +338,10 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec) {
       *guard.mutable_max_p99() = ToProto(*spec.guard.max_p99);
     }
     guard.set_max_queue(spec.guard.max_queue);
+  }
+  *message.mutable_observation() = ToProto(spec.observation);
+  for (const AlarmSetting& setting : spec.alarms) {
+    *message.add_alarms() = ToProto(setting);
   }
   if (spec.max_duration > std::chrono::seconds(0)) {
     *message.mutable_max_duration() = ToProto(spec.max_duration);

@@ -133,6 +133,13 @@ grpc::ServerUnaryReactor* FineTuneService::GetCheckpoint(
               resnetd::GetCheckpoint);
 }
 
+grpc::ServerUnaryReactor* FineTuneService::GetGradientReport(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Read("GetGradientReport", *context, *request, *response,
+              resnetd::GetGradientReport);
+}
+
 grpc::ServerUnaryReactor* FineTuneService::DeleteCheckpoint(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {

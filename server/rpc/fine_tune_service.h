@@ -42,7 +42,9 @@ using JobReads = Jobs::WithRawCallbackMethod_GetFineTuneJob<
         Jobs::WithRawCallbackMethod_ListFineTuneJobEvents<
             Jobs::WithRawCallbackMethod_ListCheckpoints<
                 Jobs::WithRawCallbackMethod_GetCheckpoint<
-                    Jobs::WithRawCallbackMethod_WatchFineTuneJob<Service>>>>>>;
+                    Jobs::WithRawCallbackMethod_GetGradientReport<
+                        Jobs::WithRawCallbackMethod_WatchFineTuneJob<
+                            Service>>>>>>>;
 
 using FineTuneService = JobChanges<JobWork<JobReads<Jobs::Service>>>;
 
@@ -112,6 +114,9 @@ class FineTuneService final : public raw::FineTuneService {
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
       grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* ListCheckpoints(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* GetGradientReport(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
       grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* GetCheckpoint(grpc::CallbackServerContext* context,

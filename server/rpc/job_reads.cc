@@ -12,6 +12,7 @@
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/base/violations.h"
+#include "server/rpc/convert_gradient.h"
 #include "server/rpc/convert_job.h"
 #include "server/rpc/page_token.h"
 #include "server/rpc/resource_name.h"
@@ -191,6 +192,15 @@ absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(
     }
     *response.add_checkpoints() = ToProto(job, checkpoint);
   }
+  return response;
+}
+
+absl::StatusOr<v1::GetGradientReportResponse> GetGradientReport(
+    JobManager& manager, const v1::GetGradientReportRequest& request) {
+  ASSIGN_OR_RETURN(const GradientQuery query, ToGradientQuery(request));
+  ASSIGN_OR_RETURN(const GradientReport report, manager.Gradients(query));
+  v1::GetGradientReportResponse response;
+  *response.mutable_report() = ToProto(report);
   return response;
 }
 

@@ -46,6 +46,8 @@ absl::StatusOr<v1::ListFineTuneJobEventsResponse> ListFineTuneJobEvents(
     JobManager& manager, const v1::ListFineTuneJobEventsRequest& request);
 absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(
     JobManager& manager, const v1::ListCheckpointsRequest& request);
+absl::StatusOr<v1::GetGradientReportResponse> GetGradientReport(
+    JobManager& manager, const v1::GetGradientReportRequest& request);
 absl::StatusOr<v1::GetCheckpointResponse> GetCheckpoint(
     JobManager& manager, const v1::GetCheckpointRequest& request);
 
