@@ -200,6 +200,9 @@ class Client {
   // All checkpoints, ordered by step.
   absl::StatusOr<std::vector<Checkpoint>> ListCheckpoints(
       absl::string_view job);
+  // The gradients of a job over its steps. FAILED_PRECONDITION: it has no
+  // samples; OUT_OF_RANGE: those asked for are no longer kept.
+  absl::StatusOr<GradientReport> GetGradients(const GradientRequest& request);
   // NOT_FOUND: no such job, or it has no such checkpoint.
   absl::StatusOr<Checkpoint> GetCheckpoint(absl::string_view job,
                                            std::int64_t step);

@@ -4,6 +4,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/convert.h"
+#include "client/gradient_convert.h"
 #include "client/job_convert.h"
 
 namespace resnetd::client {
@@ -19,8 +20,8 @@ static_assert(static_cast<int>(PromotionKind::kAlias) ==
               v1::PROMOTION_KIND_ALIAS);
 static_assert(static_cast<int>(PromotionState::kRolledBack) ==
               v1::PROMOTION_STATE_ROLLED_BACK);
-static_assert(static_cast<int>(JobEventKind::kLogLine) ==
-              v1::JOB_EVENT_KIND_LOG_LINE);
+static_assert(static_cast<int>(JobEventKind::kAlarmCleared) ==
+              v1::JOB_EVENT_KIND_ALARM_CLEARED);
 
 // kUnknown for a value that is not known here.
 template <typename Value, typename Wire>
@@ -147,6 +148,14 @@ ServingGuard FromProto(const v1::ServingGuard& message) {
   return guard;
 }
 
+std::vector<AlarmSetting> SettingsOf(const v1::FineTuneJobSpec& message) {
+  std::vector<AlarmSetting> settings;
+  for (const v1::AlarmSetting& setting : message.alarms()) {
+    settings.push_back(FromProto(setting));
+  }
+  return settings;
+}
+
 JobSpec FromProto(const v1::FineTuneJobSpec& message) {
   return {
       .model = message.model(),
@@ -167,6 +176,8 @@ JobSpec FromProto(const v1::FineTuneJobSpec& message) {
       .alias = message.promotion().alias(),
       .watch = FromProto(message.promotion().watch()),
       .guard = FromProto(message.serving_guard()),
+      .observation = FromProto(message.observation()),
+      .alarms = SettingsOf(message),
       .max_duration = std::chrono::seconds(message.max_duration().seconds()),
       .display_name = message.display_name()};
 }
@@ -208,6 +219,9 @@ JobStatus FromProto(const v1::FineTuneJobStatus& message) {
     status.error = JobError{.reason = message.error().reason(),
                             .message = message.error().message()};
   }
+  for (const v1::ActiveAlarm& alarm : message.alarms()) {
+    status.alarms.push_back(FromProto(alarm));
+  }
   return status;
 }
 
@@ -243,6 +257,13 @@ JobEventBody BodyOf(const v1::JobEvent& message) {
     case v1::JobEvent::kLogLine:
       return LogLine{.text = message.log_line().text(),
                      .is_warning = message.log_line().is_warning()};
+    case v1::JobEvent::kBlockGradients:
+      return BlockGradients{.sample =
+                                FromProto(message.block_gradients().sample())};
+    case v1::JobEvent::kAlarmRaised:
+      return FromProto(message.alarm_raised());
+    case v1::JobEvent::kAlarmCleared:
+      return FromProto(message.alarm_cleared());
     case v1::JobEvent::BODY_NOT_SET:  // A newer server may know more of them.
       break;
   }
@@ -312,6 +333,12 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec) {
   }
   if (spec.guard.max_queue) {
     message.mutable_serving_guard()->set_max_queue(*spec.guard.max_queue);
+  }
+  if (spec.observation.probe_every || spec.observation.snr) {
+    *message.mutable_observation() = ToProto(spec.observation);
+  }
+  for (const AlarmSetting& setting : spec.alarms) {
+    *message.add_alarms() = ToProto(setting);
   }
   if (spec.max_duration.count() > 0) {
     message.mutable_max_duration()->set_seconds(spec.max_duration.count());

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/calls.h"
 #include "client/convert.h"
+#include "client/gradient_convert.h"
 #include "client/job_convert.h"
 #include "client/resuming_watch.h"
 #include "server/base/ids.h"
@@ -155,6 +156,22 @@ absl::StatusOr<std::vector<Checkpoint>> Client::ListCheckpoints(
         }
       }));
   return checkpoints;
+}
+
+absl::StatusOr<GradientReport> Client::GetGradients(
+    const GradientRequest& gradients) {
+  v1::GetGradientReportRequest request;
+  request.set_name(JobResource(gradients.job));
+  request.set_first_step(gradients.first_step);
+  request.set_last_step(gradients.last_step);
+  for (const std::string& block : gradients.blocks) {
+    request.add_blocks(block);
+  }
+  request.set_max_samples(gradients.max_samples);
+  v1::GetGradientReportResponse response;
+  RETURN_IF_ERROR(calls_->Ask(calls_->short_timeout, &Stub::GetGradientReport,
+                              request, response));
+  return FromProto(response.report());
 }
 
 absl::StatusOr<Checkpoint> Client::GetCheckpoint(absl::string_view job,

@@ -26,10 +26,11 @@ constexpr std::array<absl::string_view, 4> kPromotions = {kUnknownName, "NONE",
 constexpr std::array<absl::string_view, 6> kPromotionStates = {
     kUnknownName,      "NOT_REQUESTED", "PENDING",
     "GATE_NOT_PASSED", "PROMOTED",      "ROLLED_BACK"};
-constexpr std::array<absl::string_view, 10> kEventKinds = {
-    kUnknownName,       "STATE_CHANGED", "STEP_METRICS", "EVALUATION",
-    "CHECKPOINT_SAVED", "RECOVERED",     "THROTTLED",    "GATE_VERDICT",
-    "PROMOTED",         "LOG_LINE"};
+constexpr std::array<absl::string_view, 13> kEventKinds = {
+    kUnknownName,       "STATE_CHANGED", "STEP_METRICS",    "EVALUATION",
+    "CHECKPOINT_SAVED", "RECOVERED",     "THROTTLED",       "GATE_VERDICT",
+    "PROMOTED",         "LOG_LINE",      "BLOCK_GRADIENTS", "ALARM_RAISED",
+    "ALARM_CLEARED"};
 
 }  // namespace
 

@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "client/dataset_types.h"
+#include "client/gradient_types.h"
 #include "client/recipe_types.h"
 
 namespace resnetd::client {
@@ -126,6 +127,9 @@ struct JobSpec {
   std::string alias;
   WatchRules watch;
   ServingGuard guard;
+  ObservationSpec observation;
+  // Those that are not named have the server's default.
+  std::vector<AlarmSetting> alarms;
   // 0: no limit.
   std::chrono::seconds max_duration{0};
   std::string display_name;
@@ -219,6 +223,8 @@ struct JobStatus {
   double duty = 1;
   // Of the promoted version; absent: it is not watched.
   std::optional<std::chrono::system_clock::time_point> watched_until;
+  // Raised and not cleared.
+  std::vector<ActiveAlarm> alarms;
 };
 
 struct Job {
@@ -268,9 +274,10 @@ struct LogLine {
 };
 
 // In the order of JobEventKind; empty: a kind that this client does not know.
-using JobEventBody = std::variant<std::monostate, StateChanged, StepMetrics,
-                                  EvaluationMetrics, CheckpointSaved, Recovered,
-                                  Throttled, GateVerdict, Promoted, LogLine>;
+using JobEventBody =
+    std::variant<std::monostate, StateChanged, StepMetrics, EvaluationMetrics,
+                 CheckpointSaved, Recovered, Throttled, GateVerdict, Promoted,
+                 LogLine, BlockGradients, AlarmRaised, AlarmCleared>;
 
 enum class JobEventKind {
   kUnknown,
@@ -283,6 +290,9 @@ enum class JobEventKind {
   kGateVerdict,
   kPromoted,
   kLogLine,
+  kBlockGradients,
+  kAlarmRaised,
+  kAlarmCleared,
 };
 
 // E.g. "STATE_CHANGED".

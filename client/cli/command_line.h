@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "client/cli/data_options.h"
 #include "client/cli/exit_code.h"
+#include "client/cli/gradients_options.h"
 #include "client/cli/model_options.h"
 #include "client/cli/train_options.h"
 
@@ -93,6 +94,7 @@ enum class Command {
   kTrainResume,
   kTrainCancel,
   kTrainDelete,
+  kGradients,
   kHealth,
   kVersion,
   kDoctor,
@@ -107,6 +109,7 @@ struct Arguments {
   ModelsOptions models;
   DataOptions data;
   TrainOptions train;
+  GradientsOptions gradients;
   HealthOptions health;
   VersionOptions version;
   DoctorOptions doctor;

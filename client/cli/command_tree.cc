@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/data_tree.h"
+#include "client/cli/gradients_tree.h"
 #include "client/cli/help.h"
 #include "client/cli/model_tree.h"
 #include "client/cli/option_check.h"
@@ -217,6 +218,7 @@ std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
   AddModelCommands(*root, arguments);
   AddDataCommands(*root, arguments);
   AddTrainCommands(*root, arguments);
+  AddGradientsCommand(*root, arguments);
   AddServerCommands(*root, arguments);
   Prepare(*root);
   root->set_version_flag("--version", absl::StrCat("resnetctl ", kVersion),

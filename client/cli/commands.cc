@@ -56,6 +56,7 @@ constexpr Entry kEntries[] = {
     {Command::kTrainResume, RunTrainResume},
     {Command::kTrainCancel, RunTrainCancel},
     {Command::kTrainDelete, RunTrainDelete},
+    {Command::kGradients, RunGradients},
     {Command::kHealth, RunHealth},
     {Command::kVersion, RunVersion},
     {Command::kDoctor, RunDoctor},

@@ -65,6 +65,7 @@ ExitCode RunTrainPause(const Session& session);
 ExitCode RunTrainResume(const Session& session);
 ExitCode RunTrainCancel(const Session& session);
 ExitCode RunTrainDelete(const Session& session);
+ExitCode RunGradients(const Session& session);
 ExitCode RunHealth(const Session& session);
 ExitCode RunVersion(const Session& session);
 ExitCode RunDoctor(const Session& session);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/gradients_data.h"
 #include "client/job_convert.h"
 
 namespace resnetd::cli {
@@ -171,6 +172,11 @@ Json StatusJson(const client::JobStatus& status) {
   if (status.watched_until) {
     out["watched_until"] = TimeText(*status.watched_until);
   }
+  Json alarms = Json::array();
+  for (const client::ActiveAlarm& alarm : status.alarms) {
+    alarms.push_back(ActiveAlarmJson(alarm));
+  }
+  out["alarms"] = alarms;
   return out;
 }
 
@@ -211,6 +217,17 @@ struct BodyJson {
   }
   Json operator()(const client::LogLine& line) const {
     return {{"text", line.text}, {"is_warning", line.is_warning}};
+  }
+  Json operator()(const client::BlockGradients& gradients) const {
+    return {{"sample", GradientSampleJson(gradients.sample)}};
+  }
+  Json operator()(const client::AlarmRaised& raised) const {
+    return AlarmRaisedJson(raised);
+  }
+  Json operator()(const client::AlarmCleared& cleared) const {
+    return {{"kind", client::AlarmKindName(cleared.kind)},
+            {"step", cleared.step},
+            {"raised_step", cleared.raised_step}};
   }
 };
 

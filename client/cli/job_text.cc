@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "client/cli/gradients_text.h"
 #include "client/cli/model_ref.h"
 #include "client/cli/model_text.h"
 #include "client/cli/text.h"
@@ -58,6 +59,21 @@ std::string VerdictText(const client::GateVerdict& verdict) {
     return absl::StrCat("gate not passed", Behind(absl::StrJoin(failed, "; ")));
   }
   return verdict.is_better ? "gate passed: better than before" : "gate passed";
+}
+
+std::string ActionWords(client::AlarmAction action) {
+  switch (action) {
+    case client::AlarmAction::kPause:
+      return "; the job is paused";
+    case client::AlarmAction::kRollback:
+      return "; the job goes back to its last checkpoint";
+    case client::AlarmAction::kFail:
+      return "; the job fails";
+    case client::AlarmAction::kStop:
+      return "; the training ends";
+    default:
+      return "";
+  }
 }
 
 struct EventWords {
@@ -113,6 +129,19 @@ struct EventWords {
   std::string operator()(const client::LogLine& line) const {
     return absl::StrCat(line.is_warning ? "warning: " : "", line.text);
   }
+  std::string operator()(const client::BlockGradients& gradients) const {
+    return absl::StrCat("gradients: ", SampleText(gradients.sample));
+  }
+  std::string operator()(const client::AlarmRaised& raised) const {
+    return absl::StrCat("ALARM ", client::AlarmKindName(raised.kind),
+                        " at step ", raised.step, Behind(raised.text),
+                        ActionWords(raised.action));
+  }
+  std::string operator()(const client::AlarmCleared& cleared) const {
+    return absl::StrCat("alarm ", client::AlarmKindName(cleared.kind),
+                        " of step ", cleared.raised_step, " is over at step ",
+                        cleared.step);
+  }
 };
 
 // The version that the job has made, e.g. "digits@4".
@@ -152,6 +181,11 @@ void AddProgress(const client::JobStatus& status, Table& table) {
   }
   if (status.best_evaluation) {
     table.AddRow({"best", EvaluationText(*status.best_evaluation)});
+  }
+  for (const client::ActiveAlarm& alarm : status.alarms) {
+    table.AddRow({"alarm", absl::StrCat(client::AlarmKindName(alarm.kind),
+                                        " since step ", alarm.step,
+                                        Behind(alarm.text))});
   }
 }
 

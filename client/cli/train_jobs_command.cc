@@ -71,11 +71,13 @@ absl::StatusOr<std::vector<client::JobEvent>> AskEvents(
   client::WatchJobRequest request = {.job = options.job,
                                      .after_sequence = options.after_sequence};
   if (!options.steps) {
-    for (int kind = 1; kind <= static_cast<int>(client::JobEventKind::kLogLine);
+    for (int kind = 1;
+         kind <= static_cast<int>(client::JobEventKind::kAlarmCleared);
          ++kind) {
-      if (static_cast<client::JobEventKind>(kind) !=
-          client::JobEventKind::kStepMetrics) {
-        request.kinds.push_back(static_cast<client::JobEventKind>(kind));
+      const auto one = static_cast<client::JobEventKind>(kind);
+      if (one != client::JobEventKind::kStepMetrics &&
+          one != client::JobEventKind::kBlockGradients) {
+        request.kinds.push_back(one);
       }
     }
   }

@@ -132,6 +132,23 @@ void AddClasses(CLI::App& app, client::JobSpec& spec) {
                "Train although old classes will be forgotten");
 }
 
+void AddObservation(CLI::App& app, client::JobSpec& spec) {
+  Add(app, "--probe-every", "N",
+      "Show the gradients of every so many steps; 0 or off: of none [10]",
+      [&spec](const std::string& text) {
+        return ParseProbeEvery(text, spec.observation.probe_every);
+      });
+  Add(app, "--on-alarm", "KIND=ACTION",
+      "What is done about an alarm, e.g. vanishing=fail, exploding=rollback, "
+      "all=warn; ACTION is warn, pause, rollback, fail or stop; repeat it for "
+      "more [by kind: see docs/gradients.md]",
+      [&spec](const std::string& text) {
+        return ParseAlarm(text, spec.alarms);
+      })
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+}
+
 void AddResult(CLI::App& app, client::JobSpec& spec) {
   Add(app, "--promote", "ALIAS",
       "When the gate is passed: none, candidate, or the alias that moves to "
@@ -181,6 +198,7 @@ void AddTrainStart(CLI::App& train, Arguments& arguments) {
   AddRecipeOptions(*app, start.spec.recipe);
   AddClasses(*app, start.spec);
   AddResult(*app, start.spec);
+  AddObservation(*app, start.spec);
   app->add_flag("--watch", start.watch, "Follow the job until it is done");
   app->add_flag("--manual", start.manual,
                 "Let it wait for `resnetctl train run`");

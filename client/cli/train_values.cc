@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -168,6 +169,82 @@ std::string ParseDisplayName(const std::string& text) {
                                : absl::StrCat(Quoted(text),
                                               " is not UTF-8 without control "
                                               "characters");
+}
+
+std::string ParseProbeEvery(const std::string& text,
+                            std::optional<int>& probe_every) {
+  constexpr std::int64_t kMost = 100'000;
+  std::int64_t steps = 0;
+  if (text != "off") {
+    if (std::string problem = ParseNumber(text, 0, steps); !problem.empty()) {
+      return problem;
+    }
+  }
+  if (steps > kMost) {
+    return absl::StrCat(Quoted(text), " is more than ", kMost);
+  }
+  probe_every = static_cast<int>(steps);
+  return "";
+}
+
+namespace {
+
+template <typename Value, typename NameOf>
+std::optional<Value> FindNamed(const std::vector<Value>& all, NameOf name_of,
+                               absl::string_view name) {
+  const auto found = std::find_if(all.begin(), all.end(), [&](Value value) {
+    return absl::EqualsIgnoreCase(name_of(value), name);
+  });
+  return found == all.end() ? std::nullopt : std::optional(*found);
+}
+
+template <typename Value, typename NameOf>
+std::string NamesOf(const std::vector<Value>& all, NameOf name_of) {
+  std::string names;
+  for (const Value value : all) {
+    absl::StrAppend(&names, names.empty() ? "" : ", ", name_of(value));
+  }
+  return names;
+}
+
+}  // namespace
+
+std::string ParseAlarm(const std::string& text,
+                       std::vector<client::AlarmSetting>& alarms) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string::npos) {
+    return absl::StrCat(Quoted(text), " is not KIND=ACTION");
+  }
+  const absl::string_view kind_name = absl::string_view(text).substr(0, equals);
+  const auto action =
+      FindNamed(client::AllAlarmActions(), client::AlarmActionName,
+                absl::string_view(text).substr(equals + 1));
+  if (!action) {
+    return absl::StrCat(
+        Quoted(text), " has no action: it is one of ",
+        NamesOf(client::AllAlarmActions(), client::AlarmActionName));
+  }
+  const bool is_all = absl::EqualsIgnoreCase(kind_name, "all");
+  const auto kind =
+      FindNamed(client::AllAlarmKinds(), client::AlarmKindName, kind_name);
+  if (!is_all && !kind) {
+    return absl::StrCat(
+        Quoted(text), " has no kind of an alarm: it is all or one of ",
+        NamesOf(client::AllAlarmKinds(), client::AlarmKindName));
+  }
+  for (const client::AlarmKind one : client::AllAlarmKinds()) {
+    if (is_all ? one == client::AlarmKind::kNonfinite &&
+                     *action == client::AlarmAction::kWarn
+               : one != *kind) {
+      continue;  // Nothing goes on from a step that is not finite.
+    }
+    // The last word counts.
+    std::erase_if(alarms, [one](const client::AlarmSetting& setting) {
+      return setting.kind == one;
+    });
+    alarms.push_back({.kind = one, .action = *action});
+  }
+  return "";
 }
 
 }  // namespace resnetd::cli

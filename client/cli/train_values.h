@@ -28,6 +28,12 @@ std::string ParsePositive(const std::string& text,
 // "10m", "2h30m" or seconds as a number; whole seconds, above 0, at most 365
 // days.
 std::string ParseLimit(const std::string& text, std::chrono::seconds& limit);
+// A number of steps from 1 to 100,000, or 0 or "off" for no samples.
+std::string ParseProbeEvery(const std::string& text,
+                            std::optional<int>& probe_every);
+// KIND=ACTION in any case, e.g. "vanishing=fail"; "all=ACTION" for every kind.
+std::string ParseAlarm(const std::string& text,
+                       std::vector<client::AlarmSetting>& alarms);
 // "50ms" or "1.5s"; whole milliseconds from 1 to 60 s.
 std::string ParseLatency(const std::string& text,
                          std::optional<std::chrono::milliseconds>& latency);

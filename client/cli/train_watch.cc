@@ -74,7 +74,8 @@ class Watcher {
   // Whether the live lines show it already.
   bool IsCurve(const client::JobEvent& event) const {
     return lines_.enabled() && session_.console.terminal.out_is_live &&
-           std::holds_alternative<client::StepMetrics>(event.body);
+           (std::holds_alternative<client::StepMetrics>(event.body) ||
+            std::holds_alternative<client::BlockGradients>(event.body));
   }
 
   // Steps to do are known from some state on.
