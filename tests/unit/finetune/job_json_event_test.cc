@@ -16,38 +16,48 @@ using ::testing::ElementsAre;
 
 // One of each kind, no member with its default.
 std::vector<JobEventBody> OneOfEach() {
-  return {StateChanged{
-              .from = JobState::kQueued, .to = JobState::kRunning, .text = "t"},
-          StepMetrics{.step = 3,
-                      .steps = 2,
-                      .loss = 0.1,
-                      .accuracy = 0.2,
-                      .gradient_norm = 0.3,
-                      .learning_rate = 0.4,
-                      .examples_per_second = 0.5},
-          EvaluationMetrics{.step = 4,
-                            .examples = 5,
-                            .loss = 0.6,
-                            .accuracy = 0.7,
-                            .old_class_accuracy = 0.8,
-                            .new_class_accuracy = 0.9,
-                            .calibration_error = 0.05,
-                            .is_best = true},
-          CheckpointSaved{.step = 6, .bytes = 7, .is_best = true},
-          Recovered{
-              .from_step = 8, .to_step = 9, .rate_factor = 0.5, .text = "back"},
-          Throttled{.duty = 0.25},
-          GateVerdict{.passed = true,
-                      .is_better = true,
-                      .criteria = {{.name = "c",
-                                    .value = 1,
-                                    .bound = 2,
-                                    .passed = true,
-                                    .text = "x"}}},
-          Promoted{.alias = "stable",
-                   .version = VersionNumber{2},
-                   .previous = VersionNumber{1}},
-          LogLine{.text = "l", .is_warning = true}};
+  return {
+      StateChanged{
+          .from = JobState::kQueued, .to = JobState::kRunning, .text = "t"},
+      StepMetrics{.step = 3,
+                  .steps = 2,
+                  .loss = 0.1,
+                  .accuracy = 0.2,
+                  .gradient_norm = 0.3,
+                  .learning_rate = 0.4,
+                  .examples_per_second = 0.5},
+      EvaluationMetrics{.step = 4,
+                        .examples = 5,
+                        .loss = 0.6,
+                        .accuracy = 0.7,
+                        .old_class_accuracy = 0.8,
+                        .new_class_accuracy = 0.9,
+                        .calibration_error = 0.05,
+                        .is_best = true},
+      CheckpointSaved{.step = 6, .bytes = 7, .is_best = true},
+      Recovered{
+          .from_step = 8, .to_step = 9, .rate_factor = 0.5, .text = "back"},
+      Throttled{.duty = 0.25},
+      GateVerdict{.passed = true,
+                  .is_better = true,
+                  .criteria = {{.name = "c",
+                                .value = 1,
+                                .bound = 2,
+                                .passed = true,
+                                .text = "x"}}},
+      Promoted{.alias = "stable",
+               .version = VersionNumber{2},
+               .previous = VersionNumber{1}},
+      LogLine{.text = "l", .is_warning = true},
+      BlockGradients{.sample = {.step = 1, .examples = 2}},
+      AlarmRaised{.kind = AlarmKind::kVanishing,
+                  .step = 3,
+                  .action = AlarmAction::kFail,
+                  .value = 0.5,
+                  .bound = 1,
+                  .block = "layer1.00",
+                  .text = "v"},
+      AlarmCleared{.kind = AlarmKind::kVanishing, .step = 9, .raised_step = 3}};
 }
 
 TEST(JobJsonEventTest, EveryKindComesBackAsItWas) {
@@ -87,7 +97,14 @@ TEST(JobJsonEventTest, TheTextsStayWhatTheyAre) {
           R"({"criteria":[{"bound":2.0,"name":"c","passed":true,)"
           R"("text":"x","value":1.0}],"is_better":true,"passed":true})",
           R"({"alias":"stable","previous":1,"version":2})",
-          R"({"is_warning":true,"text":"l"})"));
+          R"({"is_warning":true,"text":"l"})",
+          // 10 numbers of 8 bytes: 1, 1, 2, and zeros.
+          R"({"sample":"AQAAAAAAAAABAAAAAAAAAAIAAAAAAAAA)"
+          R"(AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA)"
+          R"(AAA="})",
+          R"({"action":4,"block":"layer1.00","bound":1.0,"kind":3,"step":3,)"
+          R"("text":"v","value":0.5})",
+          R"({"kind":3,"raised_step":3,"step":9})"));
 }
 
 TEST(JobJsonEventTest, AnUnknownKindOrADamagedPayloadIsDamage) {
@@ -96,7 +113,7 @@ TEST(JobJsonEventTest, AnUnknownKindOrADamagedPayloadIsDamage) {
     row.payload = "{}";
     EXPECT_EQ(DetailsOf(ParseEvent(row).status()).reason, "STORE_CORRUPT");
   }
-  for (const int kind : {0, 10, -1}) {
+  for (const int kind : {0, 13, -1}) {
     JobEventRow row = FormatEvent(LogLine{.text = "l"});
     row.kind = kind;
     EXPECT_EQ(ParseEvent(row).status().code(), absl::StatusCode::kDataLoss);

@@ -79,8 +79,8 @@ TEST(SchemaTest, AStoreOfTheFirstFormatKeepsEverything) {
         Must(Database::Open({.path = store.database(), .durable = false},
                             Database::Access::kReadWrite));
     for (const std::string table :
-         {"tally", "checkpoints", "job_events", "jobs", "uploads",
-          "rejected_examples", "examples", "packs", "datasets"}) {
+         {"job_samples", "tally", "checkpoints", "job_events", "jobs",
+          "uploads", "rejected_examples", "examples", "packs", "datasets"}) {
       Must(database->Execute("DROP TABLE " + table));
     }
     Must(database->Execute("PRAGMA user_version=1"));
