@@ -87,8 +87,17 @@ void GradientMonitor::Take(const AlarmFinding& finding, std::int64_t step,
   }
   rule.good = 0;
   if (!rule.is_latched) {
-    rule.is_latched = true;
+    // All rules of its kind: they want the same to be done.
+    Latch(KindOf(finding.rule), true);
     Raise(finding, step, judgement);
+  }
+}
+
+void GradientMonitor::Latch(AlarmKind kind, bool is_latched) {
+  for (std::size_t i = 0; i < kAlarmRules; ++i) {
+    if (KindOf(RuleAt(i)) == kind) {
+      state_.rules[i].is_latched = is_latched;
+    }
   }
 }
 
@@ -133,11 +142,7 @@ void GradientMonitor::ClearIfGood(AlarmKind kind, std::int64_t step,
   judgement.events.emplace_back(
       AlarmCleared{.kind = kind, .step = step, .raised_step = found->step});
   state_.active.erase(found);
-  for (std::size_t i = 0; i < kAlarmRules; ++i) {
-    if (KindOf(RuleAt(i)) == kind) {
-      state_.rules[i].is_latched = false;
-    }
-  }
+  Latch(kind, false);
 }
 
 void GradientMonitor::Restore(MonitorState state,

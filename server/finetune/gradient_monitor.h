@@ -13,8 +13,8 @@
 namespace resnetd {
 
 struct RuleState {
-  // It was bad, and the alarm of its kind is not cleared since: it is not acted
-  // on again.
+  // A rule of its kind was bad, and the alarm is not cleared since: it is not
+  // acted on again.
   bool is_latched = false;
   // Good judgements in a row, GoodNeeded() at most.
   int good = 0;
@@ -79,6 +79,7 @@ class GradientMonitor {
             Judgement& judgement);
   void Raise(const AlarmFinding& finding, std::int64_t step,
              Judgement& judgement);
+  void Latch(AlarmKind kind, bool is_latched);
   void ClearIfGood(AlarmKind kind, std::int64_t step, Judgement& judgement);
 
   const AlarmFacts facts_;

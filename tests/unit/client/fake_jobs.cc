@@ -362,6 +362,37 @@ std::optional<std::pair<FakeJobs::Kept*, int>> FakeJobs::FindCheckpoint(
   return std::nullopt;
 }
 
+void FakeJobs::SetGradients(const std::string& job,
+                            const v1::GradientReport& report) {
+  MutexLock lock(mutex_);
+  jobs_.at(job).gradients = report;
+}
+
+v1::GetGradientReportRequest FakeJobs::asked_gradients() const {
+  MutexLock lock(mutex_);
+  return asked_gradients_;
+}
+
+grpc::Status FakeJobs::GetGradientReport(
+    grpc::ServerContext* /*context*/,
+    const v1::GetGradientReportRequest* request,
+    v1::GetGradientReportResponse* response) {
+  if (grpc::Status status = Begin("GetGradientReport"); !status.ok()) {
+    return status;
+  }
+  MutexLock lock(mutex_);
+  asked_gradients_ = *request;
+  const Kept* kept = Find(request->name());
+  if (kept == nullptr) {
+    return NotFound(request->name());
+  }
+  if (!kept->gradients) {
+    return {grpc::StatusCode::FAILED_PRECONDITION, "no samples"};
+  }
+  *response->mutable_report() = *kept->gradients;
+  return grpc::Status::OK;
+}
+
 grpc::Status FakeJobs::GetCheckpoint(grpc::ServerContext* /*context*/,
                                      const v1::GetCheckpointRequest* request,
                                      v1::GetCheckpointResponse* response) {

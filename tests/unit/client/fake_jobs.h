@@ -39,6 +39,13 @@ class FakeJobs : public v1::FineTuneService::Service {
   void AddCheckpoint(const std::string& job, const v1::Checkpoint& checkpoint)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // What the job shows of its gradients; without, it has no samples.
+  void SetGradients(const std::string& job, const v1::GradientReport& report)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Of the last call that asked for them.
+  v1::GetGradientReportRequest asked_gradients() const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Calls of every kind so far, each try by itself.
   int calls() const { return calls_; }
   // Watches that have begun so far.
@@ -87,6 +94,9 @@ class FakeJobs : public v1::FineTuneService::Service {
   grpc::Status ListCheckpoints(grpc::ServerContext* context,
                                const v1::ListCheckpointsRequest* request,
                                v1::ListCheckpointsResponse* response) override;
+  grpc::Status GetGradientReport(
+      grpc::ServerContext* context, const v1::GetGradientReportRequest* request,
+      v1::GetGradientReportResponse* response) override;
   grpc::Status GetCheckpoint(grpc::ServerContext* context,
                              const v1::GetCheckpointRequest* request,
                              v1::GetCheckpointResponse* response) override;
@@ -108,6 +118,7 @@ class FakeJobs : public v1::FineTuneService::Service {
     v1::FineTuneJob job;
     std::vector<v1::JobEvent> events;
     std::vector<v1::Checkpoint> checkpoints;
+    std::optional<v1::GradientReport> gradients;
   };
 
   grpc::Status Begin(const std::string& method);
@@ -133,6 +144,7 @@ class FakeJobs : public v1::FineTuneService::Service {
   int last_job_ ABSL_GUARDED_BY(mutex_) = 0;
   std::int64_t seconds_ ABSL_GUARDED_BY(mutex_) = 1'795'262'400;
   v1::CreateFineTuneJobRequest created_ ABSL_GUARDED_BY(mutex_);
+  v1::GetGradientReportRequest asked_gradients_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> request_ids_ ABSL_GUARDED_BY(mutex_);
   int watch_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;

@@ -47,7 +47,7 @@ TEST(AlarmTest, AKindTwiceAndNonfiniteAsAWarningAreRefused) {
       std::vector<AlarmSetting>{{AlarmKind::kOverfit, AlarmAction::kWarn},
                                 {AlarmKind::kOverfit, AlarmAction::kStop}});
   ASSERT_EQ(DetailsOf(twice).violations.size(), 1U);
-  EXPECT_EQ(DetailsOf(twice).violations[0].field, "alarms[1]");
+  EXPECT_EQ(DetailsOf(twice).violations[0].first, "alarms[1]");
   const absl::Status warned = Validate(
       std::vector<AlarmSetting>{{AlarmKind::kNonfinite, AlarmAction::kWarn}});
   EXPECT_EQ(DetailsOf(warned).reason, "RECIPE_INVALID");

@@ -112,6 +112,39 @@ TEST(TrainValuesTest, ReadsLatencies) {
   }
 }
 
+TEST(TrainValuesTest, ReadsHowOftenGradientsAreShown) {
+  std::optional<int> every;
+  EXPECT_EQ(ParseProbeEvery("1", every), "");
+  EXPECT_EQ(every, 1);
+  EXPECT_EQ(ParseProbeEvery("off", every), "");
+  EXPECT_EQ(every, 0);
+  EXPECT_EQ(ParseProbeEvery("100000", every), "");
+  for (const char* text : {"-1", "100001", "x", "", "1.5"}) {
+    EXPECT_NE(ParseProbeEvery(text, every), "") << text;
+  }
+  EXPECT_EQ(every, 100000);
+}
+
+TEST(TrainValuesTest, ReadsWhatIsDoneAboutAlarms) {
+  std::vector<client::AlarmSetting> alarms;
+  EXPECT_EQ(ParseAlarm("vanishing=fail", alarms), "");
+  EXPECT_EQ(ParseAlarm("EXPLODING=Rollback", alarms), "");
+  ASSERT_EQ(alarms.size(), 2U);
+  EXPECT_EQ(alarms[0].kind, client::AlarmKind::kVanishing);
+  EXPECT_EQ(alarms[1].action, client::AlarmAction::kRollback);
+  // The last word counts, also after all of them.
+  EXPECT_EQ(ParseAlarm("all=warn", alarms), "");
+  EXPECT_EQ(alarms.size(), client::AllAlarmKinds().size() - 1)
+      << "nothing goes on from a step that is not finite";
+  EXPECT_EQ(ParseAlarm("overfit=pause", alarms), "");
+  EXPECT_EQ(alarms.size(), client::AllAlarmKinds().size() - 1);
+  EXPECT_EQ(alarms.back().kind, client::AlarmKind::kOverfit);
+  for (const char* text : {"", "vanishing", "vanishing=", "=warn", "x=warn",
+                           "overfit=x", "unknown=warn", "overfit=unknown"}) {
+    EXPECT_NE(ParseAlarm(text, alarms), "") << text;
+  }
+}
+
 TEST(TrainValuesTest, ReadsNamesOfJobs) {
   EXPECT_EQ(ParseDisplayName("Katzen für alle"), "");
   EXPECT_EQ(ParseDisplayName(std::string(128, 'a')), "");
