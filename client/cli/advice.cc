@@ -77,6 +77,10 @@ std::string VersionInUse(const ErrorInfo& info) {
 }
 
 std::string EventsExpired(const ErrorInfo& info) {
+  if (!info.Metadata("samples").empty()) {
+    return absl::StrCat("--from ", info.Metadata("oldest"),
+                        " begins with the oldest that is kept");
+  }
   if (info.resource && absl::StartsWith(info.resource->second, "jobs/")) {
     return "leave --after out to begin with the first event";
   }

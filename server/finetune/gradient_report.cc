@@ -34,6 +34,7 @@ absl::Status Expired(const Job& job, std::int64_t first, std::int64_t oldest) {
                             kMaxJobSamples, " samples, from step ", oldest,
                             " on: those from ", "step ", first, " on are gone"))
       .Metadata("oldest", absl::StrCat(oldest))
+      .Metadata("samples", absl::StrCat(kMaxJobSamples))
       .Resource("job", JobName(job));
 }
 

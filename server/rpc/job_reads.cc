@@ -143,9 +143,10 @@ absl::StatusOr<v1::ListFineTuneJobEventsResponse> ListFineTuneJobEvents(
                    ReadNumberToken(list, request.page_token(), wanted.after));
   v1::ListFineTuneJobEventsResponse response;
   std::size_t looked_at = 0;
+  std::size_t bytes = 0;
   const auto is_full = [&] {
     return static_cast<std::size_t>(response.events_size()) == page_size ||
-           looked_at >= kMaxEventsLookedAt;
+           looked_at >= kMaxEventsLookedAt || bytes >= kMaxEventPageBytes;
   };
   while (true) {
     // One more than the page takes tells whether there is another page.
@@ -160,7 +161,9 @@ absl::StatusOr<v1::ListFineTuneJobEventsResponse> ListFineTuneJobEvents(
       wanted.after = event.sequence;
       ++looked_at;
       if (wanted.Has(event)) {
-        *response.add_events() = ToProto(event);
+        v1::JobEvent& added = *response.add_events();
+        added = ToProto(event);
+        bytes += added.ByteSizeLong();
       }
     }
     if (events.size() <= page_size) {

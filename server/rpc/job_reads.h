@@ -15,6 +15,9 @@ namespace resnetd {
 // Events that one call of ListFineTuneJobEvents looks at: it must not read a
 // million of them to find a few of the kinds asked for.
 inline constexpr std::size_t kMaxEventsLookedAt = 10'000;
+// Bytes of events after which a page ends: samples of large networks have 10 kB
+// each, and gRPC's clients take messages of 4 MiB unless told otherwise.
+inline constexpr std::size_t kMaxEventPageBytes = std::size_t{2} << 20U;
 
 // What a server without the role of training answers: FAILED_PRECONDITION
 // (BACKEND_UNAVAILABLE).

@@ -308,6 +308,18 @@ TEST(JobConvertTest, NamesOfEnumsAreThoseOfTheProto) {
                                       static_cast<JobEventKind>(kind))),
               v1::JobEventKind_Name(kind));
   }
+  EXPECT_EQ(AllAlarmKinds().size() + 1,
+            static_cast<std::size_t>(v1::AlarmKind_ARRAYSIZE));
+  for (const AlarmKind kind : AllAlarmKinds()) {
+    EXPECT_EQ("ALARM_KIND_" + std::string(AlarmKindName(kind)),
+              v1::AlarmKind_Name(static_cast<int>(kind)));
+  }
+  EXPECT_EQ(AllAlarmActions().size() + 1,
+            static_cast<std::size_t>(v1::AlarmAction_ARRAYSIZE));
+  for (const AlarmAction action : AllAlarmActions()) {
+    EXPECT_EQ("ALARM_ACTION_" + std::string(AlarmActionName(action)),
+              v1::AlarmAction_Name(static_cast<int>(action)));
+  }
   for (int state = 1; state < v1::PromotionState_ARRAYSIZE; ++state) {
     EXPECT_EQ("PROMOTION_STATE_" + std::string(PromotionStateName(
                                        static_cast<PromotionState>(state))),

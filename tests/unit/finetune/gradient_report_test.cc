@@ -134,7 +134,8 @@ TEST(GradientReportTest, WhatIsNoLongerKeptIsOutOfRange) {
     if (!report.ok()) {
       EXPECT_EQ(report.status().code(), absl::StatusCode::kOutOfRange);
       EXPECT_EQ(DetailsOf(report.status()).reason, "EVENTS_EXPIRED");
-      EXPECT_EQ(DetailsOf(report.status()).metadata.at("oldest"), "101");
+      EXPECT_THAT(DetailsOf(report.status()).metadata,
+                  testing::Contains(testing::Pair("oldest", "101")));
     }
   }
   // Who names no step gets what there is.

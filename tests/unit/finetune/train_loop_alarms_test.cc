@@ -138,7 +138,8 @@ TEST_F(TrainLoopAlarmsTest, FailsWhereThatIsWanted) {
   BreakAt(8);
   const absl::Status status = Run(host, RecipeOf(30)).status();
   EXPECT_EQ(DetailsOf(status).reason, "NONFINITE_LOSS");
-  EXPECT_EQ(DetailsOf(status).metadata.at("alarm"), "NONFINITE");
+  EXPECT_THAT(DetailsOf(status).metadata,
+              testing::Contains(testing::Pair("alarm", "NONFINITE")));
   EXPECT_TRUE(host.EventsOf<Recovered>().empty());
   EXPECT_EQ(host.EventsOf<AlarmRaised>().size(), 1U);
 }

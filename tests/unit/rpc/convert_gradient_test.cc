@@ -160,6 +160,27 @@ TEST_F(GradientReportCallTest, TellsSamplesNoiseAndAlarms) {
   EXPECT_EQ(report.alarms(0).kind(), v1::ALARM_KIND_VANISHING);
 }
 
+TEST_F(GradientReportCallTest, APageOfLargeEventsEndsEarly) {
+  GradientSample large;
+  large.blocks.resize(50, SomeSample(1).blocks[0]);
+  manager_.TellMany(job_, BlockGradients{large}, 1000);
+  v1::ListFineTuneJobEventsRequest request;
+  request.set_parent("jobs/1");
+  request.set_page_size(1000);
+  int events = 0;
+  int pages = 0;
+  do {
+    const auto page = ListFineTuneJobEvents(manager_, request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_LT(page->ByteSizeLong(), std::size_t{4} << 20U);
+    events += page->events_size();
+    request.set_page_token(page->next_page_token());
+    ++pages;
+  } while (!request.page_token().empty());
+  EXPECT_EQ(events, 1001);
+  EXPECT_GT(pages, 1);
+}
+
 TEST_F(GradientReportCallTest, ARangeHasBothEnds) {
   request_.set_first_step(21);
   request_.set_last_step(31);

@@ -66,6 +66,11 @@ v1::FineTuneJobSpec Full() {
   message.mutable_serving_guard()->mutable_max_p99()->set_seconds(1);
   message.mutable_serving_guard()->mutable_max_p99()->set_nanos(50'000'000);
   message.mutable_serving_guard()->set_max_queue(12);
+  message.mutable_observation()->set_probe_every(3);
+  message.mutable_observation()->set_snr(false);
+  v1::AlarmSetting& setting = *message.add_alarms();
+  setting.set_kind(v1::ALARM_KIND_VANISHING);
+  setting.set_action(v1::ALARM_ACTION_FAIL);
   message.mutable_max_duration()->set_seconds(60);
   message.set_display_name("Katzen für alle");
   return message;
@@ -119,6 +124,11 @@ TEST(ConvertJobSpecTest, EveryFieldComesThroughBothWays) {
   EXPECT_EQ(spec.promotion.watch.max_confidence_drop, 0.5);
   EXPECT_EQ(spec.guard.max_p99, std::chrono::milliseconds(1'050));
   EXPECT_EQ(spec.guard.max_queue, 12);
+  EXPECT_EQ(spec.observation,
+            (ObservationSpec{.probe_every = 3, .snr = false}));
+  EXPECT_EQ(
+      spec.alarms,
+      (std::vector<AlarmSetting>{{AlarmKind::kVanishing, AlarmAction::kFail}}));
   EXPECT_EQ(spec.max_duration, std::chrono::minutes(1));
   EXPECT_EQ(spec.display_name, "Katzen für alle");
   EXPECT_TRUE(MessageDifferencer::Equals(ToProto(spec), message))

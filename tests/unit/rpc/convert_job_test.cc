@@ -76,6 +76,9 @@ Job FullJob() {
                 .promotion = PromotionState::kGateNotPassed,
                 .duty = 0.25,
                 .environment = "LibTorch",
+                .alarms = {{.kind = AlarmKind::kExploding,
+                            .step = 20,
+                            .text = "too large"}},
                 .queue_position = 2,
                 .waiting_for = "SLOT"};
   job.status.best_evaluation->step = 10;
@@ -126,6 +129,10 @@ TEST(ConvertJobTest, TellsEverythingOfAJob) {
   EXPECT_EQ(status.queue_position(), 2);
   EXPECT_EQ(status.waiting_for(), "SLOT");
   EXPECT_EQ(status.duty(), 0.25);
+  ASSERT_EQ(status.alarms_size(), 1);
+  EXPECT_EQ(status.alarms(0).kind(), v1::ALARM_KIND_EXPLODING);
+  EXPECT_EQ(status.alarms(0).step(), 20);
+  EXPECT_EQ(status.alarms(0).text(), "too large");
   EXPECT_FALSE(status.has_watched_until());
 }
 

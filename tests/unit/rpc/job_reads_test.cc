@@ -180,7 +180,7 @@ TEST_F(JobReadsTest, RefusesEveryWrongFieldOfAListOfEvents) {
   request.set_after_sequence(-1);
   request.add_kinds(v1::JOB_EVENT_KIND_LOG_LINE);
   request.add_kinds(v1::JOB_EVENT_KIND_UNSPECIFIED);
-  request.add_kinds(static_cast<v1::JobEventKind>(10));
+  request.add_kinds(static_cast<v1::JobEventKind>(13));
   EXPECT_THAT(
       DetailsOf(ListFineTuneJobEvents(manager_, request).status()).violations,
       ElementsAre(Key("parent"), Key("after_sequence"), Key("kinds[1]"),

@@ -178,7 +178,7 @@ TEST_F(JobWatchesTest, RefusesEveryWrongFieldAtOnce) {
   const grpc::Status status = ErrorOf(
       After(-1,
             {v1::JOB_EVENT_KIND_LOG_LINE, v1::JOB_EVENT_KIND_UNSPECIFIED,
-             static_cast<v1::JobEventKind>(10)},
+             static_cast<v1::JobEventKind>(13)},
             "1"));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(ViolationsOf(status),

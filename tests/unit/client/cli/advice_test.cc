@@ -95,6 +95,10 @@ INSTANTIATE_TEST_SUITE_P(
                    "--after 7 begins with the oldest that is kept; `resnetctl "
                    "models list` shows how things are now"},
         AdviceCase{"EVENTS_EXPIRED",
+                   {{"oldest", "31"}, {"samples", "4096"}},
+                   "",
+                   "--from 31 begins with the oldest that is kept"},
+        AdviceCase{"EVENTS_EXPIRED",
                    {},
                    "",
                    "`resnetctl models list` shows how things are now"},
