@@ -207,6 +207,61 @@ TEST(JobJsonTest, ACheckpointComesBackAsItWas) {
   EXPECT_EQ(read->best->step, 6);
 }
 
+TEST(JobJsonTest, AlarmsAndWhatIsShownComeBack) {
+  EXPECT_THAT(FormatSpec(FullSpec()), Not(HasSubstr("alarms")));
+  EXPECT_THAT(FormatSpec(FullSpec()), Not(HasSubstr("observation")));
+  JobSpec spec = FullSpec();
+  spec.observation = {.probe_every = 3, .snr = false};
+  spec.alarms = {{AlarmKind::kVanishing, AlarmAction::kFail}};
+  const std::string text = FormatSpec(spec);
+  EXPECT_THAT(text, HasSubstr(R"("alarms":[{"action":4,"kind":3}])"));
+  EXPECT_THAT(text,
+              HasSubstr(R"("observation":{"probe_every":3,"snr":false})"));
+  const auto read = ParseSpec(text);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->observation, spec.observation);
+  EXPECT_EQ(read->alarms, spec.alarms);
+  JobStatus status;
+  status.alarms = {{.kind = AlarmKind::kOverfit, .step = 4, .text = "t"}};
+  status.block_names = {"layer1.00"};
+  const auto told = ParseStatus(FormatStatus(status));
+  ASSERT_TRUE(told.ok()) << told.status();
+  EXPECT_EQ(told->alarms, status.alarms);
+  EXPECT_EQ(told->block_names, status.block_names);
+}
+
+TEST(JobJsonTest, AMonitorComesBackBitForBit) {
+  GradientMonitor monitor({.classes = 10, .total_steps = 100}, {}, {});
+  for (int i = 1; i <= 60; ++i) {
+    monitor.AddStep({.step = i,
+                     .loss = i < 20 ? 2.0 / 3 : 100.0 / i,
+                     .gradient_norm = 1.0 / 7 * i,
+                     .correct = i,
+                     .examples = 64});
+    GradientSample sample;
+    sample.step = i;
+    sample.noise = GradientNoise{.signal = 0.1 * i, .noise = 1.0 / i};
+    sample.blocks.resize(3);
+    sample.blocks[1].parameters = ParameterNorms{
+        .gradient = 1, .weights = 3, .update = i % 3 == 0 ? 1e-9 : 0.1};
+    sample.all = *sample.blocks[1].parameters;
+    monitor.AddSample(sample, 1);
+    if (i % 20 == 0) {
+      monitor.AddEvaluation({.step = i,
+                             .examples = 10,
+                             .loss = 1.0 / i,
+                             .accuracy = 0.05,
+                             .old_class_accuracy = 0.7});
+    }
+  }
+  CheckpointManifest manifest;
+  manifest.monitor = monitor.state();
+  ASSERT_FALSE(manifest.monitor.active.empty());
+  const auto read = ParseCheckpoint(FormatCheckpoint(manifest));
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->monitor, manifest.monitor);
+}
+
 TEST(JobJsonTest, WhatTheServerDidNotWriteIsDamage) {
   const std::string spec = FormatSpec(FullSpec());
   for (const std::string& text :
