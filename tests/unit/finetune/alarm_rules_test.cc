@@ -148,7 +148,8 @@ TEST(SampleRulesTest, TheRateIsSuspectTwoDecadesFromAThousandth) {
     return SamplesUntil(
         AlarmRule::kLearningRate,
         [ratio](int, GradientSample& sample) {
-          sample.all.update = 10 * ratio;
+          sample.all.weights = 1;
+          sample.all.update = ratio;
         },
         rate_share);
   };

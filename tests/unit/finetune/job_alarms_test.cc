@@ -109,7 +109,9 @@ TEST_F(JobAlarmsTest, UnderAnAlarmOfTheGateNothingIsPromoted) {
   ASSERT_TRUE(jobs_->Start().ok());
   trainers_.script.sample = [](int call) {
     GradientSample sample = Calm();
-    sample.all.update = call >= 30 ? 2 : 1e-3;
+    sample.blocks.resize(1);
+    sample.blocks[0].parameters = sample.all;
+    sample.blocks[0].parameters->update = call >= 30 ? 2 : 1e-3;
     return sample;
   };
   JobSpec spec = Sampled(Spec(40));

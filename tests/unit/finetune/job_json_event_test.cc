@@ -98,10 +98,10 @@ TEST(JobJsonEventTest, TheTextsStayWhatTheyAre) {
           R"("text":"x","value":1.0}],"is_better":true,"passed":true})",
           R"({"alias":"stable","previous":1,"version":2})",
           R"({"is_warning":true,"text":"l"})",
-          // 10 numbers of 8 bytes: 1, 1, 2, and zeros.
-          R"({"sample":"AQAAAAAAAAABAAAAAAAAAAIAAAAAAAAA)"
-          R"(AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA)"
-          R"(AAA="})",
+          // 9 numbers of 8 bytes: 1, 1, 2, and zeros.
+          R"({"sample":"AQAAAAAAAAABAAAAAAAAAAIA)"
+          R"(AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA)"
+          R"(AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"})",
           R"({"action":4,"block":"layer1.00","bound":1.0,"kind":3,"step":3,)"
           R"("text":"v","value":0.5})",
           R"({"kind":3,"raised_step":3,"step":9})"));
