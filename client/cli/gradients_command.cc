@@ -1,5 +1,5 @@
 // `resnetctl gradients`.
-#include <memory>
+#include <filesystem>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/commands.h"
+#include "client/cli/event_file.h"
 #include "client/cli/gradients_data.h"
 #include "client/cli/gradients_svg.h"
 #include "client/cli/gradients_text.h"
@@ -61,6 +62,21 @@ absl::Status WriteFile(const std::string& path, bool replace,
   return file.Commit();
 }
 
+// The file in the folder that TensorBoard looks for.
+std::string EventFileIn(const GradientsOptions& options) {
+  return absl::StrCat(options.tensorboard, "/events.out.tfevents.0.job-",
+                      ShortJob(options.job));
+}
+
+absl::Status WriteEventFile(const GradientsOptions& options,
+                            const client::GradientReport& report) {
+  std::error_code error;
+  // That it is none shows when the file is written.
+  std::filesystem::create_directories(options.tensorboard, error);
+  return WriteFile(EventFileIn(options), options.force,
+                   GradientEventFile(report));
+}
+
 absl::Status WriteFiles(const Session& session,
                         const client::GradientReport& report) {
   const GradientsOptions& options = session.arguments.gradients;
@@ -75,8 +91,13 @@ absl::Status WriteFiles(const Session& session,
     RETURN_IF_ERROR(
         WriteFile(options.csv, options.force, GradientsCsv(report)));
   }
+  std::string events;
+  if (!options.tensorboard.empty()) {
+    RETURN_IF_ERROR(WriteEventFile(options, report));
+    events = EventFileIn(options);
+  }
   if (!session.arguments.global.quiet) {
-    for (const std::string& path : {options.svg, options.csv}) {
+    for (const std::string& path : {options.svg, options.csv, events}) {
       if (!path.empty()) {
         session.console.err << "wrote " << Printable(path) << "\n";
       }

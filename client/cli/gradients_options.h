@@ -21,6 +21,8 @@ struct GradientsOptions {
   // Files to write; empty: none.
   std::string csv;
   std::string svg;
+  // A folder that gets an event file; empty: none.
+  std::string tensorboard;
   // They may exist.
   bool force = false;
 };

@@ -72,6 +72,10 @@ void AddGradientsCommand(CLI::App& root, Arguments& arguments) {
   app->add_option("--csv", options.csv,
                   "Write the samples as a table, a line for each block")
       ->type_name("FILE");
+  app->add_option("--tensorboard", options.tensorboard,
+                  "Write the samples into this folder as an event file of "
+                  "TensorBoard")
+      ->type_name("PATH");
   app->add_flag("--force", options.force, "Replace files that exist");
   app->footer(kFooter);
   app->final_callback(

@@ -110,6 +110,15 @@ TEST_F(GradientsTest, WritesFilesAndReplacesNone) {
   EXPECT_EQ(Run({"gradients", "1", "--svg", svg, "--force"}).code, 0);
 }
 
+TEST_F(GradientsTest, WritesAnEventFileIntoANewFolder) {
+  AddJob();
+  const std::string folder = folder_.File("runs/7");
+  ASSERT_EQ(Run({"gradients", "1", "--tensorboard", folder}).code, 0);
+  EXPECT_THAT(Read(folder + "/events.out.tfevents.0.job-1"),
+              HasSubstr("layer1.00/grad_main_l2"));
+  EXPECT_NE(Run({"gradients", "1", "--tensorboard", folder}).code, 0);
+}
+
 TEST_F(GradientsTest, FollowsUntilTheJobIsDone) {
   const std::string job = AddJob();
   v1::JobEvent sampled;
