@@ -184,6 +184,82 @@ inline constexpr MetricSpec kServingSlowdownRatio = {
     "resnetd_serving_slowdown_ratio", MetricKind::kGauge, "",
     "p99 of answers beside training over that without, while a job trains."};
 
+// One optimiser step in so many carries a probe of its gradient; of a block the
+// gauges are those of the last one. A block whose input takes no gradient, or
+// whose parameters are frozen, has no series.
+inline constexpr MetricSpec kFinetuneBlockGradShortcutL2 = {
+    "resnetd_finetune_block_grad_shortcut_l2", MetricKind::kGauge, "block,slot",
+    "Norm of the gradient that comes back through the shortcut of a block."};
+inline constexpr MetricSpec kFinetuneBlockGradMainL2 = {
+    "resnetd_finetune_block_grad_main_l2", MetricKind::kGauge, "block,slot",
+    "Norm of the gradient that comes back through the main path of a block."};
+inline constexpr MetricSpec kFinetuneBlockGradInputL2 = {
+    "resnetd_finetune_block_grad_input_l2", MetricKind::kGauge, "block,slot",
+    "Norm of the gradient at the input of a block: the sum of both paths."};
+inline constexpr MetricSpec kFinetuneBlockGradMainShareRatio = {
+    "resnetd_finetune_block_grad_main_share_ratio", MetricKind::kGauge,
+    "block,slot",
+    "Share of the main path in the squared norms of both paths, 0 to 1."};
+inline constexpr MetricSpec kFinetuneBlockGradPathCosine = {
+    "resnetd_finetune_block_grad_path_cosine", MetricKind::kGauge, "block,slot",
+    "Cosine between the gradients of both paths, -1 to 1."};
+inline constexpr MetricSpec kFinetuneBlockWeightGradL2 = {
+    "resnetd_finetune_block_weight_grad_l2", MetricKind::kGauge, "block,slot",
+    "Norm of the gradient of the parameters of a block, before clipping."};
+inline constexpr MetricSpec kFinetuneBlockUpdateRatio = {
+    "resnetd_finetune_block_update_ratio", MetricKind::kGauge, "block,slot",
+    "Norm of the change of a block's parameters by a step over their norm."};
+inline constexpr MetricSpec kFinetuneBlockSnrRatio = {
+    "resnetd_finetune_block_snr_ratio", MetricKind::kGauge, "block,slot",
+    "Signal over noise in the gradient of a block at the batch size in use; "
+    "not above 0: noise alone."};
+inline constexpr MetricSpec kFinetuneBlockResidualRatio = {
+    "resnetd_finetune_block_residual_ratio", MetricKind::kGauge, "block,slot",
+    "Norm of what the main path of a block adds over that of its shortcut."};
+inline constexpr MetricSpec kFinetuneBlocksOmitted = {
+    "resnetd_finetune_blocks_omitted", MetricKind::kGauge, "slot",
+    "Blocks of the network that have no series, as it has more than 64."};
+inline constexpr MetricSpec kFinetuneGradDepthRatio = {
+    "resnetd_finetune_grad_depth_ratio", MetricKind::kGauge, "slot",
+    "Norm of the gradient at the input of the first block over that of the "
+    "last one."};
+inline constexpr MetricSpec kFinetuneGradNoiseScaleExamples = {
+    "resnetd_finetune_grad_noise_scale_examples", MetricKind::kGauge, "slot",
+    "Examples in a batch at which signal and noise of the gradient are equal."};
+inline constexpr MetricSpec kFinetuneAlarm = {
+    "resnetd_finetune_alarm", MetricKind::kGauge, "kind,slot",
+    "1 while an alarm of the job in a slot is raised, else 0."};
+inline constexpr MetricSpec kFinetuneNonfiniteStepsTotal = {
+    "resnetd_finetune_nonfinite_steps_total", MetricKind::kCounter, "slot",
+    "Steps whose loss or gradient was not finite; they changed nothing."};
+inline constexpr MetricSpec kFinetuneClippedStepsTotal = {
+    "resnetd_finetune_clipped_steps_total", MetricKind::kCounter, "slot",
+    "Steps whose gradient was scaled down to the clipping norm."};
+inline constexpr MetricSpec kFinetuneProbeSecondsTotal = {
+    "resnetd_finetune_probe_seconds_total", MetricKind::kCounter, "slot",
+    "Time that measuring gradients took."};
+inline constexpr MetricSpec kFinetuneStepSeconds = {
+    "resnetd_finetune_step_seconds", MetricKind::kHistogram, "phase,slot",
+    "Time of a step in one of its phases: data, forward, backward, optimizer, "
+    "probe."};
+
+// Of the driver; a machine without it has none.
+inline constexpr MetricSpec kGpuInfo = {
+    "resnetd_gpu_info", MetricKind::kGauge, "gpu,name",
+    "Always 1; the label says which device has a number."};
+inline constexpr MetricSpec kGpuMemoryBytes = {
+    "resnetd_gpu_memory_bytes", MetricKind::kGauge, "gpu,kind",
+    "Memory of a device, of all its users: total, free, used."};
+inline constexpr MetricSpec kGpuPowerWatts = {"resnetd_gpu_power_watts",
+                                              MetricKind::kGauge, "gpu",
+                                              "Power that a device draws."};
+inline constexpr MetricSpec kGpuTemperatureCelsius = {
+    "resnetd_gpu_temperature_celsius", MetricKind::kGauge, "gpu",
+    "Temperature of a device."};
+inline constexpr MetricSpec kGpuUtilizationRatio = {
+    "resnetd_gpu_utilization_ratio", MetricKind::kGauge, "gpu",
+    "Share of the last moments in which a device ran any kernel, 0 to 1."};
+
 // Names that every Prometheus client library gives these.
 inline constexpr MetricSpec kProcessCpuSecondsTotal = {
     "process_cpu_seconds_total", MetricKind::kCounter, "",
@@ -221,26 +297,48 @@ inline constexpr std::array kAllMetrics = {
     kBatchSizeImages,
     kBuildInfo,
     kFinetuneAccuracyRatio,
+    kFinetuneAlarm,
+    kFinetuneBlockGradInputL2,
+    kFinetuneBlockGradMainL2,
+    kFinetuneBlockGradMainShareRatio,
+    kFinetuneBlockGradPathCosine,
+    kFinetuneBlockGradShortcutL2,
+    kFinetuneBlockResidualRatio,
+    kFinetuneBlockSnrRatio,
+    kFinetuneBlockUpdateRatio,
+    kFinetuneBlockWeightGradL2,
+    kFinetuneBlocksOmitted,
     kFinetuneCalibrationErrorRatio,
     kFinetuneCheckpointTimestampSeconds,
     kFinetuneCheckpointsTotal,
+    kFinetuneClippedStepsTotal,
     kFinetuneDutyRatio,
     kFinetuneExamplesTotal,
+    kFinetuneGradDepthRatio,
     kFinetuneGradGlobalL2,
+    kFinetuneGradNoiseScaleExamples,
     kFinetuneJobInfo,
     kFinetuneJobState,
     kFinetuneJobsTotal,
     kFinetuneLastStepTimestampSeconds,
     kFinetuneLearningRate,
     kFinetuneLoss,
+    kFinetuneNonfiniteStepsTotal,
     kFinetuneOldClassAccuracyRatio,
+    kFinetuneProbeSecondsTotal,
     kFinetunePromotionsTotal,
     kFinetuneJobs,
     kFinetuneRecoveriesTotal,
     kFinetuneStep,
     kFinetuneStepLimit,
+    kFinetuneStepSeconds,
     kFinetuneStepsTotal,
     kFinetuneThrottledSecondsTotal,
+    kGpuInfo,
+    kGpuMemoryBytes,
+    kGpuPowerWatts,
+    kGpuTemperatureCelsius,
+    kGpuUtilizationRatio,
     kImagesTotal,
     kImportBytesTotal,
     kImportsTotal,

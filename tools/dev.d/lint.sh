@@ -82,6 +82,7 @@ run_lint() {
   local start=$SECONDS script
   setup_packages all
   setup_lint_tools
+  setup_prometheus
   [[ $1 == none ]] || setup_torch slim
   say "lint"
   for script in tests/lint/check_*.py; do

@@ -125,32 +125,36 @@ setup_lint_tools() {
   echo "${lint_tools[*]}" >.deps/lint/.stamp
 }
 
-# The checker of metrics. It comes with the server of the package prometheus,
-# which would be started by installing it: only the tool is taken out.
-setup_promtool() {
-  [[ -z ${RESNETD_SKIP_SETUP:-} && ! -x .deps/promtool/promtool ]] || return 0
-  step "promtool into .deps/promtool (19 MB to fetch)" quietly fetch_promtool
+# The server that scrapes and its checker. The distribution's package would start
+# the server by being installed: only the programs are taken out.
+setup_prometheus() {
+  [[ -z ${RESNETD_SKIP_SETUP:-} ]] || return 0
+  [[ ! -x .deps/promtool/promtool || ! -x .deps/promtool/prometheus ]] || return 0
+  step "prometheus and promtool into .deps/promtool (19 MB to fetch)" \
+    quietly fetch_prometheus
 }
 
-# download_promtool FOLDER: a package of its own from Debian 13 on; before, a
-# part of the server's.
-download_promtool() {
-  local package=prometheus
-  [[ -z $(apt-cache madison promtool 2>/dev/null) ]] || package=promtool
+# download_prometheus FOLDER: promtool is a package of its own from Debian 13 on;
+# before, a part of the server's.
+download_prometheus() {
+  local packages=(prometheus)
+  [[ -z $(apt-cache madison promtool 2>/dev/null) ]] || packages+=(promtool)
   # -o: without it apt wants to become a user who may not write there.
-  (cd "$1" && apt-get download -o APT::Sandbox::User=root "$package")
+  (cd "$1" && apt-get download -o APT::Sandbox::User=root "${packages[@]}")
 }
 
-fetch_promtool() {
-  local part
+fetch_prometheus() {
+  local part package
   part=$(mktemp -d)
   mkdir -p .deps/promtool
-  if ! download_promtool "$part"; then
+  if ! download_prometheus "$part"; then
     as_root apt-get update -q
-    download_promtool "$part" || return 1
+    download_prometheus "$part" || return 1
   fi
-  dpkg-deb -x "$part"/*.deb "$part/files" || return 1
-  mv "$part/files/usr/bin/promtool" .deps/promtool/promtool || return 1
+  for package in "$part"/*.deb; do
+    dpkg-deb -x "$package" "$part/files" || return 1
+  done
+  mv "$part"/files/usr/bin/{promtool,prometheus} .deps/promtool/ || return 1
   rm -rf "$part"
 }
 
