@@ -39,6 +39,7 @@
 #include "server/serving/classifier.h"
 #include "server/store/store.h"
 #include "server/telemetry/http_server.h"
+#include "server/telemetry/nvml.h"
 #include "server/telemetry/serving_metrics.h"
 
 namespace resnetd {
@@ -95,7 +96,7 @@ class ServerParts final : public Server {
   absl::Status BuildTraining();
   absl::Status FollowRegistry();
   HttpServer::Routes Routes();
-  std::string Metrics();
+  std::string Metrics(ExpositionFormat format);
   void SetReady(bool ready);
 
   const Config config_;
@@ -103,7 +104,7 @@ class ServerParts final : public Server {
   // Written when the server becomes ready and when it drains; read by probes.
   std::atomic<bool> ready_{false};
   // In the order of construction; destroyed the other way round.
-  std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create();
+  std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create(OpenNvml());
   ModelEventMetrics events_{*telemetry_};
   PriorityGate gate_;
   VersionTallies tallies_;
@@ -202,26 +203,30 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
 HttpServer::Routes ServerParts::Routes() {
   return {
       {"/metrics",
-       [this] {
-         return HttpReply{.content_type = kExpositionContentType,
-                          .body = Metrics()};
+       [this](const RequestHeaders& headers) {
+         const ExpositionFormat format = ChooseFormat(headers.accept);
+         return HttpReply{.content_type = std::string(ContentTypeOf(format)),
+                          .body = Metrics(format)};
        }},
       // Alive as long as this listener answers: nothing that waits for the
       // network or the queue may end the process.
-      {"/livez", [] { return HttpReply{.body = "ok\n"}; }},
+      {"/livez",
+       [](const RequestHeaders&) { return HttpReply{.body = "ok\n"}; }},
       {"/readyz",
-       [this] {
+       [this](const RequestHeaders&) {
          return ready_.load()
                     ? HttpReply{.body = "ok\n"}
                     : HttpReply{.status = 503,
                                 .body = "not ready: starting or draining\n"};
        }},
       {"/version",
-       [] { return HttpReply{.body = absl::StrCat(kVersion, "\n")}; }},
+       [](const RequestHeaders&) {
+         return HttpReply{.body = absl::StrCat(kVersion, "\n")};
+       }},
   };
 }
 
-std::string ServerParts::Metrics() {
+std::string ServerParts::Metrics(ExpositionFormat format) {
   // Quick: the store keeps most of it in memory.
   if (const absl::StatusOr<StoreStats> stats = store_->Stats(); stats.ok()) {
     telemetry_->versions().SetStore(
@@ -233,7 +238,7 @@ std::string ServerParts::Metrics() {
          .versions = stats->versions,
          .integrity_failures = stats->integrity_failures});
   }
-  return telemetry_->Expose();
+  return telemetry_->Expose(format);
 }
 
 absl::Status ServerParts::BringModels() {

@@ -1,5 +1,6 @@
 #include "server/finetune/job_metrics.h"
 
+#include <utility>
 #include <variant>
 
 #include "absl/strings/str_cat.h"
@@ -72,6 +73,7 @@ void JobMetrics::Changed(const Job& job, std::int64_t generation,
     {
       const MutexLock lock(mutex_);
       slot_ = job.number;
+      figures_ = {};
     }
     metrics_.JobEntered(
         {.train_job = absl::StrCat(job.number.value),
@@ -109,6 +111,25 @@ void JobMetrics::Tell(const Job& job, const JobEventBody& event) {
     if (job.spec.promotion.kind != PromotionKind::kNone) {
       metrics_.PromotionEnded(ResultOf(job, *verdict));
     }
+  }
+}
+
+void JobMetrics::GradientSampled(JobNumber job, const GradientSample& sample,
+                                 const std::vector<std::string>& labels) {
+  GradientFigures figures;
+  {
+    const MutexLock lock(mutex_);
+    if (slot_ != job) {
+      return;
+    }
+    figures = figures_.Make(sample, labels);
+  }
+  metrics_.GradientSampled(std::move(figures));
+}
+
+void JobMetrics::AlarmsRaised(JobNumber job, std::set<std::string> raised) {
+  if (IsInSlot(job)) {
+    metrics_.SetAlarms(std::move(raised));
   }
 }
 

@@ -4,12 +4,15 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "server/base/ids.h"
 #include "server/base/mutex.h"
+#include "server/finetune/gradient_figures.h"
+#include "server/finetune/gradient_sample.h"
 #include "server/finetune/job.h"
 #include "server/telemetry/training_metrics.h"
 
@@ -30,6 +33,15 @@ class JobMetrics {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // A job that a former process left.
   void Found(const Job& job, std::int64_t generation)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // A step of the job was sampled; `labels`: of its blocks, as metrics show
+  // them ("layer3.05"). Told of every sample, as signal and noise are means of
+  // them. Of a job that is not in the slot: nothing.
+  void GradientSampled(JobNumber job, const GradientSample& sample,
+                       const std::vector<std::string>& labels)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // The alarms of the job that are raised now, e.g. "VANISHING".
+  void AlarmsRaised(JobNumber job, std::set<std::string> raised)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // For what is measured and no change of a job.
   TrainingMetrics& training() { return metrics_; }
@@ -54,6 +66,8 @@ class JobMetrics {
   // All that are not done, and the newest of the others.
   std::map<JobNumber, Seen> jobs_ ABSL_GUARDED_BY(mutex_);
   std::optional<JobNumber> slot_ ABSL_GUARDED_BY(mutex_);
+  // Of the job in the slot.
+  GradientFigureMaker figures_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace resnetd

@@ -107,7 +107,7 @@ grpc::Status CallRecord::End(const absl::Status& outcome) {
   const absl::StatusCode code = !outcome.ok() && IsUnexpected(outcome)
                                     ? absl::StatusCode::kInternal
                                     : outcome.code();
-  environment_.telemetry.RpcEnded(method_, code, took);
+  environment_.telemetry.RpcEnded(method_, code, took, trace_id_);
   LogEnd(outcome, took);
   if (outcome.ok()) {
     return grpc::Status::OK;

@@ -100,7 +100,8 @@ int BeginRequest(mg_connection* connection) {
     reply.body += "\n";
   } else {
     try {
-      reply = route->second();
+      const char* accept = mg_get_header(connection, "Accept");
+      reply = route->second({.accept = accept == nullptr ? "" : accept});
     } catch (const std::exception&) {
       // Only memory can run out here; nothing may be thrown into C code.
       reply = {.status = 500, .body = "internal error\n"};

@@ -15,6 +15,12 @@ struct HttpReply {
   std::string body;
 };
 
+// What a handler may look at.
+struct RequestHeaders {
+  // The value of the header Accept; empty: there is none.
+  std::string accept;
+};
+
 // The plaintext HTTP listener for probes and metrics: GET and HEAD on fixed
 // paths (others get 404 with the list, other methods 405), no files, no
 // parameters (a query is ignored), one request a connection.
@@ -26,7 +32,8 @@ class HttpServer {
  public:
   // Paths, each with the function that answers it. Called from the listener's
   // threads, several at once.
-  using Routes = std::map<std::string, std::function<HttpReply()>>;
+  using Routes =
+      std::map<std::string, std::function<HttpReply(const RequestHeaders&)>>;
 
   struct Options {
     // Host or address to listen on; empty: all, IPv4 and IPv6.

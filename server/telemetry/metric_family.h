@@ -1,6 +1,7 @@
 #pragma once
 
 #include <prometheus/family.h>
+#include <prometheus/metric_family.h>
 #include <prometheus/registry.h>
 
 #include <string>
@@ -17,6 +18,15 @@ auto& RegisterFamily(Builder builder, const MetricSpec& spec,
   return builder.Name(std::string(spec.name))
       .Help(std::string(spec.help))
       .Register(registry);
+}
+
+// `spec` without metrics yet, for what is collected without a registry.
+inline prometheus::MetricFamily GaugeFamily(const MetricSpec& spec) {
+  prometheus::MetricFamily family;
+  family.name = std::string(spec.name);
+  family.help = std::string(spec.help);
+  family.type = prometheus::MetricType::Gauge;
+  return family;
 }
 
 }  // namespace resnetd

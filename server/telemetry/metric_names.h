@@ -231,7 +231,7 @@ inline constexpr MetricSpec kFinetuneAlarm = {
     "1 while an alarm of the job in a slot is raised, else 0."};
 inline constexpr MetricSpec kFinetuneNonfiniteStepsTotal = {
     "resnetd_finetune_nonfinite_steps_total", MetricKind::kCounter, "slot",
-    "Steps whose loss or gradient was not finite; they changed nothing."};
+    "Steps whose loss or gradient was not finite; weights stayed."};
 inline constexpr MetricSpec kFinetuneClippedStepsTotal = {
     "resnetd_finetune_clipped_steps_total", MetricKind::kCounter, "slot",
     "Steps whose gradient was scaled down to the clipping norm."};

@@ -19,7 +19,7 @@
 #include "server/telemetry/metric_family.h"
 #include "server/telemetry/metric_names.h"
 #include "server/telemetry/process_metrics.h"
-#include "server/telemetry/text_exposition.h"
+#include "server/telemetry/trace_exemplars.h"
 
 namespace resnetd {
 namespace {
@@ -189,7 +189,8 @@ class ModelMetricsOf final : public ModelMetrics {
 class MethodMetrics {
  public:
   MethodMetrics(Families& families, const std::string& method)
-      : in_flight_(families.rpc_in_flight.Add({{"method", method}})),
+      : name_(method),
+        in_flight_(families.rpc_in_flight.Add({{"method", method}})),
         requests_([&families, method](const std::string& code) -> Counter& {
           return families.rpc_requests.Add(
               {{"method", method}, {"code", code}});
@@ -201,6 +202,9 @@ class MethodMetrics {
     requests_.For(absl::StatusCode::kOk);
   }
 
+  // Its label.
+  const std::string& name() const { return name_; }
+
   void Started() { in_flight_.Increment(); }
   void Ended(absl::StatusCode code, Duration duration) {
     in_flight_.Decrement();
@@ -209,6 +213,7 @@ class MethodMetrics {
   }
 
  private:
+  const std::string name_;
   Gauge& in_flight_;
   ByCode<Counter> requests_;
   ByCode<Histogram> durations_;
@@ -220,10 +225,11 @@ constexpr std::size_t kMaxMethods = 64;
 
 class PrometheusTelemetry final : public Telemetry {
  public:
-  PrometheusTelemetry()
-      : families_(registry_),
+  explicit PrometheusTelemetry(std::unique_ptr<GpuSource> gpus)
+      : gpus_(std::move(gpus)),
+        families_(registry_),
         versions_(VersionMetrics::Create(registry_)),
-        training_(TrainingMetrics::Create(registry_)),
+        training_(TrainingMetrics::Create(registry_, gradients_)),
         ready_(families_.ready.Add({})) {
     families_.build_info.Add({{"version", kVersion}}).Set(1);
   }
@@ -244,8 +250,13 @@ class PrometheusTelemetry final : public Telemetry {
   }
 
   void RpcEnded(absl::string_view method, absl::StatusCode code,
-                Duration duration) override {
-    ForMethod(method).Ended(code, duration);
+                Duration duration, absl::string_view trace_id) override {
+    MethodMetrics& metrics = ForMethod(method);
+    metrics.Ended(code, duration);
+    if (!trace_id.empty()) {
+      traces_.Observe(metrics.name(), CodeName(CodeIndex(code)),
+                      ToSeconds(duration), trace_id, RealClock().WallNow());
+    }
   }
 
   VersionMetrics& versions() override { return *versions_; }
@@ -254,12 +265,21 @@ class PrometheusTelemetry final : public Telemetry {
 
   void SetReady(bool ready) override { ready_.Set(ready ? 1 : 0); }
 
-  std::string Expose() const override {
+  std::string Expose(ExpositionFormat format) const override {
     std::vector<prometheus::MetricFamily> families = registry_.Collect();
-    for (prometheus::MetricFamily& family : CollectProcessMetrics()) {
-      families.push_back(std::move(family));
+    const auto add = [&families](std::vector<prometheus::MetricFamily> more) {
+      for (prometheus::MetricFamily& family : more) {
+        families.push_back(std::move(family));
+      }
+    };
+    add(gradients_.Collect());
+    add(CollectProcessMetrics());
+    if (gpus_ != nullptr) {
+      add(CollectGpuMetrics(*gpus_));
     }
-    return FormatMetrics(std::move(families));
+    Exemplars exemplars;
+    traces_.AddTo(kRpcDurationSeconds.name, exemplars);
+    return FormatMetrics(std::move(families), format, exemplars);
   }
 
  private:
@@ -280,7 +300,10 @@ class PrometheusTelemetry final : public Telemetry {
     return *found->second;
   }
 
+  const std::unique_ptr<GpuSource> gpus_;
   prometheus::Registry registry_;
+  GradientMetrics gradients_;
+  TraceExemplars traces_{DurationBuckets()};
   Families families_;
   const std::unique_ptr<VersionMetrics> versions_;
   const std::unique_ptr<TrainingMetrics> training_;
@@ -304,8 +327,8 @@ class ForgetfulModelMetrics final : public ModelMetrics {
 
 }  // namespace
 
-std::unique_ptr<Telemetry> Telemetry::Create() {
-  return std::make_unique<PrometheusTelemetry>();
+std::unique_ptr<Telemetry> Telemetry::Create(std::unique_ptr<GpuSource> gpus) {
+  return std::make_unique<PrometheusTelemetry>(std::move(gpus));
 }
 
 ModelMetrics& NullModelMetrics() {

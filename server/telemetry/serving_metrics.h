@@ -8,15 +8,12 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
+#include "server/telemetry/gpu_metrics.h"
+#include "server/telemetry/text_exposition.h"
 #include "server/telemetry/training_metrics.h"
 #include "server/telemetry/version_metrics.h"
 
 namespace resnetd {
-
-// The Content-Type of Telemetry::Expose(): Prometheus 3 refuses a scrape
-// without the version.
-inline constexpr char kExpositionContentType[] =
-    "text/plain; version=0.0.4; charset=utf-8";
 
 // Where the time of an image goes: label "stage".
 enum class Stage { kDecode, kPreprocess, kQueue, kForward, kPostprocess };
@@ -42,7 +39,9 @@ class ModelMetrics {
 // nothing is global. Thread-safe.
 class Telemetry {
  public:
-  static std::unique_ptr<Telemetry> Create();
+  // `gpus`: where figures of GPUs come from; null: there are none.
+  static std::unique_ptr<Telemetry> Create(
+      std::unique_ptr<GpuSource> gpus = nullptr);
   virtual ~Telemetry() = default;
 
   // Handles of one model; created on first use, live as long as this object.
@@ -50,10 +49,11 @@ class Telemetry {
   virtual ModelMetrics& ForModel(absl::string_view model) = 0;
 
   // A call of `method` ("Classify") starts / ended. Methods of ours only: after
-  // 64 different names any further one counts as "other".
+  // 64 different names any further one counts as "other". `trace_id`: of the
+  // caller's trace, 32 hex digits; empty: it is not traced.
   virtual void RpcStarted(absl::string_view method) = 0;
   virtual void RpcEnded(absl::string_view method, absl::StatusCode code,
-                        Duration duration) = 0;
+                        Duration duration, absl::string_view trace_id) = 0;
 
   // Of versions, aliases and the store; lives as long as this object.
   virtual VersionMetrics& versions() = 0;
@@ -61,9 +61,10 @@ class Telemetry {
   virtual TrainingMetrics& training() = 0;
   virtual void SetReady(bool ready) = 0;
 
-  // The whole registry and the process's own figures as Prometheus text 0.0.4,
-  // in a fixed order; serve it with kExpositionContentType.
-  virtual std::string Expose() const = 0;
+  // The whole registry, the process's own figures and those of gradients and
+  // GPUs, in a fixed order; serve it with ContentTypeOf(format).
+  virtual std::string Expose(ExpositionFormat format) const = 0;
+  std::string Expose() const { return Expose(ExpositionFormat::kText); }
 };
 
 // A ModelMetrics that forgets everything, for tests of other modules.

@@ -3,6 +3,7 @@
 #include <prometheus/counter.h>
 #include <prometheus/family.h>
 #include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 
 #include <array>
@@ -22,9 +23,11 @@ namespace {
 using prometheus::Counter;
 using prometheus::Family;
 using prometheus::Gauge;
+using prometheus::Histogram;
 using prometheus::Labels;
 
 constexpr char kSlot[] = "0";
+constexpr int kSlotNumber = 0;
 
 // Made at once, as a rate over a series that has yet to appear misses its first
 // event.
@@ -32,6 +35,17 @@ constexpr std::array<absl::string_view, 3> kEnds = {"SUCCEEDED", "FAILED",
                                                     "CANCELLED"};
 constexpr std::array<absl::string_view, 4> kResults = {
     "promoted", "gate_not_passed", "failed", "rolled_back"};
+
+constexpr std::array<absl::string_view, 5> kPhases = {
+    "data", "forward", "backward", "optimizer", "probe"};
+
+// From a network of 8x8 pixels to a large one on a few cores.
+const Histogram::BucketBoundaries& StepBuckets() {
+  static const Histogram::BucketBoundaries buckets = {
+      0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+      0.1,    0.25,    0.5,    1,     2.5,    5,     10,   25,    60};
+  return buckets;
+}
 
 double SecondsOf(WallTime time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
@@ -79,8 +93,10 @@ class SlotGauges {
 
 class PrometheusTrainingMetrics final : public TrainingMetrics {
  public:
-  explicit PrometheusTrainingMetrics(prometheus::Registry& registry)
-      : gauges_(registry),
+  PrometheusTrainingMetrics(prometheus::Registry& registry,
+                            GradientMetrics& gradients)
+      : gradients_(gradients),
+        gauges_(registry),
         jobs_(
             RegisterFamily(prometheus::BuildGauge(), kFinetuneJobs, registry)),
         slowdown_(RegisterFamily(prometheus::BuildGauge(),
@@ -89,7 +105,12 @@ class PrometheusTrainingMetrics final : public TrainingMetrics {
         examples_(SlotCounter(kFinetuneExamplesTotal, registry)),
         checkpoints_(SlotCounter(kFinetuneCheckpointsTotal, registry)),
         recoveries_(SlotCounter(kFinetuneRecoveriesTotal, registry)),
-        throttled_(SlotCounter(kFinetuneThrottledSecondsTotal, registry)) {
+        throttled_(SlotCounter(kFinetuneThrottledSecondsTotal, registry)),
+        nonfinite_(SlotCounter(kFinetuneNonfiniteStepsTotal, registry)),
+        clipped_(SlotCounter(kFinetuneClippedStepsTotal, registry)),
+        probe_seconds_(SlotCounter(kFinetuneProbeSecondsTotal, registry)),
+        step_seconds_(RegisterFamily(prometheus::BuildHistogram(),
+                                     kFinetuneStepSeconds, registry)) {
     Family<Counter>& ends = RegisterFamily(prometheus::BuildCounter(),
                                            kFinetuneJobsTotal, registry);
     for (std::size_t i = 0; i < kEnds.size(); ++i) {
@@ -107,6 +128,7 @@ class PrometheusTrainingMetrics final : public TrainingMetrics {
     const MutexLock lock(mutex_);
     Empty();
     is_taken_ = true;
+    gradients_.Enter(kSlotNumber);
     gauges_.Set(kFinetuneJobInfo,
                 {{"train_job", labels.train_job},
                  {"model", labels.model},
@@ -168,6 +190,29 @@ class PrometheusTrainingMetrics final : public TrainingMetrics {
   }
 
   void Recovered() override { recoveries_.Increment(); }
+
+  void GradientSampled(GradientFigures figures) override {
+    gradients_.Set(kSlotNumber, std::move(figures));
+  }
+
+  void SetAlarms(std::set<std::string> raised) override {
+    gradients_.SetAlarms(kSlotNumber, std::move(raised));
+  }
+
+  void StepTimed(StepPhase phase, Duration took) override {
+    // Not made at once: not every trainer tells all of them.
+    const auto name = kPhases.at(static_cast<std::size_t>(phase));
+    step_seconds_
+        .Add({{"phase", std::string(name)}, {"slot", kSlot}}, StepBuckets())
+        .Observe(ToSeconds(took));
+    if (phase == StepPhase::kProbe) {
+      probe_seconds_.Increment(ToSeconds(took));
+    }
+  }
+
+  void StepNotFinite() override { nonfinite_.Increment(); }
+
+  void StepClipped() override { clipped_.Increment(); }
 
   void Paced(double duty, Duration rested,
              std::optional<double> slowdown) override
@@ -232,9 +277,11 @@ class PrometheusTrainingMetrics final : public TrainingMetrics {
   void Empty() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     is_taken_ = false;
     gauges_.ClearAll();
+    gradients_.Leave(kSlotNumber);
     ForgetSlowdown();
   }
 
+  GradientMetrics& gradients_;
   Mutex mutex_;
   bool is_taken_ ABSL_GUARDED_BY(mutex_) = false;
   SlotGauges gauges_ ABSL_GUARDED_BY(mutex_);
@@ -248,6 +295,10 @@ class PrometheusTrainingMetrics final : public TrainingMetrics {
   Counter& checkpoints_;
   Counter& recoveries_;
   Counter& throttled_;
+  Counter& nonfinite_;
+  Counter& clipped_;
+  Counter& probe_seconds_;
+  Family<Histogram>& step_seconds_;
   std::array<Counter*, kEnds.size()> ends_{};
   std::array<Counter*, kResults.size()> results_{};
 };
@@ -262,6 +313,11 @@ class ForgetfulTrainingMetrics final : public TrainingMetrics {
   void Evaluated(const TrainingEvaluation& /*evaluation*/) override {}
   void CheckpointSaved(WallTime /*when*/) override {}
   void Recovered() override {}
+  void GradientSampled(GradientFigures /*figures*/) override {}
+  void SetAlarms(std::set<std::string> /*raised*/) override {}
+  void StepTimed(StepPhase /*phase*/, Duration /*took*/) override {}
+  void StepNotFinite() override {}
+  void StepClipped() override {}
   void Paced(double /*duty*/, Duration /*rested*/,
              std::optional<double> /*slowdown*/) override {}
   void JobEnded(absl::string_view /*state*/) override {}
@@ -273,8 +329,8 @@ class ForgetfulTrainingMetrics final : public TrainingMetrics {
 }  // namespace
 
 std::unique_ptr<TrainingMetrics> TrainingMetrics::Create(
-    prometheus::Registry& registry) {
-  return std::make_unique<PrometheusTrainingMetrics>(registry);
+    prometheus::Registry& registry, GradientMetrics& gradients) {
+  return std::make_unique<PrometheusTrainingMetrics>(registry, gradients);
 }
 
 TrainingMetrics& NullTrainingMetrics() {

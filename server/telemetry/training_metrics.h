@@ -5,10 +5,12 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
+#include "server/telemetry/gradient_metrics.h"
 
 namespace prometheus {
 class Registry;
@@ -46,6 +48,9 @@ struct TrainingEvaluation {
   double calibration_error = 0;
 };
 
+// Where the time of a step goes: label "phase".
+enum class StepPhase { kData, kForward, kBackward, kOptimizer, kProbe };
+
 // What became of a promotion that a job asked for.
 enum class PromotionResult { kPromoted, kGateNotPassed, kFailed, kRolledBack };
 
@@ -57,9 +62,10 @@ enum class PromotionResult { kPromoted, kGateNotPassed, kFailed, kRolledBack };
 // for counters.
 class TrainingMetrics {
  public:
-  // The families live in `registry`, which outlives this.
-  static std::unique_ptr<TrainingMetrics> Create(
-      prometheus::Registry& registry);
+  // The families live in `registry`, gauges of gradients in `gradients`; both
+  // outlive this.
+  static std::unique_ptr<TrainingMetrics> Create(prometheus::Registry& registry,
+                                                 GradientMetrics& gradients);
   virtual ~TrainingMetrics() = default;
 
   // A job takes the slot; nothing is left of what was said of another.
@@ -74,6 +80,17 @@ class TrainingMetrics {
   virtual void Evaluated(const TrainingEvaluation& evaluation) = 0;
   virtual void CheckpointSaved(WallTime when) = 0;
   virtual void Recovered() = 0;
+  // A step was sampled; replaces what the one before showed.
+  virtual void GradientSampled(GradientFigures figures) = 0;
+  // The alarms of the job that are raised now, e.g. "VANISHING".
+  virtual void SetAlarms(std::set<std::string> raised) = 0;
+  // A part of one step took so long. kProbe is the measuring of gradients,
+  // which is also counted alone.
+  virtual void StepTimed(StepPhase phase, Duration took) = 0;
+  // Loss or gradient of a step was not finite.
+  virtual void StepNotFinite() = 0;
+  // The gradient of a step was scaled down.
+  virtual void StepClipped() = 0;
   // The share of the time that training may use; how long it has rested since
   // it said so last; the p99 of serving beside it over that alone, when known.
   virtual void Paced(double duty, Duration rested,

@@ -39,7 +39,7 @@ void BenchCall(benchmark::State& state) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   for (auto _ : state) {
     telemetry->RpcStarted("Classify");
-    telemetry->RpcEnded("Classify", absl::StatusCode::kOk, kDuration);
+    telemetry->RpcEnded("Classify", absl::StatusCode::kOk, kDuration, "");
   }
 }
 BENCHMARK(BenchCall);

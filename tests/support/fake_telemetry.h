@@ -26,8 +26,8 @@ class FakeTelemetry final : public Telemetry {
     MutexLock lock(mutex_);
     ++in_flight_;
   }
-  void RpcEnded(absl::string_view method, absl::StatusCode code,
-                Duration) override {
+  void RpcEnded(absl::string_view method, absl::StatusCode code, Duration,
+                absl::string_view) override {
     MutexLock lock(mutex_);
     --in_flight_;
     ended_.emplace_back(std::string(method), code);
@@ -36,7 +36,7 @@ class FakeTelemetry final : public Telemetry {
   VersionMetrics& versions() override { return NullVersionMetrics(); }
   TrainingMetrics& training() override { return NullTrainingMetrics(); }
   void SetReady(bool) override {}
-  std::string Expose() const override { return ""; }
+  std::string Expose(ExpositionFormat) const override { return ""; }
 
   int in_flight() const {
     MutexLock lock(mutex_);

@@ -144,5 +144,42 @@ TEST_F(JobMetricsTest, CountsWhatBecomesOfPromotions) {
   EXPECT_EQ(ValueOf("promotions_total{result=\"rolled_back\"}"), "0");
 }
 
+GradientSample Sampled(std::int64_t step) {
+  GradientSample sample{.step = step, .examples = 32};
+  sample.blocks = {{.paths = PathNorms{.shortcut = 3, .main = 4, .input = 5}}};
+  return sample;
+}
+
+TEST_F(JobMetricsTest, ShowsTheGradientsOfTheJobInTheSlot) {
+  const std::string main = "block_grad_main_l2{block=\"layer1.00\",slot=\"0\"}";
+  metrics_.GradientSampled({7}, Sampled(10), {"layer1.00"});
+  EXPECT_EQ(ValueOf(main), "absent");
+  Run();
+  metrics_.GradientSampled({8}, Sampled(10), {"layer1.00"});
+  EXPECT_EQ(ValueOf(main), "absent");
+  metrics_.GradientSampled({7}, Sampled(10), {"layer1.00"});
+  EXPECT_EQ(ValueOf(main), "4");
+  metrics_.SlotIsFree();
+  EXPECT_EQ(ValueOf(main), "absent");
+  metrics_.GradientSampled({7}, Sampled(20), {"layer1.00"});
+  EXPECT_EQ(ValueOf(main), "absent");
+}
+
+TEST_F(JobMetricsTest, ShowsTheAlarmsOfTheJobInTheSlot) {
+  const std::string alarm = "alarm{kind=\"VANISHING\",slot=\"0\"}";
+  metrics_.AlarmsRaised({7}, {"VANISHING"});
+  EXPECT_EQ(ValueOf(alarm), "absent");
+  Run();
+  EXPECT_EQ(ValueOf(alarm), "0");
+  metrics_.AlarmsRaised({8}, {"VANISHING"});
+  EXPECT_EQ(ValueOf(alarm), "0");
+  metrics_.AlarmsRaised({7}, {"VANISHING"});
+  EXPECT_EQ(ValueOf(alarm), "1");
+  metrics_.AlarmsRaised({7}, {});
+  EXPECT_EQ(ValueOf(alarm), "0");
+  metrics_.SlotIsFree();
+  EXPECT_EQ(ValueOf(alarm), "absent");
+}
+
 }  // namespace
 }  // namespace resnetd

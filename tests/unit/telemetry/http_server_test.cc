@@ -31,9 +31,11 @@ std::unique_ptr<HttpServer> Start(HttpServer::Routes routes) {
 }
 
 HttpServer::Routes TwoRoutes() {
-  return {{"/livez", [] { return HttpReply{.body = "ok\n"}; }},
-          {"/readyz",
-           [] { return HttpReply{.status = 503, .body = "starting\n"}; }}};
+  return {{"/livez",
+           [](const RequestHeaders&) { return HttpReply{.body = "ok\n"}; }},
+          {"/readyz", [](const RequestHeaders&) {
+             return HttpReply{.status = 503, .body = "starting\n"};
+           }}};
 }
 
 TEST(HttpServerTest, AnswersItsPaths) {
@@ -120,14 +122,33 @@ TEST(HttpServerTest, LimitsTheSizeOfARequest) {
 
 TEST(HttpServerTest, TakesALargeAnswer) {
   const std::string body(5'000'000, 'm');
-  const auto server =
-      Start({{"/metrics", [&body] { return HttpReply{.body = body}; }}});
+  const auto server = Start({{"/metrics", [&body](const RequestHeaders&) {
+                                return HttpReply{.body = body};
+                              }}});
   EXPECT_EQ(HttpGet(server->port(), "/metrics").body, body);
 }
 
+TEST(HttpServerTest, TellsHandlersWhatTheCallerAccepts) {
+  const auto server =
+      Start({{"/echo", [](const RequestHeaders& headers) {
+                return HttpReply{.body = "<" + headers.accept + ">"};
+              }}});
+  const auto echo = [&server](const std::string& header) {
+    return ExchangeHttp(server->port(), "GET /echo HTTP/1.1\r\nHost: test\r\n" +
+                                            header + "\r\n")
+        .body;
+  };
+  EXPECT_EQ(echo("Accept: text/plain;q=0.5, */*\r\n"),
+            "<text/plain;q=0.5, */*>");
+  EXPECT_EQ(echo("accept: a/b\r\n"), "<a/b>");
+  EXPECT_EQ(echo(""), "<>");
+}
+
 TEST(HttpServerTest, AnswersAnErrorWhenAHandlerThrows) {
-  const auto server = Start(
-      {{"/throws", []() -> HttpReply { throw std::runtime_error("secret"); }}});
+  const auto server =
+      Start({{"/throws", [](const RequestHeaders&) -> HttpReply {
+                throw std::runtime_error("secret");
+              }}});
   const HttpAnswer answer = HttpGet(server->port(), "/throws");
   EXPECT_EQ(answer.status, 500);
   EXPECT_THAT(answer.body, Not(HasSubstr("secret")));
@@ -135,7 +156,7 @@ TEST(HttpServerTest, AnswersAnErrorWhenAHandlerThrows) {
 
 TEST(HttpServerTest, AnswersManyCallersAtOnce) {
   std::atomic<int> answered = 0;
-  const auto server = Start({{"/count", [&answered] {
+  const auto server = Start({{"/count", [&answered](const RequestHeaders&) {
                                 ++answered;
                                 return HttpReply{.body = "x"};
                               }}});

@@ -1,78 +1,24 @@
 #include "server/telemetry/serving_metrics.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
-#include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "server/base/thread.h"
 #include "server/base/version.h"
-#include "server/telemetry/http_server.h"
-#include "server/telemetry/metric_names.h"
-#include "tests/support/http_client.h"
-#include "tests/support/temp_dir.h"
+#include "tests/unit/telemetry/exercised_telemetry.h"
 
 namespace resnetd {
 namespace {
 
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
-using ::testing::HasSubstr;
-using ::testing::Not;
-
-// Touches every metric.
-std::unique_ptr<Telemetry> Exercised() {
-  std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
-  telemetry->SetReady(true);
-  VersionMetrics& versions = telemetry->versions();
-  versions.VersionLoaded({.model = "digits",
-                          .version = "1",
-                          .digest = "abc",
-                          .architecture = "cifar_resnet8",
-                          .precision = "fp32",
-                          .backend = "engine"},
-                         milliseconds(20));
-  versions.AliasPointed(
-      {.model = "digits", .alias = "stable", .version = "1", .digest = "abc"},
-      7, WallTime{}, AliasSwitch::kSet, microseconds(5));
-  TrainingMetrics& training = telemetry->training();
-  training.JobEntered(
-      {.train_job = "7", .model = "digits", .base = "1", .config_hash = "c0"});
-  training.SetState("RUNNING");
-  training.SetSteps(4, 10);
-  training.SetJobs({{"RUNNING", 1}});
-  training.Stepped({.steps = 4, .examples = 128}, WallTime{});
-  training.Evaluated({.old_class_accuracy = 0.5});
-  training.CheckpointSaved(WallTime{});
-  training.Paced(0.5, milliseconds(20), 1.1);
-  telemetry->RpcStarted("Classify");
-  telemetry->RpcEnded("Classify", absl::StatusCode::kOk, milliseconds(3));
-  telemetry->RpcStarted("Classify");
-  ModelMetrics& model = telemetry->ForModel("digits");
-  for (const Stage stage : {Stage::kDecode, Stage::kPreprocess, Stage::kQueue,
-                            Stage::kForward, Stage::kPostprocess}) {
-    model.ObserveStage(stage, microseconds(300));
-  }
-  model.ObserveBatch(5);
-  model.CountImage(absl::StatusCode::kOk);
-  model.CountImage(absl::StatusCode::kInvalidArgument);
-  model.CountRejected("queue_full");
-  model.SetQueue(3, 256);
-  return telemetry;
-}
 
 // The value of the one sample whose name and labels are `sample`.
 std::string ValueOf(const Telemetry& telemetry, const std::string& sample) {
@@ -94,9 +40,9 @@ TEST(TelemetryTest, CountsCallsByMethodAndCode) {
   telemetry->RpcStarted("GetModel");
   EXPECT_EQ(ValueOf(*telemetry, "resnetd_rpc_in_flight{method=\"Classify\"}"),
             "2");
-  telemetry->RpcEnded("Classify", absl::StatusCode::kOk, milliseconds(20));
+  telemetry->RpcEnded("Classify", absl::StatusCode::kOk, milliseconds(20), "");
   telemetry->RpcEnded("Classify", absl::StatusCode::kInvalidArgument,
-                      milliseconds(1));
+                      milliseconds(1), "");
   EXPECT_EQ(ValueOf(*telemetry, "resnetd_rpc_in_flight{method=\"Classify\"}"),
             "0");
   EXPECT_EQ(ValueOf(*telemetry, "resnetd_rpc_in_flight{method=\"GetModel\"}"),
@@ -269,7 +215,7 @@ TEST(TelemetryTest, CountsFromManyThreads) {
           model.CountImage(absl::StatusCode::kCancelled);
           model.ObserveStage(Stage::kQueue, microseconds(turn));
           telemetry->RpcEnded("Classify", absl::StatusCode::kOk,
-                              microseconds(turn));
+                              microseconds(turn), "");
           if (turn % 500 == 0) {
             telemetry->versions().VersionLoaded(labels, microseconds(1));
             EXPECT_NE(telemetry->Expose(), "");
@@ -310,113 +256,6 @@ TEST(NullModelMetricsTest, TakesEverything) {
   metrics.CountRejected("queue_full");
   metrics.SetQueue(1, 2);
   EXPECT_EQ(&metrics, &NullModelMetrics());
-}
-
-// "name type label,label HELP" of each family in an exposition, by name.
-std::string ListMetrics(const std::string& exposition) {
-  struct Listed {
-    std::string type;
-    std::string help;
-    std::set<std::string> labels;
-  };
-  std::map<std::string, Listed> listed;
-  std::string name;
-  for (const absl::string_view text_line : absl::StrSplit(exposition, '\n')) {
-    const std::string line(text_line);
-    const std::vector<std::string> words = absl::StrSplit(line, ' ');
-    if (absl::StartsWith(line, "# HELP ")) {
-      name = words.at(2);
-      listed[name].help = line.substr(8 + name.size());
-    } else if (absl::StartsWith(line, "# TYPE ")) {
-      listed[name].type = words.at(3);
-    } else if (const std::size_t open = line.find('{');
-               open != std::string::npos) {
-      for (const absl::string_view label : absl::StrSplit(
-               text_line.substr(open + 1, line.find('}') - open - 1), ',')) {
-        const std::string key(label.substr(0, label.find('=')));
-        if (key != "le") {
-          listed[name].labels.insert(key);
-        }
-      }
-    }
-  }
-  std::string text;
-  for (const auto& [metric, facts] : listed) {
-    absl::StrAppend(&text, metric, " ", facts.type, " {",
-                    absl::StrJoin(facts.labels, ","), "} ", facts.help, "\n");
-  }
-  return text;
-}
-
-absl::string_view KindName(MetricKind kind) {
-  switch (kind) {
-    case MetricKind::kCounter:
-      return "counter";
-    case MetricKind::kGauge:
-      return "gauge";
-    case MetricKind::kHistogram:
-      return "histogram";
-  }
-  return "";
-}
-
-// What is exposed is the list of metric_names.h, and both are the golden file.
-// RESNETD_UPDATE_GOLDEN=1 build/dev/bin/telemetry_test writes the file anew.
-TEST(MetricNamesTest, AreTheGoldenList) {
-  const std::string path = RESNETD_SOURCE_DIR "/tests/golden/metrics.txt";
-  const std::string exposed = ListMetrics(Exercised()->Expose());
-  std::map<std::string, std::string> declared;
-  for (const MetricSpec& spec : kAllMetrics) {
-    declared[std::string(spec.name)] =
-        absl::StrCat(spec.name, " ", KindName(spec.kind), " {", spec.labels,
-                     "} ", spec.help, "\n");
-  }
-  std::string list;
-  for (const auto& [name, line] : declared) {
-    list += line;
-  }
-  EXPECT_EQ(exposed, list);
-  if (std::getenv("RESNETD_UPDATE_GOLDEN") != nullptr) {
-    std::ofstream(path) << exposed;
-  }
-  std::ifstream in(path);
-  EXPECT_EQ(exposed, std::string(std::istreambuf_iterator<char>(in), {}));
-}
-
-// Prometheus's own judge reads a live scrape. It comes with the Debian package
-// "prometheus"; without it this test fails: nothing else would notice a text
-// that Prometheus refuses.
-TEST(ExpositionTest, PassesPromtool) {
-  const std::unique_ptr<Telemetry> telemetry = Exercised();
-  const auto server = HttpServer::Start(
-      {.host = "127.0.0.1", .port = 0},
-      {{"/metrics", [&telemetry] {
-          return HttpReply{.content_type = kExpositionContentType,
-                           .body = telemetry->Expose()};
-        }}});
-  ASSERT_TRUE(server.ok()) << server.status();
-  const HttpAnswer answer = HttpGet((*server)->port(), "/metrics");
-  ASSERT_EQ(answer.status, 200);
-  EXPECT_THAT(answer.headers,
-              HasSubstr("\r\nContent-Type: text/plain; version=0.0.4; "
-                        "charset=utf-8\r\n"));
-  const TempDir dir;
-  const auto judge = [&dir](const std::string& text, std::string& output) {
-    const std::string scrape = dir.Write("scrape", text);
-    const std::string log = dir.File("log");
-    const int code = std::system(
-        absl::StrCat("promtool check metrics < ", scrape, " > ", log, " 2>&1")
-            .c_str());
-    std::ifstream in(log);
-    output.assign(std::istreambuf_iterator<char>(in), {});
-    return code;
-  };
-  std::string output;
-  EXPECT_EQ(judge(answer.body, output), 0) << output;
-  EXPECT_EQ(output, "");
-  // The judge does judge.
-  EXPECT_NE(judge(answer.body + "resnetd_ready{ 1\n", output), 0);
-  EXPECT_THAT(output, Not(HasSubstr("not found")));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <limits>
 #include <string>
 #include <vector>
@@ -125,6 +126,92 @@ TEST(FormatMetricsTest, SortsFamiliesAndTheirMetrics) {
 TEST(FormatMetricsTest, LeavesOutFamiliesWithoutMetrics) {
   EXPECT_EQ(FormatMetrics({Family("a", "A.", MetricType::Gauge, {})}), "");
   EXPECT_EQ(FormatMetrics({}), "");
+}
+
+ClientMetric CountedLatency() {
+  ClientMetric metric;
+  metric.label = {{"m", "x"}};
+  metric.histogram.sample_count = 7;
+  metric.histogram.sample_sum = 1.25;
+  metric.histogram.bucket = {{2, 0.005}, {5, 1}};
+  return metric;
+}
+
+TEST(OpenMetricsTest, NamesCountersWithoutTheirSuffixAndEnds) {
+  ClientMetric counter;
+  counter.counter.value = 3;
+  EXPECT_EQ(FormatMetrics(
+                {Family("c_total", "Things.", MetricType::Counter, {counter}),
+                 Family("g", "say \"x\"\\\n", MetricType::Gauge, {Gauge(1)})},
+                ExpositionFormat::kOpenMetrics),
+            "# HELP c Things.\n# TYPE c counter\nc_total 3\n"
+            "# HELP g say \\\"x\\\"\\\\\\n\n# TYPE g gauge\ng 1\n# EOF\n");
+  EXPECT_EQ(FormatMetrics({}, ExpositionFormat::kOpenMetrics), "# EOF\n");
+}
+
+TEST(OpenMetricsTest, DoesNotCallACounterWhatHasNotTheNameOfOne) {
+  EXPECT_EQ(FormatMetrics({Family("c", "", MetricType::Counter, {{}})},
+                          ExpositionFormat::kOpenMetrics),
+            "# HELP c \n# TYPE c unknown\nc 0\n# EOF\n");
+}
+
+TEST(OpenMetricsTest, WritesExemplarsBehindTheBucketsThatCountThem) {
+  const auto at = [](int ms) {
+    return WallTime(std::chrono::milliseconds(ms));
+  };
+  const Exemplars exemplars = {
+      {{"h_seconds", {{"m", "x"}}},
+       {{.trace_id = "older", .value = 0.005, .when = at(1000)},
+        {.trace_id = "newer", .value = 0.004, .when = at(2500)},
+        {.trace_id = "slow", .value = 9, .when = at(1700)}}},
+      {{"h_seconds", {{"m", "y"}}}, {{.trace_id = "other", .value = 0.5}}}};
+  EXPECT_EQ(
+      FormatMetrics({Family("h_seconds", "H.", MetricType::Histogram,
+                            {CountedLatency()})},
+                    ExpositionFormat::kOpenMetrics, exemplars),
+      "# HELP h_seconds H.\n# TYPE h_seconds histogram\n"
+      "h_seconds_bucket{m=\"x\",le=\"0.005\"} 2 # {trace_id=\"newer\"} 0.004 "
+      "2.500\n"
+      "h_seconds_bucket{m=\"x\",le=\"1.0\"} 5\n"
+      "h_seconds_bucket{m=\"x\",le=\"+Inf\"} 7 # {trace_id=\"slow\"} 9 1.700\n"
+      "h_seconds_sum{m=\"x\"} 1.25\n"
+      "h_seconds_count{m=\"x\"} 7\n# EOF\n");
+}
+
+TEST(FormatMetricsTest, ShowsNoExemplarsInText) {
+  const Exemplars exemplars = {
+      {{"h_seconds", {{"m", "x"}}}, {{.trace_id = "a", .value = 0.005}}}};
+  const std::vector<MetricFamily> families = {
+      Family("h_seconds", "H.", MetricType::Histogram, {CountedLatency()})};
+  EXPECT_EQ(FormatMetrics(families, ExpositionFormat::kText, exemplars),
+            FormatMetrics(families));
+}
+
+TEST(ChooseFormatTest, GivesOpenMetricsToThoseWhoWantItNoLessThanText) {
+  for (const char* accept :
+       {// Prometheus 2.42.
+        "application/openmetrics-text;version=1.0.0,application/"
+        "openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,"
+        "*/*;q=0.1",
+        // Prometheus 3.
+        "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;"
+        "q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;"
+        "version=1.0.0;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+        "application/openmetrics-text",
+        "Application/OpenMetrics-Text ; version=1.0.0 ; charset=utf-8"}) {
+    EXPECT_EQ(ChooseFormat(accept), ExpositionFormat::kOpenMetrics) << accept;
+  }
+}
+
+TEST(ChooseFormatTest, GivesTextToAllOthers) {
+  for (const char* accept :
+       {"", "*/*", "text/html,application/xhtml+xml,*/*;q=0.8", "image/png",
+        "text/plain;version=0.0.4,application/openmetrics-text;q=0.9",
+        "application/openmetrics-text;q=0",
+        "application/openmetrics-text;version=2.0.0",
+        "application/openmetrics-text;q=x", ",;,=;q", ";;;"}) {
+    EXPECT_EQ(ChooseFormat(accept), ExpositionFormat::kText) << accept;
+  }
 }
 
 }  // namespace

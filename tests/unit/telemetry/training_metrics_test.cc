@@ -37,6 +37,9 @@ class TrainingMetricsTest : public ::testing::Test {
     metrics().CheckpointSaved(WallTime(seconds(2000)));
     metrics().Recovered();
     metrics().Paced(0.5, milliseconds(1500), 1.25);
+    metrics().GradientSampled(
+        {.blocks = {{.block = "layer1.00", .main_norm = 3}}, .depth_ratio = 2});
+    metrics().SetAlarms({"VANISHING"});
   }
 
   // The value of a series, or "absent".
@@ -112,6 +115,51 @@ TEST_F(TrainingMetricsTest, AStateThatHasNoJobsAnyMoreIsZero) {
   metrics().SetJobs({{"QUEUED", 1}});
   EXPECT_EQ(ValueOf("finetune_queue_jobs{state=\"QUEUED\"}"), "1");
   EXPECT_EQ(ValueOf("finetune_queue_jobs{state=\"PAUSED\"}"), "0");
+}
+
+TEST_F(TrainingMetricsTest, ShowsGradientsAndAlarmsOfTheJobInTheSlot) {
+  const std::string block = "{block=\"layer1.00\",slot=\"0\"}";
+  Enter("7");
+  EXPECT_EQ(ValueOf("finetune_alarm{kind=\"VANISHING\",slot=\"0\"}"), "0");
+  TellAll();
+  EXPECT_EQ(ValueOf("finetune_block_grad_main_l2" + block), "3");
+  EXPECT_EQ(ValueOf("finetune_grad_depth_ratio{slot=\"0\"}"), "2");
+  EXPECT_EQ(ValueOf("finetune_alarm{kind=\"VANISHING\",slot=\"0\"}"), "1");
+  // Nothing of it is left when another job takes the slot.
+  Enter("8");
+  EXPECT_EQ(ValueOf("finetune_block_grad_main_l2" + block), "absent");
+  EXPECT_EQ(ValueOf("finetune_alarm{kind=\"VANISHING\",slot=\"0\"}"), "0");
+}
+
+TEST_F(TrainingMetricsTest, TimesThePhasesOfSteps) {
+  const auto count = [this](const std::string& phase) {
+    return ValueOf("finetune_step_seconds_count{phase=\"" + phase +
+                   "\",slot=\"0\"}");
+  };
+  EXPECT_EQ(count("data"), "absent");
+  metrics().StepTimed(StepPhase::kData, milliseconds(2));
+  metrics().StepTimed(StepPhase::kForward, milliseconds(3));
+  metrics().StepTimed(StepPhase::kBackward, milliseconds(3));
+  metrics().StepTimed(StepPhase::kOptimizer, milliseconds(3));
+  for (const char* phase : {"data", "forward", "backward", "optimizer"}) {
+    EXPECT_EQ(count(phase), "1");
+  }
+  EXPECT_EQ(ValueOf("finetune_probe_seconds_total{slot=\"0\"}"), "0");
+  metrics().StepTimed(StepPhase::kProbe, milliseconds(250));
+  metrics().StepTimed(StepPhase::kProbe, milliseconds(250));
+  EXPECT_EQ(count("probe"), "2");
+  EXPECT_EQ(ValueOf("finetune_probe_seconds_total{slot=\"0\"}"), "0.5");
+  EXPECT_EQ(ValueOf("finetune_step_seconds_bucket{phase=\"data\",slot=\"0\","
+                    "le=\"0.0025\"}"),
+            "1");
+}
+
+TEST_F(TrainingMetricsTest, CountsStepsThatWereVoidOrClipped) {
+  metrics().StepNotFinite();
+  metrics().StepClipped();
+  metrics().StepClipped();
+  EXPECT_EQ(ValueOf("finetune_nonfinite_steps_total{slot=\"0\"}"), "1");
+  EXPECT_EQ(ValueOf("finetune_clipped_steps_total{slot=\"0\"}"), "2");
 }
 
 TEST_F(TrainingMetricsTest, CountsEnds) {
