@@ -240,8 +240,8 @@ inline constexpr MetricSpec kFinetuneProbeSecondsTotal = {
     "Time that measuring gradients took."};
 inline constexpr MetricSpec kFinetuneStepSeconds = {
     "resnetd_finetune_step_seconds", MetricKind::kHistogram, "phase,slot",
-    "Time of a step in one of its phases: data, forward, backward, optimizer, "
-    "probe."};
+    "Time of a step in one of its phases: data, compute, or instead of that "
+    "forward, backward, optimizer, probe."};
 
 // Of the driver; a machine without it has none.
 inline constexpr MetricSpec kGpuInfo = {

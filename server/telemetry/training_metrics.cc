@@ -36,8 +36,8 @@ constexpr std::array<absl::string_view, 3> kEnds = {"SUCCEEDED", "FAILED",
 constexpr std::array<absl::string_view, 4> kResults = {
     "promoted", "gate_not_passed", "failed", "rolled_back"};
 
-constexpr std::array<absl::string_view, 5> kPhases = {
-    "data", "forward", "backward", "optimizer", "probe"};
+constexpr std::array<absl::string_view, 6> kPhases = {
+    "data", "compute", "forward", "backward", "optimizer", "probe"};
 
 // From a network of 8x8 pixels to a large one on a few cores.
 const Histogram::BucketBoundaries& StepBuckets() {

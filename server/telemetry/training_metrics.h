@@ -48,8 +48,16 @@ struct TrainingEvaluation {
   double calibration_error = 0;
 };
 
-// Where the time of a step goes: label "phase".
-enum class StepPhase { kData, kForward, kBackward, kOptimizer, kProbe };
+// Where the time of a step goes: label "phase". A trainer that does not tell
+// its parts apart has kCompute for all but kData.
+enum class StepPhase {
+  kData,
+  kCompute,
+  kForward,
+  kBackward,
+  kOptimizer,
+  kProbe
+};
 
 // What became of a promotion that a job asked for.
 enum class PromotionResult { kPromoted, kGateNotPassed, kFailed, kRolledBack };

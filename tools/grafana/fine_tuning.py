@@ -112,8 +112,8 @@ def speed() -> tuple[str, list[Json]]:
         timeseries("Steps", "Optimiser steps a second.",
                    [target("sum by (slot) (" + rate(PREFIX + "steps_total", SLOT) + ")",
                            "slot {{slot}}")], unit="ops", least=0, width=6),
-        timeseries("Time of a step", "Mean of each phase; stacked they are a step. probe is "
-                   "the measuring of gradients.",
+        timeseries("Time of a step", "Mean of each phase; stacked they are a step. data is "
+                   "reading and augmenting pictures, probe the measuring of gradients.",
                    [target(mean(PREFIX + "step_seconds", SLOT, "phase"), "{{phase}}")],
                    unit="s", stacked=True, least=0, width=6),
         timeseries("Measuring gradients", "Share of the time that training spends on it.",

@@ -138,10 +138,12 @@ TEST_F(TrainingMetricsTest, TimesThePhasesOfSteps) {
   };
   EXPECT_EQ(count("data"), "absent");
   metrics().StepTimed(StepPhase::kData, milliseconds(2));
+  metrics().StepTimed(StepPhase::kCompute, milliseconds(3));
   metrics().StepTimed(StepPhase::kForward, milliseconds(3));
   metrics().StepTimed(StepPhase::kBackward, milliseconds(3));
   metrics().StepTimed(StepPhase::kOptimizer, milliseconds(3));
-  for (const char* phase : {"data", "forward", "backward", "optimizer"}) {
+  for (const char* phase :
+       {"data", "compute", "forward", "backward", "optimizer"}) {
     EXPECT_EQ(count(phase), "1");
   }
   EXPECT_EQ(ValueOf("finetune_probe_seconds_total{slot=\"0\"}"), "0");
