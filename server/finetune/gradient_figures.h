@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "server/finetune/gradient_sample.h"
-#include "server/telemetry/gradient_metrics.h"
+#include "server/telemetry/gradient_snapshot.h"
 
 namespace resnetd {
 

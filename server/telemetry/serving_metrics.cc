@@ -16,9 +16,12 @@
 #include "absl/base/thread_annotations.h"
 #include "server/base/mutex.h"
 #include "server/base/version.h"
+#include "server/telemetry/gpu_metrics.h"
+#include "server/telemetry/gradient_metrics.h"
 #include "server/telemetry/metric_family.h"
 #include "server/telemetry/metric_names.h"
 #include "server/telemetry/process_metrics.h"
+#include "server/telemetry/text_exposition.h"
 #include "server/telemetry/trace_exemplars.h"
 
 namespace resnetd {
@@ -326,6 +329,8 @@ class ForgetfulModelMetrics final : public ModelMetrics {
 };
 
 }  // namespace
+
+std::unique_ptr<Telemetry> Telemetry::Create() { return Create(nullptr); }
 
 std::unique_ptr<Telemetry> Telemetry::Create(std::unique_ptr<GpuSource> gpus) {
   return std::make_unique<PrometheusTelemetry>(std::move(gpus));

@@ -8,12 +8,13 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
-#include "server/telemetry/gpu_metrics.h"
-#include "server/telemetry/text_exposition.h"
+#include "server/telemetry/exposition_format.h"
 #include "server/telemetry/training_metrics.h"
 #include "server/telemetry/version_metrics.h"
 
 namespace resnetd {
+
+class GpuSource;
 
 // Where the time of an image goes: label "stage".
 enum class Stage { kDecode, kPreprocess, kQueue, kForward, kPostprocess };
@@ -39,9 +40,9 @@ class ModelMetrics {
 // nothing is global. Thread-safe.
 class Telemetry {
  public:
+  static std::unique_ptr<Telemetry> Create();
   // `gpus`: where figures of GPUs come from; null: there are none.
-  static std::unique_ptr<Telemetry> Create(
-      std::unique_ptr<GpuSource> gpus = nullptr);
+  static std::unique_ptr<Telemetry> Create(std::unique_ptr<GpuSource> gpus);
   virtual ~Telemetry() = default;
 
   // Handles of one model; created on first use, live as long as this object.

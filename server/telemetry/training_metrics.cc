@@ -14,6 +14,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "server/base/mutex.h"
+#include "server/telemetry/gradient_metrics.h"
 #include "server/telemetry/metric_family.h"
 #include "server/telemetry/metric_names.h"
 

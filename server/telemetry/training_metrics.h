@@ -10,13 +10,15 @@
 
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
-#include "server/telemetry/gradient_metrics.h"
+#include "server/telemetry/gradient_snapshot.h"
 
 namespace prometheus {
 class Registry;
 }  // namespace prometheus
 
 namespace resnetd {
+
+class GradientMetrics;
 
 // What resnetd_finetune_job_info says of the running job.
 struct TrainingJobLabels {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "server/telemetry/gpu_metrics.h"
 #include "server/telemetry/serving_metrics.h"
 
 namespace resnetd {
