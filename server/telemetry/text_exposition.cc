@@ -176,9 +176,17 @@ class FamilyWriter {
     WriteSample("_count", labels, absl::StrCat(histogram.sample_count));
   }
 
-  // OpenMetrics wants "1.0" where text has "1".
+  // As Go writes it, which OpenMetrics wants: "0.0005" and not "5e-04"; "1.0"
+  // where text has "1".
   std::string BoundText(double bound) const {
-    std::string text = NumberText(bound);
+    if (std::isinf(bound)) {
+      return NumberText(bound);
+    }
+    std::array<char, 32> buffer{};
+    const auto [end, error] =
+        std::to_chars(buffer.data(), buffer.data() + buffer.size(), bound,
+                      std::chars_format::general);
+    std::string text(buffer.data(), end);
     if (is_open_ && text.find_first_not_of("-0123456789") == text.npos) {
       text += ".0";
     }

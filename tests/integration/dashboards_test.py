@@ -135,6 +135,7 @@ class DashboardsTest(unittest.TestCase):
         wait_for("a slowdown", lambda: self.prometheus.value("resnetd_serving_slowdown_ratio"))
         self.sees("resnetd_finetune_checkpoint_timestamp_seconds", 1)
         self.must(server, "train", "pause", "1")
+        self.sees('resnetd_finetune_queue_jobs{state="PAUSED"}', 1)
         self.must(server, "train", "resume", "1")
         server.ctl("train", "watch", "1", "--timeout", "2m")
         self.must(server, "train", "start", "--dataset", "all", "--model", "digits",

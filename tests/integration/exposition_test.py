@@ -23,10 +23,10 @@ class ExpositionTest(unittest.TestCase):
             kind, text = self.accept(server, "application/openmetrics-text;version=1.0.0,*/*;q=0.1")
             self.assertEqual(kind, "application/openmetrics-text; version=1.0.0; charset=utf-8")
             self.assertTrue(text.endswith("\n# EOF\n"))
-            self.assertIn("# TYPE resnetd_rpc_requests counter\n", text)
+            self.assertIn("# TYPE resnetd_images counter\n", text)
             kind, text = self.accept(server, "text/html,*/*;q=0.8")
             self.assertEqual(kind, "text/plain; version=0.0.4; charset=utf-8")
-            self.assertIn("# TYPE resnetd_rpc_requests_total counter\n", text)
+            self.assertIn("# TYPE resnetd_images_total counter\n", text)
 
     def series(self, server: Server) -> set[str]:
         """Everything of /metrics but the values."""

@@ -149,6 +149,18 @@ TEST(OpenMetricsTest, NamesCountersWithoutTheirSuffixAndEnds) {
   EXPECT_EQ(FormatMetrics({}, ExpositionFormat::kOpenMetrics), "# EOF\n");
 }
 
+TEST(OpenMetricsTest, WritesBoundsAsGoDoes) {
+  ClientMetric histogram;
+  histogram.histogram.bucket = {
+      {0, 0.00001}, {0, 0.0005}, {0, 0.25}, {0, 10}, {0, 256}};
+  const std::string text =
+      FormatMetrics({Family("h", "", MetricType::Histogram, {histogram})},
+                    ExpositionFormat::kOpenMetrics);
+  for (const char* bound : {"1e-05", "0.0005", "0.25", "10.0", "256.0"}) {
+    EXPECT_THAT(text, testing::HasSubstr(std::string("le=\"") + bound + "\""));
+  }
+}
+
 TEST(OpenMetricsTest, DoesNotCallACounterWhatHasNotTheNameOfOne) {
   EXPECT_EQ(FormatMetrics({Family("c", "", MetricType::Counter, {{}})},
                           ExpositionFormat::kOpenMetrics),
