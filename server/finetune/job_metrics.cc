@@ -1,5 +1,7 @@
 #include "server/finetune/job_metrics.h"
 
+#include <set>
+#include <string>
 #include <utility>
 #include <variant>
 
@@ -89,6 +91,11 @@ void JobMetrics::Changed(const Job& job, std::int64_t generation,
       metrics_.SetState(JobStateName(state));
     }
     metrics_.SetSteps(job.status.step, job.status.total_steps);
+    std::set<std::string> raised;
+    for (const ActiveAlarm& alarm : job.status.alarms) {
+      raised.insert(std::string(AlarmName(alarm.kind)));
+    }
+    metrics_.SetAlarms(std::move(raised));
   }
   for (const JobEventBody& event : events) {
     Tell(job, event);
@@ -125,12 +132,6 @@ void JobMetrics::GradientSampled(JobNumber job, const GradientSample& sample,
     figures = figures_.Make(sample, labels);
   }
   metrics_.GradientSampled(std::move(figures));
-}
-
-void JobMetrics::AlarmsRaised(JobNumber job, std::set<std::string> raised) {
-  if (IsInSlot(job)) {
-    metrics_.SetAlarms(std::move(raised));
-  }
 }
 
 void JobMetrics::SlotIsFree() {

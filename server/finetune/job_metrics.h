@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -39,9 +38,6 @@ class JobMetrics {
   // them. Of a job that is not in the slot: nothing.
   void GradientSampled(JobNumber job, const GradientSample& sample,
                        const std::vector<std::string>& labels)
-      ABSL_LOCKS_EXCLUDED(mutex_);
-  // The alarms of the job that are raised now, e.g. "VANISHING".
-  void AlarmsRaised(JobNumber job, std::set<std::string> raised)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // For what is measured and no change of a job.
   TrainingMetrics& training() { return metrics_; }

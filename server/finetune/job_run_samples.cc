@@ -6,12 +6,13 @@
 #include "server/base/status_macros.h"
 #include "server/finetune/gradient_text.h"
 #include "server/finetune/job_run.h"
+#include "server/finetune/network_parts.h"
 
 namespace resnetd {
 
 absl::Status JobRun::KeepSamples(const std::vector<GradientSample>& samples,
                                  bool event) {
-  return Change([&](JobEdit& edit) {
+  RETURN_IF_ERROR(Change([&](JobEdit& edit) {
     for (const GradientSample& sample : samples) {
       edit.samples.push_back(
           {.step = sample.step, .payload = FormatSample(sample)});
@@ -19,7 +20,12 @@ absl::Status JobRun::KeepSamples(const std::vector<GradientSample>& samples,
     if (event && !samples.empty()) {
       edit.events.emplace_back(BlockGradients{.sample = samples.back()});
     }
-  });
+  }));
+  const std::vector<std::string> labels = BlockLabels(network_);
+  for (const GradientSample& sample : samples) {
+    around_.ledger.metrics().GradientSampled(number_, sample, labels);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status JobRun::PauseFor(const std::string& reason) {

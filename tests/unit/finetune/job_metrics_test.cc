@@ -167,15 +167,23 @@ TEST_F(JobMetricsTest, ShowsTheGradientsOfTheJobInTheSlot) {
 
 TEST_F(JobMetricsTest, ShowsTheAlarmsOfTheJobInTheSlot) {
   const std::string alarm = "alarm{kind=\"VANISHING\",slot=\"0\"}";
-  metrics_.AlarmsRaised({7}, {"VANISHING"});
+  const auto change = [this](JobNumber number,
+                             std::vector<ActiveAlarm> alarms) {
+    Job job = JobIn(JobState::kRunning);
+    job.number = number;
+    job.status.alarms = std::move(alarms);
+    metrics_.Changed(job, ++generation_, JobState::kRunning, {});
+  };
+  const std::vector<ActiveAlarm> raised = {{.kind = AlarmKind::kVanishing}};
+  change({7}, raised);
   EXPECT_EQ(ValueOf(alarm), "absent");
   Run();
   EXPECT_EQ(ValueOf(alarm), "0");
-  metrics_.AlarmsRaised({8}, {"VANISHING"});
+  change({8}, raised);
   EXPECT_EQ(ValueOf(alarm), "0");
-  metrics_.AlarmsRaised({7}, {"VANISHING"});
+  change({7}, raised);
   EXPECT_EQ(ValueOf(alarm), "1");
-  metrics_.AlarmsRaised({7}, {});
+  change({7}, {});
   EXPECT_EQ(ValueOf(alarm), "0");
   metrics_.SlotIsFree();
   EXPECT_EQ(ValueOf(alarm), "absent");
