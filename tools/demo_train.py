@@ -2,7 +2,7 @@
 """The demo of fine-tuning: a model that knows the digits 0 to 7 learns 8 and 9
 while a client keeps classifying.
 
-usage: demo_train.py FOLDER_OF_BINARIES [--steps N]
+usage: demo_train.py FOLDER_OF_BINARIES [--steps N] [--svg FILE]
 """
 
 from __future__ import annotations
@@ -84,6 +84,16 @@ def teach(server: Server, pictures: pathlib.Path, steps: int | None) -> None:
                 *(("--steps", steps) if steps else ()), "--watch")
 
 
+def show_gradients(server: Server, picture: pathlib.Path) -> None:
+    """How the gradient came back through each block, and a picture of it."""
+    job = max(int(one["name"].split("/")[1]) for one in server.ask("train", "list")["jobs"])
+    print("\nHow its gradient came back, on both paths of every residual block:\n", flush=True)
+    server.must("gradients", job)
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    server.must("gradients", job, "--svg", picture, "-q")
+    print(f"The same step by step, as a picture: {picture}")
+
+
 def show(server: Server, pictures: pathlib.Path, steps: int | None) -> None:
     held_out = pictures / "held-out"
     before = server.right(held_out, MODEL)
@@ -119,6 +129,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("binaries", type=pathlib.Path)
     parser.add_argument("--steps", type=int, help="of the training [chosen by the server]")
+    parser.add_argument("--svg", type=pathlib.Path, default=ROOT / "build" / "gradients.svg",
+                        help="the picture of the gradients [%(default)s]")
     arguments = parser.parse_args()
     with Server(arguments.binaries, "--model", ROOT / "models" / MODEL) as server:
         pictures = server.folder / "pictures"
@@ -129,6 +141,7 @@ def main() -> None:
         print(f"{new} digits 8 and 9 to learn from, {kept} kept of 0 to 7, {held_out} held "
               f"out to measure", flush=True)
         show(server, pictures, arguments.steps)
+        show_gradients(server, arguments.svg)
 
 
 if __name__ == "__main__":

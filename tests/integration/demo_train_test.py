@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import re
+import tempfile
 import unittest
+from xml.etree import ElementTree
 
 from harness import BIN, SOURCE, run
 
@@ -21,7 +24,11 @@ class DemoTrainTest(unittest.TestCase):
         return float(found[1]), float(found[2])
 
     def test_a_model_learns_two_digits_while_a_client_classifies(self) -> None:
-        done = run("/usr/bin/python3", "-B", SOURCE / "tools" / "demo_train.py", BIN, *STEPS)
+        folder = tempfile.TemporaryDirectory(prefix="resnetd-test-")
+        self.addCleanup(folder.cleanup)
+        picture = pathlib.Path(folder.name) / "gradients.svg"
+        done = run("/usr/bin/python3", "-B", SOURCE / "tools" / "demo_train.py", BIN, *STEPS,
+                   "--svg", picture)
         self.assertEqual(done.returncode, 0, done.stderr + done.stdout)
         print(done.stdout[done.stdout.rindex("before"):])
         before, after = self.share(done.stdout, "digits 0 to 7")
@@ -31,6 +38,9 @@ class DemoTrainTest(unittest.TestCase):
         self.assertEqual(before, 0)
         self.assertGreaterEqual(after, 90)
         self.assertIn(" 0 failed, answered by version 1 and 2 of digits-0-7", done.stdout)
+        self.assertIn("depth ratio", done.stdout)
+        self.assertEqual(ElementTree.parse(picture).getroot().tag,
+                         "{http://www.w3.org/2000/svg}svg")
 
 
 if __name__ == "__main__":
