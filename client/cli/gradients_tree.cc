@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/job_text.h"
 #include "client/cli/option_check.h"
@@ -61,7 +62,14 @@ void AddGradientsCommand(CLI::App& root, Arguments& arguments) {
                   "Take at most so many samples, evenly, 1 to 4096 [256]")
       ->type_name("N")
       ->check(Check([&options](const std::string& text) {
-        return ParseNumber(text, 1, options.max_samples);
+        constexpr std::int64_t kMost = 4096;
+        std::int64_t samples = 0;
+        std::string problem = ParseNumber(text, 1, samples);
+        if (problem.empty() && samples > kMost) {
+          problem = absl::StrCat(text, " is more than ", kMost);
+        }
+        options.max_samples = samples;
+        return problem;
       }));
   app->add_flag("-f,--follow", options.follow,
                 "Show it again with each new sample, until the job is done");
