@@ -59,7 +59,9 @@ def common_variables() -> list[Json]:
                       described="Server")]
 
 
-def annotation(name: str, expr: str, title: str, color: str, tags: str = "") -> Json:
+def annotation(name: str, expr: str, title: str, color: str, tags: str = "", *,
+               is_time: bool = False) -> Json:
+    """Marks of where `expr` has values; `is_time`: they are when, in milliseconds."""
     return {
         "name": name,
         "datasource": DATASOURCE,
@@ -71,7 +73,7 @@ def annotation(name: str, expr: str, title: str, color: str, tags: str = "") -> 
         "tagKeys": tags,
         "textFormat": "",
         "titleFormat": title,
-        "useValueForTime": False,
+        "useValueForTime": is_time,
     }
 
 
@@ -95,9 +97,9 @@ def common_annotations() -> list[Json]:
                    "increase(resnetd_alias_switches_total"
                    f'{{{SERVERS},kind="rollback"}}[$__interval]) > 0',
                    "{{model}}: rolled back", ORANGE, "model,instance"),
-        annotation("Restarts",
-                   f"changes(process_start_time_seconds{{{SERVERS}}}[$__interval]) > 0",
-                   "{{instance}} restarted", BLUE, "instance"),
+        # Not by changes(): a server may be away for longer than the interval.
+        annotation("Restarts", f"1000 * process_start_time_seconds{{{SERVERS}}}",
+                   "{{instance}} started", BLUE, "instance", is_time=True),
         annotation("Alerts",
                    f'ALERTS{{{SERVERS},alertstate="firing"}}',
                    "{{alertname}}", RED, "alertname,instance"),
