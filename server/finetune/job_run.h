@@ -81,6 +81,7 @@ class JobRun final : private LoopHost {
   absl::Status Save(const TrainingState& state) override;
   absl::StatusOr<std::optional<TrainingState>> LoadLast() override;
   absl::Status Tell(const JobEventBody& event) override;
+  void NoteStep(const StepNote& note) override;
   absl::Status KeepSamples(const std::vector<GradientSample>& samples,
                            bool event) override;
 

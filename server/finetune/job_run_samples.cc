@@ -28,6 +28,18 @@ absl::Status JobRun::KeepSamples(const std::vector<GradientSample>& samples,
   return absl::OkStatus();
 }
 
+void JobRun::NoteStep(const StepNote& note) {
+  TrainingMetrics& metrics = around_.ledger.metrics().training();
+  metrics.StepTimed(StepPhase::kData, note.data);
+  metrics.StepTimed(StepPhase::kCompute, note.compute);
+  if (!note.is_finite) {
+    metrics.StepNotFinite();
+  }
+  if (note.is_clipped) {
+    metrics.StepClipped();
+  }
+}
+
 absl::Status JobRun::PauseFor(const std::string& reason) {
   if (reason.empty()) {
     return absl::OkStatus();

@@ -138,8 +138,10 @@ absl::Status TrainLoop::OneStep() {
   if (at.phase != phase_) {
     RETURN_IF_ERROR(EnterPhase(at.phase, nullptr));
   }
+  const SteadyTime begun = clock_.Now();
   ASSIGN_OR_RETURN(const std::vector<TrainingBatch> batches,
                    host_.BatchesOf(step_));
+  const SteadyTime has_data = clock_.Now();
   StepSettings settings{
       .rates = RatesAt(options_.recipe, step_),
       .by_gradients = options_.recipe.phases[at.phase].auto_rgn,
@@ -148,6 +150,12 @@ absl::Status TrainLoop::OneStep() {
     rate *= rate_factor();
   }
   ASSIGN_OR_RETURN(const StepReport report, trainer_->Step(batches, settings));
+  const double clip = options_.recipe.clip_norm;
+  host_.NoteStep({.data = has_data - begun,
+                  .compute = clock_.Now() - has_data,
+                  .is_finite = report.is_finite,
+                  .is_clipped = report.is_finite && clip > 0 &&
+                                report.gradient_norm > clip});
   // Of an earlier step, perhaps.
   RETURN_IF_ERROR(report.sample && report.sample->step <= step_
                       ? TakeSample(report.sample)

@@ -35,6 +35,17 @@ struct TrainingState {
   CheckpointManifest manifest;
 };
 
+// What a step took, and what became of it.
+struct StepNote {
+  // Until there were pictures to learn from.
+  Duration data{};
+  // All else, the measuring of gradients too.
+  Duration compute{};
+  bool is_finite = true;
+  // Its gradient was scaled down.
+  bool is_clipped = false;
+};
+
 // What a TrainLoop needs from outside. Called from the loop's thread.
 class LoopHost {
  public:
@@ -65,6 +76,8 @@ class LoopHost {
   // The last one saved; nullopt: none.
   virtual absl::StatusOr<std::optional<TrainingState>> LoadLast() = 0;
   virtual absl::Status Tell(const JobEventBody& event) = 0;
+  // After every step, for metrics.
+  virtual void NoteStep(const StepNote& note) = 0;
   // Adds samples to the series of the job, in order of step; with `event` the
   // last one is told, too.
   virtual absl::Status KeepSamples(const std::vector<GradientSample>& samples,

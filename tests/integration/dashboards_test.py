@@ -26,14 +26,10 @@ import promql  # noqa: E402
 ABSENT = {
     "resnetd_gpu_": "there is no GPU",
 }
-# Those that only show while something tells them; as soon as the server exports one
-# of them here, its expressions must have data like all others.
+# Those that the server shows only where there is something to tell; when it exports
+# one of them here, its expressions must have data like all others.
 IF_EXPORTED = {
-    "resnetd_finetune_block_": "the job may have no samples of its gradients",
-    "resnetd_finetune_blocks_omitted": "the same",
-    "resnetd_finetune_grad_depth_ratio": "the same",
-    "resnetd_finetune_grad_noise_scale_examples": "the same, and too few micro-batches",
-    "resnetd_finetune_step_seconds": "the trainer may not time its steps",
+    "resnetd_finetune_grad_noise_scale_examples": "no signal was above the noise",
 }
 # What Grafana puts in: a scrape each second, and a run of some minutes.
 STAND_INS = {"__rate_interval": "5s", "__interval": "5s", "__range": "10m"}

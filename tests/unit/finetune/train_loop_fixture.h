@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <memory>
@@ -71,6 +72,9 @@ class Host final : public LoopHost {
   absl::StatusOr<std::vector<TrainingBatch>> BatchesOf(
       std::int64_t step) override {
     steps.push_back(step);
+    if (fetch) {
+      fetch();
+    }
     const auto first = static_cast<std::size_t>(step % kClasses);
     return std::vector<TrainingBatch>{
         {.pictures = {&pictures_[first], &pictures_[(first + 1) % kClasses]},
@@ -104,6 +108,8 @@ class Host final : public LoopHost {
     return absl::OkStatus();
   }
 
+  void NoteStep(const StepNote& note) override { notes.push_back(note); }
+
   absl::Status KeepSamples(const std::vector<GradientSample>& samples,
                            bool event) override {
     for (const GradientSample& sample : samples) {
@@ -130,6 +136,8 @@ class Host final : public LoopHost {
   int interrupt_at = -1;
   Interruption interruption = Interruption::kPause;
   std::map<std::int64_t, double> accuracies;
+  // Called where pictures are fetched.
+  std::function<void()> fetch;
   int turns = 0;
   int estimates = 0;
   std::vector<std::size_t> phases;
@@ -139,6 +147,7 @@ class Host final : public LoopHost {
   std::vector<std::int64_t> evaluated;
   std::vector<TrainingState> saved;
   std::vector<JobEventBody> events;
+  std::vector<StepNote> notes;
   // Steps of samples.
   std::vector<std::int64_t> kept;
 

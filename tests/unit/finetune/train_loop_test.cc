@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <limits>
 #include <map>
 #include <memory>
@@ -235,6 +236,36 @@ TEST_F(TrainLoopTest, TellsOfStepsTwiceASecondAtMost) {
   EXPECT_EQ(steps[0].steps, 5);
   EXPECT_DOUBLE_EQ(steps[0].examples_per_second, 20);
   EXPECT_EQ(steps[3].step, 20);
+}
+
+TEST_F(TrainLoopTest, TellsWhatEveryStepTookAndWhatBecameOfIt) {
+  Host host(trainers_);
+  host.fetch = [this] { clock_.Advance(std::chrono::milliseconds(20)); };
+  trainers_.script.loss = [this](int call, double loss) {
+    clock_.Advance(std::chrono::milliseconds(300));
+    return call == 1 ? kNan : loss;
+  };
+  ASSERT_TRUE(Run(host, RecipeOf(3)).ok());
+  // The second one is not finite, so the training begins again.
+  ASSERT_EQ(host.notes.size(), 5U);
+  for (std::size_t i = 0; i < host.notes.size(); ++i) {
+    EXPECT_EQ(host.notes[i].data, std::chrono::milliseconds(20)) << i;
+    EXPECT_EQ(host.notes[i].compute, std::chrono::milliseconds(300)) << i;
+    EXPECT_EQ(host.notes[i].is_finite, i != 1) << i;
+    EXPECT_FALSE(host.notes[i].is_clipped) << i;
+  }
+}
+
+// The trainer of the script tells a norm of 1.
+TEST_F(TrainLoopTest, TellsWhichGradientsWereClipped) {
+  for (const auto& [limit, is_clipped] : std::vector<std::pair<double, bool>>{
+           {0, false}, {0.9, true}, {1, false}, {1.1, false}}) {
+    Host host(trainers_);
+    Recipe recipe = RecipeOf(1);
+    recipe.clip_norm = limit;
+    ASSERT_TRUE(Run(host, recipe).ok());
+    EXPECT_EQ(host.notes.at(0).is_clipped, is_clipped) << limit;
+  }
 }
 
 }  // namespace
