@@ -43,6 +43,7 @@ absl::Status LabelChange(const std::string& version) {
 absl::Status GateNotPassed(const std::string& version,
                            const std::vector<FailedCriterion>& failed) {
   std::vector<std::string> texts;
+  texts.reserve(failed.size());
   for (const FailedCriterion& criterion : failed) {
     texts.push_back(absl::StrCat(criterion.name, ": ", criterion.text));
   }

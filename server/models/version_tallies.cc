@@ -16,15 +16,15 @@ VersionTally& VersionTallies::Take(const ModelName& model,
   }
   VersionTally& tally = found->second.tally;
   if (tally.answers + tally.failures >= kFading) {
-    tally = {
-        .answers = tally.answers / 2,
-        .failures = tally.failures / 2,
-        // As many as are left of the answers, at the same mean.
-        .confidence_sum = tally.answers == 0
-                              ? 0
-                              : tally.confidence_sum *
-                                    static_cast<double>(tally.answers / 2) /
-                                    static_cast<double>(tally.answers)};
+    const std::int64_t left = tally.answers / 2;
+    tally = {.answers = left,
+             .failures = tally.failures / 2,
+             // As many as are left of the answers, at the same mean.
+             .confidence_sum = tally.answers == 0
+                                   ? 0
+                                   : tally.confidence_sum *
+                                         static_cast<double>(left) /
+                                         static_cast<double>(tally.answers)};
   }
   return tally;
 }
