@@ -3,7 +3,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
 
 #include "server/nn/tensor_norm.h"
 
@@ -100,7 +102,7 @@ std::vector<std::optional<BlockPaths>> GradientTaps::Blocks(
 
 std::optional<BlockPaths> GradientTaps::BlockOf(
     std::size_t block, absl::Span<const double> numbers) const {
-  double squares[NormTap::kSlots] = {};
+  std::array<double, NormTap::kSlots> squares{};
   double dot = 0;
   for (std::size_t i = block; i < taps_.size(); i += identity_.size()) {
     if (!taps_[i]->is_on()) {
@@ -108,7 +110,7 @@ std::optional<BlockPaths> GradientTaps::BlockOf(
     }
     const absl::Span<const double> of_tap =
         numbers.subspan(i * NormTap::kSlots, NormTap::kSlots);
-    double of_pass[NormTap::kSlots];
+    std::array<double, NormTap::kSlots> of_pass{};
     for (std::size_t slot = 0; slot < NormTap::kSlots; ++slot) {
       of_pass[slot] = of_tap[slot] * of_tap[slot];
       squares[slot] += of_pass[slot];

@@ -49,10 +49,12 @@ void NormInto(const at::Tensor& values, const at::Tensor& slot) {
   const std::int64_t row = RowOf(flat.numel());
   if (flat.numel() > kRow && row >= kShortestRow) {
     flat =
-        at::linalg_vector_norm(flat.view({-1, row}), 2, at::IntArrayRef({-1}));
+        at::linalg_vector_norm(flat.view({-1, row}), 2, at::IntArrayRef({-1}),
+                               /*keepdim=*/false, AtLeastFloat32(values));
   }
-  at::linalg_vector_norm_out(const_cast<at::Tensor&>(slot), flat, 2,
-                             /*dim=*/{}, /*keepdim=*/false, at::kDouble);
+  at::Tensor out = slot;  // The same memory.
+  at::linalg_vector_norm_out(out, flat, 2, /*dim=*/{}, /*keepdim=*/false,
+                             at::kDouble);
 }
 
 void ZerosInto(const at::Tensor& values, const at::Tensor& slot) {
