@@ -231,7 +231,8 @@ TEST(JobJsonTest, AlarmsAndWhatIsShownComeBack) {
 }
 
 TEST(JobJsonTest, AMonitorComesBackBitForBit) {
-  GradientMonitor monitor({.classes = 10, .total_steps = 100}, {}, {});
+  GradientMonitor monitor(
+      {.classes = 10, .total_steps = 100, .majority_share = 0.5}, {}, {});
   for (int i = 1; i <= 60; ++i) {
     monitor.AddStep({.step = i,
                      .loss = i < 20 ? 2.0 / 3 : 100.0 / i,
