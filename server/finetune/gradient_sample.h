@@ -12,7 +12,8 @@ namespace resnetd {
 // examples of the step.
 
 // The gradient at the input of one residual block, y = ReLU(F(x) + S(x)) in a
-// v1 network, and at its sum F(x) + S(x).
+// v1 network, and at its sum F(x) + S(x). In a v2 block whose shortcut is a
+// projection both paths read ReLU(BN(x)): it is the input here.
 struct PathNorms {
   // What comes back through the shortcut S and through the main path F. Their
   // sum, taken element by element, is the gradient at the input.
@@ -52,7 +53,10 @@ struct ParameterNorms {
 // where g_k is the gradient of the mean loss of micro-batch k. noise / signal
 // is the noise scale in examples; signal * n / noise the signal-to-noise ratio
 // of n examples. Means over steps are taken of each alone, before they are
-// divided.
+// divided. Of micro-batches that differ in size b is B / K, and the mean of
+// |g_k|^2 is weighted by their sizes: both stay unbiased. Where batch norms use
+// the statistics of a batch, the gradient of a micro-batch is that of another
+// function, and the noise is of that one.
 struct GradientNoise {
   // Of the squared norm of the true gradient.
   double signal = 0;
@@ -70,7 +74,8 @@ struct BlockSample {
   std::optional<ParameterNorms> parameters;
   // With the noise of the step, of trained blocks.
   std::optional<GradientNoise> noise;
-  // |F(x)| / |S(x)|. Absent with `paths`.
+  // |F(x)| / |S(x)|, before stochastic depth. Absent with `paths`, and when
+  // S(x) is 0.
   std::optional<double> residual_ratio;
   // Norm of the scale of the last batch norm of F: v1 networks only.
   std::optional<double> last_scale;
