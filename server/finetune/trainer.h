@@ -108,8 +108,7 @@ struct TrainingBatch {
 
 // What a step that is observed tells beside its report: a GradientSample with
 // the paths of every block and the norms of everything that is trained. It
-// changes no bit of the step and costs a few percent of it; see
-// ./dev bench gradients.
+// changes no bit of the step; ./dev bench gradients tells what it costs.
 struct Observation {
   // GradientSample::step of the sample. The caller counts: a trainer knows only
   // the steps of its own phase.
@@ -117,8 +116,8 @@ struct Observation {
   // Also GradientSample::noise and that of the blocks. A step of several
   // batches tells it unasked, since it needs no more than their gradients; a
   // step of one batch does it once more in up to kNoiseBatches parts, which
-  // costs about as much as the step itself. Absent all the same when a batch is
-  // too small for two parts.
+  // costs more than the step itself. Absent all the same when a batch is too
+  // small for two parts.
   bool noise = false;
 };
 
