@@ -11,7 +11,7 @@ import tempfile
 import time
 import unittest
 
-from harness import BIN, DEMO_MODEL, SOURCE, Server
+from harness import BIN, DEMO_MODEL, PATIENCE_SECONDS, SOURCE, Server
 from prometheus import Prometheus, wait_for
 from train_test import write
 
@@ -82,9 +82,11 @@ class DashboardsTest(unittest.TestCase):
         return done.stdout
 
     def sees(self, expr: str, at_least: float) -> None:
-        """Waits until Prometheus does."""
+        """Waits until Prometheus does: longer than for calls, as jobs run at the lowest
+        priority."""
         wait_for(f"{expr} >= {at_least}",
-                 lambda: (self.prometheus.value(expr) or 0) >= at_least)
+                 lambda: (self.prometheus.value(expr) or 0) >= at_least,
+                 3 * PATIENCE_SECONDS)
 
     # --- what the server goes through ---
 
@@ -92,6 +94,7 @@ class DashboardsTest(unittest.TestCase):
         """A server's day in a minute; Prometheus sees each part of it."""
         with self.start() as server:
             self.sees("resnetd_ready", 1)
+            self.make_version(server)
             load = Load(server)
             try:
                 self.sees('resnetd_rpc_requests_total{method="Classify",code="OK"}', 60)
@@ -120,21 +123,23 @@ class DashboardsTest(unittest.TestCase):
             server.ctl("classify", *pictures * 4, "--timeout", "2s")
         self.sees('sum(resnetd_rpc_requests_total{code="RESOURCE_EXHAUSTED"})', 1)
 
-    def train(self, server: Server) -> None:
-        """A job that makes a version, then one that trains beside the load until it has
-        been evaluated, saved, paused and watched."""
+    def make_version(self, server: Server) -> None:
+        """By a job that no load holds up."""
         known = write(self.folder / "known", "0123456789", 0, 900)
         self.must(server, "data", "upload", known, "--dataset", "known", "--seal")
-        words = ("train", "start", "--model", "digits", "--batch", "16")
-        self.must(server, *words, "--dataset", "known", "--steps", "40", "--promote",
-                  "candidate")
+        self.must(server, "train", "start", "--model", "digits", "--dataset", "known",
+                  "--batch", "16", "--steps", "40", "--promote", "candidate")
         self.sees('resnetd_finetune_jobs_total{state="SUCCEEDED"}', 1)
+
+    def train(self, server: Server) -> None:
+        """A job beside the load, until it has been evaluated, saved and paused."""
         # A class that the model does not know beside those that it does.
         more = write(self.folder / "more", "0123456789", 0, 900)
         (more / "9").rename(more / "nine")
         self.must(server, "data", "upload", more, "--dataset", "more", "--seal")
-        self.must(server, *words, "--dataset", "more", "--head", "grow", "--allow-forgetting",
-                  "--steps", "20000", "--set", "evaluate_every=100")
+        self.must(server, "train", "start", "--model", "digits", "--dataset", "more",
+                  "--batch", "16", "--head", "grow", "--allow-forgetting", "--steps", "20000",
+                  "--set", "evaluate_every=100")
         # Every tenth sample, of which each tenth step has one, also tells noise.
         self.sees("resnetd_finetune_step", 120)
         self.sees('resnetd_finetune_accuracy_ratio{split="validation"}', 0.01)
