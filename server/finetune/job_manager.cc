@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -56,13 +57,11 @@ class Manager final : public JobManager {
           const Clock& clock, const JobLinks& links)
       : ledger_(store.jobs(), links.metrics == nullptr ? NullTrainingMetrics()
                                                        : *links.metrics),
-        around_{
-            options,  store,
-            datasets, models,
-            registry, std::move(trainers),
-            ledger_,  clock,
-            links,    [this](SteadyTime until) {
-                                         return AwaitWish(until); }} {}
+        around_{options,  store,
+                datasets, models,
+                registry, std::move(trainers),
+                ledger_,  clock,
+                links,    std::bind_front(&Manager::AwaitWish, this)} {}
   ~Manager() override { Stop(); }
 
   absl::Status Start() override;

@@ -13,7 +13,7 @@ struct Fork {
 };
 
 // What looks into a residual block while it is computed. The block calls all of
-// it in this order, once in each pass. May throw c10::Error.
+// it in this order, once in each pass, from one thread. May throw c10::Error.
 class BlockTap {
  public:
   virtual ~BlockTap() = default;
@@ -38,7 +38,8 @@ class BlockTap {
 // Both paths get the same gradient at their sum, so that they can only be told
 // apart where they part: there each reads an alias of its own of the input, and
 // a hook on each alias sees what its path gives back. Autograd adds both up as
-// it does without aliases: no gradient changes by a bit.
+// it does without aliases: no gradient changes by a bit. Not thread-safe; the
+// hooks run in the threads of backward().
 class WatchingTap : public BlockTap {
  public:
   enum class Place : std::uint8_t {

@@ -14,7 +14,7 @@
 namespace resnetd {
 
 // Measures the two paths of one block in one pass; the numbers stay on the
-// device.
+// device. Threads: as WatchingTap.
 class NormTap final : public WatchingTap {
  public:
   // Where the numbers are among `slots`.

@@ -17,7 +17,11 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "server/app/trainers.cc": "a process: tests/integration/train_test.py",
     **{f"server/finetune/{name}.cc":
            "jobs as a whole: tests/unit/finetune/job_manager_test.cc"
-       for name in ("job_inputs", "job_run", "picture_source")},
+       for name in ("job_inputs", "job_run", "job_run_samples",
+                    "picture_source")},
+    **{f"server/nn/{name}.cc":
+           "a part of the trainer: tests/unit/nn/torch_trainer_*_test.cc"
+       for name in ("batch_input", "step_observer", "trained_tensors")},
 }
 # test -> why it is not of one source.
 TESTS_MANY: dict[str, str] = {

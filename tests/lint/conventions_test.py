@@ -39,6 +39,10 @@ int x = 1'000;  // NOLINT(google-explicit-constructor): it must convert.
                           ":3: std::mutex", ":4: std::condition_variable_any",
                           ":5: .detach()")
 
+    def test_lets_tensors_be_detached(self):
+        self.write("server/nn/a.cc", "x = y.detach();\n")
+        self.assert_finds(check_conventions)
+
     def test_refuses_a_mutex_that_guards_nothing(self):
         self.write("server/rpc/a.cc", "class A {\n  mutable Mutex mutex_;\n"
                    "  Mutex other_;\n  int a ABSL_GUARDED_BY(mutex_);\n};\n")

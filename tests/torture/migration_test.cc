@@ -96,8 +96,8 @@ class MigrationTest : public ::testing::TestWithParam<DiskFault> {
         {.path = "/meta.db", .vfs = vfs.name()}, Database::Access::kReadWrite);
     ASSERT_TRUE(database.ok());
     for (const std::string table :
-         {"job_samples", "tally", "checkpoints", "job_events", "jobs", "uploads",
-          "rejected_examples", "examples", "packs", "datasets"}) {
+         {"job_samples", "tally", "checkpoints", "job_events", "jobs",
+          "uploads", "rejected_examples", "examples", "packs", "datasets"}) {
       ASSERT_EQ((*database)->Execute("DROP TABLE " + table), absl::OkStatus());
     }
     ASSERT_EQ((*database)->Execute(absl::StrCat("PRAGMA user_version=", kOld)),

@@ -69,7 +69,8 @@ class PromotionWatcherTest : public ::testing::Test {
     EXPECT_TRUE(datasets->CreateDataset(dataset, {"a", "b"}, Asked()).ok());
     JobSpec spec{.model = Named("tiny"), .dataset = dataset};
     spec.promotion = {.kind = PromotionKind::kAlias, .alias = "stable"};
-    const JobNumber job = Must(ledger_->Create(spec, {}, 10, Asked())).job.number;
+    const JobNumber job =
+        Must(ledger_->Create(spec, {}, 10, Asked())).job.number;
     const AliasRow moved = Move(second_);
     for (const JobState state :
          {JobState::kValidating, JobState::kPreparing, JobState::kRunning,

@@ -142,7 +142,7 @@ TEST_F(OpenStoreTest, TheReferenceToolReadsTheDatabase) {
       "test \"$(sqlite3 -readonly '" + data_ +
       "/meta.db' \"SELECT model || version || state FROM versions; PRAGMA "
       "integrity_check; PRAGMA user_version; PRAGMA application_id\")\" = "
-      "\"$(printf 'a12\\nok\\n2\\n1381191236')\"";
+      "\"$(printf 'a12\\nok\\n3\\n1381191236')\"";
   // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs.
   EXPECT_EQ(std::system(command.c_str()), 0);
 }

@@ -43,7 +43,7 @@ TEST(SchemaTest, EveryTableIsStrict) {
             0);
   EXPECT_EQ(Must(database->ReadInt("SELECT count(*) FROM pragma_table_list "
                                    "WHERE schema = 'main' AND strict = 1")),
-            18);
+            19);
 }
 
 TEST(SchemaTest, AnOlderDatabaseGetsTheStepsItLacksAndKeepsItsRows) {
