@@ -88,9 +88,8 @@ def show_gradients(server: Server, picture: pathlib.Path) -> None:
     """How the gradient came back through each block, and a picture of it."""
     job = max(int(one["name"].split("/")[1]) for one in server.ask("train", "list")["jobs"])
     print("\nHow its gradient came back, on both paths of every residual block:\n", flush=True)
-    server.must("gradients", job)
     picture.parent.mkdir(parents=True, exist_ok=True)
-    server.must("gradients", job, "--svg", picture, "-q")
+    server.must("gradients", job, "--svg", picture, "--force")
     print(f"The same step by step, as a picture: {picture}")
 
 

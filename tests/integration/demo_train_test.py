@@ -38,7 +38,7 @@ class DemoTrainTest(unittest.TestCase):
         self.assertEqual(before, 0)
         self.assertGreaterEqual(after, 90)
         self.assertIn(" 0 failed, answered by version 1 and 2 of digits-0-7", done.stdout)
-        self.assertIn("depth ratio", done.stdout)
+        self.assertIn("CARRIED BY", done.stdout)
         self.assertEqual(ElementTree.parse(picture).getroot().tag,
                          "{http://www.w3.org/2000/svg}svg")
 
