@@ -115,11 +115,12 @@ INSTANTIATE_TEST_SUITE_P(
 
 // Steps of about as many examples as the noise scale, each mean divided by the
 // other at the end. Over eight seeds 60 steps were off by 18 % (one standard
-// deviation) and by 4 % on average, so that the draws are fixed; the long form
-// needs no luck.
+// deviation), whatever the estimator: a scale this large takes that many. 300
+// are off by 8 %, 1500 by 4 %.
 TEST_P(TorchTrainerNoiseTest, ConvergesToThatOfSingleExamples) {
   const bool is_long = std::getenv("RESNETD_TEST_LONG") != nullptr;
-  const int steps = is_long ? 1500 : 60;
+  const int steps = is_long ? 1500 : 300;
+  const double error = is_long ? 0.12 : 0.25;
   TrainerOptions options = FrozenNorms();
   options.label_smoothing = GetParam().label_smoothing;
   const auto trainer =
@@ -133,7 +134,7 @@ TEST_P(TorchTrainerNoiseTest, ConvergesToThatOfSingleExamples) {
       TrueNoise(*trainer, population.batch(), "layer2.0.");
   GradientNoise mean;
   GradientNoise mean_of_block;
-  RandomStream random(is_long ? 3 : 6, RandomPurpose::kStep, 0, 0);
+  RandomStream random(1, RandomPurpose::kStep, 0, 0);
   for (int step = 0; step < steps; ++step) {
     std::vector<TrainingBatch> batches;
     for (const int size : GetParam().sizes) {
@@ -157,10 +158,11 @@ TEST_P(TorchTrainerNoiseTest, ConvergesToThatOfSingleExamples) {
             << mean.noise / mean.signal << "; of layer2.0 "
             << of_block.noise / of_block.signal << ", estimated "
             << mean_of_block.noise / mean_of_block.signal << '\n';
-  EXPECT_NEAR(mean.noise / mean.signal / (truth.noise / truth.signal), 1, 0.15);
-  EXPECT_NEAR(mean.noise / truth.noise, 1, 0.15);
-  EXPECT_NEAR(mean_of_block.noise / of_block.noise, 1, 0.15);
-  EXPECT_NEAR(mean_of_block.signal / of_block.signal, 1, 0.15);
+  EXPECT_NEAR(mean.noise / mean.signal / (truth.noise / truth.signal), 1,
+              error);
+  EXPECT_NEAR(mean.noise / truth.noise, 1, error);
+  EXPECT_NEAR(mean_of_block.noise / of_block.noise, 1, error);
+  EXPECT_NEAR(mean_of_block.signal / of_block.signal, 1, error);
 }
 
 TEST(TorchTrainerNoiseRulesTest, IsTheSameFromBatchesAndFromPartsOfOne) {
