@@ -158,7 +158,7 @@ absl::StatusOr<Checkpoint> CheckpointOfRow(const CheckpointRow& row) {
                     .bytes = row.bytes,
                     .created = row.created,
                     .is_best = manifest.best && manifest.best->step == row.step,
-                    .evaluation = std::move(manifest.evaluation)};
+                    .evaluation = manifest.evaluation};
 }
 
 }  // namespace resnetd

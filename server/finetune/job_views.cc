@@ -111,7 +111,7 @@ absl::StatusOr<std::vector<Checkpoint>> ViewCheckpoints(JobCatalog& catalog,
   std::vector<Checkpoint> checkpoints;
   for (const CheckpointRow& row : rows) {
     ASSIGN_OR_RETURN(Checkpoint checkpoint, CheckpointOfRow(row));
-    checkpoints.push_back(std::move(checkpoint));
+    checkpoints.push_back(checkpoint);
   }
   return checkpoints;
 }

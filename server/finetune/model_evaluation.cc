@@ -117,6 +117,7 @@ absl::Status UseClassesOf(const VersionFacts& version,
     return absl::OkStatus();
   }
   std::vector<std::string> texts;
+  texts.reserve(unknown.size());
   for (const auto& [label, pictures] : unknown) {
     texts.push_back(absl::StrCat(
         Quoted(dataset_labels[static_cast<std::size_t>(label)]), " (", pictures,
