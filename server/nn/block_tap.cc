@@ -10,7 +10,7 @@ Fork WatchingTap::Split(const at::Tensor& input) {
   if (!is_on_) {
     return {input, input};
   }
-  const Fork fork{input.view_as(input), input.view_as(input)};
+  Fork fork{input.view_as(input), input.view_as(input)};
   Watch(input, Place::kInput);
   Watch(fork.main, Place::kMain);
   Watch(fork.shortcut, Place::kShortcut);

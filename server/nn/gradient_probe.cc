@@ -265,6 +265,7 @@ ProbeReport GradientProbe::RunProbe(const TrainingBatch& batch,
   ProbeReport report{.examples = static_cast<int>(batch.labels.size())};
   std::vector<RecordingTap> recorded_taps(spec_.blocks.size());
   std::vector<BlockTap*> taps;
+  taps.reserve(recorded_taps.size());
   for (RecordingTap& tap : recorded_taps) {
     taps.push_back(&tap);
   }

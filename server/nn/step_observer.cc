@@ -34,7 +34,7 @@ StepObserver::StepObserver(const ObservedNetwork& network,
       scales_(Slots({Signed(network.identity.size())}, options)) {}
 
 at::Tensor StepObserver::NormsOf(absl::Span<const at::Tensor> gradients) const {
-  const at::Tensor norms = Slots({Signed(gradients.size())}, options_);
+  at::Tensor norms = Slots({Signed(gradients.size())}, options_);
   const std::vector<at::Tensor> slots = norms.unbind();
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     NormInto(gradients[i], slots[i]);
