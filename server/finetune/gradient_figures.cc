@@ -6,8 +6,7 @@
 namespace resnetd {
 namespace {
 
-// Weight of the mean so far: it is one of some ten samples, after which the
-// noise scale is within 15 % of the truth on small networks.
+// Weight of the mean so far: it is one of some ten samples.
 constexpr double kMemory = 0.9;
 
 // Signal over noise in the mean gradient of so many examples.

@@ -153,7 +153,7 @@ absl::StatusOr<LoopResult> JobRun::Train() {
       .alarms = job_->spec.alarms,
       .active = job_->status.alarms,
       .majority_share = MajorityShare(validation_labels_),
-      .block_names = BlockLabels(network_)};
+      .block_names = job_->status.block_names};
   begun_ = around_.clock.Now();
   ran_before_ = job_->status.ran;
   options.deadline = DeadlineOf(*begun_, job_->spec.max_duration, ran_before_);

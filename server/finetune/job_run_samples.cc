@@ -6,7 +6,6 @@
 #include "server/base/status_macros.h"
 #include "server/finetune/gradient_text.h"
 #include "server/finetune/job_run.h"
-#include "server/finetune/network_parts.h"
 
 namespace resnetd {
 
@@ -21,9 +20,9 @@ absl::Status JobRun::KeepSamples(const std::vector<GradientSample>& samples,
       edit.events.emplace_back(BlockGradients{.sample = samples.back()});
     }
   }));
-  const std::vector<std::string> labels = BlockLabels(network_);
   for (const GradientSample& sample : samples) {
-    around_.ledger.metrics().GradientSampled(number_, sample, labels);
+    around_.ledger.metrics().GradientSampled(number_, sample,
+                                             job_->status.block_names);
   }
   return absl::OkStatus();
 }
