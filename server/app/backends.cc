@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/app/cpu.h"
 #include "server/app/plugin.h"
 #include "server/base/status_macros.h"
 #include "server/engine/cpu_engine.h"
@@ -13,16 +12,12 @@
 namespace resnetd {
 namespace {
 
-int ThreadsOf(const Config& config) {
-  return config.threads > 0 ? config.threads : UsableCores();
-}
-
-absl::StatusOr<std::unique_ptr<ModelLoader>> CreateTorch(const Config& config) {
+absl::StatusOr<std::unique_ptr<ModelLoader>> CreateTorch(
+    const Config& config, const ThreadPlan& plan) {
   ASSIGN_OR_RETURN(
       const BackendPlugin* const plugin,
       LoadBackendPlugin(TorchPluginCandidates(ExecutableFolder())));
-  return plugin->create(
-      {.threads = ThreadsOf(config), .device = config.device});
+  return plugin->create({.threads = plan.threads, .device = config.device});
 }
 
 bool IsTorchInstalled() {
@@ -51,11 +46,11 @@ ServerFacts::Backend DescribeTorch() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
-    const Config& config) {
+    const Config& config, const ThreadPlan& plan) {
   if (config.backend == "torch") {
-    return CreateTorch(config);
+    return CreateTorch(config, plan);
   }
-  return CreateCpuEngine({.threads = ThreadsOf(config)});
+  return CreateCpuEngine({.threads = plan.threads});
 }
 
 std::vector<ServerFacts::Backend> DescribeBackends(

@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/app/config.h"
+#include "server/app/thread_plan.h"
 #include "server/engine/kernel_selftest.h"
 #include "server/models/model.h"
 #include "server/rpc/server_facts.h"
@@ -15,7 +16,7 @@ namespace resnetd {
 // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): the plug-in is missing or cannot
 // be used, or the device is not there; the text says what to do.
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
-    const Config& config);
+    const Config& config, const ThreadPlan& plan);
 
 // Both backends. Looks whether the plug-in is installed, but does not load it:
 // that would cost every start what only its users need.

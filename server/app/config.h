@@ -44,8 +44,8 @@ struct Config {
   std::string port_file;  // empty: none
 
   // How to compute. 0: from the number of cores.
-  int threads = 0;         // of one batch: all cores
-  int workers = 1;         // batches at once
+  int threads = 0;         // of one batch: 1 beside training, else 2
+  int workers = 0;         // batches at once: cores / threads
   int decode_threads = 0;  // cores - 1, at least 1
   int train_threads = 0;   // of a training step: half of the cores, or all
   int max_batch = 4;       // images a batch

@@ -109,9 +109,9 @@ void AddListenerOptions(Options& options, Config& config) {
 
 void AddComputeOptions(Options& options, Config& config) {
   options.AddInRange("threads", config.threads, 0, 1024,
-                     "Threads of one batch; 0: all cores");
-  options.AddInRange("workers", config.workers, 1, 256,
-                     "Batches that run at once");
+                     "Threads of one batch; 0: 1, or 2 where nothing trains");
+  options.AddInRange("workers", config.workers, 0, 256,
+                     "Batches that run at once; 0: cores / threads");
   options.AddInRange("decode-threads", config.decode_threads, 0, 1024,
                      "Threads that decode; 0: cores - 1");
   options.AddInRange("train-threads", config.train_threads, 0, 1024,

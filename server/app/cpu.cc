@@ -1,24 +1,14 @@
 #include "server/app/cpu.h"
 
-#include <sched.h>
-
 #include <algorithm>
 #include <fstream>
 #include <string>
 
 #include "absl/strings/numbers.h"
+#include "server/base/thread_affinity.h"
 
 namespace resnetd {
 namespace {
-
-int AffinityCores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) != 0) {
-    return 1;
-  }
-  return CPU_COUNT(&set);
-}
 
 // Cores of the quota, rounded up; 0: no quota.
 int QuotaCores() {
@@ -37,7 +27,7 @@ int QuotaCores() {
 
 int UsableCores() {
   const int quota = QuotaCores();
-  const int cores = AffinityCores();
+  const int cores = static_cast<int>(AllowedCores().size());
   return std::max(1, quota > 0 ? std::min(quota, cores) : cores);
 }
 

@@ -20,6 +20,7 @@
 #include "server/app/model_event_metrics.h"
 #include "server/app/periodic_task.h"
 #include "server/app/server_options.h"
+#include "server/app/thread_plan.h"
 #include "server/app/trainers.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -100,6 +101,7 @@ class ServerParts final : public Server {
   void SetReady(bool ready);
 
   const Config config_;
+  const ThreadPlan plan_ = PlanThreads(config_);
   const Clock& clock_ = RealClock();
   // Written when the server becomes ready and when it drains; read by probes.
   std::atomic<bool> ready_{false};
@@ -127,12 +129,14 @@ class ServerParts final : public Server {
 };
 
 absl::Status ServerParts::Build(const KernelSelftest& kernels) {
-  ASSIGN_OR_RETURN(loader_, CreateBackend(config_));
+  ASSIGN_OR_RETURN(loader_, CreateBackend(config_, plan_));
   ASSIGN_OR_RETURN(store_, Store::Open(StoreOptionsOf(config_), clock_));
+  Log(LogLevel::kInfo, "serving is planned", {{"plan", Describe(plan_)}});
   manager_ = ModelManager::Create(ManagerOptionsOf(config_), *store_, *loader_,
                                   registry_, clock_, &events_);
-  classifier_ = Classifier::Create(ClassifierOptionsOf(config_), registry_,
-                                   *telemetry_, clock_, &gate_, &tallies_);
+  classifier_ =
+      Classifier::Create(ClassifierOptionsOf(config_, plan_), registry_,
+                         *telemetry_, clock_, &gate_, &tallies_);
   if (!IsReplica(config_)) {
     RETURN_IF_ERROR(BuildTraining());
   }
@@ -151,11 +155,11 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
 }
 
 absl::Status ServerParts::BuildTraining() {
-  datasets_ = DatasetManager::Create(DatasetOptionsOf(config_), *store_);
+  datasets_ = DatasetManager::Create(DatasetOptionsOf(config_, plan_), *store_);
   evaluator_ = Evaluator::Create(
       {.batch = static_cast<std::size_t>(std::min(4, config_.max_batch))},
       *store_, *datasets_, *manager_, clock_);
-  const JobManagerOptions job_options = JobOptionsOf(config_);
+  const JobManagerOptions job_options = JobOptionsOf(config_, plan_);
   ASSIGN_OR_RETURN(features_,
                    CreateCpuFeatureLoader({.threads = job_options.threads}));
   jobs_ = JobManager::Create(job_options, *store_, *datasets_, *manager_,

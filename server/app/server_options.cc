@@ -1,11 +1,14 @@
 #include "server/app/server_options.h"
 
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <string>
 
-#include "server/app/cpu.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/log.h"
+#include "server/engine/openmp.h"
 #include "server/image/image_decoder.h"
 
 namespace resnetd {
@@ -22,26 +25,25 @@ DecodeLimits DecodeLimitsOf(const Config& config) {
           .max_progressive_scans = config.max_progressive_scans};
 }
 
-std::size_t DecodeThreadsOf(const Config& config) {
-  return static_cast<std::size_t>(config.decode_threads > 0
-                                      ? config.decode_threads
-                                      : std::max(1, UsableCores() - 1));
-}
-
-int TrainThreadsOf(const Config& config) {
-  if (config.train_threads > 0) {
-    return config.train_threads;
+// A worker whose cores are refused runs wherever the scheduler puts it.
+std::function<void(std::size_t)> PlacementOf(const ThreadPlan& plan) {
+  if (plan.cores.empty()) {
+    return {};
   }
-  // The threads of a step wait for each other many times. At a priority that
-  // gets what is left over, one that has to wait holds up all: beside serving a
-  // step takes no more of them than serving leaves cores.
-  const int cores = UsableCores();
-  return Classifies(config) ? std::max(1, cores / 2) : cores;
+  return [cores = plan.cores](std::size_t worker) {
+    if (!PlaceTeam(cores[worker])) {
+      Log(LogLevel::kWarning,
+          "the system refused to tie a worker to its cores: answers may take "
+          "longer beside training",
+          {{"worker", absl::StrCat(worker)}});
+    }
+  };
 }
 
 }  // namespace
 
-ClassifierOptions ClassifierOptionsOf(const Config& config) {
+ClassifierOptions ClassifierOptionsOf(const Config& config,
+                                      const ThreadPlan& plan) {
   return {
       .decode = DecodeLimitsOf(config),
       .max_images_per_request =
@@ -50,8 +52,9 @@ ClassifierOptions ClassifierOptionsOf(const Config& config) {
                 .max_bytes = static_cast<std::size_t>(config.max_queue_bytes),
                 .max_wait = Milliseconds(config.max_queue_wait_ms)},
       .max_batch = static_cast<std::size_t>(config.max_batch),
-      .decode_threads = DecodeThreadsOf(config),
-      .workers = static_cast<std::size_t>(config.workers)};
+      .decode_threads = static_cast<std::size_t>(plan.decode_threads),
+      .workers = static_cast<std::size_t>(plan.workers),
+      .on_worker_start = PlacementOf(plan)};
 }
 
 GrpcServerOptions GrpcOptionsOf(const Config& config,
@@ -99,15 +102,15 @@ ModelManagerOptions ManagerOptionsOf(const Config& config) {
           .keep_versions = config.keep_versions};
 }
 
-DatasetOptions DatasetOptionsOf(const Config& config) {
+DatasetOptions DatasetOptionsOf(const Config& config, const ThreadPlan& plan) {
   return {.decode = DecodeLimitsOf(config),
           .max_examples = config.max_dataset_examples,
           .max_labels = static_cast<std::size_t>(config.max_dataset_labels),
-          .decode_threads = DecodeThreadsOf(config)};
+          .decode_threads = static_cast<std::size_t>(plan.decode_threads)};
 }
 
-JobManagerOptions JobOptionsOf(const Config& config) {
-  return {.threads = TrainThreadsOf(config),
+JobManagerOptions JobOptionsOf(const Config& config, const ThreadPlan& plan) {
+  return {.threads = plan.train_threads,
           .gives_way = config.training_gives_way};
 }
 

@@ -2,6 +2,7 @@
 
 #include "server/app/config.h"
 #include "server/app/endpoint.h"
+#include "server/app/thread_plan.h"
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
@@ -13,11 +14,12 @@ namespace resnetd {
 
 // The settings as the options of each module. Pure.
 
-ClassifierOptions ClassifierOptionsOf(const Config& config);
+ClassifierOptions ClassifierOptionsOf(const Config& config,
+                                      const ThreadPlan& plan);
 GrpcServerOptions GrpcOptionsOf(const Config& config, const Endpoint& endpoint);
 StoreOptions StoreOptionsOf(const Config& config);
 ModelManagerOptions ManagerOptionsOf(const Config& config);
-DatasetOptions DatasetOptionsOf(const Config& config);
-JobManagerOptions JobOptionsOf(const Config& config);
+DatasetOptions DatasetOptionsOf(const Config& config, const ThreadPlan& plan);
+JobManagerOptions JobOptionsOf(const Config& config, const ThreadPlan& plan);
 
 }  // namespace resnetd

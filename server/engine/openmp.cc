@@ -2,23 +2,56 @@
 
 #include <dlfcn.h>
 
+#include <atomic>
+#include <cstddef>
+
+#include "server/base/thread_affinity.h"
+
 namespace resnetd {
 namespace {
 
 using GetMaxThreads = int (*)();
 using SetNumThreads = void (*)(int);
+using GetThreadNumber = int (*)();
+// What a compiler makes of `#pragma omp parallel num_threads(n)`.
+using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
+
+// More of a team cannot be told apart: see PlaceTeam().
+constexpr std::size_t kMostPlacedThreads = 2;
 
 struct Runtime {
   GetMaxThreads get = nullptr;
   SetNumThreads set = nullptr;
+  GetThreadNumber number = nullptr;
+  Parallel parallel = nullptr;
 };
 
+template <typename Function>
+Function Find(const char* name) {
+  return reinterpret_cast<Function>(dlsym(RTLD_DEFAULT, name));
+}
+
 const Runtime& FindRuntime() {
-  static const Runtime runtime = {.get = reinterpret_cast<GetMaxThreads>(dlsym(
-                                      RTLD_DEFAULT, "omp_get_max_threads")),
-                                  .set = reinterpret_cast<SetNumThreads>(dlsym(
-                                      RTLD_DEFAULT, "omp_set_num_threads"))};
+  static const Runtime runtime = {
+      .get = Find<GetMaxThreads>("omp_get_max_threads"),
+      .set = Find<SetNumThreads>("omp_set_num_threads"),
+      .number = Find<GetThreadNumber>("omp_get_thread_num"),
+      .parallel = Find<Parallel>("GOMP_parallel")};
   return runtime;
+}
+
+// What the members of a team are told.
+struct Placement {
+  absl::Span<const int> cores;
+  std::atomic<bool> was_refused{false};
+};
+
+void PlaceMember(void* data) {
+  auto& placement = *static_cast<Placement*>(data);
+  const auto member = static_cast<std::size_t>(FindRuntime().number());
+  if (!StayOn(placement.cores.subspan(member, 1))) {
+    placement.was_refused.store(true);
+  }
 }
 
 }  // namespace
@@ -38,6 +71,17 @@ OpenMpTeam::~OpenMpTeam() {
   if (OpenMpIsPresent()) {
     FindRuntime().set(threads_before_);
   }
+}
+
+bool PlaceTeam(absl::Span<const int> cores) {
+  if (cores.size() == 1 || cores.size() > kMostPlacedThreads ||
+      FindRuntime().parallel == nullptr || FindRuntime().number == nullptr) {
+    return StayOn(cores);
+  }
+  Placement placement{.cores = cores};
+  FindRuntime().parallel(PlaceMember, &placement,
+                         static_cast<unsigned>(cores.size()), 0);
+  return !placement.was_refused.load();
 }
 
 }  // namespace resnetd

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "absl/types/span.h"
+
 namespace resnetd {
 
 // How many OpenMP threads oneDNN uses when this thread calls it, for a scope;
@@ -22,5 +24,15 @@ class OpenMpTeam {
 
 // Whether the number of threads can be chosen in this process.
 bool OpenMpIsPresent();
+
+// From now on the calling thread runs on the first of `cores` (at least one),
+// and the others of the OpenMP team that it makes, of as many threads as there
+// are cores, each on one of its own. Without that the scheduler wakes the
+// members of a team where their maker runs, and they take turns on one core.
+//
+// A team that shrinks ends threads, and makes them anew on the core of its
+// maker: of more than two threads no more than the maker's cores are settled,
+// all of them together. False: the system refused a core.
+bool PlaceTeam(absl::Span<const int> cores);
 
 }  // namespace resnetd

@@ -102,7 +102,10 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
                               .threads = options.decode_threads,
                               .queue_limit = kMaxDecodeTasks})) {
   for (std::size_t i = 0; i < options.workers; ++i) {
-    workers_.emplace_back(absl::StrCat("batch-", i), [this, tallies] {
+    workers_.emplace_back(absl::StrCat("batch-", i), [this, i, tallies] {
+      if (options_.on_worker_start) {
+        options_.on_worker_start(i);
+      }
       ServeBatches(queue_, stopping_, clock_, tallies);
     });
   }

@@ -27,6 +27,9 @@ struct ClassifierOptions {
   std::size_t decode_threads = 1;
   // Batches that run at once, over all models; >= 1.
   std::size_t workers = 1;
+  // Called first thing in the thread of each worker with its number, from 0;
+  // empty: nothing to do.
+  std::function<void(std::size_t)> on_worker_start;
 };
 
 // The front door of the serving plane: pictures in, classes out.

@@ -1,15 +1,18 @@
 #include "server/app/server_options.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <chrono>
-#include <cstddef>
+#include <vector>
 
-#include "server/app/cpu.h"
+#include "server/base/thread.h"
+#include "server/base/thread_affinity.h"
 
 namespace resnetd {
 namespace {
+
+using ::testing::ElementsAre;
 
 TEST(ServerOptionsTest, TheStoreTakesItsSettings) {
   Config config;
@@ -41,8 +44,8 @@ TEST(ServerOptionsTest, DatasetsTakeTheirSettings) {
   config.max_dataset_labels = 5;
   config.max_upload_examples = 7;
   config.max_image_bytes = 9;
-  config.decode_threads = 11;
-  const DatasetOptions options = DatasetOptionsOf(config);
+  const DatasetOptions options =
+      DatasetOptionsOf(config, {.decode_threads = 11});
   EXPECT_EQ(options.max_examples, 3);
   EXPECT_EQ(options.max_labels, 5U);
   EXPECT_EQ(options.decode.max_encoded_bytes, 9U);
@@ -52,24 +55,36 @@ TEST(ServerOptionsTest, DatasetsTakeTheirSettings) {
   EXPECT_EQ(listener.requests.max_upload_examples, 7U);
 }
 
-TEST(ServerOptionsTest, DecodingTakesAllCoresButOneUnlessToldOtherwise) {
-  Config config;
-  EXPECT_EQ(ClassifierOptionsOf(config).decode_threads,
-            static_cast<std::size_t>(std::max(1, UsableCores() - 1)));
-  config.decode_threads = 17;
-  EXPECT_EQ(ClassifierOptionsOf(config).decode_threads, 17U);
+TEST(ServerOptionsTest, ThePlanOfThreadsReachesTheModules) {
+  const ThreadPlan plan = {
+      .workers = 3, .threads = 5, .decode_threads = 7, .train_threads = 9};
+  const ClassifierOptions options = ClassifierOptionsOf({}, plan);
+  EXPECT_EQ(options.workers, 3U);
+  EXPECT_EQ(options.decode_threads, 7U);
+  EXPECT_FALSE(options.on_worker_start);
+  EXPECT_EQ(DatasetOptionsOf({}, plan).decode_threads, 7U);
+  EXPECT_EQ(JobOptionsOf({}, plan).threads, 9);
 }
 
-TEST(ServerOptionsTest, TrainingTakesHalfOfTheCoresBesideServing) {
-  Config config;
-  config.threads = 5;
-  EXPECT_EQ(JobOptionsOf(config).threads, std::max(1, UsableCores() / 2));
-  config.roles = "control,train";
-  EXPECT_EQ(JobOptionsOf(config).threads, UsableCores());
-  config.train_threads = 7;
-  EXPECT_EQ(JobOptionsOf(config).threads, 7);
-  config.roles = "all";
-  EXPECT_EQ(JobOptionsOf(config).threads, 7);
+TEST(ServerOptionsTest, AWorkerStartsOnItsCores) {
+  const std::vector<int> allowed = AllowedCores();
+  const ClassifierOptions options = ClassifierOptionsOf(
+      {}, {.workers = 2, .cores = {{allowed.front()}, {allowed.back()}}});
+  ASSERT_TRUE(options.on_worker_start);
+  Thread("worker", [&options, &allowed] {
+    options.on_worker_start(1);
+    EXPECT_THAT(AllowedCores(), ElementsAre(allowed.back()));
+  }).Join();
+}
+
+TEST(ServerOptionsTest, AWorkerWhoseCoreIsRefusedRunsWhereItMay) {
+  const std::vector<int> allowed = AllowedCores();
+  const ClassifierOptions options =
+      ClassifierOptionsOf({}, {.workers = 1, .cores = {{-1}}});
+  Thread("worker", [&options, &allowed] {
+    options.on_worker_start(0);
+    EXPECT_EQ(AllowedCores(), allowed);
+  }).Join();
 }
 
 TEST(ServerOptionsTest, TheListenerTakesEndpointAndLimits) {
