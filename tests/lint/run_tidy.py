@@ -8,9 +8,11 @@ clang-tidy's version only; --no-cache looks at everything. What was found clean
 is kept under the user's cache folder, for every checkout alike.
 
 Without FILE it looks at the server and the client; with --tests at the tests
-too, which are more code than both and cost half of the time.
+too, which are more code than both and cost half of the time. --analyzer adds
+clang's static analyzer, which takes twice as long as all else together.
 
-usage: run_tidy.py [--jobs N] [--no-cache] [--tests] [--build DIR] [FILE...]
+usage: run_tidy.py [--jobs N] [--no-cache] [--tests] [--analyzer] [--build DIR]
+                   [FILE...]
 """
 import argparse
 import concurrent.futures
@@ -34,6 +36,7 @@ CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME")
                      or pathlib.Path.home() / ".cache") / "resnetd" / "tidy"
 INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 SLOW_SHOWN = 5
+ANALYZER = "--checks=clang-analyzer-*"
 
 
 def clang_tidy() -> str:
@@ -108,10 +111,10 @@ def compile_commands(build: pathlib.Path):
     return found
 
 
-def check_one(tool, database, source, key):
+def check_one(tool, database, more, source, key):
     start = time.monotonic()
     run = subprocess.run(
-        [tool, "--quiet", "-p", str(database),
+        [tool, "--quiet", "-p", str(database), *more,
          "--extra-arg=-Wno-unknown-warning-option", str(source)],
         capture_output=True, text=True)
     took = time.monotonic() - start
@@ -128,6 +131,7 @@ def main() -> int:
     options.add_argument("--jobs", type=int, default=2)
     options.add_argument("--no-cache", action="store_true")
     options.add_argument("--tests", action="store_true")
+    options.add_argument("--analyzer", action="store_true")
     options.add_argument("--build", default=str(ROOT / "build/dev"))
     options.add_argument("files", nargs="*")
     options = options.parse_args()
@@ -156,6 +160,8 @@ def main() -> int:
                              text=True, check=True).stdout
     common = version + "".join(p.read_text() for p in sorted(
         [ROOT / ".clang-tidy", *ROOT.glob("*/.clang-tidy")]))
+    more = [ANALYZER] if options.analyzer else []
+    common += "".join(more)
     keys = {p: key_of(p, " ".join(commands[p][1]), common) for p in sources}
     todo = [p for p in sources
             if options.no_cache or not (CACHE / keys[p]).exists()]
@@ -164,7 +170,7 @@ def main() -> int:
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         # The long ones first, so that none runs alone at the end.
         todo.sort(key=lambda p: (p.parent.name != "nn", -p.stat().st_size))
-        runs = [pool.submit(check_one, tool, DATABASE, p, keys[p]) for p in todo]
+        runs = [pool.submit(check_one, tool, DATABASE, more, p, keys[p]) for p in todo]
         for run in concurrent.futures.as_completed(runs):
             source, code, findings, took = run.result()
             times.append((took, source.relative_to(ROOT).as_posix()))

@@ -71,7 +71,7 @@ lint_headers() {
 # generated headers of a build.
 lint_tidy() {
   local arguments=()
-  [[ $1 != scratch ]] || arguments=(--no-cache --tests)
+  [[ $1 != scratch ]] || arguments=(--no-cache --tests --analyzer)
   quietly cmake --build --preset dev --parallel "$(jobs)" \
     --target resnetd_proto || return 1
   "$python" tests/lint/run_tidy.py --jobs "$(jobs)" "${arguments[@]}"
