@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "client/cli/bench_options.h"
 #include "client/cli/data_options.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/gradients_options.h"
@@ -95,6 +96,7 @@ enum class Command {
   kTrainCancel,
   kTrainDelete,
   kGradients,
+  kBench,
   kHealth,
   kVersion,
   kDoctor,
@@ -110,6 +112,7 @@ struct Arguments {
   DataOptions data;
   TrainOptions train;
   GradientsOptions gradients;
+  BenchOptions bench;
   HealthOptions health;
   VersionOptions version;
   DoctorOptions doctor;

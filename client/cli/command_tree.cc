@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/bench_tree.h"
 #include "client/cli/data_tree.h"
 #include "client/cli/gradients_tree.h"
 #include "client/cli/help.h"
@@ -219,6 +220,7 @@ std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
   AddDataCommands(*root, arguments);
   AddTrainCommands(*root, arguments);
   AddGradientsCommand(*root, arguments);
+  AddBenchCommand(*root, arguments);
   AddServerCommands(*root, arguments);
   Prepare(*root);
   root->set_version_flag("--version", absl::StrCat("resnetctl ", kVersion),

@@ -1,0 +1,258 @@
+#include <algorithm>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "client/cli/bench_pictures.h"
+#include "client/cli/bench_text.h"
+#include "client/cli/commands.h"
+#include "client/cli/model_lookup.h"
+#include "client/cli/text.h"
+#include "client/load/grpc_caller.h"
+#include "client/load/load_run.h"
+#include "client/target.h"
+#include "server/base/clock.h"
+#include "server/base/status_macros.h"
+
+namespace resnetd::cli {
+namespace {
+
+using client::LoadFigures;
+
+// A server with the calls that are made to it.
+struct Prepared {
+  BenchSide side;
+  std::unique_ptr<client::Caller> caller;
+};
+
+// The side of the input of what `model` names; empty: of the default model.
+absl::StatusOr<int> NetworkSize(const Session& session, Client& client,
+                                const std::string& model) {
+  std::string version;
+  if (model.empty()) {
+    ASSIGN_OR_RETURN(const client::ModelList list, client.ListModels());
+    for (const client::Model& one : list.models) {
+      if (one.is_default) {
+        version = absl::StrCat(one.name, "/versions/", one.serving_version);
+      }
+    }
+    if (version.empty()) {
+      return client::ClientError(
+          absl::StatusCode::kNotFound, "MODEL_NOT_FOUND",
+          "the server has no default model: name one with -m");
+    }
+  } else {
+    ModelRef ref;
+    ParseModelRef(model, ref);
+    ASSIGN_OR_RETURN(version, AskVersionName(session, client, ref));
+  }
+  ASSIGN_OR_RETURN(const client::Version found,
+                   AskVersion(session, client, version));
+  return found.preprocess.crop;
+}
+
+// Calls of `batch` pictures each, in the order of the pictures, again from the
+// first one where the last call has too few.
+std::vector<client::ClassifyRequest> RequestsOf(
+    const std::vector<client::Image>& pictures, const std::string& model,
+    const BenchOptions& options) {
+  const auto batch = static_cast<std::size_t>(options.batch);
+  std::vector<client::ClassifyRequest> requests;
+  for (std::size_t first = 0; first < pictures.size(); first += batch) {
+    client::ClassifyRequest& request = requests.emplace_back();
+    request.model = model;
+    request.priority = options.priority;
+    for (std::size_t i = 0; i < batch; ++i) {
+      request.images.push_back(pictures[(first + i) % pictures.size()]);
+    }
+  }
+  return requests;
+}
+
+// Of all models, in turns.
+absl::StatusOr<std::vector<client::ClassifyRequest>> MakeRequests(
+    const Session& session, Client& client,
+    const std::vector<std::string>& models) {
+  const BenchOptions& options = session.arguments.bench;
+  ASSIGN_OR_RETURN(const std::vector<client::Image> given,
+                   ReadPictures(options.pictures));
+  std::vector<std::vector<client::ClassifyRequest>> by_model;
+  for (const std::string& model :
+       models.empty() ? std::vector<std::string>{""} : models) {
+    if (!given.empty()) {
+      by_model.push_back(RequestsOf(given, model, options));
+      continue;
+    }
+    int size = options.size;
+    if (size == 0) {
+      ASSIGN_OR_RETURN(size, NetworkSize(session, client, model));
+    }
+    by_model.push_back(RequestsOf(
+        NoisePictures(size, options.size == 0, options.seed), model, options));
+  }
+  std::vector<client::ClassifyRequest> requests;
+  for (std::size_t i = 0; i < by_model.front().size(); ++i) {
+    for (auto& of_model : by_model) {
+      requests.push_back(std::move(of_model[i]));
+    }
+  }
+  return requests;
+}
+
+// Calls each model once through the client library, whose errors say what is
+// the matter.
+absl::Status Try(Client& client,
+                 const std::vector<client::ClassifyRequest>& requests,
+                 std::size_t models) {
+  for (std::size_t i = 0; i < std::max<std::size_t>(models, 1); ++i) {
+    RETURN_IF_ERROR(client.Classify(requests[i]).status());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Prepared> Prepare(const Session& session,
+                                 const std::string& server,
+                                 std::vector<std::string> models) {
+  const BenchOptions& options = session.arguments.bench;
+  const GlobalOptions& global = session.arguments.global;
+  ASSIGN_OR_RETURN(const client::Target target, client::ParseTarget(server));
+  ASSIGN_OR_RETURN(Client client,
+                   Client::Create({.server = server,
+                                   .timeout = global.timeout,
+                                   .long_timeout = global.long_timeout}));
+  ASSIGN_OR_RETURN(std::vector<client::ClassifyRequest> requests,
+                   MakeRequests(session, client, models));
+  RETURN_IF_ERROR(Try(client, requests, models.size()));
+  return Prepared{
+      .side = {.server = target.shown, .models = std::move(models)},
+      .caller = client::MakeGrpcCaller(
+          {.target = target,
+           .requests = std::move(requests),
+           .timeout = options.deadline,
+           .connections = static_cast<std::size_t>(options.connections)})};
+}
+
+absl::StatusOr<std::vector<Prepared>> PrepareAll(const Session& session) {
+  const BenchOptions& options = session.arguments.bench;
+  const std::string& server = session.arguments.global.server;
+  std::vector<Prepared> sides(1);
+  ASSIGN_OR_RETURN(sides[0], Prepare(session, server, options.models));
+  if (!options.other_model.empty() || !options.other_server.empty()) {
+    ASSIGN_OR_RETURN(
+        Prepared other,
+        Prepare(session,
+                options.other_server.empty() ? server : options.other_server,
+                options.other_model.empty()
+                    ? options.models
+                    : std::vector<std::string>{options.other_model}));
+    sides.push_back(std::move(other));
+  }
+  return sides;
+}
+
+client::LoadOptions LoadOf(const BenchOptions& options) {
+  return {.phases = options.phases,
+          .spacing = options.spacing,
+          .seed = options.seed,
+          .clients = static_cast<std::size_t>(options.clients),
+          .length = options.length};
+}
+
+// The same load, at its first rate, for as long as the warm-up takes.
+client::LoadOptions WarmUpOf(const BenchOptions& options) {
+  client::LoadOptions load = LoadOf(options);
+  load.length = options.warm_up;
+  if (!load.phases.empty()) {
+    load.phases = {{.rate = load.phases.front().rate, .length = load.length}};
+  }
+  return load;
+}
+
+// A line of how it stands, on stderr, while somebody watches.
+class LiveLine {
+ public:
+  explicit LiveLine(const Session& session)
+      : console_(session.console),
+        enabled_(console_.terminal.err_is_live &&
+                 !session.arguments.global.quiet) {}
+  LiveLine(const LiveLine&) = delete;
+  LiveLine& operator=(const LiveLine&) = delete;
+  ~LiveLine() {
+    if (enabled_) {
+      console_.err << "\r\x1b[K" << std::flush;
+    }
+  }
+
+  void Show(const std::string& prefix, const client::LoadProgress& progress) {
+    if (enabled_) {
+      console_.err << "\r"
+                   << Shorten(absl::StrCat(prefix, BenchLine(progress)),
+                              console_.terminal.columns - 1)
+                   << "\x1b[K" << std::flush;
+    }
+  }
+
+ private:
+  const Console& console_;
+  const bool enabled_;
+};
+
+void Measure(const Session& session, std::vector<Prepared>& sides) {
+  const BenchOptions& options = session.arguments.bench;
+  LiveLine line(session);
+  const bool compares = sides.size() > 1;
+  const int rounds = compares ? options.rounds : 1;
+  for (Prepared& prepared : sides) {
+    client::RunLoad(WarmUpOf(options), *prepared.caller, RealClock());
+  }
+  for (int round = 0; round < rounds; ++round) {
+    for (std::size_t turn = 0; turn < sides.size(); ++turn) {
+      // The other one first every second time: what grows with time is shared.
+      Prepared& prepared =
+          sides[round % 2 == 0 ? turn : sides.size() - 1 - turn];
+      client::LoadOptions load = LoadOf(options);
+      load.seed += static_cast<std::uint64_t>(round);
+      const std::string prefix =
+          compares ? absl::StrCat("round ", round + 1, " of ", rounds, ": ")
+                   : "";
+      prepared.side.rounds.push_back(
+          client::RunLoad(load, *prepared.caller, RealClock(),
+                          [&](const client::LoadProgress& progress) {
+                            line.Show(prefix, progress);
+                          }));
+    }
+  }
+}
+
+bool HasFailures(const std::vector<BenchSide>& sides) {
+  return std::any_of(sides.begin(), sides.end(), [](const BenchSide& side) {
+    const std::vector<LoadFigures> phases = Merged(side);
+    return std::any_of(phases.begin(), phases.end(),
+                       [](const LoadFigures& phase) {
+                         return phase.Count(client::CallEnd::kFailed) > 0;
+                       });
+  });
+}
+
+}  // namespace
+
+ExitCode RunBench(const Session& session) {
+  absl::StatusOr<std::vector<Prepared>> prepared = PrepareAll(session);
+  if (!prepared.ok()) {
+    return Fail(session, prepared.status());
+  }
+  Measure(session, *prepared);
+  std::vector<BenchSide> sides;
+  for (Prepared& one : *prepared) {
+    sides.push_back(std::move(one.side));
+  }
+  const BenchOptions& options = session.arguments.bench;
+  session.console.out << (session.json() ? JsonText(BenchJson(sides, options))
+                                         : BenchText(sides, options));
+  return HasFailures(sides) ? ExitCode::kOther : ExitCode::kOk;
+}
+
+}  // namespace resnetd::cli

@@ -1,0 +1,109 @@
+#include "client/load/grpc_caller.h"
+
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "client/connection.h"
+#include "client/convert.h"
+#include "client/error_info.h"
+#include "resnetd/v1/classification_service.grpc.pb.h"
+#include "server/base/version.h"
+
+namespace resnetd::client {
+namespace {
+
+std::shared_ptr<grpc::Channel> MakeChannel(const Target& target) {
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // Each channel has connections of its own.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  if (target.local) {
+    // A proxy of the environment cannot reach this machine's own ports.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  arguments.SetUserAgentPrefix(absl::StrCat("resnetd-load/", kVersion));
+  return grpc::CreateCustomChannel(
+      target.grpc, grpc::InsecureChannelCredentials(), arguments);
+}
+
+CallEnd EndOf(absl::StatusCode code, const std::string& reason) {
+  if (code == absl::StatusCode::kDeadlineExceeded) {
+    return reason == "DEADLINE_UNREACHABLE" ? CallEnd::kRefused
+                                            : CallEnd::kLate;
+  }
+  return code == absl::StatusCode::kResourceExhausted || reason == "DRAINING"
+             ? CallEnd::kRefused
+             : CallEnd::kFailed;
+}
+
+CallOutcome OutcomeOf(const absl::Status& error) {
+  const std::string reason = ErrorInfoOf(error).reason;
+  return {.end = EndOf(error.code(), reason),
+          .error = absl::StrCat(absl::StatusCodeToString(error.code()),
+                                reason.empty() ? "" : " ", reason)};
+}
+
+// A call whose pictures were not all classified is none that was answered.
+CallOutcome OutcomeOf(const v1::ClassifyResponse& response) {
+  for (const v1::ClassifyResult& result : response.results()) {
+    if (result.has_error()) {
+      return OutcomeOf(FromProto(result.error()));
+    }
+  }
+  return {};
+}
+
+class GrpcCaller final : public Caller {
+ public:
+  explicit GrpcCaller(GrpcCallerOptions options) : timeout_(options.timeout) {
+    for (ClassifyRequest& request : options.requests) {
+      requests_.push_back(ToProto(std::move(request)));
+    }
+    for (std::size_t i = 0; i < options.connections; ++i) {
+      stubs_.push_back(
+          v1::ClassificationService::NewStub(MakeChannel(options.target)));
+    }
+  }
+
+  void Call(std::size_t number, Done done) override;
+
+ private:
+  struct Pending {
+    grpc::ClientContext context;
+    v1::ClassifyResponse response;
+  };
+
+  const Duration timeout_;
+  std::vector<v1::ClassifyRequest> requests_;
+  std::vector<std::unique_ptr<v1::ClassificationService::Stub>> stubs_;
+};
+
+void GrpcCaller::Call(std::size_t number, Done done) {
+  auto pending = std::make_shared<Pending>();
+  pending->context.set_deadline(
+      std::chrono::system_clock::now() +
+      std::chrono::duration_cast<std::chrono::system_clock::duration>(
+          timeout_));
+  stubs_[number % stubs_.size()]->async()->Classify(
+      &pending->context, &requests_[number % requests_.size()],
+      &pending->response,
+      [pending, done = std::move(done)](const grpc::Status& status) {
+        done(status.ok() ? OutcomeOf(pending->response)
+                         : OutcomeOf(FromGrpc(status)));
+      });
+}
+
+}  // namespace
+
+std::unique_ptr<Caller> MakeGrpcCaller(GrpcCallerOptions options) {
+  return std::make_unique<GrpcCaller>(std::move(options));
+}
+
+}  // namespace resnetd::client

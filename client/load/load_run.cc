@@ -1,0 +1,188 @@
+#include "client/load/load_run.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "server/base/mutex.h"
+
+namespace resnetd::client {
+namespace {
+
+constexpr Duration kProgressEvery = std::chrono::milliseconds(250);
+
+class Run {
+ public:
+  Run(const LoadOptions& options, Caller& caller, const Clock& clock,
+      const std::function<void(const LoadProgress&)>& on_progress)
+      : options_(options),
+        caller_(caller),
+        clock_(clock),
+        on_progress_(on_progress),
+        begun_(clock.Now()),
+        figures_(std::max<std::size_t>(options.phases.size(), 1)),
+        ends_(figures_.size(), begun_) {}
+
+  std::vector<LoadFigures> Wait();
+
+ private:
+  void OpenLoop();
+  void ClosedLoop();
+  // Waits for `due` and for room among the calls that are out; false: it is
+  // `end` before.
+  bool WaitForTurn(SteadyTime due, std::size_t most, SteadyTime end)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Send(SteadyTime due, std::size_t phase) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Ended(SteadyTime due, std::size_t phase, const CallOutcome& outcome)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Tells how far it is, if it is time.
+  void Tell(SteadyTime now) ABSL_LOCKS_EXCLUDED(mutex_);
+  Duration Whole() const;
+
+  const LoadOptions& options_;
+  Caller& caller_;
+  const Clock& clock_;
+  const std::function<void(const LoadProgress&)>& on_progress_;
+  const SteadyTime begun_;
+  // Used by the calling thread alone.
+  SteadyTime next_told_ = begun_ + kProgressEvery;
+  std::size_t next_number_ = 0;
+  std::size_t phase_ = 0;
+  Mutex mutex_;
+  CondVar changed_;
+  std::size_t outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<LoadFigures> figures_ ABSL_GUARDED_BY(mutex_);
+  // When the last call of each phase ended.
+  std::vector<SteadyTime> ends_ ABSL_GUARDED_BY(mutex_);
+};
+
+Duration Run::Whole() const {
+  Duration whole{};
+  for (const LoadPhase& phase : options_.phases) {
+    whole += phase.length;
+  }
+  return options_.phases.empty() ? options_.length : whole;
+}
+
+void Run::Tell(SteadyTime now) {
+  if (now < next_told_ || !on_progress_) {
+    return;
+  }
+  next_told_ = now + kProgressEvery;
+  LoadProgress progress{
+      .elapsed = now - begun_, .whole = Whole(), .phase = phase_};
+  {
+    const MutexLock lock(mutex_);
+    progress.figures = figures_[phase_];
+  }
+  on_progress_(progress);
+}
+
+bool Run::WaitForTurn(SteadyTime due, std::size_t most, SteadyTime end) {
+  while (true) {
+    const SteadyTime now = clock_.Now();
+    if (now >= end) {
+      return false;
+    }
+    Tell(now);
+    const MutexLock lock(mutex_);
+    const bool has_room = outstanding_ < most;
+    if (has_room && now >= due) {
+      ++outstanding_;
+      return true;
+    }
+    // A change may come long after the next look at the progress is due.
+    const SteadyTime look = now + kProgressEvery;
+    changed_.WaitUntil(mutex_, has_room ? std::min(due, look) : look);
+  }
+}
+
+void Run::Send(SteadyTime due, std::size_t phase) {
+  {
+    const MutexLock lock(mutex_);
+    ++figures_[phase].calls;
+  }
+  caller_.Call(next_number_++, [this, due, phase](const CallOutcome& outcome) {
+    Ended(due, phase, outcome);
+  });
+}
+
+void Run::Ended(SteadyTime due, std::size_t phase, const CallOutcome& outcome) {
+  const SteadyTime now = clock_.Now();
+  const MutexLock lock(mutex_);
+  LoadFigures& figures = figures_[phase];
+  figures.latencies[outcome.end].Record(now - due);
+  if (outcome.end != CallEnd::kAnswered) {
+    ++figures.errors[outcome.error];
+  }
+  ends_[phase] = std::max(ends_[phase], now);
+  --outstanding_;
+  changed_.NotifyAll();
+}
+
+void Run::OpenLoop() {
+  Arrivals arrivals(options_.phases, options_.spacing, options_.seed);
+  while (const std::optional<Arrival> next = arrivals.Next()) {
+    phase_ = next->phase;
+    const SteadyTime due = begun_ + next->due;
+    WaitForTurn(due, options_.most_outstanding, kNoDeadline);
+    Send(due, next->phase);
+  }
+}
+
+void Run::ClosedLoop() {
+  const SteadyTime end = begun_ + options_.length;
+  while (WaitForTurn(begun_, options_.clients, end)) {
+    Send(clock_.Now(), 0);
+  }
+}
+
+void Run::Drain() {
+  const MutexLock lock(mutex_);
+  while (outstanding_ > 0) {
+    changed_.Wait(mutex_);
+  }
+}
+
+std::vector<LoadFigures> Run::Wait() {
+  if (options_.phases.empty()) {
+    ClosedLoop();
+  } else {
+    OpenLoop();
+  }
+  Drain();
+  const MutexLock lock(mutex_);
+  SteadyTime begin = begun_;
+  for (std::size_t i = 0; i < figures_.size(); ++i) {
+    const bool is_open = !options_.phases.empty();
+    figures_[i].rate = is_open ? options_.phases[i].rate : 0;
+    const SteadyTime end =
+        is_open ? begin + options_.phases[i].length : ends_[i];
+    figures_[i].length = std::max(end, ends_[i]) - begin;
+    begin = end;
+  }
+  return std::move(figures_);
+}
+
+}  // namespace
+
+std::size_t LoadFigures::Count(CallEnd end) const {
+  const auto found = latencies.find(end);
+  return found == latencies.end() ? 0 : found->second.count();
+}
+
+double LoadFigures::Throughput() const {
+  const double seconds = ToSeconds(length);
+  return seconds > 0 ? static_cast<double>(Count(CallEnd::kAnswered)) / seconds
+                     : 0;
+}
+
+std::vector<LoadFigures> RunLoad(
+    const LoadOptions& options, Caller& caller, const Clock& clock,
+    const std::function<void(const LoadProgress&)>& on_progress) {
+  return Run(options, caller, clock, on_progress).Wait();
+}
+
+}  // namespace resnetd::client

@@ -1,0 +1,97 @@
+// `resnetctl bench` as a process.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "tests/unit/client/resnetctl_fixture.h"
+
+namespace resnetd::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+using nlohmann::json;
+
+using BenchCommandTest = ResnetctlTest;
+
+TEST_F(BenchCommandTest, MeasuresPicturesOfThisMachine) {
+  const json document =
+      RunJson({"bench", Picture("a.jpg"), Picture("b.jpg"), "--rate", "1000",
+               "--arrivals", "constant", "--for", "100ms", "--warm-up", "1ms"});
+  const json& phase = document["sides"][0]["phases"][0];
+  EXPECT_EQ(phase["calls"], 99);
+  EXPECT_EQ(phase["answered"], 99);
+  EXPECT_EQ(phase["failed"], 0);
+  EXPECT_GT(phase["latency_ms"]["p50"], 0);
+  const v1::ClassifyRequest request = fake_.classify_requests().at(0);
+  EXPECT_EQ(request.images(0).encoded(), "pixels");
+}
+
+TEST_F(BenchCommandTest, WithoutPicturesNoiseOfTheNetworksSizeIsSent) {
+  const ProcessResult result = Run({"bench", "-m", "digits", "--batch", "3",
+                                    "--for", "50ms", "--warm-up", "1ms"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("digits on "));
+  const v1::ClassifyRequest request = fake_.classify_requests().at(0);
+  EXPECT_EQ(request.model(), "models/digits");
+  ASSERT_EQ(request.images_size(), 3);
+  EXPECT_TRUE(request.images(0).raw().at_network_size());
+  EXPECT_GT(request.images(0).raw().width(), 0);
+}
+
+TEST_F(BenchCommandTest, ComparesTwoModelsInTurns) {
+  const json document = RunJson({"bench", Picture("a.jpg"), "-m", "digits",
+                                 "--compare-model", "digits@3", "--rounds", "2",
+                                 "--for", "30ms", "--warm-up", "1ms"});
+  ASSERT_EQ(document["sides"].size(), 2U);
+  EXPECT_EQ(document["sides"][1]["models"][0], "models/digits/versions/3");
+  EXPECT_EQ(document["sides"][0]["rounds"], 2);
+  EXPECT_GT(document["ratios"]["p50"]["median"], 0);
+}
+
+TEST_F(BenchCommandTest, RefusalsAreCountedAndNoFailure) {
+  std::atomic<int> calls = 0;
+  fake_.hooks().classify = [&calls](grpc::ServerContext& /*context*/,
+                                    const v1::ClassifyRequest& request,
+                                    v1::ClassifyResponse& response) {
+    if (calls.fetch_add(1) % 2 == 1) {
+      return ToGrpc(RichError(grpc::StatusCode::RESOURCE_EXHAUSTED, "full",
+                              "QUEUE_FULL"));
+    }
+    FillAnswer(request, response);
+    return grpc::Status::OK;
+  };
+  const json document =
+      RunJson({"bench", Picture("a.jpg"), "--for", "50ms", "--warm-up", "1ms"});
+  const json& phase = document["sides"][0]["phases"][0];
+  EXPECT_GT(phase["refused"], 0);
+  EXPECT_GT(phase["errors"]["RESOURCE_EXHAUSTED QUEUE_FULL"], 0);
+}
+
+TEST_F(BenchCommandTest, ACallThatFailsOtherwiseEndsWithOne) {
+  std::atomic<int> calls = 0;
+  fake_.hooks().classify = [&calls](grpc::ServerContext& /*context*/,
+                                    const v1::ClassifyRequest& request,
+                                    v1::ClassifyResponse& response) {
+    FillAnswer(request, response);
+    return calls.fetch_add(1) > 2
+               ? grpc::Status(grpc::StatusCode::INTERNAL, "broken")
+               : grpc::Status::OK;
+  };
+  const ProcessResult result =
+      Run({"bench", Picture("a.jpg"), "--for", "50ms", "--warm-up", "1ms"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.out, HasSubstr("INTERNAL"));
+}
+
+TEST_F(BenchCommandTest, AnErrorOfTheFirstCallEndsItBeforeAnyLoad) {
+  FailClassify(grpc::StatusCode::NOT_FOUND, "no model", "MODEL_NOT_FOUND");
+  const ProcessResult result = Run({"bench", Picture("a.jpg")});
+  EXPECT_EQ(result.code, 4);
+  EXPECT_EQ(fake_.calls(), 1);
+  EXPECT_EQ(Run({"bench", "nowhere.jpg"}).code, 8);
+}
+
+}  // namespace
+}  // namespace resnetd::test
