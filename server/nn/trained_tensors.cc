@@ -4,6 +4,7 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "absl/strings/match.h"
@@ -109,10 +110,10 @@ ObservedNetwork Observed(const TrainerOptions& options, const Network& network,
   for (const ResidualBlock& block : network.blocks) {
     observed.identity.push_back(!block.shortcut.has_value());
     // In a v2 block the convolution behind it scales as well.
-    observed.last_scales.push_back(
-        network.version == BlockVersion::kV1
-            ? Find(state, block.main_path.back().norm->name + ".weight")
-            : at::Tensor());
+    const std::optional<BatchNormLayer>& norm = block.main_path.back().norm;
+    observed.last_scales.push_back(network.version == BlockVersion::kV1 && norm
+                                       ? Find(state, norm->name + ".weight")
+                                       : at::Tensor());
   }
   for (const Parameter& parameter : parameters) {
     observed.block_of.push_back(BlockOf(network, parameter.name));

@@ -70,7 +70,7 @@ def lock_complaints(name, code):
                 yield (f"{name}:{line_of(code, match.start(1))}: nothing is "
                        f"ABSL_GUARDED_BY({match[1]})")
     # There it takes a tensor out of autograd.
-    if not name.startswith(("server/nn/", "tests/unit/nn/")):
+    if not name.startswith(("server/nn/", "tests/unit/nn/", "tests/claims/")):
         yield from pattern_complaints(name, code, DETACHED,
                                       "every thread is joined by its owner")
 

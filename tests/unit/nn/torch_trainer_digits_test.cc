@@ -1,15 +1,12 @@
 // A whole training on real pictures: the handwritten digits of data/digits.
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <ctime>
-#include <fstream>
 #include <iostream>
 #include <memory>
 #include <numbers>
@@ -18,63 +15,17 @@
 #include <vector>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "server/finetune/rate_schedule.h"
+#include "tests/support/digits.h"
 #include "tests/support/seeded_random.h"
 #include "tests/unit/nn/training_fixture.h"
 
 namespace resnetd {
 namespace {
 
-constexpr int kDigitClasses = 10;
 constexpr std::size_t kBatch = 64;
 constexpr int kEpochs = 10;
 constexpr double kPeakRate = 0.1;
-
-struct Digits {
-  std::vector<Pixels> pictures;
-  std::vector<int> labels;
-};
-
-std::string FileOfDigits(const std::string& name) {
-  return absl::StrCat(RESNETD_SOURCE_DIR, "/data/digits/", name);
-}
-
-Digits AllDigits() {
-  Digits digits;
-  gzFile file = gzopen(FileOfDigits("digits.csv.gz").c_str(), "rb");
-  std::array<char, 1024> line{};
-  while (file != nullptr &&
-         gzgets(file, line.data(), static_cast<int>(line.size())) != nullptr) {
-    Pixels picture{.width = kSide, .height = kSide, .rgb = {}};
-    std::vector<int> numbers;
-    for (const auto word : absl::StrSplit(line.data(), ',')) {
-      numbers.push_back(0);
-      EXPECT_TRUE(absl::SimpleAtoi(word, &numbers.back()));
-    }
-    digits.labels.push_back(numbers.back());
-    numbers.pop_back();
-    for (const int ink : numbers) {
-      // 0 to 16; the same for red, green and blue.
-      picture.rgb.insert(picture.rgb.end(), 3,
-                         static_cast<std::uint8_t>((ink * 255 + 8) / 16));
-    }
-    digits.pictures.push_back(std::move(picture));
-  }
-  gzclose(file);
-  return digits;
-}
-
-std::vector<std::size_t> HeldOut() {
-  std::ifstream file(FileOfDigits("held-out.txt"));
-  std::vector<std::size_t> rows;
-  for (std::size_t row = 0; file >> row;) {
-    rows.push_back(row);
-  }
-  return rows;
-}
 
 // As a network begins: convolutions spread by their size, norms that change
 // nothing.
@@ -99,19 +50,16 @@ Weights FirstWeights(const Network& network) {
 
 class DigitsTraining {
  public:
-  DigitsTraining() : all_(AllDigits()), held_out_(HeldOut()) {
-    for (std::size_t row = 0; row < all_.labels.size(); ++row) {
-      if (!std::binary_search(held_out_.begin(), held_out_.end(), row)) {
-        train_.push_back(row);
-      }
-    }
+  DigitsTraining()
+      : all_(ReadDigits(RESNETD_SOURCE_DIR "/data/digits")),
+        train_(all_.train) {
     const Network network =
         BuildNetwork(FindArchitecture("cifar_resnet8", kDigitClasses).value());
     TrainerOptions options;
     options.trained_parts.assign(PartNames(network).size(), true);
     options.optimizer.weight_decay = 1e-4;
     trainer_ = TorchTrainer::Create(options, network, FirstWeights(network),
-                                    SmallPictures(), at::kCPU)
+                                    DigitPreprocess(), at::kCPU)
                    .value();
     settings_.rates.resize(PartNames(network).size());
   }
@@ -175,23 +123,22 @@ class DigitsTraining {
   // Share of the held-out digits that are recognised.
   double Accuracy() const {
     std::vector<const Pixels*> pictures;
-    for (const std::size_t row : held_out_) {
+    for (const std::size_t row : all_.held_out) {
       pictures.push_back(&all_.pictures[row]);
     }
     const std::vector<float> logits = trainer_->Logits(pictures).value();
     int correct = 0;
-    for (std::size_t i = 0; i < held_out_.size(); ++i) {
+    for (std::size_t i = 0; i < all_.held_out.size(); ++i) {
       const auto row =
           logits.begin() + static_cast<std::ptrdiff_t>(i) * kDigitClasses;
       const auto best = std::max_element(row, row + kDigitClasses) - row;
-      correct += best == all_.labels[held_out_[i]] ? 1 : 0;
+      correct += best == all_.labels[all_.held_out[i]] ? 1 : 0;
     }
-    return correct / static_cast<double>(held_out_.size());
+    return correct / static_cast<double>(all_.held_out.size());
   }
 
  private:
   const Digits all_;
-  const std::vector<std::size_t> held_out_;
   std::vector<std::size_t> train_;
   std::unique_ptr<TorchTrainer> trainer_;
   StepSettings settings_;
