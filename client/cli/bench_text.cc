@@ -64,6 +64,7 @@ void Add(LoadFigures& sum, const LoadFigures& more) {
   sum.rate = more.rate;
   sum.length += more.length;
   sum.calls += more.calls;
+  sum.answered_within += more.answered_within;
   for (const auto& [end, latencies] : more.latencies) {
     sum.latencies[end].Merge(latencies);
   }

@@ -34,6 +34,10 @@ client::ClassifyRequest RequestOf(const ClassifyOptions& options) {
   request.logits = options.logits;
   request.timing = true;
   request.fail_fast = options.fail_fast;
+  // Many pictures are work that can wait: others go first, and the server
+  // takes more of it than anybody would want to wait for.
+  request.priority = options.images.size() > 1 ? client::Priority::kBatch
+                                               : client::Priority::kNormal;
   return request;
 }
 

@@ -22,7 +22,7 @@ class Run {
         on_progress_(on_progress),
         begun_(clock.Now()),
         figures_(std::max<std::size_t>(options.phases.size(), 1)),
-        ends_(figures_.size(), begun_) {}
+        last_end_(begun_) {}
 
   std::vector<LoadFigures> Wait();
 
@@ -40,6 +40,8 @@ class Run {
   // Tells how far it is, if it is time.
   void Tell(SteadyTime now) ABSL_LOCKS_EXCLUDED(mutex_);
   Duration Whole() const;
+  // When no more calls of the phase are due; a closed loop counts all.
+  SteadyTime EndOf(std::size_t phase) const;
 
   const LoadOptions& options_;
   Caller& caller_;
@@ -54,8 +56,8 @@ class Run {
   CondVar changed_;
   std::size_t outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<LoadFigures> figures_ ABSL_GUARDED_BY(mutex_);
-  // When the last call of each phase ended.
-  std::vector<SteadyTime> ends_ ABSL_GUARDED_BY(mutex_);
+  // When the last call ended.
+  SteadyTime last_end_ ABSL_GUARDED_BY(mutex_);
 };
 
 Duration Run::Whole() const {
@@ -64,6 +66,17 @@ Duration Run::Whole() const {
     whole += phase.length;
   }
   return options_.phases.empty() ? options_.length : whole;
+}
+
+SteadyTime Run::EndOf(std::size_t phase) const {
+  if (options_.phases.empty()) {
+    return kNoDeadline;
+  }
+  SteadyTime end = begun_;
+  for (std::size_t i = 0; i <= phase; ++i) {
+    end += options_.phases[i].length;
+  }
+  return end;
 }
 
 void Run::Tell(SteadyTime now) {
@@ -116,8 +129,10 @@ void Run::Ended(SteadyTime due, std::size_t phase, const CallOutcome& outcome) {
   figures.latencies[outcome.end].Record(now - due);
   if (outcome.end != CallEnd::kAnswered) {
     ++figures.errors[outcome.error];
+  } else if (now <= EndOf(phase)) {
+    ++figures.answered_within;
   }
-  ends_[phase] = std::max(ends_[phase], now);
+  last_end_ = std::max(last_end_, now);
   --outstanding_;
   changed_.NotifyAll();
 }
@@ -154,14 +169,12 @@ std::vector<LoadFigures> Run::Wait() {
   }
   Drain();
   const MutexLock lock(mutex_);
-  SteadyTime begin = begun_;
-  for (std::size_t i = 0; i < figures_.size(); ++i) {
-    const bool is_open = !options_.phases.empty();
-    figures_[i].rate = is_open ? options_.phases[i].rate : 0;
-    const SteadyTime end =
-        is_open ? begin + options_.phases[i].length : ends_[i];
-    figures_[i].length = std::max(end, ends_[i]) - begin;
-    begin = end;
+  for (std::size_t i = 0; i < options_.phases.size(); ++i) {
+    figures_[i].rate = options_.phases[i].rate;
+    figures_[i].length = options_.phases[i].length;
+  }
+  if (options_.phases.empty()) {
+    figures_[0].length = last_end_ - begun_;
   }
   return std::move(figures_);
 }
@@ -175,8 +188,7 @@ std::size_t LoadFigures::Count(CallEnd end) const {
 
 double LoadFigures::Throughput() const {
   const double seconds = ToSeconds(length);
-  return seconds > 0 ? static_cast<double>(Count(CallEnd::kAnswered)) / seconds
-                     : 0;
+  return seconds > 0 ? static_cast<double>(answered_within) / seconds : 0;
 }
 
 std::vector<LoadFigures> RunLoad(

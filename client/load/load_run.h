@@ -59,16 +59,19 @@ struct LoadOptions {
 struct LoadFigures {
   // 0: a closed loop.
   double rate = 0;
-  // From the first call that was due to the last answer.
+  // Of the phase; in a closed loop until the last answer.
   Duration length{};
   std::size_t calls = 0;
+  // Of the answered ones, those that were answered within `length`.
+  std::size_t answered_within = 0;
   // From the moment a call was due to its end, by how it ended.
   std::map<CallEnd, LatencyHistogram> latencies;
   // How many calls ended with which error.
   std::map<std::string, std::size_t> errors;
 
   std::size_t Count(CallEnd end) const;
-  // Answered calls a second.
+  // Answered calls a second: those within `length`, so that what a full queue
+  // still answers behind a phase does not count for it.
   double Throughput() const;
 };
 

@@ -64,7 +64,7 @@ struct Config {
   int max_progressive_scans = 64;
   int max_queue_images = 4096;
   std::int64_t max_queue_bytes = 512LL << 20;
-  std::int64_t max_queue_wait_ms = 5'000;
+  std::int64_t max_queue_wait_ms = 1'000;
   std::int64_t default_deadline_ms = 10'000;
   std::int64_t max_deadline_ms = 60'000;
   int max_calls = 4096;

@@ -2,9 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "server/base/error.h"
+#include "server/base/status_macros.h"
 
 namespace resnetd {
 namespace {
@@ -18,50 +23,73 @@ std::int64_t Milliseconds(Duration duration) {
 // When to try again: once a quarter of what waits is through. Not sooner than
 // 20 ms (a retry costs the server a message) and not later than 10 s (the
 // prediction is worth nothing that far ahead).
-Duration RetryAfter(const ServiceTime& service, const QueueLoad& load) {
-  const Duration quarter = PredictDuration(service, load.images / 4 + 1);
-  return std::clamp<Duration>(quarter, milliseconds(20),
+Duration RetryAfter(const ServiceTime& service) {
+  return std::clamp<Duration>(PredictWait(service) / 4, milliseconds(20),
                               std::chrono::seconds(10));
+}
+
+std::int64_t WorkersOf(const ServiceTime& service) {
+  return std::max<std::int64_t>(static_cast<std::int64_t>(service.workers), 1);
+}
+
+absl::Status QueueFull(const ServiceTime& service, std::string text,
+                       absl::string_view limit_name, std::size_t limit) {
+  return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
+               std::move(text))
+      .Metadata("limit_name", limit_name)
+      .Metadata("limit", absl::StrCat(limit))
+      .RetryAfter(RetryAfter(service));
+}
+
+// Whether there is room for it.
+absl::Status CheckRoom(const QueueLimits& limits, const QueueLoad& load,
+                       const ServiceTime& service,
+                       const AdmissionRequest& request) {
+  if (load.images + request.images > limits.max_images) {
+    return QueueFull(service,
+                     absl::StrCat("the queue of the model holds ", load.images,
+                                  " images and cannot take ", request.images,
+                                  " more (limit ", limits.max_images,
+                                  ", --max-queue-images): try again later"),
+                     "max-queue-images", limits.max_images);
+  }
+  // An empty queue takes any request: a request alone can always be answered.
+  if (load.images > 0 && load.bytes + request.bytes > limits.max_bytes) {
+    return QueueFull(
+        service,
+        absl::StrCat("the queue of the model holds ", load.bytes,
+                     " bytes of images and cannot take ", request.bytes,
+                     " more (limit ", limits.max_bytes,
+                     ", --max-queue-bytes): try again later"),
+        "max-queue-bytes", limits.max_bytes);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-Duration PredictDuration(const ServiceTime& service, std::size_t images) {
-  const auto count = static_cast<std::int64_t>(images);
-  const auto workers = static_cast<std::int64_t>(service.workers);
-  return service.per_image * count / std::max<std::int64_t>(workers, 1);
+Duration PredictWait(const ServiceTime& service) {
+  return service.ahead / WorkersOf(service);
+}
+
+Duration PredictFinish(const ServiceTime& service, std::size_t images) {
+  const std::int64_t workers = WorkersOf(service);
+  // Of the worker that has most of them.
+  const std::int64_t share =
+      (static_cast<std::int64_t>(images) + workers - 1) / workers;
+  return PredictWait(service) * 5 / 4 + service.per_image * share;
 }
 
 absl::Status Admit(const QueueLimits& limits, const QueueLoad& load,
-                   const ServiceTime& service, std::size_t images,
-                   std::size_t bytes, SteadyTime now, SteadyTime deadline) {
-  if (deadline <= now) {
+                   const ServiceTime& service,
+                   const AdmissionRequest& request) {
+  if (request.deadline <= request.now) {
     return Error(absl::StatusCode::kDeadlineExceeded, Reason::kExpiredInQueue,
                  "the deadline had passed before the request was looked at");
   }
-  if (load.images + images > limits.max_images) {
-    return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
-                 absl::StrCat("the queue of the model holds ", load.images,
-                              " images and cannot take ", images,
-                              " more (limit ", limits.max_images,
-                              ", --max-queue-images): try again later"))
-        .Metadata("limit_name", "max-queue-images")
-        .Metadata("limit", absl::StrCat(limits.max_images))
-        .RetryAfter(RetryAfter(service, load));
-  }
-  // An empty queue takes any request: a request alone can always be answered.
-  if (load.images > 0 && load.bytes + bytes > limits.max_bytes) {
-    return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
-                 absl::StrCat("the queue of the model holds ", load.bytes,
-                              " bytes of images and cannot take ", bytes,
-                              " more (limit ", limits.max_bytes,
-                              ", --max-queue-bytes): try again later"))
-        .Metadata("limit_name", "max-queue-bytes")
-        .Metadata("limit", absl::StrCat(limits.max_bytes))
-        .RetryAfter(RetryAfter(service, load));
-  }
-  const Duration wait = PredictDuration(service, load.images);
-  if (wait > limits.max_wait) {
+  RETURN_IF_ERROR(CheckRoom(limits, load, service, request));
+  const Duration wait = PredictWait(service);
+  if (wait > limits.max_wait && request.priority != Priority::kBatch) {
     return Error(
                absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
                absl::StrCat("the request would wait about ", Milliseconds(wait),
@@ -70,15 +98,16 @@ absl::Status Admit(const QueueLimits& limits, const QueueLoad& load,
         .Metadata("limit_name", "max-queue-wait-ms")
         .Metadata("limit", absl::StrCat(Milliseconds(limits.max_wait)))
         .Metadata("predicted_ms", absl::StrCat(Milliseconds(wait)))
-        .RetryAfter(RetryAfter(service, load));
+        .RetryAfter(RetryAfter(service));
   }
-  const Duration finish = PredictDuration(service, load.images + images);
-  if (deadline != kNoDeadline && now + finish > deadline) {
+  const Duration finish = PredictFinish(service, request.images);
+  if (request.deadline != kNoDeadline &&
+      request.now + finish > request.deadline) {
     return Error(absl::StatusCode::kDeadlineExceeded,
                  Reason::kDeadlineUnreachable,
                  absl::StrCat("the answer would take about ",
                               Milliseconds(finish), " ms, the deadline leaves ",
-                              Milliseconds(deadline - now),
+                              Milliseconds(request.deadline - request.now),
                               " ms: allow more time or send fewer images"))
         .Metadata("predicted_ms", absl::StrCat(Milliseconds(finish)));
   }

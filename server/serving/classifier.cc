@@ -76,6 +76,7 @@ class BatchingClassifier final : public Classifier {
   std::atomic<bool> stopping_{false};
   // A count that nothing is decided on.
   std::atomic<std::size_t> in_flight_{0};
+  WorkAhead ahead_;
   Mutex mutex_;
   // Never shrinks: accounts exist for models of the registry only, and requests
   // hold references.
@@ -156,8 +157,12 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
   for (const ImageSource& source : request.images) {
     bytes += HeldBytes(source);
   }
-  const absl::Status reserved = account.Reserve(request.images.size(), bytes,
-                                                clock_.Now(), request.deadline);
+  const absl::Status reserved =
+      account.Reserve({.images = request.images.size(),
+                       .bytes = bytes,
+                       .priority = request.priority,
+                       .now = clock_.Now(),
+                       .deadline = request.deadline});
   if (!reserved.ok()) {
     account.metrics().CountRejected(RejectionLabel(reserved));
     return reserved;
@@ -192,7 +197,8 @@ QueueAccount& BatchingClassifier::AccountOf(const ModelName& name) {
   std::unique_ptr<QueueAccount>& account = accounts_[name];
   if (!account) {
     account = std::make_unique<QueueAccount>(options_.queue, options_.workers,
-                                             telemetry_.ForModel(name.text()));
+                                             telemetry_.ForModel(name.text()),
+                                             ahead_);
   }
   return *account;
 }

@@ -87,7 +87,7 @@ void PendingRequest::Finish(std::size_t index,
     account_.metrics().CountRejected(label);
   }
   // Before the answer: who sends the next request on receiving it finds room.
-  account_.Release(held_bytes_[index]);
+  account_.Release(request_.priority, held_bytes_[index]);
   const bool alone = request_.images.size() == 1;
   if (!outcome.ok() && (alone || request_.fail_fast)) {
     const std::string field = absl::StrCat("images[", index, "]");

@@ -1,6 +1,6 @@
 #include "server/serving/queue_account.h"
 
-#include <cstdint>
+#include "server/base/status_macros.h"
 
 namespace resnetd {
 namespace {
@@ -12,36 +12,45 @@ constexpr std::int64_t kAverageOver = 8;
 }  // namespace
 
 QueueAccount::QueueAccount(const QueueLimits& limits, std::size_t workers,
-                           ModelMetrics& metrics)
-    : limits_(limits), metrics_(metrics) {
-  const MutexLock lock(mutex_);
-  service_.workers = workers;
+                           ModelMetrics& metrics, WorkAhead& ahead)
+    : limits_(limits), workers_(workers), metrics_(metrics), ahead_(ahead) {}
+
+void QueueAccount::TellAhead() {
+  WorkByPriority work;
+  for (std::size_t i = 0; i < kPriorities; ++i) {
+    work[i] = per_image_ * images_[i];
+  }
+  ahead_.Change(told_, work);
+  told_ = work;
 }
 
-absl::Status QueueAccount::Reserve(std::size_t images, std::size_t bytes,
-                                   SteadyTime now, SteadyTime deadline) {
+absl::Status QueueAccount::Reserve(const AdmissionRequest& request) {
   std::size_t depth = 0;
   {
     const MutexLock lock(mutex_);
-    if (absl::Status refused =
-            Admit(limits_, load_, service_, images, bytes, now, deadline);
-        !refused.ok()) {
-      return refused;
-    }
-    load_.images += images;
-    load_.bytes += bytes;
+    const ServiceTime service{.per_image = per_image_,
+                              .workers = workers_,
+                              .ahead = ahead_.Of(request.priority)};
+    RETURN_IF_ERROR(Admit(limits_, load_, service, request));
+    load_.images += request.images;
+    load_.bytes += request.bytes;
+    images_[static_cast<std::size_t>(request.priority)] +=
+        static_cast<std::int64_t>(request.images);
+    TellAhead();
     depth = load_.images;
   }
   metrics_.SetQueue(depth, limits_.max_images);
   return absl::OkStatus();
 }
 
-void QueueAccount::Release(std::size_t bytes) {
+void QueueAccount::Release(Priority priority, std::size_t bytes) {
   std::size_t depth = 0;
   {
     const MutexLock lock(mutex_);
     --load_.images;
     load_.bytes -= bytes;
+    --images_[static_cast<std::size_t>(priority)];
+    TellAhead();
     depth = load_.images;
   }
   metrics_.SetQueue(depth, limits_.max_images);
@@ -50,11 +59,10 @@ void QueueAccount::Release(std::size_t bytes) {
 void QueueAccount::RecordBatch(std::size_t images, Duration duration) {
   const Duration per_image = duration / static_cast<std::int64_t>(images);
   const MutexLock lock(mutex_);
-  service_.per_image =
-      service_.per_image == Duration::zero()
-          ? per_image
-          : service_.per_image +
-                (per_image - service_.per_image) / kAverageOver;
+  per_image_ = per_image_ == Duration::zero()
+                   ? per_image
+                   : per_image_ + (per_image - per_image_) / kAverageOver;
+  TellAhead();
 }
 
 QueueLoad QueueAccount::load() const {

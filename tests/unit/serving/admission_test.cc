@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
 
 #include "server/base/error.h"
 
@@ -16,16 +17,22 @@ const SteadyTime kNow{std::chrono::hours(1)};
 constexpr QueueLimits kLimits{
     .max_images = 10, .max_bytes = 1000, .max_wait = milliseconds(100)};
 
-ServiceTime PerImage(Duration per_image, std::size_t workers = 1) {
-  return {.per_image = per_image, .workers = workers};
+// One image takes so long, and so many of the same kind go before.
+ServiceTime Busy(Duration per_image, std::int64_t ahead,
+                 std::size_t workers = 1) {
+  return {
+      .per_image = per_image, .workers = workers, .ahead = per_image * ahead};
+}
+
+AdmissionRequest Images(std::size_t images, SteadyTime deadline = kNoDeadline) {
+  return {.images = images, .now = kNow, .deadline = deadline};
 }
 
 TEST(AdmitTest, TakesUpToTheLimitOfImages) {
   const QueueLoad load{.images = 6, .bytes = 0};
-  EXPECT_TRUE(Admit(kLimits, load, {}, 3, 0, kNow, kNoDeadline).ok());
-  EXPECT_TRUE(Admit(kLimits, load, {}, 4, 0, kNow, kNoDeadline).ok());
-  const absl::Status refused =
-      Admit(kLimits, load, {}, 5, 0, kNow, kNoDeadline);
+  EXPECT_TRUE(Admit(kLimits, load, {}, Images(3)).ok());
+  EXPECT_TRUE(Admit(kLimits, load, {}, Images(4)).ok());
+  const absl::Status refused = Admit(kLimits, load, {}, Images(5));
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(DetailsOf(refused).reason, "QUEUE_FULL");
   EXPECT_EQ(refused.message(),
@@ -36,72 +43,89 @@ TEST(AdmitTest, TakesUpToTheLimitOfImages) {
 
 TEST(AdmitTest, TakesUpToTheLimitOfBytes) {
   const QueueLoad load{.images = 1, .bytes = 400};
-  EXPECT_TRUE(Admit(kLimits, load, {}, 1, 599, kNow, kNoDeadline).ok());
-  EXPECT_TRUE(Admit(kLimits, load, {}, 1, 600, kNow, kNoDeadline).ok());
-  EXPECT_EQ(
-      DetailsOf(Admit(kLimits, load, {}, 1, 601, kNow, kNoDeadline)).reason,
-      "QUEUE_FULL");
+  const auto admit = [&load](std::size_t bytes) {
+    return Admit(kLimits, load, {}, {.bytes = bytes, .now = kNow});
+  };
+  EXPECT_TRUE(admit(599).ok());
+  EXPECT_TRUE(admit(600).ok());
+  EXPECT_EQ(DetailsOf(admit(601)).reason, "QUEUE_FULL");
 }
 
 TEST(AdmitTest, AnEmptyQueueTakesARequestOfAnySize) {
-  EXPECT_TRUE(Admit(kLimits, {}, {}, 1, 100'000, kNow, kNoDeadline).ok());
+  EXPECT_TRUE(Admit(kLimits, {}, {}, {.bytes = 100'000, .now = kNow}).ok());
 }
 
 TEST(AdmitTest, RefusesWhatWouldWaitLongerThanTheTarget) {
-  const ServiceTime service = PerImage(milliseconds(20));
-  EXPECT_TRUE(Admit(kLimits, {.images = 4, .bytes = 0}, service, 1, 0, kNow,
-                    kNoDeadline)
-                  .ok());
-  EXPECT_TRUE(Admit(kLimits, {.images = 5, .bytes = 0}, service, 1, 0, kNow,
-                    kNoDeadline)
-                  .ok());
-  const absl::Status refused = Admit(kLimits, {.images = 6, .bytes = 0},
-                                     service, 1, 0, kNow, kNoDeadline);
-  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(DetailsOf(refused).reason, "OVERLOADED");
+  const auto admit = [](std::int64_t ahead, Priority priority) {
+    return Admit(kLimits, {}, Busy(milliseconds(20), ahead),
+                 {.priority = priority, .now = kNow});
+  };
+  for (const Priority priority : {Priority::kNormal, Priority::kCritical}) {
+    EXPECT_TRUE(admit(4, priority).ok());
+    EXPECT_TRUE(admit(5, priority).ok());
+    const absl::Status refused = admit(6, priority);
+    EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_EQ(DetailsOf(refused).reason, "OVERLOADED");
+  }
+}
+
+TEST(AdmitTest, BatchWorkWaitsAsLongAsItsDeadlineLetsIt) {
+  const auto admit = [](SteadyTime deadline) {
+    return Admit(
+        kLimits, {}, Busy(milliseconds(20), 100),
+        {.priority = Priority::kBatch, .now = kNow, .deadline = deadline});
+  };
+  EXPECT_TRUE(admit(kNoDeadline).ok());
+  // 2,000 ms and a quarter, and its own 20.
+  EXPECT_TRUE(admit(kNow + milliseconds(2520)).ok());
+  EXPECT_EQ(DetailsOf(admit(kNow + milliseconds(2519))).reason,
+            "DEADLINE_UNREACHABLE");
 }
 
 TEST(AdmitTest, MoreWorkersShortenTheWait) {
-  EXPECT_TRUE(Admit(kLimits, {.images = 6, .bytes = 0},
-                    PerImage(milliseconds(20), 2), 1, 0, kNow, kNoDeadline)
-                  .ok());
+  EXPECT_TRUE(Admit(kLimits, {}, Busy(milliseconds(20), 6, 2), Images(1)).ok());
 }
 
 TEST(AdmitTest, RefusesADeadlineThatCannotBeMet) {
-  const ServiceTime service = PerImage(milliseconds(10));
-  const QueueLoad load{.images = 3, .bytes = 0};
-  // Three wait, two are sent: 50 ms.
-  EXPECT_TRUE(
-      Admit(kLimits, load, service, 2, 0, kNow, kNow + milliseconds(51)).ok());
-  EXPECT_TRUE(
-      Admit(kLimits, load, service, 2, 0, kNow, kNow + milliseconds(50)).ok());
-  const absl::Status refused =
-      Admit(kLimits, load, service, 2, 0, kNow, kNow + milliseconds(49));
+  // Four wait, for 40 ms that may become 50, and two are sent.
+  const ServiceTime service = Busy(milliseconds(10), 4);
+  const auto admit = [&service](std::int64_t left) {
+    return Admit(kLimits, {}, service, Images(2, kNow + milliseconds(left)));
+  };
+  EXPECT_TRUE(admit(71).ok());
+  EXPECT_TRUE(admit(70).ok());
+  const absl::Status refused = admit(69);
   EXPECT_EQ(refused.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(DetailsOf(refused).reason, "DEADLINE_UNREACHABLE");
   ASSERT_EQ(DetailsOf(refused).metadata.size(), 1U);
-  EXPECT_EQ(DetailsOf(refused).metadata[0].second, "50");
+  EXPECT_EQ(DetailsOf(refused).metadata[0].second, "70");
+}
+
+TEST(AdmitTest, ARequestIsDoneWhenTheWorkerWithMostOfItIs) {
+  const ServiceTime service = Busy(milliseconds(10), 0, 2);
+  EXPECT_EQ(PredictFinish(service, 1), milliseconds(10));
+  EXPECT_EQ(PredictFinish(service, 2), milliseconds(10));
+  EXPECT_EQ(PredictFinish(service, 3), milliseconds(20));
 }
 
 TEST(AdmitTest, RefusesADeadlineThatHasPassed) {
-  const absl::Status refused = Admit(kLimits, {}, {}, 1, 0, kNow, kNow);
+  const absl::Status refused = Admit(kLimits, {}, {}, Images(1, kNow));
   EXPECT_EQ(refused.code(), absl::StatusCode::kDeadlineExceeded);
   EXPECT_EQ(DetailsOf(refused).reason, "EXPIRED_IN_QUEUE");
 }
 
 TEST(AdmitTest, WithoutAMeasurementTakesAnyDeadlineAhead) {
-  EXPECT_TRUE(Admit(kLimits, {}, {}, 10, 0, kNow, kNow + milliseconds(1)).ok());
+  EXPECT_TRUE(Admit(kLimits, {}, {}, Images(10, kNow + milliseconds(1))).ok());
 }
 
 TEST(AdmitTest, AsksToRetryWithinSensibleBounds) {
   const auto delay = [](Duration per_image) {
-    const absl::Status refused =
-        Admit(kLimits, {.images = 10, .bytes = 0}, PerImage(per_image), 1, 0,
-              kNow, kNoDeadline);
+    const absl::Status refused = Admit(kLimits, {.images = 10, .bytes = 0},
+                                       Busy(per_image, 10), Images(1));
     return *DetailsOf(refused).retry_after;
   };
   EXPECT_EQ(delay(milliseconds(1)), milliseconds(20));
-  EXPECT_EQ(delay(milliseconds(100)), milliseconds(300));
+  EXPECT_EQ(delay(milliseconds(100)), milliseconds(250));
   EXPECT_EQ(delay(seconds(60)), seconds(10));
 }
 

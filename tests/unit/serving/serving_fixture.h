@@ -73,7 +73,8 @@ class FirstBatchHeld {
 // Makes pending requests by hand, as Classifier would, without its threads.
 struct ServingFixture {
   FakeClock clock;
-  QueueAccount account{QueueLimits{}, 1, NullModelMetrics()};
+  WorkAhead ahead;
+  QueueAccount account{QueueLimits{}, 1, NullModelMetrics(), ahead};
   ModelHandle version = FakeVersion(FakeFacts());
 
   std::shared_ptr<PendingRequest> Make(ClassifyRequest request,
@@ -83,7 +84,11 @@ struct ServingFixture {
       bytes += HeldBytes(source);
     }
     request.arrived = clock.Now();
-    account.Reserve(request.images.size(), bytes, clock.Now(), kNoDeadline)
+    account
+        .Reserve({.images = request.images.size(),
+                  .bytes = bytes,
+                  .priority = request.priority,
+                  .now = clock.Now()})
         .IgnoreError();
     return std::make_shared<PendingRequest>(std::move(request), version,
                                             account, clock, answer.Taker());

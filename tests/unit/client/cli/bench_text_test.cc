@@ -24,6 +24,7 @@ LoadFigures Figures(int answers, Duration latency,
   LoadFigures figures;
   figures.rate = 100;
   figures.length = length;
+  figures.answered_within = static_cast<std::size_t>(answers);
   for (int i = 0; i < answers; ++i) {
     figures.latencies[CallEnd::kAnswered].Record(latency);
   }

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+"""Goodput when more is asked of a server than it can do.
+
+A real server on one core, `resnetctl bench` on another: its capacity (a closed
+loop), how it answers when little is asked (0.3 of that), then open Poisson loops
+at multiples of the capacity, every call with a deadline, none repeated. Rounds
+are interleaved.
+
+Prints, and asserts nothing: answers a second over capacity (goal >= 0.95), the
+p99 of what was answered (goal: three times that of a server with little to do,
+or the queue's target and two batches), calls that were taken and came late over
+all that were taken (goal <= 0.001), the p99 of refusals (goal <= 5 ms), and the
+server's most memory beyond that at 1.0 of the capacity (goal <= 64 MiB).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
+from harness import BIN, SOURCE, Server  # noqa: E402
+
+sys.path.insert(0, str(SOURCE / "tests" / "bench"))
+
+from interference_bench import machine, write_pictures  # noqa: E402
+
+LITTLE = 0.3
+
+
+def peak_mib(pid: int) -> float:
+    """The most memory since forget_peak()."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    assert found, status
+    return int(found[1]) / 1024
+
+
+def forget_peak(pid: int) -> None:
+    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def make_model(folder: pathlib.Path, options: argparse.Namespace) -> None:
+    """A network of the architecture with the weights of one training step."""
+    write_pictures(folder / "pictures", options.input_size, 8)
+    with Server("--data-dir", folder / "data") as server:
+        for words in (
+                ("data", "upload", folder / "pictures", "--dataset", "pictures", "--seal"),
+                ("train", "start", "--dataset", "pictures", "--model", "served", "--scratch",
+                 options.architecture, "--input-size", options.input_size, "--steps", 1,
+                 "--batch", 4, "--seed", 1, "--watch")):
+            done = server.ctl(*words)
+            if done.returncode != 0:
+                raise SystemExit(f"{words}: {done.stderr}{done.stdout}")
+
+
+def bench(server: Server, seconds: float, *words: object) -> dict[str, Any]:
+    """Figures of one load, with the server's most memory meanwhile."""
+    forget_peak(server.process.pid)
+    done = subprocess.run(
+        [str(word) for word in (BIN / "resnetctl", "bench", "-m", "served", "-s", server.address,
+                                "--for", f"{seconds}s", "--connections", 16, "-o", "json",
+                                *words)],
+        stdout=subprocess.PIPE, text=True, check=False)
+    phase = json.loads(done.stdout)["sides"][0]["phases"][0]
+    phase["peak_mib"] = peak_mib(server.process.pid)
+    return phase
+
+
+def measure(server: Server, options: argparse.Namespace, number: int) -> dict[str, Any]:
+    capacity = bench(server, options.seconds / 2, "--clients", 8)
+    full = capacity["answers_per_second"]
+    part: dict[str, Any] = {"capacity": full}
+    for factor in (LITTLE, 1.0, *options.factors):
+        part[f"{factor:g}"] = bench(server, options.seconds, "--rate", f"{factor * full:.3f}",
+                                    "--deadline", options.deadline, "--seed", 100 * number + 1)
+    return part
+
+
+def row(factor: float, rounds: list[dict[str, Any]]) -> str:
+    parts = [(part[f"{factor:g}"], part["capacity"], part["1"]) for part in rounds]
+
+    def median(values: list[float]) -> float:
+        return statistics.median(values)
+
+    taken = sum(one["answered"] + one["late"] for one, _, _ in parts)
+    late = sum(one["late"] for one, _, _ in parts)
+    return (f"{factor:6g}  {median([one['answers_per_second'] / full for one, full, _ in parts]):8.3f}"
+            f"  {median([one['latency_ms']['p50'] for one, _, _ in parts]):9.1f}"
+            f"  {median([one['latency_ms']['p99'] for one, _, _ in parts]):9.1f}"
+            f"  {late / max(taken, 1):8.4f}"
+            f"  {sum(one['refused'] for one, _, _ in parts):8d}"
+            f"  {median([one['refused_ms']['p99'] for one, _, _ in parts]):10.2f}"
+            f"  {sum(one['failed'] for one, _, _ in parts):7d}"
+            f"  {max(one['peak_mib'] - at_one['peak_mib'] for one, _, at_one in parts):9.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=20, help="of each load")
+    parser.add_argument("--deadline", default="2s", help="of each call")
+    parser.add_argument("--factors", type=float, nargs="+", default=[1.2, 2, 5, 10])
+    parser.add_argument("--architecture", default="resnet50")
+    parser.add_argument("--input-size", type=int, default=224)
+    parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    print(machine(), flush=True)
+    with tempfile.TemporaryDirectory(prefix="resnetd-bench-", dir=SOURCE / "build") as name:
+        folder = pathlib.Path(name)
+        make_model(folder, options)
+        # Children inherit where they may run.
+        os.sched_setaffinity(0, {cores[0]})
+        with Server("--data-dir", folder / "data") as server:
+            os.sched_setaffinity(0, {cores[-1]})
+            rounds = []
+            for number in range(options.rounds):
+                rounds.append(measure(server, options, number))
+                print(f"round {number + 1}: capacity {rounds[-1]['capacity']:.1f} calls/s",
+                      flush=True)
+                if options.raw:
+                    options.raw.write_text(json.dumps(rounds))
+    print("  load   goodput     p50 ms     p99 ms      late   refused  refused ms   failed"
+          "  more MiB")
+    for factor in (LITTLE, 1.0, *options.factors):
+        print(row(factor, rounds))
+
+
+if __name__ == "__main__":
+    main()
