@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <fstream>
+#include <iostream>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -102,6 +103,75 @@ double LargestDifference(const std::string& name, at::ScalarType type,
   return largest;
 }
 
+// Adds to what one path of a block reads.
+class ShiftTap final : public BlockTap {
+ public:
+  ShiftTap(Place path, const at::Tensor& shift) : path_(path), shift_(shift) {}
+  Fork Split(const at::Tensor& input) override {
+    const at::Tensor shifted = input.add(shift_);
+    return path_ == Place::kMain ? Fork{shifted, input} : Fork{input, shifted};
+  }
+  void TakeOutputs(const at::Tensor& /*main*/,
+                   const at::Tensor& /*shortcut*/) override {}
+  void TakeSum(const at::Tensor& /*sum*/) override {}
+
+ private:
+  const Place path_;
+  const at::Tensor shift_;
+};
+
+// Central differences of the loss.
+class Differences {
+ public:
+  Differences(const SeenPass& seen, const TrainingBatch& batch)
+      : options_(at::TensorOptions(at::kCPU).dtype(at::kDouble)),
+        net_(seen.network(), seen.weights(), options_),
+        batch_(batch),
+        input_(
+            BatchInput(DigitPreprocess(), FeatureShape(), options_).Of(batch)),
+        loss_(0, {}, options_),
+        parts_(PartNames(seen.network()).size()),
+        blocks_(seen.blocks()) {}
+
+  // How far the slope of the loss along `gradient` is from its norm, relative
+  // to it: the least over shifts of several sizes. A ReLU that opens or closes
+  // between both ends of a large one makes a kink there; a wrong gradient is
+  // wrong at every size.
+  double ErrorOf(std::size_t block, Place path,
+                 const at::Tensor& gradient) const {
+    const double norm = NormOfValues(gradient);
+    double least = 1e300;
+    for (const double size : {1e-4, 1e-5, 1e-6}) {
+      const at::Tensor shift = gradient.mul(size / norm);
+      const double slope =
+          (LossAt(block, path, shift) - LossAt(block, path, shift.neg())) /
+          (2 * size);
+      least = std::fmin(least, std::fabs(slope - norm) / norm);
+    }
+    return least;
+  }
+
+ private:
+  double LossAt(std::size_t block, Place path, const at::Tensor& shift) const {
+    ShiftTap tap(path, shift);
+    TrainingPass pass;
+    pass.norms.assign(parts_, NormMode{.batch_share = 0});
+    pass.taps.assign(blocks_, nullptr);
+    pass.taps[block] = &tap;
+    return loss_.Sum(net_.Forward(input_, pass), batch_)
+        .div(static_cast<double>(batch_.labels.size()))
+        .item<double>();
+  }
+
+  const at::TensorOptions options_;
+  const TorchResNet net_;
+  const TrainingBatch& batch_;
+  const at::Tensor input_;
+  const Loss loss_;
+  const std::size_t parts_;
+  const std::size_t blocks_;
+};
+
 TEST(ClaimA1, ABlockIsItsMainPathPlusItsShortcutAsTorchvisionComputesIt) {
   const std::vector<GoldenRow> rows = GoldenRows();
   for (const char* name : {"resnet18", "resnet50"}) {
@@ -173,18 +243,32 @@ TEST(ClaimA3, EachPathGivesBackWhatDifferencesOfTheLossSay) {
   for (int seed = 0; seed < seeds; ++seed) {
     LabSpec spec = kRes20;
     spec.seed = seed;
+    const TrainingBatch batch = FirstDigits(16);
+    const SeenPass seen(spec, batch);
+    const Differences differences(seen, batch);
     double worst = 0;
-    const ProbeReport report =
-        ProbeOf(spec, FirstDigits(16),
-                {.batch_statistics = true, .check_differences = true});
-    for (const ProbedBlock& block : report.blocks) {
-      worst = std::fmax(worst, std::fmax(block.differences->main,
-                                         block.differences->shortcut));
+    for (std::size_t i = 0; i < seen.blocks(); ++i) {
+      for (const Place path : {Place::kMain, Place::kShortcut}) {
+        worst = std::fmax(worst,
+                          differences.ErrorOf(i, path, seen.gradient(i, path)));
+      }
     }
     std::cout << "seed " << seed << ": largest relative error " << worst
               << '\n';
     EXPECT_LE(worst, 1e-6);
   }
+}
+
+TEST(ClaimA3, AWrongGradientIsNotWhatDifferencesSay) {
+  const TrainingBatch batch = FirstDigits(16);
+  const SeenPass seen(kRes20, batch);
+  const Differences differences(seen, batch);
+  EXPECT_GT(differences.ErrorOf(4, Place::kMain,
+                                seen.gradient(4, Place::kMain).mul(1.001)),
+            1e-4);
+  EXPECT_GT(
+      differences.ErrorOf(4, Place::kMain, seen.gradient(4, Place::kShortcut)),
+      1e-2);
 }
 
 // What is inside F only learns by F: the sum is what everything before gets.
@@ -215,15 +299,17 @@ TEST(ClaimA5, AnIdentityShortcutPassesTheGradientOnToTheLastBit) {
 }
 
 TEST(ClaimA5, AProjectionTransformsItAsDifferencesSay) {
-  const ProbeReport report =
-      ProbeOf(kRes20, FirstDigits(16),
-              {.batch_statistics = true, .check_differences = true});
+  const TrainingBatch batch = FirstDigits(16);
+  const SeenPass seen(kRes20, batch);
+  const Differences differences(seen, batch);
   int projections = 0;
-  for (const ProbedBlock& block : report.blocks) {
-    if (!block.shortcut_is_identity) {
+  for (std::size_t i = 0; i < seen.blocks(); ++i) {
+    if (!seen.is_identity(i)) {
       ++projections;
-      EXPECT_LE(block.differences->shortcut, 1e-6);
-      EXPECT_NE(block.paths.shortcut, block.paths.sum);
+      const at::Tensor& shortcut = seen.gradient(i, Place::kShortcut);
+      EXPECT_LE(differences.ErrorOf(i, Place::kShortcut, shortcut), 1e-6);
+      EXPECT_NE(NormOfValues(shortcut),
+                NormOfValues(seen.gradient(i, Place::kSum)));
     }
   }
   EXPECT_EQ(projections, 2);

@@ -1,6 +1,6 @@
 // Prints the numbers behind the claims of docs/gradients.md, on real digits:
 //
-//   claims_bench [SEEDS]      (3)
+//   claims_bench [SEEDS [depth|noise|training]]      (3, all)
 
 #include <chrono>
 #include <cmath>

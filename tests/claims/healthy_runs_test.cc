@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <string>
 #include <vector>
@@ -51,15 +52,15 @@ std::vector<HealthyRun> RunsToDo() {
 
 class HealthyRunsTest : public testing::TestWithParam<HealthyRun> {};
 
-INSTANTIATE_TEST_SUITE_P(Runs, HealthyRunsTest, testing::ValuesIn(RunsToDo()),
-                         [](const auto& test) {
-                           const HealthyRun& run = test.param;
-                           return absl::StrCat(
-                               "res_", 6 * run.stage_blocks + 2,
-                               run.zero_residual ? "_zero_gamma" : "",
-                               "_at_rate_0_0", run.rate * 100, "_seed_",
-                               run.seed);
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Runs, HealthyRunsTest, testing::ValuesIn(RunsToDo()), [](const auto& test) {
+      const HealthyRun& run = test.param;
+      return absl::StrCat(
+          "res_", 6 * run.stage_blocks + 2,
+          run.zero_residual ? "_zero_gamma" : "", "_at_rate_0_",
+          absl::Dec(std::lround(1000 * run.rate), absl::kZeroPad3), "_seed_",
+          run.seed);
+    });
 
 TEST_P(HealthyRunsTest, RaisesNoAlarm) {
   const HealthyRun& run = GetParam();
