@@ -17,6 +17,14 @@ std::size_t DecideBatch(std::size_t max_batch, std::size_t queued,
   return std::min(max_batch, fair_share);
 }
 
+BatchClose WhyClosed(std::size_t max_batch, std::size_t queued,
+                     std::size_t count) {
+  if (count == max_batch) {
+    return BatchClose::kFull;
+  }
+  return count == queued ? BatchClose::kDrained : BatchClose::kShared;
+}
+
 std::optional<std::size_t> ChooseQueue(
     absl::Span<const std::optional<Urgency>> heads) {
   std::optional<std::size_t> chosen;

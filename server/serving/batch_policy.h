@@ -7,6 +7,7 @@
 #include "absl/types/span.h"
 #include "server/base/clock.h"
 #include "server/serving/classify_types.h"
+#include "server/telemetry/serving_metrics.h"
 
 namespace resnetd {
 
@@ -30,6 +31,10 @@ bool operator<(const Urgency& a, const Urgency& b);
 // counts itself).
 std::size_t DecideBatch(std::size_t max_batch, std::size_t queued,
                         std::size_t idle_workers);
+
+// Why a batch of `count` = DecideBatch() of `queued` images is not larger.
+BatchClose WhyClosed(std::size_t max_batch, std::size_t queued,
+                     std::size_t count);
 
 // Which of the models' queues an idle worker serves: the one whose head is the
 // most urgent. Absent entries are empty queues. Absent when all are empty.

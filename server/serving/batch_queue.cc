@@ -28,21 +28,27 @@ void BatchQueue::Push(QueuedImage image) {
 }
 
 std::vector<QueuedImage> BatchQueue::NextBatch() {
-  const MutexLock lock(mutex_);
-  // Workers count as busy from the start, until they first ask.
-  --busy_workers_;
-  while (queues_.empty() && !closed_) {
-    changed_.Wait(mutex_);
-  }
   std::vector<QueuedImage> batch;
-  if (!queues_.empty()) {
-    batch = TakeBatch();
+  BatchClose close{};
+  {
+    const MutexLock lock(mutex_);
+    // Workers count as busy from the start, until they first ask.
+    --busy_workers_;
+    while (queues_.empty() && !closed_) {
+      changed_.Wait(mutex_);
+    }
+    if (!queues_.empty()) {
+      batch = TakeBatch(close);
+    }
+    ++busy_workers_;
   }
-  ++busy_workers_;
+  if (!batch.empty()) {
+    batch.front().request->account().metrics().CountBatchClosed(close);
+  }
   return batch;
 }
 
-std::vector<QueuedImage> BatchQueue::TakeBatch() {
+std::vector<QueuedImage> BatchQueue::TakeBatch(BatchClose& close) {
   std::vector<std::optional<Urgency>> heads;
   heads.reserve(queues_.size());
   for (const auto& [version, heap] : queues_) {
@@ -53,6 +59,7 @@ std::vector<QueuedImage> BatchQueue::TakeBatch() {
   Heap& heap = chosen->second;
   const std::size_t count =
       DecideBatch(max_batch_, heap.size(), workers_ - busy_workers_);
+  close = WhyClosed(max_batch_, heap.size(), count);
   std::vector<QueuedImage> batch;
   batch.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {

@@ -52,7 +52,9 @@ class BatchQueue {
   // A heap by urgency. Keyed by version, so that a batch never mixes two.
   using Heap = std::vector<Entry>;
 
-  std::vector<QueuedImage> TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // `close`: why it is not larger.
+  std::vector<QueuedImage> TakeBatch(BatchClose& close)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const std::size_t max_batch_;
   const std::size_t workers_;

@@ -42,6 +42,7 @@ void DropUnwanted(std::vector<QueuedImage>& batch, SteadyTime now) {
     if (image.request->IsWanted(now)) {
       wanted.push_back(std::move(image));
     } else {
+      image.request->CountIfLate(Stage::kQueue, now);
       image.request->Finish(image.index,
                             absl::CancelledError("not wanted any more"));
     }
@@ -111,6 +112,7 @@ void AnswerAll(std::vector<QueuedImage>& batch, absl::Span<const float> logits,
         wait + image.decode_wait,
         IsFirstOfRequest(batch, i) ? computed - started : Duration::zero(),
         postprocess, batch.size());
+    image.request->CountIfLate(Stage::kForward, computed);
     image.request->Finish(image.index, std::move(classification));
   }
 }

@@ -67,6 +67,7 @@ class BatchingClassifier final : public Classifier {
   const ClassifierOptions options_;
   const ModelRegistry& registry_;
   Telemetry& telemetry_;
+  DecodePoolMetrics& pool_metrics_;
   const Clock& clock_;
   // Null: none.
   PriorityGate* const gate_;
@@ -76,6 +77,8 @@ class BatchingClassifier final : public Classifier {
   std::atomic<bool> stopping_{false};
   // A count that nothing is decided on.
   std::atomic<std::size_t> in_flight_{0};
+  // The same, for a gauge.
+  std::atomic<std::size_t> waiting_for_decoder_{0};
   WorkAhead ahead_;
   Mutex mutex_;
   // Never shrinks: accounts exist for models of the registry only, and requests
@@ -95,6 +98,7 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
     : options_(options),
       registry_(registry),
       telemetry_(telemetry),
+      pool_metrics_(telemetry.decode_pool()),
       clock_(clock),
       gate_(gate),
       queue_(options.max_batch, options.workers),
@@ -102,6 +106,7 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
           ThreadPool::Options{.name = "decode",
                               .threads = options.decode_threads,
                               .queue_limit = kMaxDecodeTasks})) {
+  pool_metrics_.SetThreads(options.decode_threads);
   for (std::size_t i = 0; i < options.workers; ++i) {
     workers_.emplace_back(absl::StrCat("batch-", i), [this, i, tallies] {
       if (options_.on_worker_start) {
@@ -211,10 +216,15 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
     return;
   }
   const SteadyTime submitted = clock_.Now();
+  pool_metrics_.SetQueued(++waiting_for_decoder_);
   const bool taken = decode_pool_->TrySubmit([this, request, index, submitted] {
-    PrepareInPool(request, index, clock_.Now() - submitted);
+    pool_metrics_.SetQueued(--waiting_for_decoder_);
+    const SteadyTime started = clock_.Now();
+    PrepareInPool(request, index, started - submitted);
+    pool_metrics_.AddBusy(clock_.Now() - started);
   });
   if (!taken) {
+    pool_metrics_.SetQueued(--waiting_for_decoder_);
     const absl::Status full =
         Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
               "too many images wait for a decoder: try again later")
@@ -230,7 +240,8 @@ void BatchingClassifier::PrepareInPool(
   if (stopping_.load()) {
     request->Fail(DrainingError());
   }
-  if (!request->IsWanted(clock_.Now())) {
+  if (const SteadyTime now = clock_.Now(); !request->IsWanted(now)) {
+    request->CountIfLate(Stage::kDecode, now);
     request->Finish(index, absl::CancelledError("not wanted any more"));
     return;
   }

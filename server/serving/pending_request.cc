@@ -108,6 +108,12 @@ void PendingRequest::Finish(std::size_t index,
   }
 }
 
+void PendingRequest::CountIfLate(Stage stage, SteadyTime now) {
+  if (now >= request_.deadline) {
+    account_.metrics().CountDeadlineMissed(stage);
+  }
+}
+
 void PendingRequest::Fail(absl::Status status) {
   const MutexLock lock(mutex_);
   if (failure_.ok()) {

@@ -42,6 +42,10 @@ class PendingRequest {
   // Costly steps ask first.
   bool IsWanted(SteadyTime now) ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Counts the image if its deadline has passed at `now`, before `stage` or in
+  // it.
+  void CountIfLate(Stage stage, SteadyTime now);
+
   // Exactly once per image. The call that finishes the last image answers the
   // request from within.
   void Finish(std::size_t index, absl::StatusOr<Classification> outcome)

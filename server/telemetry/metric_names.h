@@ -103,6 +103,23 @@ inline constexpr MetricSpec kStageDurationSeconds = {
 inline constexpr MetricSpec kBatchSizeImages = {"resnetd_batch_size_images",
                                                 MetricKind::kHistogram, "model",
                                                 "Images in a batch that ran."};
+inline constexpr MetricSpec kBatchCloseTotal = {
+    "resnetd_batch_close_total", MetricKind::kCounter, "model,reason",
+    "Batches by why they are not larger: full (as large as allowed), drained "
+    "(nothing else waited), shared (the rest left to idle workers)."};
+inline constexpr MetricSpec kDeadlineMissedTotal = {
+    "resnetd_deadline_missed_total", MetricKind::kCounter, "model,stage",
+    "Images whose deadline passed before a stage (decode, queue: the work was "
+    "saved) or in it (forward: the answer came late)."};
+inline constexpr MetricSpec kDecodePoolThreads = {
+    "resnetd_decode_pool_threads", MetricKind::kGauge, "",
+    "Threads that decode and resize images."};
+inline constexpr MetricSpec kDecodePoolBusySecondsTotal = {
+    "resnetd_decode_pool_busy_seconds_total", MetricKind::kCounter, "",
+    "Time that those threads worked, all together."};
+inline constexpr MetricSpec kDecodePoolQueueImages = {
+    "resnetd_decode_pool_queue_images", MetricKind::kGauge, "",
+    "Images that wait for a thread to decode them."};
 inline constexpr MetricSpec kQueueDepthImages = {
     "resnetd_queue_depth_images", MetricKind::kGauge, "model",
     "Images that wait for a batch."};
@@ -294,8 +311,13 @@ inline constexpr std::array kAllMetrics = {
     kAliasGeneration,
     kAliasInfo,
     kAliasSwitchesTotal,
+    kBatchCloseTotal,
     kBatchSizeImages,
     kBuildInfo,
+    kDeadlineMissedTotal,
+    kDecodePoolBusySecondsTotal,
+    kDecodePoolQueueImages,
+    kDecodePoolThreads,
     kFinetuneAccuracyRatio,
     kFinetuneAlarm,
     kFinetuneBlockGradInputL2,

@@ -64,6 +64,9 @@ std::string CodeName(std::size_t index) {
 constexpr std::array<absl::string_view, 5> kStages = {
     "decode", "preprocess", "queue", "forward", "postprocess"};
 
+constexpr std::array<absl::string_view, 3> kCloses = {"full", "drained",
+                                                      "shared"};
+
 constexpr std::array<absl::string_view, 7> kReasons = {
     "queue_full", "overloaded", "deadline", "too_large",
     "bad_image",  "draining",   "other"};
@@ -119,7 +122,11 @@ struct Families {
         queue_limit(RegisterFamily(prometheus::BuildGauge(), kQueueLimitImages,
                                    registry)),
         rejected(RegisterFamily(prometheus::BuildCounter(), kRejectedTotal,
-                                registry)) {}
+                                registry)),
+        batch_close(RegisterFamily(prometheus::BuildCounter(), kBatchCloseTotal,
+                                   registry)),
+        deadline_missed(RegisterFamily(prometheus::BuildCounter(),
+                                       kDeadlineMissedTotal, registry)) {}
 
   Family<Gauge>& build_info;
   Family<Gauge>& ready;
@@ -132,6 +139,8 @@ struct Families {
   Family<Gauge>& queue_depth;
   Family<Gauge>& queue_limit;
   Family<Counter>& rejected;
+  Family<Counter>& batch_close;
+  Family<Counter>& deadline_missed;
 };
 
 class ModelMetricsOf final : public ModelMetrics {
@@ -152,6 +161,15 @@ class ModelMetricsOf final : public ModelMetrics {
           {{"model", model}, {"stage", std::string(kStages[i])}},
           DurationBuckets());
     }
+    for (std::size_t i = 0; i < kCloses.size(); ++i) {
+      closes_[i] = &families.batch_close.Add(
+          {{"model", model}, {"reason", std::string(kCloses[i])}});
+    }
+    for (const Stage stage : {Stage::kDecode, Stage::kQueue, Stage::kForward}) {
+      const auto i = static_cast<std::size_t>(stage);
+      missed_[i] = &families.deadline_missed.Add(
+          {{"model", model}, {"stage", std::string(kStages[i])}});
+    }
     for (std::size_t i = 0; i < kReasons.size(); ++i) {
       rejected_[i] = &families.rejected.Add(
           {{"model", model}, {"reason", std::string(kReasons[i])}});
@@ -163,6 +181,14 @@ class ModelMetricsOf final : public ModelMetrics {
   }
   void ObserveBatch(std::size_t images) override {
     batch_size_.Observe(static_cast<double>(images));
+  }
+  void CountBatchClosed(BatchClose reason) override {
+    closes_[static_cast<std::size_t>(reason)]->Increment();
+  }
+  void CountDeadlineMissed(Stage stage) override {
+    if (Counter* const counter = missed_[static_cast<std::size_t>(stage)]) {
+      counter->Increment();
+    }
   }
   void CountImage(absl::StatusCode outcome) override {
     images_.For(outcome).Increment();
@@ -182,10 +208,42 @@ class ModelMetricsOf final : public ModelMetrics {
  private:
   ByCode<Counter> images_;
   std::array<Histogram*, kStages.size()> stages_{};
+  std::array<Counter*, kCloses.size()> closes_{};
+  // Null: nobody looks at deadlines there.
+  std::array<Counter*, kStages.size()> missed_{};
   std::array<Counter*, kReasons.size()> rejected_{};
   Histogram& batch_size_;
   Gauge& queue_depth_;
   Gauge& queue_limit_;
+};
+
+class DecodePoolMetricsOf final : public DecodePoolMetrics {
+ public:
+  explicit DecodePoolMetricsOf(prometheus::Registry& registry)
+      : threads_(RegisterFamily(prometheus::BuildGauge(), kDecodePoolThreads,
+                                registry)
+                     .Add({})),
+        queued_(RegisterFamily(prometheus::BuildGauge(), kDecodePoolQueueImages,
+                               registry)
+                    .Add({})),
+        busy_(RegisterFamily(prometheus::BuildCounter(),
+                             kDecodePoolBusySecondsTotal, registry)
+                  .Add({})) {}
+
+  void SetThreads(std::size_t threads) override {
+    threads_.Set(static_cast<double>(threads));
+  }
+  void SetQueued(std::size_t images) override {
+    queued_.Set(static_cast<double>(images));
+  }
+  void AddBusy(Duration duration) override {
+    busy_.Increment(ToSeconds(duration));
+  }
+
+ private:
+  Gauge& threads_;
+  Gauge& queued_;
+  Counter& busy_;
 };
 
 // The metrics of one method.
@@ -231,6 +289,7 @@ class PrometheusTelemetry final : public Telemetry {
   explicit PrometheusTelemetry(std::unique_ptr<GpuSource> gpus)
       : gpus_(std::move(gpus)),
         families_(registry_),
+        decode_pool_(registry_),
         versions_(VersionMetrics::Create(registry_)),
         training_(TrainingMetrics::Create(registry_, gradients_)),
         ready_(families_.ready.Add({})) {
@@ -261,6 +320,8 @@ class PrometheusTelemetry final : public Telemetry {
                       ToSeconds(duration), trace_id, RealClock().WallNow());
     }
   }
+
+  DecodePoolMetrics& decode_pool() override { return decode_pool_; }
 
   VersionMetrics& versions() override { return *versions_; }
 
@@ -308,6 +369,7 @@ class PrometheusTelemetry final : public Telemetry {
   GradientMetrics gradients_;
   TraceExemplars traces_{DurationBuckets()};
   Families families_;
+  DecodePoolMetricsOf decode_pool_;
   const std::unique_ptr<VersionMetrics> versions_;
   const std::unique_ptr<TrainingMetrics> training_;
   Gauge& ready_;
@@ -323,6 +385,8 @@ class ForgetfulModelMetrics final : public ModelMetrics {
  public:
   void ObserveStage(Stage /*stage*/, Duration /*duration*/) override {}
   void ObserveBatch(std::size_t /*images*/) override {}
+  void CountBatchClosed(BatchClose /*reason*/) override {}
+  void CountDeadlineMissed(Stage /*stage*/) override {}
   void CountImage(absl::StatusCode /*outcome*/) override {}
   void CountRejected(absl::string_view /*reason*/) override {}
   void SetQueue(std::size_t /*depth*/, std::size_t /*limit*/) override {}

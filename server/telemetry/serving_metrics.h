@@ -19,6 +19,16 @@ class GpuSource;
 // Where the time of an image goes: label "stage".
 enum class Stage { kDecode, kPreprocess, kQueue, kForward, kPostprocess };
 
+// Why a batch is not larger: label "reason".
+enum class BatchClose {
+  // As large as allowed.
+  kFull,
+  // Nothing else waited.
+  kDrained,
+  // The rest is left to idle workers.
+  kShared,
+};
+
 // The serving path's counters of one model. Made once per model; every method
 // is thread-safe and takes no map look-up.
 class ModelMetrics {
@@ -27,6 +37,10 @@ class ModelMetrics {
   virtual void ObserveStage(Stage stage, Duration duration) = 0;
   // A batch of `images` ran.
   virtual void ObserveBatch(std::size_t images) = 0;
+  // A batch was made.
+  virtual void CountBatchClosed(BatchClose reason) = 0;
+  // The deadline of an image passed before a stage, which was saved, or in it.
+  virtual void CountDeadlineMissed(Stage stage) = 0;
   // An image got its answer; OK or the code of its error.
   virtual void CountImage(absl::StatusCode outcome) = 0;
   // A call or image was refused; `reason`: queue_full, overloaded, deadline,
@@ -34,6 +48,17 @@ class ModelMetrics {
   virtual void CountRejected(absl::string_view reason) = 0;
   // Images that wait now, and the limit.
   virtual void SetQueue(std::size_t depth, std::size_t limit) = 0;
+};
+
+// Of the threads that decode. Thread-safe.
+class DecodePoolMetrics {
+ public:
+  virtual ~DecodePoolMetrics() = default;
+  virtual void SetThreads(std::size_t threads) = 0;
+  // Images that wait for a thread now.
+  virtual void SetQueued(std::size_t images) = 0;
+  // A thread worked so long.
+  virtual void AddBusy(Duration duration) = 0;
 };
 
 // All metrics and their exposition. Owns its registry;
@@ -56,6 +81,8 @@ class Telemetry {
   virtual void RpcEnded(absl::string_view method, absl::StatusCode code,
                         Duration duration, absl::string_view trace_id) = 0;
 
+  // Lives as long as this object.
+  virtual DecodePoolMetrics& decode_pool() = 0;
   // Of versions, aliases and the store; lives as long as this object.
   virtual VersionMetrics& versions() = 0;
   // Of fine-tuning; lives as long as this object.

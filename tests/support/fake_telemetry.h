@@ -33,6 +33,7 @@ class FakeTelemetry final : public Telemetry {
     ended_.emplace_back(std::string(method), code);
   }
 
+  DecodePoolMetrics& decode_pool() override { return pool_; }
   VersionMetrics& versions() override { return NullVersionMetrics(); }
   TrainingMetrics& training() override { return NullTrainingMetrics(); }
   void SetReady(bool) override {}
@@ -52,12 +53,22 @@ class FakeTelemetry final : public Telemetry {
    public:
     void ObserveStage(Stage, Duration) override {}
     void ObserveBatch(std::size_t) override {}
+    void CountBatchClosed(BatchClose) override {}
+    void CountDeadlineMissed(Stage) override {}
     void CountImage(absl::StatusCode) override {}
     void CountRejected(absl::string_view) override {}
     void SetQueue(std::size_t, std::size_t) override {}
   };
 
+  class NoPool final : public DecodePoolMetrics {
+   public:
+    void SetThreads(std::size_t) override {}
+    void SetQueued(std::size_t) override {}
+    void AddBusy(Duration) override {}
+  };
+
   Nothing nothing_;
+  NoPool pool_;
   mutable Mutex mutex_;
   int in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Ended> ended_ ABSL_GUARDED_BY(mutex_);

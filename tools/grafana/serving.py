@@ -130,6 +130,22 @@ def batching() -> tuple[str, list[Json]]:
                    "overloaded are load, bad_image and too_large are callers.",
                    [target("sum by (reason) (" + rate("resnetd_rejected_total", MODEL) + ")",
                            "{{reason}}")], unit="ops", least=0, width=6),
+        timeseries("Why batches are not larger", "Batches a second: full ones are as large as "
+                   "allowed, drained ones took all that waited, shared ones left the rest to "
+                   "idle workers.",
+                   [target("sum by (reason) (" + rate("resnetd_batch_close_total", MODEL) + ")",
+                           "{{reason}}")], unit="ops", least=0, width=6),
+        timeseries("Deadlines missed", "Images whose deadline passed before they were decoded "
+                   "or run (the work was saved), or while they ran (it was not).",
+                   [target("sum by (stage) (" + rate("resnetd_deadline_missed_total", MODEL)
+                           + ")", "{{stage}}")], unit="ops", least=0, width=6),
+        timeseries("Decoders at work", "Share of the decoding threads' time.",
+                   [target(rate("resnetd_decode_pool_busy_seconds_total", SERVERS)
+                           + f" / resnetd_decode_pool_threads{{{SERVERS}}}", "{{instance}}")],
+                   unit="percentunit", least=0, width=6),
+        timeseries("Waiting for a decoder", "Images that wait for a thread to decode them.",
+                   [target(f"resnetd_decode_pool_queue_images{{{SERVERS}}}", "{{instance}}")],
+                   unit="none", least=0, width=6),
         timeseries("Queue", "Images that wait for a batch, and how many may.",
                    [target(f"sum by (model) (resnetd_queue_depth_images{{{MODEL}}})",
                            "{{model}}: waiting"),

@@ -48,6 +48,13 @@ TEST(UrgencyTest, PriorityBeatsDeadlineBeatsArrival) {
   EXPECT_FALSE(At(Priority::kNormal, 1, 1) < At(Priority::kNormal, 1, 1));
 }
 
+TEST(WhyClosedTest, SaysWhatKeptABatchFromBeingLarger) {
+  EXPECT_EQ(WhyClosed(4, 4, 4), BatchClose::kFull);
+  EXPECT_EQ(WhyClosed(4, 9, 4), BatchClose::kFull);
+  EXPECT_EQ(WhyClosed(4, 3, 3), BatchClose::kDrained);
+  EXPECT_EQ(WhyClosed(4, 3, 2), BatchClose::kShared);
+}
+
 TEST(ChooseQueueTest, TakesTheQueueWithTheMostUrgentHead) {
   const std::vector<std::optional<Urgency>> heads = {
       At(Priority::kNormal, 5, 1), std::nullopt, At(Priority::kNormal, 3, 2),

@@ -1,8 +1,12 @@
 #include "server/serving/pending_request.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "server/base/error.h"
 #include "tests/unit/serving/serving_fixture.h"
@@ -11,6 +15,7 @@ namespace resnetd {
 namespace {
 
 using std::chrono::milliseconds;
+using ::testing::HasSubstr;
 
 absl::Status BadImage() {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kImageDecodeFailed,
@@ -45,6 +50,28 @@ TEST(PendingRequestTest, GivesItsReservationBackImageByImage) {
   request->Finish(1, Classification{});
   EXPECT_EQ(fixture.account.load().images, 0U);
   EXPECT_EQ(fixture.account.load().bytes, 0U);
+}
+
+TEST(PendingRequestTest,
+     AnImageWhoseDeadlineHasPassedIsCountedWhereThatWasSeen) {
+  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
+  ServingFixture fixture;
+  QueueAccount account(QueueLimits{}, 1, telemetry->ForModel("m"),
+                       fixture.ahead);
+  ClassifyRequest asked = PixelRequest(1);
+  asked.deadline = fixture.clock.Now() + milliseconds(5);
+  const SteadyTime deadline = asked.deadline;
+  ASSERT_TRUE(account.Reserve({.now = fixture.clock.Now()}).ok());
+  AnswerBox answer;
+  const auto request =
+      std::make_shared<PendingRequest>(std::move(asked), fixture.version,
+                                       account, fixture.clock, answer.Taker());
+  request->CountIfLate(Stage::kDecode, deadline - milliseconds(1));
+  request->CountIfLate(Stage::kQueue, deadline);
+  request->Finish(0, Classification{});
+  const std::string text = telemetry->Expose();
+  EXPECT_THAT(text, HasSubstr("missed_total{model=\"m\",stage=\"decode\"} 0"));
+  EXPECT_THAT(text, HasSubstr("missed_total{model=\"m\",stage=\"queue\"} 1"));
 }
 
 TEST(PendingRequestTest, OneBadImageAmongOthersFailsAlone) {

@@ -109,6 +109,42 @@ TEST(TelemetryTest, NamesEveryStatusCodeAsGrpcDoes) {
             "3");
 }
 
+TEST(TelemetryTest, CountsWhyBatchesCloseAndWhereDeadlinesPass) {
+  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
+  ModelMetrics& model = telemetry->ForModel("m");
+  model.CountBatchClosed(BatchClose::kShared);
+  model.CountDeadlineMissed(Stage::kForward);
+  // Nobody looks at deadlines there: no series.
+  model.CountDeadlineMissed(Stage::kPreprocess);
+  EXPECT_EQ(ValueOf(*telemetry,
+                    "resnetd_batch_close_total{model=\"m\",reason="
+                    "\"shared\"}"),
+            "1");
+  EXPECT_EQ(ValueOf(*telemetry,
+                    "resnetd_batch_close_total{model=\"m\",reason=\"full\"}"),
+            "0");
+  EXPECT_EQ(ValueOf(*telemetry,
+                    "resnetd_deadline_missed_total{model=\"m\",stage="
+                    "\"forward\"}"),
+            "1");
+  EXPECT_EQ(ValueOf(*telemetry,
+                    "resnetd_deadline_missed_total{model=\"m\",stage="
+                    "\"queue\"}"),
+            "0");
+}
+
+TEST(TelemetryTest, ShowsTheDecodersTheirQueueAndTheirWork) {
+  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
+  telemetry->decode_pool().SetThreads(3);
+  telemetry->decode_pool().SetQueued(7);
+  telemetry->decode_pool().AddBusy(milliseconds(250));
+  telemetry->decode_pool().AddBusy(milliseconds(250));
+  EXPECT_EQ(ValueOf(*telemetry, "resnetd_decode_pool_threads"), "3");
+  EXPECT_EQ(ValueOf(*telemetry, "resnetd_decode_pool_queue_images"), "7");
+  EXPECT_EQ(ValueOf(*telemetry, "resnetd_decode_pool_busy_seconds_total"),
+            "0.5");
+}
+
 TEST(TelemetryTest, ObservesStagesBatchesAndQueue) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   ModelMetrics& model = telemetry->ForModel("m");
