@@ -30,7 +30,16 @@ absl::Status JobRun::KeepSamples(const std::vector<GradientSample>& samples,
 void JobRun::NoteStep(const StepNote& note) {
   TrainingMetrics& metrics = around_.ledger.metrics().training();
   metrics.StepTimed(StepPhase::kData, note.data);
-  metrics.StepTimed(StepPhase::kCompute, note.compute);
+  if (note.phases) {
+    metrics.StepTimed(StepPhase::kForward, note.phases->forward);
+    metrics.StepTimed(StepPhase::kBackward, note.phases->backward);
+    metrics.StepTimed(StepPhase::kOptimizer, note.phases->optimizer);
+    // Of steps that are not observed, too: means of all phases are of the same
+    // steps, then, and add up.
+    metrics.StepTimed(StepPhase::kProbe, note.phases->probe);
+  } else {
+    metrics.StepTimed(StepPhase::kCompute, note.compute);
+  }
   if (!note.is_finite) {
     metrics.StepNotFinite();
   }

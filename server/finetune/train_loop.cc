@@ -153,6 +153,7 @@ absl::Status TrainLoop::OneStep() {
   const double clip = options_.recipe.clip_norm;
   host_.NoteStep({.data = has_data - begun,
                   .compute = clock_.Now() - has_data,
+                  .phases = report.phases,
                   .is_finite = report.is_finite,
                   .is_clipped = report.is_finite && clip > 0 &&
                                 report.gradient_norm > clip});

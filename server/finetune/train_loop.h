@@ -39,8 +39,10 @@ struct TrainingState {
 struct StepNote {
   // Until there were pictures to learn from.
   Duration data{};
-  // All else, the measuring of gradients too.
+  // All else, the measuring of gradients too; and what of it, if the trainer
+  // tells.
   Duration compute{};
+  std::optional<StepPhases> phases;
   bool is_finite = true;
   // Its gradient was scaled down.
   bool is_clipped = false;

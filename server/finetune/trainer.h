@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "server/base/clock.h"
 #include "server/finetune/gradient_sample.h"
 #include "server/image/pixels.h"
 #include "server/image/preprocess.h"
@@ -144,6 +145,25 @@ struct PartNorms {
   friend bool operator==(const PartNorms&, const PartNorms&) = default;
 };
 
+// Where the time of a step went, on the clock of the thread that asked for it.
+// They add up to nearly all of Trainer::Step(). No device is waited for to tell
+// them apart: on an accelerator each phase has what it waits for anyway, so
+// that the work of the optimiser shows in the next step's forward pass.
+struct StepPhases {
+  // Until the loss is known; from what the network reads.
+  Duration forward{};
+  // Until the norm of the gradient is known.
+  Duration backward{};
+  // With the pull of l2_sp, clipping and the running means. Where a step is
+  // observed, with the measuring of its change.
+  Duration optimizer{};
+  // All else that is done for an observation: its extra passes for the noise,
+  // and what is measured in the passes of the step. 0 when nothing is observed.
+  Duration probe{};
+
+  friend bool operator==(const StepPhases&, const StepPhases&) = default;
+};
+
 // Of one optimiser step, over all its batches.
 struct StepReport {
   // Mean cross entropy of the examples, without the pull of l2_sp.
@@ -163,6 +183,8 @@ struct StepReport {
   // that its numbers come with the next step, observed or not. Look at
   // GradientSample::step. A step that is not finite has no sample.
   std::optional<GradientSample> sample;
+  // nullopt: the trainer does not tell.
+  std::optional<StepPhases> phases;
 };
 
 // Everything that a continued training needs to go on bit for bit.

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "server/nn/stopwatch.h"
 #include "server/nn/tensor_norm.h"
 
 namespace resnetd {
@@ -19,13 +20,17 @@ constexpr double kSmallPath = 1e-2;
 }  // namespace
 
 void NormTap::TakeOutputs(const at::Tensor& main, const at::Tensor& shortcut) {
-  if (is_on()) {
-    NormInto(main, slots_[kMainOutput]);
-    NormInto(shortcut, slots_[kShortcutOutput]);
+  if (!is_on()) {
+    return;
   }
+  Stopwatch watch;
+  NormInto(main, slots_[kMainOutput]);
+  NormInto(shortcut, slots_[kShortcutOutput]);
+  forward_time_ += watch.Lap();
 }
 
 void NormTap::TakeGradient(Place place, const at::Tensor& gradient) {
+  Stopwatch watch;
   switch (place) {
     case Place::kShortcut:
       TakePath(kShortcut, gradient);
@@ -34,25 +39,47 @@ void NormTap::TakeGradient(Place place, const at::Tensor& gradient) {
       TakePath(kMain, gradient);
       break;
     case Place::kInput:
-      NormInto(gradient, slots_[kInput]);
+      TakeInput(gradient);
       break;
     case Place::kSum:
       NormInto(gradient, slots_[kSum]);
       break;
   }
+  backward_time_ += watch.Lap();
 }
 
 void NormTap::TakePath(Slot slot, const at::Tensor& gradient) {
-  NormInto(gradient, slots_[slot]);
   if (!waiting_.defined()) {
     waiting_ = gradient;
+    waiting_slot_ = slot;
     return;
   }
-  has_dot_ = NeedsDot();
-  if (has_dot_) {
-    DotInto(waiting_, gradient, slots_[kDot]);
+  if (const auto sums = PairSumsHere(waiting_, gradient)) {
+    Put(std::sqrt(sums->left), slots_[waiting_slot_]);
+    Put(std::sqrt(sums->right), slots_[slot]);
+    Put(std::sqrt(sums->both), slots_[kInput]);
+    Put(sums->products, slots_[kDot]);
+    has_input_ = true;
+    has_dot_ = true;
+  } else {
+    NormInto(waiting_, slots_[waiting_slot_]);
+    NormInto(gradient, slots_[slot]);
+    has_dot_ = NeedsDot();
+    if (has_dot_) {
+      DotInto(waiting_, gradient, slots_[kDot]);
+    }
   }
   waiting_.reset();
+}
+
+void NormTap::TakeInput(const at::Tensor& gradient) {
+  if (waiting_.defined()) {  // Nothing came back through the other path.
+    NormInto(waiting_, slots_[waiting_slot_]);
+    waiting_.reset();
+  }
+  if (!has_input_) {
+    NormInto(gradient, slots_[kInput]);
+  }
 }
 
 bool NormTap::NeedsDot() const {
@@ -88,6 +115,22 @@ std::vector<BlockTap*> GradientTaps::OfPass(std::size_t pass) const {
     taps.push_back(taps_[pass * identity_.size() + block].get());
   }
   return taps;
+}
+
+Duration GradientTaps::forward_time() const {
+  Duration sum{};
+  for (const std::unique_ptr<NormTap>& tap : taps_) {
+    sum += tap->forward_time();
+  }
+  return sum;
+}
+
+Duration GradientTaps::backward_time() const {
+  Duration sum{};
+  for (const std::unique_ptr<NormTap>& tap : taps_) {
+    sum += tap->backward_time();
+  }
+  return sum;
 }
 
 std::vector<std::optional<BlockPaths>> GradientTaps::Blocks(

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "server/base/clock.h"
 #include "server/finetune/gradient_sample.h"
 #include "server/nn/block_tap.h"
 
@@ -40,14 +41,25 @@ class NormTap final : public WatchingTap {
 
   bool has_dot() const { return has_dot_; }
 
+  // What measuring took of the two passes.
+  Duration forward_time() const { return forward_time_; }
+  Duration backward_time() const { return backward_time_; }
+
  private:
   void TakeGradient(Place place, const at::Tensor& gradient) override;
   // Of either path: the first one waits for the other.
   void TakePath(Slot slot, const at::Tensor& gradient);
+  void TakeInput(const at::Tensor& gradient);
+  // Whether the norms say too little of the angle between.
   bool NeedsDot() const;
 
   const std::vector<at::Tensor> slots_;
   at::Tensor waiting_;
+  Slot waiting_slot_ = kMain;
+  // Measured along with the paths.
+  bool has_input_ = false;
+  Duration forward_time_{};
+  Duration backward_time_{};
   bool has_dot_ = false;
 };
 
@@ -70,6 +82,10 @@ class GradientTaps {
 
   // Those of pass `pass`, one for each block.
   std::vector<BlockTap*> OfPass(std::size_t pass) const;
+
+  // What measuring took, of all passes.
+  Duration forward_time() const;
+  Duration backward_time() const;
 
   // Every number of every tap; not waited for.
   const at::Tensor& slots() const { return slots_; }

@@ -31,9 +31,9 @@ void AddPull(absl::Span<const at::Tensor> gradients,
              absl::Span<const Parameter> parameters,
              absl::Span<const at::Tensor> first_values, double strength);
 
-// The Euclidean norm of all of them together, to 1e-5 of it at worst and
-// to 1e-7 as a rule. Not finite exactly when a value, or the square of
-// one, is not.
+// The Euclidean norm of all of them together; not on the CPU to 1e-5 of it at
+// worst and to 1e-7 as a rule. Not finite exactly when a value is not, or, not
+// on the CPU, the square of one.
 double NormOf(absl::Span<const at::Tensor> gradients);
 
 // The norms of each part, as exact as NormOf(): of the gradients and of the

@@ -23,6 +23,15 @@ struct Parameter {
   bool decays = false;
 };
 
+// Where the norms of each parameter go that a step can tell on its way: a slot
+// (tensor_norm.h) for each.
+struct StepNorms {
+  // Before the step.
+  std::vector<at::Tensor> weights;
+  // Of what the step makes of it, less what it was.
+  std::vector<at::Tensor> changes;
+};
+
 // torch.optim.SGD (dampening 0) and torch.optim.AdamW, through the fused
 // operations.
 //
@@ -34,13 +43,11 @@ class Optimizer {
             const std::vector<Parameter>& parameters);
 
   // Step number `step`, from 1. One gradient for each parameter, laid out in
-  // memory as the parameter is; one rate for each part. `changes`: empty, or a
-  // slot (tensor_norm.h) for each parameter, which gets the norm of what the
-  // step makes of it, less what it was; the step itself is the same, bit for
-  // bit.
+  // memory as the parameter is; one rate for each part. With `measured` the
+  // step is the same, bit for bit.
   void Step(absl::Span<const at::Tensor> gradients,
             absl::Span<const double> rates, std::int64_t step,
-            absl::Span<const at::Tensor> changes = {});
+            const StepNorms* measured = nullptr);
 
   // What it remembers: "momentum.<parameter>" (SGD; nothing at momentum 0), or
   // "exp_avg.<parameter>" and "exp_avg_sq.<parameter>" (AdamW). All 0 at first.
@@ -60,15 +67,18 @@ class Optimizer {
   };
 
   Group& GroupOf(const Parameter& parameter);
-  // Parameters `first` to `end` - 1 of a group.
-  static Group Slice(const Group& group, std::size_t first, std::size_t end);
-  void StepGroup(const Group& group, absl::Span<const at::Tensor> gradients,
+  // One gradient for each parameter of the group.
+  void StepGroup(const Group& group, const std::vector<at::Tensor>& gradients,
                  double rate, std::int64_t step) const;
-  // The same, and measures.
-  void StepGroupAndMeasure(const Group& group,
-                           absl::Span<const at::Tensor> gradients, double rate,
-                           std::int64_t step,
-                           absl::Span<const at::Tensor> changes) const;
+  // The same, and measures: on any device, or piece by piece of the type
+  // `Value` on the CPU.
+  void StepAndMeasure(const Group& group,
+                      const std::vector<at::Tensor>& gradients, double rate,
+                      std::int64_t step, const StepNorms& measured) const;
+  template <typename Value>
+  void StepInPieces(const Group& group,
+                    const std::vector<at::Tensor>& gradients, double rate,
+                    std::int64_t step, const StepNorms& measured) const;
   void StepSgd(const Group& group, const std::vector<at::Tensor>& gradients,
                double rate) const;
   void StepAdamW(const Group& group, const std::vector<at::Tensor>& gradients,

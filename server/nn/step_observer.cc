@@ -51,17 +51,16 @@ void StepObserver::TakeSumOfParts(absl::Span<const at::Tensor> gradients) {
   sum_of_parts_ = NormsOf(gradients);
 }
 
-void StepObserver::TakeStep(absl::Span<const at::Tensor> gradients,
-                            absl::Span<const Parameter> parameters,
-                            int examples) {
+std::optional<double> StepObserver::TakeStep(
+    absl::Span<const at::Tensor> gradients, int examples) {
   examples_ = examples;
-  const std::vector<at::Tensor> of_gradient = slots_[kGradient].unbind();
+  const std::vector<at::Tensor> norms = slots_[kGradient].unbind();
   const std::vector<at::Tensor> zeros = slots_[kZeros].unbind();
-  const std::vector<at::Tensor> weights = slots_[kWeights].unbind();
+  std::optional<double> squares = 0;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
-    NormInto(gradients[i], of_gradient[i]);
-    ZerosInto(gradients[i], zeros[i]);
-    NormInto(parameters[i].tensor, weights[i]);
+    const auto sums = NormAndZerosInto(gradients[i], norms[i], zeros[i]);
+    squares = squares && sums ? std::make_optional(*squares + sums->squares)
+                              : std::nullopt;
     values_.push_back(static_cast<double>(gradients[i].numel()));
   }
   const std::vector<at::Tensor> scales = scales_.unbind();
@@ -70,10 +69,19 @@ void StepObserver::TakeStep(absl::Span<const at::Tensor> gradients,
       NormInto(network_.last_scales[block], scales[block]);
     }
   }
+  return squares ? std::make_optional(std::sqrt(*squares)) : std::nullopt;
 }
 
-std::vector<at::Tensor> StepObserver::changes() const {
-  return slots_[kChanges].unbind();
+void StepObserver::TakeWeights(absl::Span<const Parameter> parameters) {
+  const std::vector<at::Tensor> weights = slots_[kWeights].unbind();
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    NormInto(parameters[i].tensor, weights[i]);
+  }
+}
+
+StepNorms StepObserver::step_norms() const {
+  return {.weights = slots_[kWeights].unbind(),
+          .changes = slots_[kChanges].unbind()};
 }
 
 std::vector<double> StepObserver::SumsByBlock(

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
+#include "server/base/clock.h"
 #include "server/finetune/gradient_sample.h"
 #include "server/finetune/trainer.h"
 #include "server/nn/gradient_taps.h"
@@ -31,18 +32,24 @@ class StepObserver {
     return taps_.OfPass(pass);
   }
 
+  // What looking took of the passes of the step.
+  Duration forward_time() const { return taps_.forward_time(); }
+  Duration backward_time() const { return taps_.backward_time(); }
+
   // The gradient of one part of the examples, to which the loss of that part
   // leads when it is divided by the weight of all: once for each part.
   void TakePart(absl::Span<const at::Tensor> gradients, int examples);
   // The sum of those of all parts, unless it is that of the step.
   void TakeSumOfParts(absl::Span<const at::Tensor> gradients);
 
-  // The gradient of the step over `examples`, before anything is added to it,
-  // and what the parameters are before the step.
-  void TakeStep(absl::Span<const at::Tensor> gradients,
-                absl::Span<const Parameter> parameters, int examples);
-  // One slot for each parameter, for the norm of its change by the step.
-  std::vector<at::Tensor> changes() const;
+  // The gradient of the step over `examples`, before anything is added to it.
+  // Its norm, as NormOf() tells it, when it is there already: on the CPU.
+  std::optional<double> TakeStep(absl::Span<const at::Tensor> gradients,
+                                 int examples);
+  // For the optimiser, which tells what the parameters are before the step, and
+  // what becomes of them. Without one the former is for TakeWeights().
+  void TakeWeights(absl::Span<const Parameter> parameters);
+  StepNorms step_norms() const;
 
   // Waits for the device.
   GradientSample Sample() const;

@@ -7,7 +7,11 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
+
+#include "server/nn/parallel_for.h"
 
 namespace resnetd {
 namespace {
@@ -37,9 +41,81 @@ std::int64_t RowOf(std::int64_t count) {
   return power < kRow ? power : kRow;
 }
 
+bool IsOfMemory(const at::Tensor& values) {
+  return values.is_cpu() && values.layout() == at::kStrided &&
+         values.is_non_overlapping_and_dense();
+}
+
+template <typename Value>
+ValueSums SumsOfType(const at::Tensor& values) {
+  const Value* data = values.const_data_ptr<Value>();
+  return SumOverChunks<ValueSums>(
+      values.numel(), [data](std::int64_t first, std::size_t count) {
+        return SumsOf(absl::Span<const Value>(data + first, count));
+      });
+}
+
+template <typename Value>
+PairSums PairSumsOfType(const at::Tensor& left, const at::Tensor& right) {
+  const Value* lefts = left.const_data_ptr<Value>();
+  const Value* rights = right.const_data_ptr<Value>();
+  return SumOverChunks<PairSums>(
+      left.numel(), [&](std::int64_t first, std::size_t count) {
+        return SumsOfPair(absl::Span<const Value>(lefts + first, count),
+                          absl::Span<const Value>(rights + first, count));
+      });
+}
+
 }  // namespace
 
+std::optional<ValueSums> SumsHere(const at::Tensor& values) {
+  if (!IsOfMemory(values)) {
+    return std::nullopt;
+  }
+  switch (values.scalar_type()) {
+    case at::kFloat:
+      return SumsOfType<float>(values);
+    case at::kDouble:
+      return SumsOfType<double>(values);
+    case at::kBFloat16:
+      return SumsOfType<c10::BFloat16>(values);
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<PairSums> PairSumsHere(const at::Tensor& left,
+                                     const at::Tensor& right) {
+  if (!IsOfMemory(left) || !IsOfMemory(right) || !LieAlike(left, right) ||
+      left.scalar_type() != right.scalar_type()) {
+    return std::nullopt;
+  }
+  switch (left.scalar_type()) {
+    case at::kFloat:
+      return PairSumsOfType<float>(left, right);
+    case at::kDouble:
+      return PairSumsOfType<double>(left, right);
+    case at::kBFloat16:
+      return PairSumsOfType<c10::BFloat16>(left, right);
+    default:
+      return std::nullopt;
+  }
+}
+
+bool LieAlike(const at::Tensor& left, const at::Tensor& right) {
+  for (std::int64_t i = 0; i < left.dim(); ++i) {
+    if (left.size(i) != 1 && left.stride(i) != right.stride(i)) {
+      return false;
+    }
+  }
+  return true;
+}
+
 void NormInto(const at::Tensor& values, const at::Tensor& slot) {
+  if (const auto sums = SumsHere(values)) {
+    Put(std::sqrt(sums->squares), slot);
+    return;
+  }
   const c10::NoGradGuard unrecorded;
   if (values.numel() == 0) {
     slot.zero_();
@@ -57,10 +133,20 @@ void NormInto(const at::Tensor& values, const at::Tensor& slot) {
                              at::kDouble);
 }
 
-void ZerosInto(const at::Tensor& values, const at::Tensor& slot) {
+std::optional<ValueSums> NormAndZerosInto(const at::Tensor& values,
+                                          const at::Tensor& norm,
+                                          const at::Tensor& zeros) {
+  const std::optional<ValueSums> sums = SumsHere(values);
+  if (sums) {
+    Put(std::sqrt(sums->squares), norm);
+    Put(static_cast<double>(sums->zeros), zeros);
+    return sums;
+  }
   const c10::NoGradGuard unrecorded;
-  slot.copy_(at::count_nonzero(values));
-  slot.neg_().add_(static_cast<double>(values.numel()));
+  NormInto(values, norm);
+  zeros.copy_(at::count_nonzero(values));
+  zeros.neg_().add_(static_cast<double>(values.numel()));
+  return sums;
 }
 
 void DotInto(const at::Tensor& left, const at::Tensor& right,

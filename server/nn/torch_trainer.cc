@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 #include <c10/core/GradMode.h>
-#include <c10/core/InferenceMode.h>
 
 #include <cmath>
 #include <utility>
@@ -13,8 +12,8 @@
 #include "server/finetune/rate_schedule.h"
 #include "server/nn/gradient_noise.h"
 #include "server/nn/gradients.h"
-#include "server/nn/logits_output.h"
 #include "server/nn/path_factors.h"
+#include "server/nn/stopwatch.h"
 #include "server/nn/tensor_list.h"
 #include "server/nn/torch_status.h"
 #include "server/nn/torch_threads.h"
@@ -159,16 +158,16 @@ absl::StatusOr<StepReport> TorchTrainer::Step(
       "train a step",
       [&] {
         const StepMemory::Scope scope(memory_);
-        auto report = RunStep(batches, settings);
+        StepReport report = RunStep(batches, settings);
         memory_.TrimUnused();
-        return report;
+        return absl::StatusOr<StepReport>(std::move(report));
       },
       TorchUse::kTraining);
 }
 
 std::vector<at::Tensor> TorchTrainer::Accumulate(
     absl::Span<const TrainingBatch> batches, StepReport& report,
-    StepObserver* observer) {
+    StepPhases& phases, StepObserver* observer) {
   const c10::AutoGradMode recorded(true);
   double weight = 0;
   for (const TrainingBatch& batch : batches) {
@@ -178,6 +177,7 @@ std::vector<at::Tensor> TorchTrainer::Accumulate(
   // Of the batches so far, where each of them is looked at.
   std::vector<at::Tensor> sums;
   const bool by_batch = observer != nullptr && batches.size() > 1;
+  Stopwatch watch;
   for (std::size_t i = 0; i < batches.size(); ++i) {
     TrainingPass pass = PassFor(batches[i]);
     if (observer != nullptr) {
@@ -186,9 +186,11 @@ std::vector<at::Tensor> TorchTrainer::Accumulate(
     const at::Tensor logits = Forward(batches[i], input_.Of(batches[i]), pass);
     const at::Tensor loss = loss_.Sum(logits, batches[i]).div(weight);
     report.loss += loss.item<double>();
-    if (i == 0) {
+    phases.forward += watch.Lap();
+    if (pending_ != nullptr) {
       // All that was computed before the loss is there, too.
       report.sample = TakePending();
+      phases.probe += watch.Lap();
     }
     if (!std::isfinite(report.loss)) {
       TakeGradients(parameters_);
@@ -198,9 +200,12 @@ std::vector<at::Tensor> TorchTrainer::Accumulate(
     loss.backward();
     if (by_batch) {
       const std::vector<at::Tensor> own = TakeGradients(parameters_);
+      phases.backward += watch.Lap();
       observer->TakePart(own, static_cast<int>(batches[i].labels.size()));
+      phases.probe += watch.Lap();
       AddUp(own, sums);
     }
+    phases.backward += watch.Lap();
   }
   return by_batch ? sums : TakeGradients(parameters_);
 }
@@ -238,14 +243,10 @@ void TorchTrainer::ProbeNoise(const TrainingBatch& batch,
 }
 
 std::unique_ptr<StepObserver> TorchTrainer::NewObserver(
-    absl::Span<const TrainingBatch> batches,
-    const std::optional<Observation>& observation) {
-  if (!observation) {
-    return nullptr;
-  }
-  auto observer = std::make_unique<StepObserver>(observed_, *observation,
+    absl::Span<const TrainingBatch> batches, const Observation& observation) {
+  auto observer = std::make_unique<StepObserver>(observed_, observation,
                                                  batches.size(), placement_);
-  if (observation->noise && batches.size() == 1) {
+  if (observation.noise && batches.size() == 1) {
     // First, so that nothing of the step is in memory yet.
     ProbeNoise(batches.front(), *observer);
   }
@@ -267,29 +268,61 @@ absl::StatusOr<std::optional<GradientSample>> TorchTrainer::PendingSample() {
       TorchUse::kTraining);
 }
 
-absl::StatusOr<StepReport> TorchTrainer::RunStep(
-    absl::Span<const TrainingBatch> batches, const StepSettings& settings) {
+StepReport TorchTrainer::RunStep(absl::Span<const TrainingBatch> batches,
+                                 const StepSettings& settings) {
   UseThreads(options_.threads);
+  StepPhases phases;
+  StepReport report = RunPhases(batches, settings, phases);
+  report.phases = phases;
+  return report;
+}
+
+StepReport TorchTrainer::RunPhases(absl::Span<const TrainingBatch> batches,
+                                   const StepSettings& settings,
+                                   StepPhases& phases) {
   StepReport report;
-  std::unique_ptr<StepObserver> observer =
-      NewObserver(batches, settings.observe);
+  Stopwatch watch;
+  std::unique_ptr<StepObserver> observer;
+  if (settings.observe) {
+    observer = NewObserver(batches, *settings.observe);
+    phases.probe += watch.Lap();
+  }
   const std::vector<at::Tensor> gradients =
-      Accumulate(batches, report, observer.get());
+      Accumulate(batches, report, phases, observer.get());
   report.is_finite = !gradients.empty();
   if (!report.is_finite) {
     return report;
   }
-  std::vector<at::Tensor> changes;
+  std::optional<double> norm;
+  watch.Lap();
   if (observer != nullptr) {
-    observer->TakeStep(gradients, parameters_, report.examples);
-    changes = observer->changes();
+    phases.forward -= observer->forward_time();
+    phases.backward -= observer->backward_time();
+    phases.probe += observer->forward_time() + observer->backward_time();
+    norm = observer->TakeStep(gradients, report.examples);
+    phases.probe += watch.Lap();
   }
   AddPull(gradients, parameters_, first_values_, options_.l2_sp);
-  report.gradient_norm = NormOf(gradients);
+  report.gradient_norm =
+      norm && options_.l2_sp == 0 ? *norm : NormOf(gradients);
+  phases.backward += watch.Lap();
   report.is_finite = std::isfinite(report.gradient_norm);
   if (!report.is_finite) {
     return report;
   }
+  Update(gradients, settings, observer.get(), report);
+  phases.optimizer += watch.Lap();
+  pending_ = std::move(observer);
+  if (placement_.device().is_cpu() && pending_ != nullptr) {
+    report.sample = TakePending();
+    phases.probe += watch.Lap();
+  }
+  return report;
+}
+
+void TorchTrainer::Update(absl::Span<const at::Tensor> gradients,
+                          const StepSettings& settings,
+                          const StepObserver* observer, StepReport& report) {
   if (settings.by_gradients) {
     report.parts =
         NormsByPart(gradients, parameters_, options_.trained_parts.size());
@@ -298,14 +331,15 @@ absl::StatusOr<StepReport> TorchTrainer::RunStep(
     Clip(gradients, report.gradient_norm, options_.clip_norm);
   }
   ++steps_;
-  optimizer_.Step(gradients, ScaleByGradients(settings.rates, report.parts),
-                  steps_, changes);
-  UpdateMeans();
-  pending_ = std::move(observer);
-  if (placement_.device().is_cpu() && pending_ != nullptr) {
-    report.sample = TakePending();
+  const std::vector<double> rates =
+      ScaleByGradients(settings.rates, report.parts);
+  if (observer == nullptr) {
+    optimizer_.Step(gradients, rates, steps_);
+  } else {
+    const StepNorms norms = observer->step_norms();
+    optimizer_.Step(gradients, rates, steps_, &norms);
   }
-  return report;
+  UpdateMeans();
 }
 
 void TorchTrainer::UpdateMeans() {
@@ -323,8 +357,9 @@ absl::StatusOr<std::vector<NamedTensor>> TorchTrainer::Gradients(
       [&]() -> absl::StatusOr<std::vector<NamedTensor>> {
         UseThreads(options_.threads);
         StepReport ignored;
+        StepPhases phases;
         std::vector<at::Tensor> gradients =
-            Accumulate(batches, ignored, /*observer=*/nullptr);
+            Accumulate(batches, ignored, phases, /*observer=*/nullptr);
         if (gradients.empty()) {  // The loss is not finite.
           gradients = TakeGradients(parameters_);
         }
@@ -334,100 +369,6 @@ absl::StatusOr<std::vector<NamedTensor>> TorchTrainer::Gradients(
           named.push_back({parameters_[i].name, gradients[i]});
         }
         return named;
-      },
-      TorchUse::kTraining);
-}
-
-absl::StatusOr<std::vector<float>> TorchTrainer::Logits(
-    absl::Span<const Pixels* const> batch) {
-  RETURN_IF_ERROR(input_.Check(batch));
-  if (batch.empty()) {
-    return std::vector<float>();
-  }
-  return TorchToStatus(
-      "evaluate a batch",
-      [&] {
-        const c10::InferenceMode inference_mode;
-        UseThreads(options_.threads);
-        return FiniteLogits(answering().Forward(input_.Of(batch)));
-      },
-      TorchUse::kTraining);
-}
-
-absl::StatusOr<std::vector<float>> TorchTrainer::LogitsOfFeatures(
-    absl::Span<const Features> batch) {
-  RETURN_IF_ERROR(CheckFeatures(batch));
-  if (batch.empty()) {
-    return std::vector<float>();
-  }
-  return TorchToStatus(
-      "evaluate a batch",
-      [&] {
-        const c10::InferenceMode inference_mode;
-        UseThreads(options_.threads);
-        return FiniteLogits(
-            answering().ForwardFrom(first_trained_, input_.Of(batch)));
-      },
-      TorchUse::kTraining);
-}
-
-absl::Status TorchTrainer::CheckFeatures(
-    absl::Span<const Features> batch) const {
-  const TrainingBatch whole{.features = {batch.begin(), batch.end()},
-                            .labels = std::vector<int>(batch.size())};
-  BatchRules rules = rules_;
-  rules.least_examples = 0;
-  RETURN_IF_ERROR(CheckBatch(whole, rules));
-  return input_.Check(batch);
-}
-
-absl::Status TorchTrainer::EstimateNorms(
-    absl::Span<const std::vector<const Pixels*>> batches) {
-  for (const std::vector<const Pixels*>& batch : batches) {
-    RETURN_IF_ERROR(CheckBatch(
-        {.pictures = batch, .labels = std::vector<int>(batch.size())}, rules_));
-    RETURN_IF_ERROR(input_.Check(batch));
-  }
-  return RunEstimateNorms(
-      batches.size(), [&](std::size_t i, const TrainingPass& pass) {
-        answering().Forward(input_.Of(absl::MakeConstSpan(batches[i])), pass);
-      });
-}
-
-absl::Status TorchTrainer::EstimateNormsOfFeatures(
-    absl::Span<const std::vector<Features>> batches) {
-  for (const std::vector<Features>& batch : batches) {
-    RETURN_IF_ERROR(CheckBatch(
-        {.features = batch, .labels = std::vector<int>(batch.size())}, rules_));
-    RETURN_IF_ERROR(input_.Check(batch));
-  }
-  return RunEstimateNorms(
-      batches.size(), [&](std::size_t i, const TrainingPass& pass) {
-        answering().ForwardFrom(
-            first_trained_, input_.Of(absl::MakeConstSpan(batches[i])), pass);
-      });
-}
-
-absl::Status TorchTrainer::RunEstimateNorms(
-    std::size_t batches,
-    absl::FunctionRef<void(std::size_t, const TrainingPass&)> forward) {
-  if (batches == 0 || statistics_.empty()) {
-    return absl::OkStatus();
-  }
-  return TorchToStatus(
-      "estimate the statistics of batch norms",
-      [&] {
-        const c10::NoGradGuard unrecorded;
-        UseThreads(options_.threads);
-        // What is not finite would stay so with a share of 0, too.
-        for (const at::Tensor& statistic : statistics_) {
-          statistic.zero_();
-        }
-        for (std::size_t i = 0; i < batches; ++i) {
-          // Shares of 1, 1/2, 1/3, ... make the running value the mean so far.
-          forward(i, PassWith(1 / static_cast<double>(i + 1)));
-        }
-        return absl::OkStatus();
       },
       TorchUse::kTraining);
 }

@@ -85,20 +85,26 @@ class TorchTrainer final : public Trainer {
   TrainingPass PassFor(const TrainingBatch& batch) const;
 
   // The gradient of the whole step, without the pull; empty when the loss is
-  // not finite. `observer`: sees it; null: nobody.
+  // not finite. `observer`: sees it; null: nobody. Adds to the phases.
   std::vector<at::Tensor> Accumulate(absl::Span<const TrainingBatch> batches,
-                                     StepReport& report,
+                                     StepReport& report, StepPhases& phases,
                                      StepObserver* observer);
   // Shows `observer` the gradients of parts of a batch that is a whole step.
   // Nothing else changes.
   void ProbeNoise(const TrainingBatch& batch, StepObserver& observer);
   std::unique_ptr<StepObserver> NewObserver(
-      absl::Span<const TrainingBatch> batches,
-      const std::optional<Observation>& observation);
+      absl::Span<const TrainingBatch> batches, const Observation& observation);
   // That of the last step that was observed, if it was not taken yet.
   std::optional<GradientSample> TakePending();
-  absl::StatusOr<StepReport> RunStep(absl::Span<const TrainingBatch> batches,
-                                     const StepSettings& settings);
+  StepReport RunStep(absl::Span<const TrainingBatch> batches,
+                     const StepSettings& settings);
+  // The same without telling its phases, which it adds to.
+  StepReport RunPhases(absl::Span<const TrainingBatch> batches,
+                       const StepSettings& settings, StepPhases& phases);
+  // What becomes of a gradient whose norm is finite.
+  void Update(absl::Span<const at::Tensor> gradients,
+              const StepSettings& settings, const StepObserver* observer,
+              StepReport& report);
   void UpdateMeans();
   // `forward(i, pass)` is a pass over batch i of `batches`.
   absl::Status RunEstimateNorms(

@@ -152,11 +152,11 @@ TEST(ClaimB3, SmallWeightsVanishAndLargeOnesExplode) {
 }
 
 TEST(ClaimB7, ExactZerosAreCounted) {
-  const at::Tensor slot = Slots({1}, at::kCPU).unbind().front();
+  const std::vector<at::Tensor> slots = Slots({2}, at::kCPU).unbind();
   std::array<float, 6> raw = {0, 1e-45F, -0.0F, 1, 0, -2};
   const at::Tensor values = at::from_blob(raw.data(), {6}, at::kFloat);
-  ZerosInto(values, slot);
-  EXPECT_EQ(slot.item<double>(), 3);
+  NormAndZerosInto(values, slots[0], slots[1]);
+  EXPECT_EQ(slots[1].item<double>(), 3);
 }
 
 // Relative error of the gradient of the first block in float32.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -144,6 +145,12 @@ class TrainTest(unittest.TestCase):
             self.assertRegex(during, r'resnetd_finetune_job_info\{base="",config_hash="[0-9a-f]{64}",'
                                      r'model="digits",slot="0",train_job="1"\} 1')
             self.assertRegex(during, r'resnetd_finetune_examples_total\{slot="0"\} [1-9]')
+            for phase in ("data", "forward", "backward", "optimizer", "probe"):
+                self.assertRegex(during, r'resnetd_finetune_step_seconds_count\{phase="'
+                                         + phase + r'",slot="0"\} [1-9]')
+            # The first step is observed.
+            measured = re.search(r'resnetd_finetune_probe_seconds_total\{slot="0"\} (\S+)', during)
+            self.assertGreater(float(measured[1]), 0)
             if shutil.which("promtool"):
                 checked = subprocess.run(["promtool", "check", "metrics"], input=during, text=True,
                                          capture_output=True, check=False)

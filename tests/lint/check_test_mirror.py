@@ -21,7 +21,8 @@ TESTED_ELSEWHERE: dict[str, str] = {
                     "picture_source")},
     **{f"server/nn/{name}.cc":
            "a part of the trainer: tests/unit/nn/torch_trainer_*_test.cc"
-       for name in ("batch_input", "step_observer", "trained_tensors")},
+       for name in ("batch_input", "step_observer", "torch_trainer_answers",
+                    "trained_tensors")},
 }
 # test -> why it is not of one source.
 TESTS_MANY: dict[str, str] = {

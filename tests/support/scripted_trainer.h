@@ -39,6 +39,8 @@ struct TrainerScript {
   // Of the steps that are observed; `step` and `examples` are set to theirs.
   // Unset: a sample without blocks whose norms are all 1.
   std::function<GradientSample(int call)> sample;
+  // Of every step.
+  std::optional<StepPhases> phases;
   // Samples come with the next step, as from an accelerator.
   bool samples_are_late = false;
 };
@@ -76,6 +78,7 @@ class ScriptedTrainer final : public Trainer {
       script_.compute(precision_);
     }
     StepReport report{.gradient_norm = 1};
+    report.phases = script_.phases;
     if (settings.by_gradients) {
       report.parts = script_.parts;
     }

@@ -93,16 +93,17 @@ LabStep GradientLab::Run(const TrainingBatch& batch, std::optional<double> rate,
                .is_finite = true,
                .sample = {}};
   const std::vector<at::Tensor> gradients = TakeGradients(parameters_);
-  std::vector<at::Tensor> changes;
+  StepNorms norms;
   if (observer != nullptr) {
-    observer->TakeStep(gradients, parameters_,
-                       static_cast<int>(batch.labels.size()));
-    changes = observer->changes();
+    observer->TakeStep(gradients, static_cast<int>(batch.labels.size()));
+    observer->TakeWeights(parameters_);
+    norms = observer->step_norms();
   }
   step.is_finite = std::isfinite(step.loss) && std::isfinite(NormOf(gradients));
   if (rate && step.is_finite) {
     const std::vector<double> rates(PartNames(spec_).size(), *rate);
-    optimizer_.Step(gradients, rates, ++steps_, changes);
+    optimizer_.Step(gradients, rates, ++steps_,
+                    observer == nullptr ? nullptr : &norms);
   }
   return step;
 }

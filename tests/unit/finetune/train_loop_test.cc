@@ -245,12 +245,15 @@ TEST_F(TrainLoopTest, TellsWhatEveryStepTookAndWhatBecameOfIt) {
     clock_.Advance(std::chrono::milliseconds(300));
     return call == 1 ? kNan : loss;
   };
+  trainers_.script.phases = {.forward = std::chrono::milliseconds(100),
+                             .backward = std::chrono::milliseconds(200)};
   ASSERT_TRUE(Run(host, RecipeOf(3)).ok());
   // The second one is not finite, so the training begins again.
   ASSERT_EQ(host.notes.size(), 5U);
   for (std::size_t i = 0; i < host.notes.size(); ++i) {
     EXPECT_EQ(host.notes[i].data, std::chrono::milliseconds(20)) << i;
     EXPECT_EQ(host.notes[i].compute, std::chrono::milliseconds(300)) << i;
+    EXPECT_EQ(host.notes[i].phases, trainers_.script.phases) << i;
     EXPECT_EQ(host.notes[i].is_finite, i != 1) << i;
     EXPECT_FALSE(host.notes[i].is_clipped) << i;
   }

@@ -1,8 +1,10 @@
 #include "server/nn/optimizer.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
+#include <c10/core/GradMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -131,52 +133,72 @@ TEST(OptimizerTest, NamesWhatItRemembers) {
       ElementsAre("exp_avg.a", "exp_avg.b", "exp_avg_sq.a", "exp_avg_sq.b"));
 }
 
-// More values than one portion, and small ones around them.
-TEST(OptimizerTest, MeasuresTheChangeWithoutChangingTheStep) {
-  for (const OptimizerKind kind :
-       {OptimizerKind::kSgd, OptimizerKind::kAdamW}) {
-    const OptimizerSettings settings{.kind = kind, .weight_decay = 0.01};
-    const auto parameters = [] {
-      std::vector<Parameter> made;
-      for (const std::int64_t values : {5, 300'000, 70'000, 1}) {
-        made.push_back(
-            {.name = std::to_string(values),
-             .tensor = at::arange(1, values + 1).to(at::kFloat).sin(),
-             .part = values == 1 ? 1U : 0U,
-             .decays = values > 5});
-      }
-      return made;
-    };
-    const std::vector<Parameter> plain = parameters();
-    const std::vector<Parameter> measured = parameters();
-    Optimizer plain_optimizer(settings, plain);
-    Optimizer measuring_optimizer(settings, measured);
-    const at::Tensor slots = Slots({4}, at::kCPU);
-    for (int step = 1; step <= 3; ++step) {
-      std::vector<at::Tensor> gradients;
-      std::vector<at::Tensor> before;
-      for (const Parameter& parameter : measured) {
-        gradients.push_back(parameter.tensor.cos());
-        before.push_back(parameter.tensor.clone());
-      }
-      plain_optimizer.Step(gradients, {0.1, 0.2}, step);
-      measuring_optimizer.Step(gradients, {0.1, 0.2}, step, slots.unbind());
-      for (std::size_t i = 0; i < measured.size(); ++i) {
-        EXPECT_TRUE(measured[i].tensor.equal(plain[i].tensor));
-        const double expected = measured[i]
-                                    .tensor.to(at::kDouble)
-                                    .sub(before[i].to(at::kDouble))
-                                    .norm()
-                                    .item<double>();
-        EXPECT_NEAR(slots[static_cast<std::int64_t>(i)].item<double>(),
-                    expected, 1e-6 * expected);
-      }
+// More values than one piece has, with a remainder and in any order of memory,
+// and small ones around them.
+std::vector<Parameter> LargeAndSmall() {
+  std::vector<Parameter> made;
+  for (const std::int64_t values : {5, 300'001, 70'003, 2 * 36'864, 1}) {
+    at::Tensor tensor = at::arange(1, values + 1).to(at::kFloat).sin();
+    if (values == 2 * 36'864) {
+      tensor = tensor.view({128, 64, 3, 3})
+                   .contiguous(at::MemoryFormat::ChannelsLast);
     }
-    for (std::size_t i = 0; i < plain_optimizer.State().size(); ++i) {
-      EXPECT_TRUE(plain_optimizer.State()[i].tensor.equal(
-          measuring_optimizer.State()[i].tensor));
+    made.push_back({.name = std::to_string(values),
+                    .tensor = tensor.set_requires_grad(true),
+                    .part = values == 1 ? 1U : 0U,
+                    .decays = values > 5});
+  }
+  return made;
+}
+
+double Norm(const at::Tensor& tensor) {
+  return tensor.to(at::kDouble).norm().item<double>();
+}
+
+void ExpectMeasuredSteps(const OptimizerSettings& settings) {
+  const c10::NoGradGuard unrecorded;
+  const std::vector<Parameter> plain = LargeAndSmall();
+  const std::vector<Parameter> measured = LargeAndSmall();
+  Optimizer plain_optimizer(settings, plain);
+  Optimizer measuring_optimizer(settings, measured);
+  const auto count = static_cast<std::int64_t>(plain.size());
+  const StepNorms norms{.weights = Slots({count}, at::kCPU).unbind(),
+                        .changes = Slots({count}, at::kCPU).unbind()};
+  for (int step = 1; step <= 3; ++step) {
+    std::vector<at::Tensor> gradients;
+    std::vector<at::Tensor> before;
+    for (const Parameter& parameter : measured) {
+      gradients.push_back(parameter.tensor.cos());
+      before.push_back(parameter.tensor.clone());
+    }
+    plain_optimizer.Step(gradients, {0.1, 0.2}, step);
+    measuring_optimizer.Step(gradients, {0.1, 0.2}, step, &norms);
+    for (std::size_t i = 0; i < measured.size(); ++i) {
+      EXPECT_TRUE(measured[i].tensor.equal(plain[i].tensor));
+      const double change = Norm(
+          measured[i].tensor.to(at::kDouble).sub(before[i].to(at::kDouble)));
+      EXPECT_NEAR(norms.changes[i].item<double>(), change, 1e-6 * change);
+      const double weight = Norm(before[i]);
+      EXPECT_NEAR(norms.weights[i].item<double>(), weight, 1e-12 * weight);
     }
   }
+  for (std::size_t i = 0; i < plain_optimizer.State().size(); ++i) {
+    EXPECT_TRUE(plain_optimizer.State()[i].tensor.equal(
+        measuring_optimizer.State()[i].tensor));
+  }
+}
+
+TEST(OptimizerTest, MeasuresTheChangeWithoutChangingTheStep) {
+  const int threads = at::get_num_threads();
+  for (const int some : {1, 2, 3}) {
+    at::set_num_threads(some);
+    for (const OptimizerKind kind :
+         {OptimizerKind::kSgd, OptimizerKind::kAdamW}) {
+      ExpectMeasuredSteps({.kind = kind, .weight_decay = 0.01});
+    }
+    ExpectMeasuredSteps({.momentum = 0});
+  }
+  at::set_num_threads(threads);
 }
 
 }  // namespace

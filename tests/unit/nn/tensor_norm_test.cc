@@ -23,9 +23,11 @@ double NormOfOne(const at::Tensor& values) {
 }
 
 double ZerosOf(const at::Tensor& values) {
-  const at::Tensor slot = Slot();
-  ZerosInto(values, slot);
-  return slot.item<double>();
+  const at::Tensor norm = Slot();
+  const at::Tensor zeros = Slot();
+  NormAndZerosInto(values, norm, zeros);
+  EXPECT_EQ(norm.item<double>(), NormOfOne(values));
+  return zeros.item<double>();
 }
 
 // sin(1), sin(2), ...: `count` of them.
@@ -79,6 +81,38 @@ TEST(TensorNormTest, TakesTensorsOfAnyLayout) {
   EXPECT_EQ(NormOfOne(at::zeros({0})), 0);
 }
 
+TEST(TensorNormTest, IsExactWhereValuesLieWithoutGaps) {
+  const at::Tensor values = Waves(6 * 64 * 50 * 50, at::kFloat);
+  const at::Tensor plain = values.view({6, 64, 50, 50});
+  const double expected = Expected(values);
+  EXPECT_NEAR(NormOfOne(plain.contiguous(at::MemoryFormat::ChannelsLast)),
+              expected, 1e-12 * expected);
+  EXPECT_NEAR(NormOfOne(plain.transpose(0, 1)), expected, 1e-12 * expected);
+  ASSERT_TRUE(SumsHere(plain).has_value());
+  EXPECT_FALSE(SumsHere(plain.narrow(1, 0, 3)).has_value());
+  EXPECT_FALSE(SumsHere(at::ones({4}, at::kInt)).has_value());
+}
+
+TEST(TensorNormTest, TakesPairsThatLieAlike) {
+  const at::Tensor left = Waves(4 * 8 * 9, at::kFloat).view({4, 8, 9});
+  const at::Tensor right = left.cos();
+  const auto sums = PairSumsHere(left, right);
+  ASSERT_TRUE(sums.has_value());
+  EXPECT_NEAR(sums->left, SumsHere(left)->squares, 1e-11);
+  EXPECT_NEAR(sums->right, SumsHere(right)->squares, 1e-11);
+  EXPECT_NEAR(sums->both, SumsHere(left.add(right))->squares, 1e-11);
+  const auto turned = PairSumsHere(left.transpose(0, 2), right.transpose(0, 2));
+  ASSERT_TRUE(turned.has_value());
+  EXPECT_EQ(turned->products, sums->products);
+
+  EXPECT_FALSE(
+      PairSumsHere(left, right.transpose(0, 1).contiguous().transpose(0, 1))
+          .has_value());
+  EXPECT_FALSE(PairSumsHere(left, right.to(at::kDouble)).has_value());
+  EXPECT_FALSE(
+      PairSumsHere(left.narrow(2, 0, 3), right.narrow(2, 0, 3)).has_value());
+}
+
 TEST(TensorNormTest, TellsWhatIsNotFinite) {
   const at::Tensor values = at::ones({8192});
   values[5000] = std::numeric_limits<float>::quiet_NaN();
@@ -95,6 +129,8 @@ TEST(TensorNormTest, CountsZerosOfBothSigns) {
   values[2][2] = std::numeric_limits<float>::denorm_min();
   EXPECT_EQ(ZerosOf(values), 2);
   EXPECT_EQ(ZerosOf(at::zeros({7, 5})), 35);
+  // With gaps in memory.
+  EXPECT_EQ(ZerosOf(values.narrow(1, 0, 2)), 1);
 }
 
 TEST(TensorNormTest, MultipliesNarrowTensorsInFloat32) {

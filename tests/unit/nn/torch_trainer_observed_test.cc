@@ -17,6 +17,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/clock.h"
 #include "server/models/feature_extractor.h"
 #include "server/nn/torch_trainer.h"
 #include "tests/unit/nn/training_fixture.h"
@@ -192,6 +193,29 @@ TEST_P(TorchTrainerObservedTest, ChangesNoBitOfTheTraining) {
     EXPECT_TRUE(SameValues(left.weights, right.weights)) << step;
     EXPECT_TRUE(SameValues(left.optimizer, right.optimizer)) << step;
     EXPECT_TRUE(SameValues(left.means, right.means)) << step;
+  }
+}
+
+TEST_P(TorchTrainerObservedTest, TellsWhereTheTimeOfAStepWent) {
+  const auto trainer = Make(at::kFloat);
+  for (int step = 0; step < 3; ++step) {
+    const StepData data = Data(step);
+    StepSettings settings = Rate(0.05);
+    if (step > 0) {
+      settings.observe = Observation{.step = step + 1, .noise = step == 2};
+    }
+    const SteadyTime begun = RealClock().Now();
+    const auto report = trainer->Step(data.batches(), settings);
+    const Duration took = RealClock().Now() - begun;
+    ASSERT_TRUE(report.ok() && report->phases.has_value());
+    const StepPhases& phases = *report->phases;
+    EXPECT_GT(phases.forward, Duration::zero());
+    EXPECT_GT(phases.backward, Duration::zero());
+    EXPECT_GT(phases.optimizer, Duration::zero());
+    EXPECT_EQ(phases.probe > Duration::zero(), step > 0);
+    EXPECT_LE(
+        phases.forward + phases.backward + phases.optimizer + phases.probe,
+        took);
   }
 }
 
