@@ -18,14 +18,6 @@ std::optional<double> SnrOf(const std::optional<GradientNoise>& mean,
   return mean->signal * examples / mean->noise;
 }
 
-// Absent, not infinite, where no signal is to be seen.
-std::optional<double> NoiseScaleOf(const std::optional<GradientNoise>& mean) {
-  if (!mean || mean->signal <= 0 || mean->noise < 0) {
-    return std::nullopt;
-  }
-  return mean->noise / mean->signal;
-}
-
 void TakePaths(const PathNorms& paths, BlockGradientFigures& figures) {
   figures.shortcut_norm = paths.shortcut;
   figures.main_norm = paths.main;
@@ -67,8 +59,9 @@ GradientFigures GradientFigureMaker::Make(
   }
   step_ = sample.step;
   Add(sample.noise, all_);
-  GradientFigures figures{.depth_ratio = DepthRatio(sample),
-                          .noise_scale = NoiseScaleOf(all_)};
+  GradientFigures figures{
+      .depth_ratio = DepthRatio(sample),
+      .noise_scale = all_ ? NoiseScale(*all_) : std::nullopt};
   for (std::size_t i = 0; i < std::min(sample.blocks.size(), labels.size());
        ++i) {
     const BlockSample& block = sample.blocks[i];

@@ -139,13 +139,6 @@ std::size_t MostSamples(const GradientQuery& query, std::size_t blocks) {
 
 }  // namespace
 
-std::optional<double> NoiseScale(const GradientNoise& noise) {
-  if (noise.signal <= 0 || noise.noise <= 0) {
-    return std::nullopt;
-  }
-  return noise.noise / noise.signal;
-}
-
 absl::StatusOr<GradientReport> MakeGradientReport(const Job& job,
                                                   const JobSamples& samples,
                                                   const GradientQuery& query) {

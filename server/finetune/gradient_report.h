@@ -52,9 +52,6 @@ struct GradientReport {
   std::vector<ActiveAlarm> alarms;
 };
 
-// noise / signal, in examples; nullopt: the gradient cannot be told from noise.
-std::optional<double> NoiseScale(const GradientNoise& noise);
-
 // `samples`: of the steps of the query. FAILED_PRECONDITION (JOB_STATE): the
 // job has no samples; INVALID_ARGUMENT (REQUEST_INVALID): "blocks[i]" is no
 // block of it; OUT_OF_RANGE (EVENTS_EXPIRED): samples from first_step on are no

@@ -13,6 +13,13 @@ std::optional<double> MainShare(const PathNorms& paths) {
   return main / both;
 }
 
+std::optional<double> NoiseScale(const GradientNoise& noise) {
+  if (noise.signal <= 0 || noise.noise <= 0) {
+    return std::nullopt;
+  }
+  return noise.noise / noise.signal;
+}
+
 std::optional<double> DepthRatio(const GradientSample& sample) {
   const BlockSample* first = nullptr;
   const BlockSample* last = nullptr;

@@ -66,6 +66,10 @@ struct GradientNoise {
   friend bool operator==(const GradientNoise&, const GradientNoise&) = default;
 };
 
+// noise / signal, in examples; nullopt: the gradient cannot be told from noise,
+// or no noise was seen.
+std::optional<double> NoiseScale(const GradientNoise& noise);
+
 struct BlockSample {
   // Absent: the input of the block takes no gradient, since nothing before the
   // block is trained.

@@ -62,9 +62,12 @@ absl::StatusOr<JobRun::Measurement> JobRun::MeasurePhase(std::size_t phase,
     }
     const SteadyTime begun = around_.clock.Now();
     ASSIGN_OR_RETURN(const std::vector<TrainingBatch> batches, BatchesOf(step));
-    RETURN_IF_ERROR(
-        trainer->Step(batches, {.rates = RatesAt(plan_.recipe, step)})
-            .status());
+    StepSettings settings{.rates = RatesAt(plan_.recipe, step)};
+    if (i < kWarmUps && job_->spec.observation.probe_every > 0) {
+      // As the first step of a job: for the memory that it takes.
+      settings.observe = {.step = 1, .noise = job_->spec.observation.snr};
+    }
+    RETURN_IF_ERROR(trainer->Step(batches, settings).status());
     if (i >= kWarmUps) {
       const Duration taken = around_.clock.Now() - begun;
       measured.fastest = std::min(measured.fastest, taken);
@@ -120,8 +123,8 @@ absl::StatusOr<JobEstimate> JobRun::Estimate(const JobSpec& spec) {
                    ReadInputs(spec, around_.store, around_.models));
   ASSIGN_OR_RETURN(plan_, PlanJob(spec, inputs));
   network_ = BuildNetwork(plan_.architecture);
-  const TrainingMemory memory =
-      EstimateMemoryOf(plan_, around_.options.max_picture_bytes);
+  const TrainingMemory memory = EstimateMemoryOf(
+      plan_, spec.observation, around_.options.max_picture_bytes);
   const SystemMemory system = around_.options.memory();
   RETURN_IF_ERROR(CheckTrainingMemory(memory, system.free));
   ASSIGN_OR_RETURN(trainers_, around_.trainers());
@@ -154,7 +157,7 @@ absl::StatusOr<JobEstimate> JobRun::Estimate(const JobSpec& spec) {
   // What was measured has few pictures, and may have used memory that a job
   // before gave back: never less than what is known to be needed.
   estimate.peak_bytes =
-      memory.pictures + std::max(memory.network + memory.activations,
+      memory.pictures + std::max(memory.total() - memory.pictures,
                                  after && before ? *after - *before : resident);
   return estimate;
 }

@@ -234,9 +234,9 @@ absl::StatusOr<JobStatus> Manager::PlanStatus(const JobSpec& complete) {
                    ReadInputs(complete, around_.store, around_.models));
   ASSIGN_OR_RETURN(const JobPlan plan, PlanJob(complete, inputs));
   // Later there may be more memory free than now, but never more than this.
-  RETURN_IF_ERROR(CheckTrainingMemory(
-      EstimateMemoryOf(plan, around_.options.max_picture_bytes),
-      around_.options.memory().total));
+  const TrainingMemory needed = EstimateMemoryOf(
+      plan, complete.observation, around_.options.max_picture_bytes);
+  RETURN_IF_ERROR(CheckTrainingMemory(needed, around_.options.memory().total));
   // What it needs is loaded now, so that its absence is the answer.
   RETURN_IF_ERROR(around_.trainers().status());
   JobStatus status{.total_steps = TotalSteps(plan.recipe),

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "server/base/error.h"
 #include "server/finetune/network_parts.h"
+#include "server/finetune/trainer.h"
 #include "server/models/memory_estimate.h"
 
 namespace resnetd {
@@ -88,6 +89,24 @@ std::int64_t NetworkBytes(const Recipe& recipe, const Network& network) {
   return copies * FloatBytes(network);
 }
 
+// `activations`: of one part of a batch.
+std::int64_t ObservationBytes(const Recipe& recipe, const Network& network,
+                              std::int64_t activations,
+                              const ObservationSpec& observation) {
+  if (observation.probe_every <= 0) {
+    return 0;
+  }
+  if (recipe.accumulation > 1) {
+    return FloatBytes(network);
+  }
+  if (!observation.snr) {
+    return 0;
+  }
+  const std::int64_t part =
+      (recipe.batch_size + kNoiseBatches - 1) / kNoiseBatches;
+  return FloatBytes(network) + activations * part / recipe.batch_size;
+}
+
 std::string Mebibytes(std::int64_t bytes) {
   return absl::StrFormat("%.1f MiB", static_cast<double>(bytes) / (1 << 20));
 }
@@ -95,6 +114,7 @@ std::string Mebibytes(std::int64_t bytes) {
 }  // namespace
 
 TrainingMemory EstimateMemoryOf(const JobPlan& plan,
+                                const ObservationSpec& observation,
                                 std::int64_t max_picture_bytes) {
   const Recipe& recipe = plan.recipe;
   const Network network = BuildNetwork(plan.architecture);
@@ -109,6 +129,8 @@ TrainingMemory EstimateMemoryOf(const JobPlan& plan,
                  (kKeptOutputs * outputs.kept + kBuffers * outputs.largest) *
                      part * static_cast<std::int64_t>(sizeof(float)));
   }
+  memory.observation =
+      ObservationBytes(recipe, network, memory.activations, observation);
   // Those of the validation are kept as the network sees them, beside the
   // decoded ones while they are made.
   const std::int64_t crop = plan.preprocess.crop;
@@ -126,14 +148,15 @@ absl::Status CheckTrainingMemory(const TrainingMemory& needed,
     return absl::OkStatus();
   }
   return Error(absl::StatusCode::kResourceExhausted, Reason::kOutOfMemory,
-               absl::StrCat("the training needs about ",
-                            Mebibytes(needed.total()), " of memory (network ",
-                            Mebibytes(needed.network), ", activations ",
-                            Mebibytes(needed.activations), ", pictures ",
-                            Mebibytes(needed.pictures), "), ",
-                            Mebibytes(*available),
-                            " are there: raise recipe.accumulation, lower "
-                            "recipe.batch_size, or train fewer layers"))
+               absl::StrCat(
+                   "the training needs about ", Mebibytes(needed.total()),
+                   " of memory (network ", Mebibytes(needed.network),
+                   ", activations ", Mebibytes(needed.activations),
+                   ", pictures ", Mebibytes(needed.pictures), ", observation ",
+                   Mebibytes(needed.observation), "), ", Mebibytes(*available),
+                   " are there: raise recipe.accumulation, lower "
+                   "recipe.batch_size, train fewer layers, or set "
+                   "observation.snr to off"))
       .Metadata("needed", absl::StrCat(needed.total()))
       .Metadata("free", absl::StrCat(*available));
 }

@@ -72,9 +72,10 @@ absl::Status JobRun::Work() {
     plan_.recipe.precision = job_->status.recipe->precision;
   }
   network_ = BuildNetwork(plan_.architecture);
-  RETURN_IF_ERROR(CheckTrainingMemory(
-      EstimateMemoryOf(plan_, around_.options.max_picture_bytes),
-      around_.options.memory().free));
+  RETURN_IF_ERROR(
+      CheckTrainingMemory(EstimateMemoryOf(plan_, job_->spec.observation,
+                                           around_.options.max_picture_bytes),
+                          around_.options.memory().free));
   if (!GoesOn()) {
     return Settle(wish_);
   }
@@ -367,7 +368,10 @@ absl::Status JobRun::BeginPhase(std::size_t phase, Trainer& trainer) {
   const std::optional<int> stages =
       StagesToCache(plan_.recipe, phase, pictures_->size());
   if (around_.links.features == nullptr || around_.options.device != "cpu" ||
-      !stages) {
+      !stages ||
+      TrainerIsFaster(plan_.recipe,
+                      ShapeOfFeatures(network_, plan_.preprocess.crop, *stages),
+                      pictures_->size(), around_.options.max_feature_bytes)) {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const TrainerState state, trainer.Save());

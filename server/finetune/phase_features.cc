@@ -21,6 +21,12 @@ constexpr std::int64_t kMostPictures = 64;
 // Rows of features that a trainer evaluates at once.
 constexpr std::size_t kRows = 64;
 
+// Share of the pictures whose features must have room for it to pay that those
+// of the others are computed by the engine beside a trainer in bfloat16. With
+// the last stage of ResNet-50 trained, the engine takes 63 ms of a CPU for a
+// picture, the trainer 38 ms for the same layers: (1 - 0.4) * 63 = 38.
+constexpr double kLeastKept = 0.4;
+
 std::size_t BatchFor(int crop) {
   return static_cast<std::size_t>(std::clamp<std::int64_t>(
       kBatchPixels / (std::int64_t{crop} * crop), 1, kMostPictures));
@@ -41,6 +47,14 @@ std::optional<int> StagesToCache(const Recipe& recipe, std::size_t phase,
     return std::nullopt;
   }
   return static_cast<int>(first) - 1;
+}
+
+bool TrainerIsFaster(const Recipe& recipe, const FeatureShape& shape,
+                     std::size_t pictures, std::int64_t max_bytes) {
+  const double all = static_cast<double>(pictures) *
+                     static_cast<double>(shape.values() * sizeof(float));
+  return recipe.precision == TrainingPrecision::kBf16 &&
+         static_cast<double>(max_bytes) < kLeastKept * all;
 }
 
 PhaseFeatures::PhaseFeatures(std::unique_ptr<FeatureExtractor> extractor,

@@ -27,6 +27,13 @@ namespace resnetd {
 std::optional<int> StagesToCache(const Recipe& recipe, std::size_t phase,
                                  std::size_t pictures);
 
+// Whether the trainer runs the frozen beginning itself, in each step, because
+// so little of its output has room in `max_bytes`: in bfloat16 it is faster at
+// that than the engine, which computes in float32. `shape`: of the output for
+// one picture; `pictures`: those to train on.
+bool TrainerIsFaster(const Recipe& recipe, const FeatureShape& shape,
+                     std::size_t pictures, std::int64_t max_bytes);
+
 // One phase of a job whose beginning is frozen: what is trained works on
 // features instead of pictures. Not thread-safe.
 class PhaseFeatures {

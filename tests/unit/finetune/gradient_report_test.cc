@@ -63,8 +63,6 @@ TEST(GradientReportTest, TheNoiseScaleIsAQuotientOfMeans) {
   EXPECT_EQ(NoiseScale(*report->noise), 96);
   ASSERT_EQ(report->block_noise.size(), 3U);
   EXPECT_EQ(report->block_noise[2]->noise, 96);
-  EXPECT_EQ(NoiseScale({.signal = 0, .noise = 1}), std::nullopt);
-  EXPECT_EQ(NoiseScale({.signal = -1, .noise = 1}), std::nullopt);
   // Also of what is left out.
   EXPECT_EQ(MakeGradientReport(SomeJob(), Samples(20), {.max_samples = 1})
                 ->noise->signal,

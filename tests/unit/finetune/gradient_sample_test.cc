@@ -43,5 +43,13 @@ TEST(DepthRatioTest, NeedsTwoBlocks) {
   EXPECT_EQ(DepthRatio(sample), std::nullopt);
 }
 
+TEST(NoiseScaleTest, IsThereWhereSignalAndNoiseAre) {
+  EXPECT_EQ(NoiseScale({.signal = 2, .noise = 6}), 3);
+  EXPECT_EQ(NoiseScale({.signal = 0, .noise = 1}), std::nullopt);
+  EXPECT_EQ(NoiseScale({.signal = -1, .noise = 1}), std::nullopt);
+  EXPECT_EQ(NoiseScale({.signal = 1, .noise = 0}), std::nullopt);
+  EXPECT_EQ(NoiseScale({.signal = 1, .noise = -1}), std::nullopt);
+}
+
 }  // namespace
 }  // namespace resnetd

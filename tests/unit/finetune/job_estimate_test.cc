@@ -31,6 +31,22 @@ TEST_F(JobEstimateTest, TellsStepsTimeAndMemoryAndKeepsNothing) {
   EXPECT_EQ(Must(models_->ListVersions(Named("tiny"))).size(), 1U);
 }
 
+// For its memory: once in each of two phases.
+TEST_F(JobEstimateTest, ObservesAStepWhereTheJobIsObserved) {
+  ASSERT_TRUE(jobs_->Start().ok());
+  int observed = 0;
+  trainers_.script.sample = [&observed](int /*call*/) {
+    ++observed;
+    return GradientSample();
+  };
+  Must(jobs_->EstimateJob(Spec(200)));
+  EXPECT_EQ(observed, 2);
+  JobSpec blind = Spec(200);
+  blind.observation.probe_every = 0;
+  Must(jobs_->EstimateJob(blind));
+  EXPECT_EQ(observed, 2);
+}
+
 TEST_F(JobEstimateTest, MoreStepsTakeLonger) {
   ASSERT_TRUE(jobs_->Start().ok());
   const JobEstimate few = Must(jobs_->EstimateJob(Spec(100)));

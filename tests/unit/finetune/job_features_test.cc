@@ -74,6 +74,25 @@ TEST_F(JobFeaturesTest, AreComputedAgainWhereThereIsNoRoom) {
   EXPECT_THAT(Told(number), HasSubstr("there is no room for 70 of them"));
 }
 
+// In bfloat16 the trainer is faster than the engine.
+TEST_F(JobFeaturesTest, AreLeftToATrainerInBfloat16WhereThereIsLittleRoom) {
+  options_.max_feature_bytes = 1000;
+  Restart();
+  ASSERT_TRUE(jobs_->Start().ok());
+  JobSpec spec = HeadSpec();
+  spec.recipe.precision = TrainingPrecision::kBf16;
+  ExpectTheSame(AwaitEnd(Create(spec)));
+  EXPECT_EQ(loader_of_features_.stages(), -1);
+  EXPECT_EQ(loader_of_features_.pictures(), 0);
+
+  options_.max_feature_bytes = 1 << 20;
+  Restart();
+  ASSERT_TRUE(jobs_->Start().ok());
+  spec.display_name = "with more room";
+  ExpectTheSame(AwaitEnd(Create(spec)));
+  EXPECT_EQ(loader_of_features_.stages(), 3);
+}
+
 TEST_F(JobFeaturesTest, AreNotUsedForPicturesThatAreVaried) {
   JobSpec spec = HeadSpec();
   spec.recipe.least_scale = 0.5;

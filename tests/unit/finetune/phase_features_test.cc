@@ -52,5 +52,17 @@ TEST(StagesToCacheTest, MustPayWithinThePhase) {
   EXPECT_EQ(StagesToCache(recipe, 0, 81), std::nullopt);
 }
 
+// 100 pictures of 10 float32.
+TEST(TrainerIsFasterTest, WhereLittleIsKeptAndTheTrainingIsInBfloat16) {
+  Recipe recipe = RecipeOf({false, false, true, true});
+  const FeatureShape shape{.channels = 10, .height = 1, .width = 1};
+  EXPECT_FALSE(TrainerIsFaster(recipe, shape, 100, 0));
+  recipe.precision = TrainingPrecision::kBf16;
+  EXPECT_TRUE(TrainerIsFaster(recipe, shape, 100, 0));
+  EXPECT_TRUE(TrainerIsFaster(recipe, shape, 100, 1599));
+  EXPECT_FALSE(TrainerIsFaster(recipe, shape, 100, 1600));
+  EXPECT_FALSE(TrainerIsFaster(recipe, shape, 100, 4000));
+}
+
 }  // namespace
 }  // namespace resnetd
