@@ -72,9 +72,9 @@ DeepenedNetwork Deepened(const LabSpec& spec, const Network& network,
     known.insert(tensor.name);
   }
   absl::flat_hash_map<std::string, Tensor> tensors;
-  for (auto& [name, tensor] :
+  for (const auto& [name, tensor] :
        InitialWeights(made.network, deeper.seed, false)) {
-    tensors[name] = known.contains(name) ? weights.at(name) : std::move(tensor);
+    tensors[name] = known.contains(name) ? weights.at(name) : tensor;
   }
   for (const ResidualBlock& block : made.network.blocks) {
     const std::string last = block.main_path.back().norm->name + ".weight";
