@@ -14,6 +14,7 @@
 #include "resnetd/v1/classification_service.grpc.pb.h"
 #include "resnetd/v1/dataset_service.grpc.pb.h"
 #include "resnetd/v1/fine_tune_service.grpc.pb.h"
+#include "resnetd/v1/gradient_lab_service.grpc.pb.h"
 #include "resnetd/v1/model_service.grpc.pb.h"
 #include "resnetd/v1/server_service.grpc.pb.h"
 #include "server/base/status_macros.h"
@@ -68,6 +69,7 @@ class Client::Calls {
   const std::unique_ptr<v1::ModelService::Stub> models;
   const std::unique_ptr<v1::DatasetService::Stub> datasets;
   const std::unique_ptr<v1::FineTuneService::Stub> jobs;
+  const std::unique_ptr<v1::GradientLabService::Stub> labs;
   const std::unique_ptr<v1::ServerService::Stub> server;
 
  private:

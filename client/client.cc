@@ -34,6 +34,7 @@ Client::Calls::Calls(Target target, const ClientOptions& options)
       models(v1::ModelService::NewStub(connection.channel(Route::kAny))),
       datasets(v1::DatasetService::NewStub(connection.channel(Route::kAny))),
       jobs(v1::FineTuneService::NewStub(connection.channel(Route::kAny))),
+      labs(v1::GradientLabService::NewStub(connection.channel(Route::kAny))),
       server(v1::ServerService::NewStub(connection.channel(Route::kAny))) {}
 
 Client::Client(std::unique_ptr<Calls> calls) : calls_(std::move(calls)) {}

@@ -19,6 +19,7 @@
 #include "client/job_types.h"
 #include "client/model_requests.h"
 #include "client/model_types.h"
+#include "client/probe_types.h"
 #include "client/types.h"
 
 namespace resnetd::client {
@@ -203,6 +204,10 @@ class Client {
   // The gradients of a job over its steps. FAILED_PRECONDITION: it has no
   // samples; OUT_OF_RANGE: those asked for are no longer kept.
   absl::StatusOr<GradientReport> GetGradients(const GradientRequest& request);
+  // Takes the gradients of a version apart on pictures of the caller; changes
+  // nothing. Takes as long as the probe, at most long_timeout.
+  // RESOURCE_EXHAUSTED (QUEUE_FULL): another one runs.
+  absl::StatusOr<ProbeReport> ProbeGradients(const ProbeRequest& request);
   // NOT_FOUND: no such job, or it has no such checkpoint.
   absl::StatusOr<Checkpoint> GetCheckpoint(absl::string_view job,
                                            std::int64_t step);

@@ -31,23 +31,10 @@ GradientNoise NoiseOf(const v1::GradientNoise& message) {
   return {.signal = message.signal(), .noise = message.noise()};
 }
 
-PathNorms PathsOf(const v1::PathNorms& message) {
-  PathNorms paths = {.shortcut = message.shortcut(),
-                     .main = message.main(),
-                     .input = message.input(),
-                     .sum = message.sum(),
-                     .cosine = message.cosine(),
-                     .main_share = std::nullopt};
-  if (message.has_main_share()) {
-    paths.main_share = message.main_share();
-  }
-  return paths;
-}
-
 BlockSample BlockOf(const v1::BlockSample& message) {
   BlockSample block;
   if (message.has_paths()) {
-    block.paths = PathsOf(message.paths());
+    block.paths = FromProto(message.paths());
   }
   if (message.has_parameters()) {
     block.parameters = NormsOf(message.parameters());
@@ -97,6 +84,19 @@ v1::AlarmSetting ToProto(const AlarmSetting& setting) {
 
 AlarmSetting FromProto(const v1::AlarmSetting& message) {
   return {.kind = KindOf(message.kind()), .action = ActionOf(message.action())};
+}
+
+PathNorms FromProto(const v1::PathNorms& message) {
+  PathNorms paths = {.shortcut = message.shortcut(),
+                     .main = message.main(),
+                     .input = message.input(),
+                     .sum = message.sum(),
+                     .cosine = message.cosine(),
+                     .main_share = std::nullopt};
+  if (message.has_main_share()) {
+    paths.main_share = message.main_share();
+  }
+  return paths;
 }
 
 ActiveAlarm FromProto(const v1::ActiveAlarm& message) {

@@ -12,6 +12,7 @@ v1::ObservationSpec ToProto(const ObservationSpec& observation);
 ObservationSpec FromProto(const v1::ObservationSpec& message);
 v1::AlarmSetting ToProto(const AlarmSetting& setting);
 AlarmSetting FromProto(const v1::AlarmSetting& message);
+PathNorms FromProto(const v1::PathNorms& message);
 ActiveAlarm FromProto(const v1::ActiveAlarm& message);
 AlarmRaised FromProto(const v1::AlarmRaised& message);
 AlarmCleared FromProto(const v1::AlarmCleared& message);

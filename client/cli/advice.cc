@@ -152,6 +152,14 @@ struct Advice {
   std::string (*make)(const ErrorInfo& info) = nullptr;
 };
 
+// Of probes alone: other limits say by themselves what to do.
+std::string LimitExceeded(const ErrorInfo& info) {
+  return absl::StartsWith(info.Metadata("limit_name"), "probe-")
+             ? "say --pictures N for fewer, or leave --fd-check, --split or "
+               "--paths out"
+             : "";
+}
+
 constexpr std::array kAdvice = {
     Advice{client::kReasonNoConnection,
            "start one with ./dev run, or name one with --server HOST:PORT or "
@@ -199,6 +207,7 @@ constexpr std::array kAdvice = {
     Advice{"JOB_STATE", "", JobState},
     Advice{"RECIPE_INVALID",
            "leave a setting out and it is chosen; --dry-run shows the choice"},
+    Advice{"LIMIT_EXCEEDED", "", LimitExceeded},
     Advice{"FORGETTING_NOT_ALLOWED",
            "name pictures of the old classes with --replay-dataset, or say "
            "--allow-forgetting"},

@@ -107,7 +107,8 @@ std::variant<Arguments, Ending> ParseCommandLine(
   if (!problem.empty()) {
     return UsageError(command, problem);
   }
-  if (!command.get_subcommands({}).empty()) {
+  // One with arguments of its own is also complete without a command.
+  if (!command.get_subcommands({}).empty() && !HasArguments(command)) {
     Ending ending = UsageError(command, "no command given");
     ending.err = absl::StrCat(HelpText(command), "\n", ending.err);
     return ending;

@@ -96,6 +96,7 @@ enum class Command {
   kTrainCancel,
   kTrainDelete,
   kGradients,
+  kGradientsProbe,
   kBench,
   kHealth,
   kVersion,

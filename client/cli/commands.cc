@@ -57,6 +57,7 @@ constexpr Entry kEntries[] = {
     {Command::kTrainCancel, RunTrainCancel},
     {Command::kTrainDelete, RunTrainDelete},
     {Command::kGradients, RunGradients},
+    {Command::kGradientsProbe, RunGradientsProbe},
     {Command::kBench, RunBench},
     {Command::kHealth, RunHealth},
     {Command::kVersion, RunVersion},

@@ -66,6 +66,7 @@ ExitCode RunTrainResume(const Session& session);
 ExitCode RunTrainCancel(const Session& session);
 ExitCode RunTrainDelete(const Session& session);
 ExitCode RunGradients(const Session& session);
+ExitCode RunGradientsProbe(const Session& session);
 ExitCode RunBench(const Session& session);
 ExitCode RunHealth(const Session& session);
 ExitCode RunVersion(const Session& session);

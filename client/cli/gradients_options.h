@@ -4,7 +4,24 @@
 #include <string>
 #include <vector>
 
+#include "client/cli/model_ref.h"
+
 namespace resnetd::cli {
+
+// What `resnetctl gradients probe` was told.
+struct ProbeCommandOptions {
+  ModelRef ref;
+  // Pictures of this machine.
+  std::string data;
+  // So many of them at most.
+  std::int64_t pictures = 16;
+  bool batch_statistics = false;
+  bool fd_check = false;
+  bool split = false;
+  // 0: not asked for.
+  std::int64_t path_passes = 0;
+  std::int64_t seed = 0;
+};
 
 // What `resnetctl gradients` was told.
 struct GradientsOptions {
@@ -25,6 +42,7 @@ struct GradientsOptions {
   std::string tensorboard;
   // They may exist.
   bool force = false;
+  ProbeCommandOptions probe;
 };
 
 }  // namespace resnetd::cli

@@ -40,14 +40,6 @@ std::optional<double> UpdateRatio(const client::BlockSample& block) {
   return block.parameters->update / block.parameters->weights;
 }
 
-// Of `norm` in the largest one, on a scale of decades.
-double BarShare(double norm, double largest) {
-  if (!(norm > 0) || !(largest > 0)) {
-    return 0;
-  }
-  return std::clamp(1 + std::log10(norm / largest) / kBarDecades, 0.0, 1.0);
-}
-
 double LargestPath(const client::GradientSample& sample) {
   double largest = 0;
   for (const client::BlockSample& block : sample.blocks) {
@@ -70,21 +62,6 @@ std::string Course(const client::GradientReport& report, std::size_t block,
   return Sparkline(series.Means(kSparkColumns), unicode);
 }
 
-std::string DepthText(double ratio) {
-  const std::string number = absl::StrFormat("%.3g", ratio);
-  if (ratio < kLeastDepthRatio) {
-    return absl::StrCat("depth ratio ", number,
-                        ": the gradient vanishes on its way to the input");
-  }
-  if (ratio > kMostDepthRatio) {
-    return absl::StrCat("depth ratio ", number,
-                        ": the gradient explodes on its way to the input");
-  }
-  return absl::StrCat("depth ratio ", number,
-                      ": the first block gets about as much as the last "
-                      "(0.001 to 1000 is healthy)");
-}
-
 std::string NoiseText(const client::GradientReport& report) {
   const int examples =
       report.samples.empty() ? 0 : report.samples.back().examples;
@@ -105,6 +82,29 @@ std::string NoiseText(const client::GradientReport& report) {
 }
 
 }  // namespace
+
+std::string DepthText(double ratio) {
+  const std::string number = absl::StrFormat("%.3g", ratio);
+  if (ratio < kLeastDepthRatio) {
+    return absl::StrCat("depth ratio ", number,
+                        ": the gradient vanishes on its way to the input");
+  }
+  if (ratio > kMostDepthRatio) {
+    return absl::StrCat("depth ratio ", number,
+                        ": the gradient explodes on its way to the input");
+  }
+  return absl::StrCat("depth ratio ", number,
+                      ": the first block gets about as much as the last "
+                      "(0.001 to 1000 is healthy)");
+}
+
+std::string PathBar(double norm, double largest, bool unicode) {
+  double share = 0;
+  if (norm > 0 && largest > 0) {
+    share = std::clamp(1 + std::log10(norm / largest) / kBarDecades, 0.0, 1.0);
+  }
+  return Bar(share, kBarColumns, unicode);
+}
 
 std::string BlockWord(const client::BlockSample& block,
                       const client::BlockNoise& noise) {
@@ -171,18 +171,16 @@ Table GradientsTable(const client::GradientReport& report, bool unicode) {
     const client::BlockNoise& noise =
         i < report.block_noise.size() ? report.block_noise[i] : none;
     const auto& paths = block.paths;
-    table.AddRow(
-        {report.blocks[i], paths ? Short(paths->shortcut) : "-",
-         paths ? Bar(BarShare(paths->shortcut, largest), kBarColumns, unicode)
-               : "",
-         paths ? Short(paths->main) : "-",
-         paths ? Bar(BarShare(paths->main, largest), kBarColumns, unicode) : "",
-         paths && paths->main_share
-             ? absl::StrFormat("%.0f %%", *paths->main_share * 100)
-             : "-",
-         UpdateRatio(block) ? Short(*UpdateRatio(block)) : "-",
-         OrDash(noise.snr_ratio), Course(report, i, unicode),
-         BlockWord(block, noise)});
+    table.AddRow({report.blocks[i], paths ? Short(paths->shortcut) : "-",
+                  paths ? PathBar(paths->shortcut, largest, unicode) : "",
+                  paths ? Short(paths->main) : "-",
+                  paths ? PathBar(paths->main, largest, unicode) : "",
+                  paths && paths->main_share
+                      ? absl::StrFormat("%.0f %%", *paths->main_share * 100)
+                      : "-",
+                  UpdateRatio(block) ? Short(*UpdateRatio(block)) : "-",
+                  OrDash(noise.snr_ratio), Course(report, i, unicode),
+                  BlockWord(block, noise)});
   }
   return table;
 }

@@ -15,6 +15,14 @@ namespace resnetd::cli {
 std::string BlockWord(const client::BlockSample& block,
                       const client::BlockNoise& noise);
 
+// What a depth ratio says, e.g. "depth ratio 1.8: the first block gets about
+// as much as the last (0.001 to 1000 is healthy)".
+std::string DepthText(double ratio);
+
+// The norm of one path beside the largest of all: four decades, the largest is
+// a full bar.
+std::string PathBar(double norm, double largest, bool unicode);
+
 // One line about a sample, e.g. "step 120, 64 pictures, gradient 0.83, ...".
 std::string SampleText(const client::GradientSample& sample);
 

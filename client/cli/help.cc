@@ -1,6 +1,7 @@
 #include "client/cli/help.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -78,6 +79,13 @@ Rows OptionRows(const CLI::App& command) {
 
 }  // namespace
 
+bool HasArguments(const CLI::App& command) {
+  const std::vector<const CLI::Option*> options = command.get_options();
+  return std::any_of(
+      options.begin(), options.end(),
+      [](const CLI::Option* option) { return !option->nonpositional(); });
+}
+
 std::string FullName(const CLI::App& command) {
   const CLI::App* parent = command.get_parent();
   return parent == nullptr
@@ -91,11 +99,11 @@ std::string HelpText(const CLI::App& command) {
   for (const CLI::App* child : command.get_subcommands({})) {
     commands.emplace_back(child->get_name(), child->get_description());
   }
-  if (!commands.empty()) {
+  Rows arguments;
+  if (!commands.empty() && !HasArguments(command)) {
     absl::StrAppend(&usage, " COMMAND");
   }
   absl::StrAppend(&usage, " [OPTIONS]");
-  Rows arguments;
   for (const CLI::Option* option : command.get_options()) {
     if (option->nonpositional()) {
       continue;
@@ -105,6 +113,10 @@ std::string HelpText(const CLI::App& command) {
     absl::StrAppend(
         &usage, " ",
         option->get_required() ? name : absl::StrCat("[", name, "]"));
+  }
+  if (!commands.empty() && HasArguments(command)) {
+    absl::StrAppend(&usage, "\n       ", FullName(command),
+                    " COMMAND [OPTIONS]");
   }
   std::string out =
       absl::StrCat(command.get_description(), "\n\n", usage, "\n");

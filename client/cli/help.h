@@ -10,6 +10,10 @@ namespace resnetd::cli {
 // of all commands, examples. The same with every release of CLI11.
 std::string HelpText(const CLI::App& command);
 
+// Whether it takes arguments beside options, so that it can do without a
+// sub-command.
+bool HasArguments(const CLI::App& command);
+
 // "resnetctl models show".
 std::string FullName(const CLI::App& command);
 

@@ -1,6 +1,7 @@
 #include "client/cli/model_lookup.h"
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -53,6 +54,26 @@ absl::StatusOr<std::string> AskVersionName(const Session& session,
                    names.empty() ? ": it has none"
                                  : absl::StrCat("; there are ",
                                                 absl::StrJoin(names, ", "))));
+}
+
+absl::Status CheckLabels(const Session& session, Client& client,
+                         const std::string& version,
+                         const std::vector<std::string>& labels) {
+  ASSIGN_OR_RETURN(const client::Version known,
+                   AskVersion(session, client, version));
+  const std::set<std::string> knows(known.labels.begin(), known.labels.end());
+  for (const std::string& label : labels) {
+    if (knows.count(label) == 0) {
+      return client::ClientError(
+          absl::StatusCode::kInvalidArgument, "LABEL_UNKNOWN",
+          absl::StrCat(ShortName(version), " does not know the label ",
+                       Quoted(label),
+                       " of these pictures: name the folders "
+                       "after its labels; `resnetctl models show ",
+                       ShortName(version), "` lists them"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace resnetd::cli

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "client/cli/commands.h"
@@ -23,6 +24,12 @@ absl::StatusOr<client::Version> AskVersion(const Session& session,
 // (ALIAS_NOT_FOUND).
 absl::StatusOr<std::string> AskVersionName(const Session& session,
                                            Client& client, const ModelRef& ref);
+
+// INVALID_ARGUMENT (LABEL_UNKNOWN): the version by this name does not know one
+// of `labels`.
+absl::Status CheckLabels(const Session& session, Client& client,
+                         const std::string& version,
+                         const std::vector<std::string>& labels);
 
 // "models/NAME/versions/N".
 std::string VersionResource(const ModelRef& ref, std::int64_t version);

@@ -2,7 +2,6 @@
 // calibrate.
 #include <optional>
 #include <ostream>
-#include <set>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -17,7 +16,6 @@
 #include "client/cli/waiting.h"
 #include "client/error_info.h"
 #include "server/base/ids.h"
-#include "server/base/quote.h"
 #include "server/base/status_macros.h"
 
 namespace resnetd::cli {
@@ -43,27 +41,6 @@ absl::Status CheckOptions(const MeasureOptions& options) {
   return absl::OkStatus();
 }
 
-// Before pictures are sent that nothing can be said about.
-absl::Status CheckLabels(const Session& session, Client& client,
-                         const std::string& version, const std::string& path) {
-  ASSIGN_OR_RETURN(const LocalData data, LookAt(path, {}));
-  ASSIGN_OR_RETURN(const client::Version known,
-                   AskVersion(session, client, version));
-  const std::set<std::string> labels(known.labels.begin(), known.labels.end());
-  for (const std::string& label : data.labels) {
-    if (labels.count(label) == 0) {
-      return client::ClientError(
-          absl::StatusCode::kInvalidArgument, "LABEL_UNKNOWN",
-          absl::StrCat(ShortName(version), " does not know the label ",
-                       Quoted(label),
-                       " of these pictures: name the folders "
-                       "after its labels; `resnetctl models show ",
-                       ShortName(version), "` lists them"));
-    }
-  }
-  return absl::OkStatus();
-}
-
 // What to measure on: a dataset of the server, or pictures of this machine,
 // which are sent if they are not there.
 absl::StatusOr<client::Measurement> Prepare(const Session& session,
@@ -77,7 +54,9 @@ absl::StatusOr<client::Measurement> Prepare(const Session& session,
     return measurement;
   }
   measurement.part = options.part.value_or(client::DatasetPart::kAll);
-  RETURN_IF_ERROR(CheckLabels(session, client, version, options.data));
+  // Before pictures are sent that nothing can be said about.
+  ASSIGN_OR_RETURN(const LocalData data, LookAt(options.data, {}));
+  RETURN_IF_ERROR(CheckLabels(session, client, version, data.labels));
   ASSIGN_OR_RETURN(const UploadOutcome outcome,
                    EnsureDataset(session, client, options.data));
   ReportRejected(session, outcome);

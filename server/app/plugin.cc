@@ -16,7 +16,7 @@
 namespace resnetd {
 namespace {
 
-// What the two entry points differ in.
+// What the entry points differ in.
 struct BackendEntry {
   using Plugin = BackendPlugin;
   static constexpr const char* kSymbol = kBackendPluginSymbol;
@@ -32,6 +32,14 @@ struct TrainerEntry {
   static constexpr int kAbi = kTrainerPluginAbi;
   static constexpr std::uint64_t kLayout = TrainerPluginLayout();
   static constexpr const char* kOtherwise = " to be able to train";
+};
+
+struct ProbeEntry {
+  using Plugin = ProbePlugin;
+  static constexpr const char* kSymbol = kProbePluginSymbol;
+  static constexpr int kAbi = kProbePluginAbi;
+  static constexpr std::uint64_t kLayout = ProbePluginLayout();
+  static constexpr const char* kOtherwise = " to be able to probe gradients";
 };
 
 template <typename Entry>
@@ -128,6 +136,11 @@ absl::StatusOr<const BackendPlugin*> LoadBackendPlugin(
 absl::StatusOr<const TrainerPlugin*> LoadTrainerPlugin(
     absl::Span<const std::string> candidates) {
   return LoadFirst<TrainerEntry>(candidates);
+}
+
+absl::StatusOr<const ProbePlugin*> LoadProbePlugin(
+    absl::Span<const std::string> candidates) {
+  return LoadFirst<ProbeEntry>(candidates);
 }
 
 }  // namespace resnetd

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
+#include "server/finetune/probe_plugin.h"
 #include "server/finetune/trainer_plugin.h"
 #include "server/models/backend_plugin.h"
 
@@ -37,9 +38,11 @@ std::string ExecutableFolder();
 absl::StatusOr<const BackendPlugin*> LoadBackendPlugin(
     absl::Span<const std::string> candidates);
 
-// The other entry point of the same plug-in, in every respect as
+// The other entry points of the same plug-in, in every respect as
 // LoadBackendPlugin().
 absl::StatusOr<const TrainerPlugin*> LoadTrainerPlugin(
+    absl::Span<const std::string> candidates);
+absl::StatusOr<const ProbePlugin*> LoadProbePlugin(
     absl::Span<const std::string> candidates);
 
 }  // namespace resnetd

@@ -30,6 +30,7 @@
 #include "server/engine/cpu_features.h"
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/evaluator.h"
+#include "server/finetune/gradient_lab.h"
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
@@ -118,6 +119,7 @@ class ServerParts final : public Server {
   std::unique_ptr<DatasetManager> datasets_;
   std::unique_ptr<FeatureExtractorLoader> features_;
   std::unique_ptr<Evaluator> evaluator_;
+  std::unique_ptr<GradientLab> lab_;
   std::unique_ptr<JobManager> jobs_;
   std::unique_ptr<PeriodicTask> collector_;
   std::unique_ptr<GrpcServer> grpc_;
@@ -160,6 +162,9 @@ absl::Status ServerParts::BuildTraining() {
       {.batch = static_cast<std::size_t>(std::min(4, config_.max_batch))},
       *store_, *datasets_, *manager_, clock_);
   const JobManagerOptions job_options = JobOptionsOf(config_, plan_);
+  lab_ = GradientLab::Create({.decode = DatasetOptionsOf(config_).decode,
+                              .threads = job_options.threads},
+                             *store_, *manager_, ProbersOfPlugin(), clock_);
   ASSIGN_OR_RETURN(features_,
                    CreateCpuFeatureLoader({.threads = job_options.threads}));
   jobs_ = JobManager::Create(job_options, *store_, *datasets_, *manager_,
@@ -197,7 +202,8 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
                                registry_, *manager_, *telemetry_, facts, clock_,
                                {.jobs = jobs_.get(),
                                 .datasets = datasets_.get(),
-                                .evaluator = evaluator_.get()}));
+                                .evaluator = evaluator_.get(),
+                                .lab = lab_.get()}));
   ASSIGN_OR_RETURN(
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));

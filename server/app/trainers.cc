@@ -7,34 +7,42 @@
 #include "server/app/plugin.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
+#include "server/finetune/probe_plugin.h"
 #include "server/finetune/trainer_plugin.h"
 
 namespace resnetd {
 namespace {
 
-class LazyTrainers {
+// What a plug-in makes, made on the first call that finds the plug-in.
+template <typename Made>
+class Lazy {
  public:
-  absl::StatusOr<TrainerFactory*> Get() ABSL_LOCKS_EXCLUDED(mutex_) {
+  template <typename Load>
+  absl::StatusOr<Made*> Get(const Load& load) ABSL_LOCKS_EXCLUDED(mutex_) {
     const MutexLock lock(mutex_);
-    if (trainers_ == nullptr) {
-      ASSIGN_OR_RETURN(
-          const TrainerPlugin* plugin,
-          LoadTrainerPlugin(TorchPluginCandidates(ExecutableFolder())));
-      ASSIGN_OR_RETURN(trainers_, plugin->create());
+    if (made_ == nullptr) {
+      ASSIGN_OR_RETURN(const auto* plugin,
+                       load(TorchPluginCandidates(ExecutableFolder())));
+      ASSIGN_OR_RETURN(made_, plugin->create());
     }
-    return trainers_.get();
+    return made_.get();
   }
 
  private:
   Mutex mutex_;
-  std::unique_ptr<TrainerFactory> trainers_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Made> made_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace
 
 TrainerSource TrainersOfPlugin() {
-  auto trainers = std::make_shared<LazyTrainers>();
-  return [trainers] { return trainers->Get(); };
+  auto trainers = std::make_shared<Lazy<TrainerFactory>>();
+  return [trainers] { return trainers->Get(LoadTrainerPlugin); };
+}
+
+ProberSource ProbersOfPlugin() {
+  auto probers = std::make_shared<Lazy<Prober>>();
+  return [probers] { return probers->Get(LoadProbePlugin); };
 }
 
 }  // namespace resnetd

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "server/finetune/gradient_lab.h"
 #include "server/finetune/job_manager.h"
 
 namespace resnetd {
@@ -8,5 +9,7 @@ namespace resnetd {
 // for: a server that only serves on the CPU never pays for it. A failure is
 // tried again with the next job. Thread-safe.
 TrainerSource TrainersOfPlugin();
+// The same of probers.
+ProberSource ProbersOfPlugin();
 
 }  // namespace resnetd

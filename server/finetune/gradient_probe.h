@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "server/finetune/gradient_sample.h"
 
 namespace resnetd {
@@ -28,6 +30,14 @@ struct ProbeSettings {
   // Which ways, when not all are gone.
   std::int64_t seed = 0;
 };
+
+// How far a probe is, in the work of ProbeWork().
+struct ProbeProgress {
+  std::int64_t done = 0;
+  std::int64_t all = 0;
+};
+// Whether a probe goes on; an error ends it with that error.
+using ProbeGoOn = std::function<absl::Status(const ProbeProgress&)>;
 
 // |value - expected| / |expected|; 0 when both are 0.
 struct PathErrors {

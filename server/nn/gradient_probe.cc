@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <exception>
 #include <numeric>
 #include <utility>
 
@@ -15,6 +16,7 @@
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/finetune/network_parts.h"
+#include "server/finetune/probe_cost.h"
 #include "server/finetune/random.h"
 #include "server/nn/torch_status.h"
 #include "server/nn/torch_threads.h"
@@ -27,6 +29,17 @@ namespace {
 // Of a shift of length 1 along the gradient. The differences are off by its
 // square, and by the rounding of the loss over it.
 constexpr double kShift = 1e-4;
+
+// Nobody wants the rest. Passes through LibTorch, never past the module's door.
+class Ended final : public std::exception {
+ public:
+  explicit Ended(absl::Status why) : why_(std::move(why)) {}
+  const char* what() const noexcept override { return "ended between passes"; }
+  const absl::Status& why() const { return why_; }
+
+ private:
+  absl::Status why_;
+};
 
 // Keeps what it sees.
 class RecordingTap final : public WatchingTap {
@@ -110,15 +123,6 @@ double RelativeError(const at::Tensor& value, const at::Tensor& expected) {
   return difference == 0 ? 0 : difference / expected.norm().item<double>();
 }
 
-// Ways to choose `k` of `n`.
-double Choices(int n, int k) {
-  double choices = 1;
-  for (int i = 1; i <= k; ++i) {
-    choices = choices * (n - k + i) / i;
-  }
-  return std::round(choices);
-}
-
 // `k` of `n` at random.
 std::vector<bool> Chosen(std::size_t n, std::size_t k, RandomStream& random) {
   std::vector<std::size_t> order(n);
@@ -151,12 +155,33 @@ absl::Status CheckProbe(const TrainingBatch& batch,
 
 }  // namespace
 
+class GradientProbe::Pace {
+ public:
+  Pace(const ProbeGoOn& go_on, std::int64_t all)
+      : go_on_(go_on), progress_{.all = all} {}
+
+  // A pass of `work` begins now; throws Ended.
+  void Begin(std::int64_t work) {
+    if (go_on_) {
+      if (absl::Status status = go_on_(progress_); !status.ok()) {
+        throw Ended(std::move(status));
+      }
+    }
+    progress_.done += work;
+  }
+
+ private:
+  const ProbeGoOn& go_on_;
+  ProbeProgress progress_;
+};
+
 class GradientProbe::Pass {
  public:
   Pass(const GradientProbe& probe, const TrainingBatch& batch,
-       const ProbeSettings& settings)
+       const ProbeSettings& settings, Pace& pace)
       : probe_(probe),
         batch_(batch),
+        pace_(pace),
         input_(probe.input_.Of(absl::MakeConstSpan(batch.pictures))) {
     if (settings.batch_statistics) {
       const std::size_t parts = PartNames(probe.spec_).size();
@@ -168,6 +193,7 @@ class GradientProbe::Pass {
 
   // The mean loss, for autograd.
   at::Tensor Loss(std::vector<BlockTap*> taps) const {
+    pace_.Begin(c10::GradMode::is_enabled() ? kBackwardWork : kForwardWork);
     TrainingPass pass = pass_;
     pass.taps = std::move(taps);
     return probe_.loss_.Sum(probe_.network_.Forward(input_, pass), batch_)
@@ -203,6 +229,7 @@ class GradientProbe::Pass {
  private:
   const GradientProbe& probe_;
   const TrainingBatch& batch_;
+  Pace& pace_;
   const at::Tensor input_;
   TrainingPass pass_;
 };
@@ -211,6 +238,10 @@ absl::StatusOr<std::unique_ptr<GradientProbe>> GradientProbe::Create(
     const Network& network, const Weights& weights,
     const PreprocessSpec& preprocess) {
   using Created = absl::StatusOr<std::unique_ptr<GradientProbe>>;
+  if (network.blocks.empty()) {
+    return Error(absl::StatusCode::kInvalidArgument, Reason::kRecipeInvalid,
+                 "the network has no residual blocks to probe");
+  }
   return TorchToStatus(
       "set up a probe",
       [&]() -> Created {
@@ -245,23 +276,31 @@ GradientProbe::GradientProbe(const Network& network, const Weights& weights,
   }
 }
 
-absl::StatusOr<ProbeReport> GradientProbe::Probe(
-    const TrainingBatch& batch, const ProbeSettings& settings) const {
+absl::StatusOr<ProbeReport> GradientProbe::Probe(const TrainingBatch& batch,
+                                                 const ProbeSettings& settings,
+                                                 const ProbeGoOn& go_on) const {
   RETURN_IF_ERROR(CheckProbe(batch, settings, spec_.head.out_features));
   RETURN_IF_ERROR(input_.Check(absl::MakeConstSpan(batch.pictures)));
   return TorchToStatus(
       "probe gradients",
       [&]() -> absl::StatusOr<ProbeReport> {
         UseThreads(settings.threads);
-        return RunProbe(batch, settings);
+        Pace pace(go_on,
+                  ProbeWork(static_cast<int>(spec_.blocks.size()), settings));
+        try {
+          return RunProbe(batch, settings, pace);
+        } catch (const Ended& ended) {
+          return ended.why();
+        }
       },
       TorchUse::kTraining);
 }
 
 ProbeReport GradientProbe::RunProbe(const TrainingBatch& batch,
-                                    const ProbeSettings& settings) const {
+                                    const ProbeSettings& settings,
+                                    Pace& pace) const {
   const c10::AutoGradMode recorded(true);
-  const Pass pass(*this, batch, settings);
+  const Pass pass(*this, batch, settings, pace);
   ProbeReport report{.examples = static_cast<int>(batch.labels.size())};
   std::vector<RecordingTap> recorded_taps(spec_.blocks.size());
   std::vector<BlockTap*> taps;
@@ -367,7 +406,7 @@ PathDistribution GradientProbe::Distribution(const Pass& pass,
   for (std::size_t length = 0; length <= blocks; ++length) {
     distribution.lengths.push_back(
         {.main_paths = static_cast<int>(length),
-         .ways = Choices(static_cast<int>(blocks), static_cast<int>(length))});
+         .ways = WaysBack(static_cast<int>(blocks), static_cast<int>(length))});
   }
   const at::Tensor whole = pass.GradientBack({});
   at::Tensor sum = whole.detach().mul(0);
@@ -380,9 +419,7 @@ PathDistribution GradientProbe::Distribution(const Pass& pass,
     ++length.gone;
     sum.add_(gradient);
   };
-  const bool goes_all =
-      std::ldexp(1.0, static_cast<int>(blocks)) <= settings.path_passes;
-  if (goes_all) {
+  if (GoesAllWays(static_cast<int>(blocks), settings.path_passes)) {
     for (std::size_t set = 0; set < (std::size_t{1} << blocks); ++set) {
       std::vector<bool> by_main(blocks);
       for (std::size_t i = 0; i < blocks; ++i) {
@@ -394,8 +431,7 @@ PathDistribution GradientProbe::Distribution(const Pass& pass,
   } else {
     RandomStream random(settings.seed, RandomPurpose::kStep, 0, 0);
     const int of_length =
-        std::max(1, settings.path_passes /
-                        static_cast<int>(distribution.lengths.size()));
+        PassesOfLength(static_cast<int>(blocks), settings.path_passes);
     for (std::size_t length = 0; length <= blocks; ++length) {
       const double ways = distribution.lengths[length].ways;
       for (int i = 0; i < of_length && i < ways; ++i) {

@@ -26,26 +26,32 @@ namespace resnetd {
 // Not thread-safe.
 class GradientProbe {
  public:
+  // INVALID_ARGUMENT (RECIPE_INVALID): it has no residual blocks.
   // RESOURCE_EXHAUSTED (OUT_OF_MEMORY), INTERNAL (the library failed).
   static absl::StatusOr<std::unique_ptr<GradientProbe>> Create(
       const Network& network, const Weights& weights,
       const PreprocessSpec& preprocess);
 
   // Of the pictures and labels of `batch`; mixup and features are not for
-  // probes. INVALID_ARGUMENT (RECIPE_INVALID): as Trainer::Step() of such a
-  // batch, or `settings` are out of their range; the errors of Create().
+  // probes. `go_on` is asked before each pass through the network; empty: it
+  // does. INVALID_ARGUMENT (RECIPE_INVALID): as Trainer::Step() of such a
+  // batch, or `settings` are out of their range; the errors of `go_on` and of
+  // Create().
   absl::StatusOr<ProbeReport> Probe(const TrainingBatch& batch,
-                                    const ProbeSettings& settings) const;
+                                    const ProbeSettings& settings,
+                                    const ProbeGoOn& go_on = {}) const;
 
  private:
   // One pass through the network.
   class Pass;
+  // Asks between passes.
+  class Pace;
 
   GradientProbe(const Network& network, const Weights& weights,
                 const PreprocessSpec& preprocess);
 
   ProbeReport RunProbe(const TrainingBatch& batch,
-                       const ProbeSettings& settings) const;
+                       const ProbeSettings& settings, Pace& pace) const;
   // How far `gradient`, by what one path of a block reads, is from the central
   // difference of the loss along it.
   static double Difference(const Pass& pass, std::size_t block,

@@ -44,19 +44,6 @@ v1::AlarmKind WireKind(AlarmKind kind) {
   return static_cast<v1::AlarmKind>(kind);
 }
 
-v1::PathNorms PathsToProto(const PathNorms& paths) {
-  v1::PathNorms message;
-  message.set_shortcut(paths.shortcut);
-  message.set_main(paths.main);
-  message.set_input(paths.input);
-  message.set_sum(paths.sum);
-  message.set_cosine(paths.cosine);
-  if (const auto share = MainShare(paths)) {
-    message.set_main_share(*share);
-  }
-  return message;
-}
-
 v1::ParameterNorms ParametersToProto(const ParameterNorms& norms) {
   v1::ParameterNorms message;
   message.set_gradient(norms.gradient);
@@ -76,7 +63,7 @@ v1::GradientNoise NoiseToProto(const GradientNoise& noise) {
 v1::BlockSample BlockToProto(const BlockSample& block) {
   v1::BlockSample message;
   if (block.paths) {
-    *message.mutable_paths() = PathsToProto(*block.paths);
+    *message.mutable_paths() = ToProto(*block.paths);
   }
   if (block.parameters) {
     *message.mutable_parameters() = ParametersToProto(*block.parameters);
@@ -169,6 +156,19 @@ v1::AlarmSetting ToProto(const AlarmSetting& setting) {
   v1::AlarmSetting message;
   message.set_kind(WireKind(setting.kind));
   message.set_action(static_cast<v1::AlarmAction>(setting.action));
+  return message;
+}
+
+v1::PathNorms ToProto(const PathNorms& paths) {
+  v1::PathNorms message;
+  message.set_shortcut(paths.shortcut);
+  message.set_main(paths.main);
+  message.set_input(paths.input);
+  message.set_sum(paths.sum);
+  message.set_cosine(paths.cosine);
+  if (const auto share = MainShare(paths)) {
+    message.set_main_share(*share);
+  }
   return message;
 }
 

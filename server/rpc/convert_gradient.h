@@ -21,6 +21,7 @@ std::vector<AlarmSetting> ToAlarms(
 v1::ObservationSpec ToProto(const ObservationSpec& observation);
 v1::AlarmSetting ToProto(const AlarmSetting& setting);
 
+v1::PathNorms ToProto(const PathNorms& paths);
 v1::ActiveAlarm ToProto(const ActiveAlarm& alarm);
 v1::AlarmRaised ToProto(const AlarmRaised& raised);
 v1::AlarmCleared ToProto(const AlarmCleared& cleared);

@@ -16,6 +16,7 @@
 #include "server/rpc/classification_service.h"
 #include "server/rpc/dataset_service.h"
 #include "server/rpc/fine_tune_service.h"
+#include "server/rpc/gradient_lab_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/library_logs.h"
 #include "server/rpc/model_service.h"
@@ -118,6 +119,7 @@ class GrpcServer::Impl {
         datasets_(environment_, training.datasets, options.calls.max_calls),
         has_datasets_(training.datasets != nullptr),
         jobs_(environment_, training.jobs, options.calls.max_calls),
+        lab_(environment_, training.lab, options.calls.max_calls),
         server_info_(environment_, facts) {
     health_.Set(kLiveness, true);
     for (const char* name : {kReadiness, kStartup}) {
@@ -152,6 +154,7 @@ class GrpcServer::Impl {
     builder.RegisterService(&models_);
     builder.RegisterService(&datasets_);
     builder.RegisterService(&jobs_);
+    builder.RegisterService(&lab_);
     builder.RegisterService(&server_info_);
     builder.RegisterService(&health_);
     server_ = builder.BuildAndStart();
@@ -230,6 +233,7 @@ class GrpcServer::Impl {
   // Whether health is told of it.
   const bool has_datasets_;
   FineTuneService jobs_;
+  GradientLabService lab_;
   ServerService server_info_;
   int port_ = 0;
   Mutex mutex_;

@@ -10,6 +10,7 @@
 #include "server/base/ids.h"
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/evaluator.h"
+#include "server/finetune/gradient_lab.h"
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
@@ -58,10 +59,11 @@ struct TrainingParts {
   DatasetManager* datasets = nullptr;
   // Null: as `jobs`.
   Evaluator* evaluator = nullptr;
+  GradientLab* lab = nullptr;
 };
 
 // The gRPC listener: resnetd.v1 (Classification, Model, Dataset, FineTune,
-// Server), health and reflection. Plaintext.
+// GradientLab, Server), health and reflection. Plaintext.
 //
 // Calls run in gRPC's threads; none of them blocks. Thread-safe.
 class GrpcServer {

@@ -100,6 +100,7 @@ FakeServer::FakeServer() {
       static_cast<v1::ClassificationService::Service*>(this));
   builder.RegisterService(&models_);
   builder.RegisterService(&jobs_);
+  builder.RegisterService(&labs_);
   builder.RegisterService(static_cast<v1::ServerService::Service*>(this));
   server_ = builder.BuildAndStart();
   address_ = absl::StrCat("localhost:", port);

@@ -12,6 +12,7 @@
 #include "resnetd/v1/server_service.grpc.pb.h"
 #include "server/base/mutex.h"
 #include "tests/unit/client/fake_jobs.h"
+#include "tests/unit/client/fake_labs.h"
 #include "tests/unit/client/fake_models.h"
 
 namespace resnetd::test {
@@ -48,6 +49,7 @@ class FakeServer : private v1::ClassificationService::Service,
   FakeModels& models() { return models_; }
   const FakeModels& models() const { return models_; }
   FakeJobs& jobs() { return jobs_; }
+  FakeLabs& labs() { return labs_; }
 
   // Health of the whole server, or of one service.
   void SetServing(bool serving);
@@ -57,7 +59,9 @@ class FakeServer : private v1::ClassificationService::Service,
   std::vector<v1::ClassifyRequest> classify_requests() const
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Calls of every kind but health so far, each try by itself.
-  int calls() const { return calls_ + models_.calls() + jobs_.calls(); }
+  int calls() const {
+    return calls_ + models_.calls() + jobs_.calls() + labs_.calls();
+  }
 
  private:
   grpc::Status Classify(grpc::ServerContext* context,
@@ -69,6 +73,7 @@ class FakeServer : private v1::ClassificationService::Service,
 
   FakeModels models_;
   FakeJobs jobs_;
+  FakeLabs labs_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   FakeHooks hooks_ = FakeHooks::Default();

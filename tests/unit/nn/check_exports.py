@@ -11,7 +11,8 @@ import re
 import subprocess
 import sys
 
-ENTRY_POINTS = {"resnetd_backend_plugin", "resnetd_trainer_plugin"}
+ENTRY_POINTS = {"resnetd_backend_plugin", "resnetd_probe_plugin",
+                "resnetd_trainer_plugin"}
 # A symbol of one of these namespaces, or its vtable or type information. Their
 # names inside another symbol (an argument's type) are harmless.
 FOREIGN = re.compile(r"^(?:(?:vtable|VTT|typeinfo|typeinfo name|guard variable|"

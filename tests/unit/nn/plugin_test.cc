@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/finetune/network_parts.h"
+#include "server/finetune/probe_plugin.h"
 #include "server/finetune/trainer_plugin.h"
 #include "server/models/backend_plugin.h"
 #include "server/models/weight_fill.h"
@@ -158,6 +159,51 @@ INSTANTIATE_TEST_SUITE_P(All, GoldenLogitsTest,
                                          "resnet50_v2", "cifar_resnet8",
                                          "cifar_resnet20", "cifar_resnet20_v2"),
                          [](const auto& test) { return test.param; });
+
+const ProbePlugin* LoadProbers() {
+  void* library = dlopen(TORCH_PLUGIN_FILE, RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    return nullptr;
+  }
+  auto* factory =
+      reinterpret_cast<ProbePluginFactory*>(dlsym(library, kProbePluginSymbol));
+  return factory == nullptr ? nullptr : factory();
+}
+
+// A whole probe across the border, and errors with their details both ways.
+TEST(TorchPluginTest, Probes) {
+  const ProbePlugin* plugin = LoadProbers();
+  ASSERT_NE(plugin, nullptr);
+  EXPECT_EQ(plugin->abi, kProbePluginAbi);
+  EXPECT_EQ(plugin->layout, ProbePluginLayout());
+  EXPECT_THAT(plugin->library, StartsWith("LibTorch 2.11."));
+  const auto prober = plugin->create();
+  ASSERT_TRUE(prober.ok()) << prober.status();
+  const ModelPackage package = FilledPackage("cifar_resnet8", 10, 8);
+  const Pixels picture = FillPicture(8, 8, 0);
+  TrainingBatch batch;
+  batch.pictures = {&picture};
+  batch.labels = {3};
+  const auto probe = [&](const ProbeGoOn& go_on) {
+    return (*prober)->Probe(package.network, package.weights,
+                            package.facts.preprocess, batch,
+                            {.check_differences = true}, go_on);
+  };
+  const auto report = probe({});
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->blocks.size(), 3U);
+  EXPECT_LT(report->blocks[0].differences->main, 1e-6);
+
+  const absl::Status ended = probe([](const ProbeProgress& progress) {
+                               return progress.done == 0
+                                          ? absl::OkStatus()
+                                          : Error(absl::StatusCode::kCancelled,
+                                                  Reason::kCancelled, "");
+                             }).status();
+  EXPECT_EQ(DetailsOf(ended).reason, "CANCELLED");
+  batch.labels = {10};
+  EXPECT_EQ(DetailsOf(probe({}).status()).reason, "RECIPE_INVALID");
+}
 
 }  // namespace
 }  // namespace resnetd
