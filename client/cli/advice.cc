@@ -204,6 +204,8 @@ constexpr std::array kAdvice = {
            "`resnetctl data upload PATH --dataset NAME` adds some"},
     Advice{client::kReasonSourceChanged, "run the same command again"},
     Advice{"JOB_NOT_FOUND", "`resnetctl train list` shows what there is"},
+    Advice{"CHECKPOINT_NOT_FOUND",
+           "`resnetctl train checkpoints N` lists those there are"},
     Advice{"JOB_STATE", "", JobState},
     Advice{"RECIPE_INVALID",
            "leave a setting out and it is chosen; --dry-run shows the choice"},

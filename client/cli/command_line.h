@@ -89,6 +89,7 @@ enum class Command {
   kTrainWatch,
   kTrainLogs,
   kTrainCheckpoints,
+  kTrainCheckpointsDelete,
   kTrainPublish,
   kTrainRun,
   kTrainPause,

@@ -50,6 +50,7 @@ constexpr Entry kEntries[] = {
     {Command::kTrainWatch, RunTrainWatch},
     {Command::kTrainLogs, RunTrainLogs},
     {Command::kTrainCheckpoints, RunTrainCheckpoints},
+    {Command::kTrainCheckpointsDelete, RunTrainCheckpointsDelete},
     {Command::kTrainPublish, RunTrainPublish},
     {Command::kTrainRun, RunTrainRun},
     {Command::kTrainPause, RunTrainPause},

@@ -59,6 +59,7 @@ ExitCode RunTrainShow(const Session& session);
 ExitCode RunTrainWatch(const Session& session);
 ExitCode RunTrainLogs(const Session& session);
 ExitCode RunTrainCheckpoints(const Session& session);
+ExitCode RunTrainCheckpointsDelete(const Session& session);
 ExitCode RunTrainPublish(const Session& session);
 ExitCode RunTrainRun(const Session& session);
 ExitCode RunTrainPause(const Session& session);

@@ -69,17 +69,6 @@ CLI::Option* AddStep(CLI::App& app, const std::string& name,
       }));
 }
 
-// Options of a parent may stand behind a command: those of every command.
-void RefuseOwnOptions(const CLI::App& gradients) {
-  for (const CLI::Option* option : gradients.get_options()) {
-    if (option->count() > 0) {
-      throw CLI::ParseError(
-          absl::StrCat(option->get_name(), " is for `resnetctl gradients JOB`"),
-          CLI::ExitCodes::ExcludesError);
-    }
-  }
-}
-
 void AddProbe(CLI::App& gradients, Arguments& arguments) {
   ProbeCommandOptions& options = arguments.gradients.probe;
   CLI::App* app = gradients.add_subcommand(
@@ -180,15 +169,9 @@ void AddGradientsCommand(CLI::App& root, Arguments& arguments) {
   app->footer(kFooter);
   AddProbe(*app, arguments);
   app->final_callback([app, &arguments] {
-    if (!app->get_subcommands().empty()) {
-      RefuseOwnOptions(*app);
-      return;  // It has said which command it is.
+    if (!HasNamedCommand(*app, !arguments.gradients.job.empty(), "JOB")) {
+      arguments.command = Command::kGradients;
     }
-    // Not required(): `probe` is without it.
-    if (arguments.gradients.job.empty()) {
-      throw CLI::ParseError("JOB is missing", CLI::ExitCodes::RequiredError);
-    }
-    arguments.command = Command::kGradients;
   });
 }
 

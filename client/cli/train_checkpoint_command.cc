@@ -1,10 +1,12 @@
-// The commands about checkpoints: checkpoints, publish.
+// The commands about checkpoints: checkpoints, checkpoints delete, publish.
 #include <algorithm>
 #include <cstdint>
+#include <istream>
 #include <ostream>
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/job_json.h"
@@ -77,7 +79,65 @@ absl::StatusOr<client::PublishedCheckpoint> Publish(const Session& session,
   return client.PublishCheckpoint(request);
 }
 
+// Asks the person at the terminal.
+bool Confirmed(const Session& session) {
+  session.console.err << Printable(absl::StrCat(
+                             "Delete the checkpoint of step ",
+                             *session.arguments.train.step, " of job ",
+                             ShortJob(session.arguments.train.job),
+                             "? It cannot be undone"))
+                      << " [y/N] " << std::flush;
+  std::string answer;
+  std::getline(session.input, answer);
+  answer = absl::AsciiStrToLower(absl::StripAsciiWhitespace(answer));
+  return answer == "y" || answer == "yes";
+}
+
+absl::Status DeleteCheckpoint(const Session& session, std::string& name) {
+  const TrainOptions& options = session.arguments.train;
+  name = absl::StrCat(options.job, "/checkpoints/", *options.step);
+  ASSIGN_OR_RETURN(Client client, Connect(session));
+  if (!options.yes) {
+    // Before somebody is asked about one that is not there.
+    RETURN_IF_ERROR(client.GetCheckpoint(options.job, *options.step).status());
+    if (!Confirmed(session)) {
+      return client::ClientError(absl::StatusCode::kCancelled, "NOT_CONFIRMED",
+                                 "nothing was deleted");
+    }
+  }
+  const client::CheckpointRequest request = {
+      .job = options.job,
+      .step = *options.step,
+      .request_id =
+          options.request_id.empty() ? NewRequestId() : options.request_id};
+  Announce(session, "resnetd.v1.FineTuneService/DeleteCheckpoint",
+           {{"name", name}, {"request_id", request.request_id}});
+  return client.DeleteCheckpoint(request);
+}
+
 }  // namespace
+
+ExitCode RunTrainCheckpointsDelete(const Session& session) {
+  const TrainOptions& options = session.arguments.train;
+  if (!options.yes && !session.console.terminal.can_ask) {
+    Fail(session, client::ClientError(
+                      absl::StatusCode::kInvalidArgument, "NOT_CONFIRMED",
+                      "nobody can be asked whether to delete it: add --yes"));
+    return ExitCode::kUsage;
+  }
+  std::string name;
+  if (const absl::Status status = DeleteCheckpoint(session, name);
+      !status.ok()) {
+    return Fail(session, status);
+  }
+  if (session.json()) {
+    session.console.out << JsonText({{"deleted", name}});
+  } else {
+    session.console.out << "deleted the checkpoint of step " << *options.step
+                        << " of job " << ShortJob(options.job) << "\n";
+  }
+  return ExitCode::kOk;
+}
 
 ExitCode RunTrainCheckpoints(const Session& session) {
   const std::string& name = session.arguments.train.job;

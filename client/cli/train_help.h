@@ -100,6 +100,15 @@ inline constexpr char kTrainCheckpointsFooter[] =
     "\n"
     "`resnetctl train publish` makes a version of one.";
 
+inline constexpr char kTrainCheckpointsDeleteFooter[] =
+    "Examples:\n"
+    "  resnetctl train checkpoints delete 7 --step 250\n"
+    "  resnetctl train checkpoints delete 7 --step 250 --yes\n"
+    "\n"
+    "Only of a job that is done: others go on from theirs. It cannot be "
+    "undone.\n"
+    "Asks on a terminal; elsewhere it needs --yes.";
+
 inline constexpr char kTrainPublishFooter[] =
     "Examples:\n"
     "  resnetctl train publish 7\n"

@@ -1,5 +1,6 @@
 #include "client/cli/train_tree.h"
 
+#include <cstdint>
 #include <string>
 
 #include "client/cli/job_text.h"
@@ -65,8 +66,34 @@ void AddViews(CLI::App& train, Arguments& arguments) {
                "Print what has happened to a job so far", kTrainLogsFooter);
   AddAfter(*logs, options);
   logs->add_flag("--steps", options.steps, "With the numbers of every step");
-  AddOnJob(train, arguments, Command::kTrainCheckpoints, "checkpoints",
-           "List the checkpoints of a job", kTrainCheckpointsFooter);
+}
+
+void AddCheckpoints(CLI::App& train, Arguments& arguments) {
+  TrainOptions& options = arguments.train;
+  CLI::App* app =
+      AddOnJob(train, arguments, Command::kTrainCheckpoints, "checkpoints",
+               "List the checkpoints of a job", kTrainCheckpointsFooter);
+  app->get_option("job")->required(false);
+  CLI::App* remove =
+      AddOnJob(*app, arguments, Command::kTrainCheckpointsDelete, "delete",
+               "Delete a checkpoint of a job that is done",
+               kTrainCheckpointsDeleteFooter);
+  remove->add_option("--step", "The one taken after this step")
+      ->type_name("N")
+      ->required()
+      ->check(Check([&options](const std::string& text) {
+        std::int64_t step = 0;
+        std::string problem = ParseNumber(text, 0, step);
+        options.step = step;
+        return problem;
+      }));
+  remove->add_flag("-y,--yes", options.yes, "Do not ask");
+  AddRequestId(*remove, options);
+  app->final_callback([app, &arguments] {
+    if (!HasNamedCommand(*app, app->get_option("job")->count() > 0, "JOB")) {
+      arguments.command = Command::kTrainCheckpoints;
+    }
+  });
 }
 
 void AddPublish(CLI::App& train, Arguments& arguments) {
@@ -117,6 +144,7 @@ void AddTrainCommands(CLI::App& root, Arguments& arguments) {
   train->footer(kTrainFooter);
   AddTrainStart(*train, arguments);
   AddViews(*train, arguments);
+  AddCheckpoints(*train, arguments);
   AddPublish(*train, arguments);
   AddChanges(*train, arguments);
 }

@@ -163,7 +163,8 @@ absl::Status ServerParts::BuildTraining() {
       *store_, *datasets_, *manager_, clock_);
   const JobManagerOptions job_options = JobOptionsOf(config_, plan_);
   lab_ = GradientLab::Create({.decode = DatasetOptionsOf(config_).decode,
-                              .threads = job_options.threads},
+                              .threads = job_options.threads,
+                              .gives_way = job_options.gives_way},
                              *store_, *manager_, ProbersOfPlugin(), clock_);
   ASSIGN_OR_RETURN(features_,
                    CreateCpuFeatureLoader({.threads = job_options.threads}));

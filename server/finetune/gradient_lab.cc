@@ -151,7 +151,7 @@ class Run {
                                 std::vector<int> classes) {
     absl::StatusOr<Probed> probed = absl::UnknownError("");
     Thread thread("probe-0", [&] {
-      if (!RunOnlyWhenIdle()) {
+      if (options_.gives_way && !RunOnlyWhenIdle()) {
         Log(LogLevel::kWarning,
             "the system does not let probes run at the lowest priority: they "
             "will slow serving down");

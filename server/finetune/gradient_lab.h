@@ -34,6 +34,8 @@ struct GradientLabOptions {
   DecodeLimits decode;
   // Of LibTorch.
   int threads = 1;
+  // Probes run at the lowest priority, as JobManagerOptions::gives_way.
+  bool gives_way = true;
   // The memory there is: a probe that needs more than is free is refused.
   std::function<SystemMemory()> memory = [] { return ReadSystemMemory(); };
 };

@@ -145,7 +145,7 @@ def main():
         model = logits_compare.network("resnet18")
         torch.save(model.state_dict(), folder / "net.pth")
         batch = pictures(folder / "pictures")
-        with Server("--data-dir", folder / "store") as server:
+        with Server("--data-dir", folder / "store", "--training-gives-way=false") as server:
             done = server.ctl("models", "import", folder / "net.pth", "--name", "net")
             assert done.returncode == 0, done.stderr
             done = server.ctl("gradients", "probe", "net", "--data", folder / "pictures",

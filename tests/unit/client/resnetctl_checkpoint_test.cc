@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <vector>
 
 #include "tests/unit/client/resnetctl_fixture.h"
 
@@ -70,6 +71,49 @@ TEST_F(TrainCheckpointTest, SaysWhatCannotBePublished) {
   EXPECT_EQ(Run({"train", "publish", "1", "--step", "-1"}).code, 2);
   EXPECT_EQ(Run({"train", "publish", "1", "--step", "7", "--best"}).code, 2);
   EXPECT_EQ(Run({"train", "publish"}).code, 2);
+}
+
+TEST_F(TrainCheckpointTest, DeletesOneAndNoOther) {
+  const std::string job = jobs().Add(v1::JOB_STATE_SUCCEEDED);
+  AddCheckpoint(job, 20, true);
+  AddCheckpoint(job, 40, false);
+  const ProcessResult result =
+      Run({"train", "checkpoints", "delete", "1", "--step", "20", "--yes",
+           "--request-id", "r4"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out, "deleted the checkpoint of step 20 of job 1\n");
+  EXPECT_EQ(jobs().request_ids().back(), "r4");
+  const json left = RunJson({"train", "checkpoints", "1"})["checkpoints"];
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0]["step"], 40);
+  EXPECT_EQ(RunJson({"train", "checkpoints", "delete", "jobs/1", "--step", "40",
+                     "-y"})["deleted"],
+            "jobs/1/checkpoints/40");
+}
+
+TEST_F(TrainCheckpointTest, DeletesNothingUnasked) {
+  const std::string job = jobs().Add(v1::JOB_STATE_SUCCEEDED);
+  AddCheckpoint(job, 20, true);
+  const std::vector<std::string> words = {"train", "checkpoints", "delete",
+                                          "1",     "--step",      "20"};
+  const ProcessResult result = Run(words);
+  EXPECT_EQ(result.code, 2);
+  EXPECT_THAT(result.err, HasSubstr("add --yes"));
+  EXPECT_EQ(RunJson({"train", "checkpoints", "1"})["checkpoints"].size(), 1U);
+  // One that is not there, half a command line, and one too much.
+  const ProcessResult none =
+      Run({"train", "checkpoints", "delete", "1", "--step", "9", "--yes"});
+  EXPECT_EQ(none.code, 4);
+  EXPECT_THAT(none.err, HasSubstr("resnetctl train checkpoints"));
+  EXPECT_THAT(Run({"train", "checkpoints", "delete", "1", "--yes"}).err,
+              HasSubstr("N is missing"));
+  EXPECT_EQ(Run({"train", "checkpoints", "delete", "--step", "9"}).code, 2);
+  EXPECT_THAT(Run({"train", "checkpoints"}).err, HasSubstr("JOB is missing"));
+  EXPECT_EQ(
+      Run({"train", "checkpoints", "1", "delete", "1", "--step", "20", "--yes"})
+          .code,
+      2);
+  EXPECT_EQ(RunJson({"train", "checkpoints", "1"})["checkpoints"].size(), 1U);
 }
 
 TEST_F(TrainCheckpointTest, EstimatesInUnitsOfPeople) {

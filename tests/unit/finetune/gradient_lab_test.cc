@@ -134,6 +134,13 @@ TEST_F(GradientLabTest, RunsAtTheLowestPriorityInAThreadOfItsOwn) {
   EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
 }
 
+TEST_F(GradientLabTest, KeepsItsPriorityWhereItIsTold) {
+  options_.gives_way = false;
+  Make();
+  ASSERT_TRUE(Probe(Examples(1)).ok());
+  EXPECT_EQ(prober_.policy, SCHED_OTHER);
+}
+
 TEST_F(GradientLabTest, ChangesNothingOfTheVersion) {
   const VersionView before = Must(models_->GetVersion(target_.model, {1}));
   const std::int64_t events = Must(models_->LastEvent());
