@@ -5,13 +5,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "server/finetune/probe_plugin.h"
 #include "server/finetune/trainer_plugin.h"
 #include "server/models/backend_plugin.h"
 
-// Each fault is one of both entry points.
+// Each fault is one of all entry points.
 #ifdef FAKE_NO_SYMBOL
 #define resnetd_backend_plugin another_symbol
 #define resnetd_trainer_plugin one_more_symbol
+#define resnetd_probe_plugin a_last_symbol
 #endif
 #ifndef FAKE_NEWER_ABI
 #define FAKE_NEWER_ABI 0
@@ -34,8 +36,10 @@ namespace {
   return absl::UnimplementedError("a fake loads nothing");
 }
 
-[[maybe_unused]] absl::StatusOr<std::unique_ptr<TrainerFactory>> Create() {
-  return absl::UnimplementedError("a fake trains nothing");
+// A TrainerFactory or a Prober.
+template <typename Made>
+[[maybe_unused]] absl::StatusOr<std::unique_ptr<Made>> Create() {
+  return absl::UnimplementedError("a fake makes nothing");
 }
 
 #ifdef FAKE_UNRESOLVED
@@ -66,6 +70,18 @@ extern "C" const resnetd::TrainerPlugin* resnetd_trainer_plugin() {
       .abi = kTrainerPluginAbi + FAKE_NEWER_ABI,
       .layout = TrainerPluginLayout() + FAKE_OTHER_LAYOUT,
       .library = "fake trainer 1.0",
+      .create = FAKE_CREATE,
+  };
+  return FAKE_PLUGIN;
+}
+
+extern "C" const resnetd::ProbePlugin* resnetd_probe_plugin();
+extern "C" const resnetd::ProbePlugin* resnetd_probe_plugin() {
+  using namespace resnetd;  // NOLINT(google-build-using-namespace): macros.
+  [[maybe_unused]] static const ProbePlugin plugin{
+      .abi = kProbePluginAbi + FAKE_NEWER_ABI,
+      .layout = ProbePluginLayout() + FAKE_OTHER_LAYOUT,
+      .library = "fake prober 1.0",
       .create = FAKE_CREATE,
   };
   return FAKE_PLUGIN;

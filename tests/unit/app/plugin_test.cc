@@ -27,16 +27,18 @@ std::string Fake(const std::string& name) {
   return absl::StrCat(FAKE_PLUGIN_FOLDER, "/fake_plugin_", name, ".so");
 }
 
-// What both entry points answer, which must be the same but for the last
+// What the entry points answer, which must be the same but for the last
 // words.
 struct Refusals {
   absl::Status backend;
   absl::Status trainer;
+  absl::Status probe;
 };
 
 Refusals Refusal(const std::vector<std::string>& candidates) {
   return {LoadBackendPlugin(candidates).status(),
-          LoadTrainerPlugin(candidates).status()};
+          LoadTrainerPlugin(candidates).status(),
+          LoadProbePlugin(candidates).status()};
 }
 
 // What every refusal has in common: the code, the reason, what to do, and no
@@ -52,14 +54,15 @@ void ExpectUnavailable(const absl::Status& status, const std::string& what,
 }
 
 void ExpectUnavailable(const Refusals& refusals, const std::string& backend,
-                       const std::string& trainer) {
+                       const std::string& trainer, const std::string& probe) {
   ExpectUnavailable(refusals.backend, backend,
                     ", or start without --backend=torch");
   ExpectUnavailable(refusals.trainer, trainer, " to be able to train");
+  ExpectUnavailable(refusals.probe, probe, " to be able to probe gradients");
 }
 
 void ExpectUnavailable(const Refusals& refusals, const std::string& what) {
-  ExpectUnavailable(refusals, what, what);
+  ExpectUnavailable(refusals, what, what, what);
 }
 
 std::string NewerThan(int abi) {
@@ -78,6 +81,14 @@ TEST(PluginTest, LoadsTheTrainersOfThisBuild) {
   const auto plugin = LoadTrainerPlugin({Fake("good")});
   ASSERT_TRUE(plugin.ok()) << plugin.status();
   EXPECT_STREQ((*plugin)->library, "fake trainer 1.0");
+  EXPECT_EQ((*plugin)->create().status().code(),
+            absl::StatusCode::kUnimplemented);
+}
+
+TEST(PluginTest, LoadsTheProbersOfThisBuild) {
+  const auto plugin = LoadProbePlugin({Fake("good")});
+  ASSERT_TRUE(plugin.ok()) << plugin.status();
+  EXPECT_STREQ((*plugin)->library, "fake prober 1.0");
   EXPECT_EQ((*plugin)->create().status().code(),
             absl::StatusCode::kUnimplemented);
 }
@@ -129,7 +140,7 @@ TEST(PluginTest, RefusesALibraryWithoutTheEntryPoint) {
 
 TEST(PluginTest, RefusesAPluginWithAnotherInterface) {
   ExpectUnavailable(Refusal({Fake("wrong_abi")}), NewerThan(kBackendPluginAbi),
-                    NewerThan(kTrainerPluginAbi));
+                    NewerThan(kTrainerPluginAbi), NewerThan(kProbePluginAbi));
 }
 
 TEST(PluginTest, RefusesAPluginWithOtherTypes) {

@@ -151,9 +151,9 @@ TEST_F(GrpcServerReflectionTest, ListsEveryService) {
       client.ListServices(),
       testing::UnorderedElementsAre(
           "resnetd.v1.ClassificationService", "resnetd.v1.DatasetService",
-          "resnetd.v1.FineTuneService", "resnetd.v1.ModelService",
-          "resnetd.v1.ServerService", "grpc.health.v1.Health",
-          "grpc.reflection.v1alpha.ServerReflection"));
+          "resnetd.v1.FineTuneService", "resnetd.v1.GradientLabService",
+          "resnetd.v1.ModelService", "resnetd.v1.ServerService",
+          "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection"));
 }
 
 TEST_F(GrpcServerReflectionTest, DescribesEveryServiceThatItLists) {

@@ -198,5 +198,34 @@ TEST(GradientMetricsTest, AScrapeSeesOneSampleWhole) {
   }
 }
 
+TEST(GradientMetricsTest, AScrapeWhileJobsEndSeesAllOfOneOrNothing) {
+  GradientMetrics metrics;
+  std::atomic<bool> is_done = false;
+  Thread jobs("jobs", [&metrics, &is_done] {
+    for (int turn = 1; turn <= 2000; ++turn) {
+      metrics.Enter(0);
+      metrics.Set(0, BlocksOf(50, turn));
+      metrics.Leave(0);
+    }
+    is_done = true;
+  });
+  while (!is_done) {
+    std::optional<double> first;
+    for (const prometheus::MetricFamily& family : metrics.Collect()) {
+      if (family.name != "resnetd_finetune_block_grad_main_l2" ||
+          family.metric.empty()) {
+        continue;
+      }
+      ASSERT_EQ(family.metric.size(), 50U);
+      for (const prometheus::ClientMetric& metric : family.metric) {
+        first = first.value_or(metric.gauge.value);
+        ASSERT_EQ(metric.gauge.value, *first);
+      }
+    }
+  }
+  jobs.Join();
+  EXPECT_EQ(FormatMetrics(metrics.Collect()), "");
+}
+
 }  // namespace
 }  // namespace resnetd
