@@ -22,6 +22,8 @@ import logits_compare  # noqa: E402
 from harness import Server  # noqa: E402
 
 LABELS = ("3", "3", "700")
+# Small, so that it is quick.
+RESIZE, CROP = 72, 64
 # Both are double precision, and the weights float32.
 TOLERANCE = 1e-9
 
@@ -50,8 +52,7 @@ class Watched(torch.nn.Module):
         main = block.bn2(block.conv2(block.relu(block.bn1(block.conv1(main)))))
         if block.downsample is not None:
             shortcut = block.downsample(shortcut)
-        self.watch("sum", main + shortcut)
-        return torch.relu(main + shortcut)
+        return torch.relu(self.watch("sum", main + shortcut))
 
 
 def watched(model):
@@ -66,7 +67,7 @@ def watched(model):
 
 def pictures(folder):
     pipeline = torchvision.transforms.Compose([
-        torchvision.transforms.Resize(256), torchvision.transforms.CenterCrop(224),
+        torchvision.transforms.Resize(RESIZE), torchvision.transforms.CenterCrop(CROP),
         torchvision.transforms.ToTensor()])
     mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64)[:, None, None]
     std = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64)[:, None, None]
@@ -146,7 +147,8 @@ def main():
         torch.save(model.state_dict(), folder / "net.pth")
         batch = pictures(folder / "pictures")
         with Server("--data-dir", folder / "store", "--training-gives-way=false") as server:
-            done = server.ctl("models", "import", folder / "net.pth", "--name", "net")
+            done = server.ctl("models", "import", folder / "net.pth", "--name", "net",
+                              "--resize", RESIZE, "--crop", CROP)
             assert done.returncode == 0, done.stderr
             done = server.ctl("gradients", "probe", "net", "--data", folder / "pictures",
                               "--split", "--path-passes", "9", "-o", "json")
