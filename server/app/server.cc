@@ -162,7 +162,7 @@ absl::Status ServerParts::BuildTraining() {
       {.batch = static_cast<std::size_t>(std::min(4, config_.max_batch))},
       *store_, *datasets_, *manager_, clock_);
   const JobManagerOptions job_options = JobOptionsOf(config_, plan_);
-  lab_ = GradientLab::Create({.decode = DatasetOptionsOf(config_).decode,
+  lab_ = GradientLab::Create({.decode = DatasetOptionsOf(config_, plan_).decode,
                               .threads = job_options.threads,
                               .gives_way = job_options.gives_way},
                              *store_, *manager_, ProbersOfPlugin(), clock_);
