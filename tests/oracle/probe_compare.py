@@ -69,17 +69,17 @@ def pictures(folder):
     pipeline = torchvision.transforms.Compose([
         torchvision.transforms.Resize(RESIZE), torchvision.transforms.CenterCrop(CROP),
         torchvision.transforms.ToTensor()])
-    mean = torch.tensor([0.485, 0.456, 0.406], dtype=torch.float64)[:, None, None]
-    std = torch.tensor([0.229, 0.224, 0.225], dtype=torch.float64)[:, None, None]
+    # Single precision until the network begins.
+    mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
+    std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
     batch = []
     for number, label in enumerate(LABELS):
         path = folder / label / f"{number}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         image = logits_compare.picture(path).rotate(90 * number, expand=True)
         image.save(path)
-        # From bytes: single precision would show.
-        rounded = (pipeline(Image.open(path)) * 255).round().double() / 255
-        batch.append((rounded - mean) / std)
+        levels = (pipeline(Image.open(path)) * 255).round()
+        batch.append(((levels / 255 - mean) / std).double())
     return torch.stack(batch)
 
 

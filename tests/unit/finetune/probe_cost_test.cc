@@ -96,19 +96,21 @@ TEST(ProbeCostTest, AWholeProbeHasALimit) {
 }
 
 TEST(ProbeCostTest, TheLimitOfAProbeIsExact) {
-  const Network network = NetworkOf("cifar_resnet20", 10);
+  // 27 blocks: never all ways, the same number of each of the 28 lengths.
+  const Network network = NetworkOf("cifar_resnet56", 10);
   const double picture = MultiplyAdds(network, 32);
-  // 3 for the gradients, 3 for the whole, 3 for each way.
-  const auto passes = [&](int ways) {
-    return picture * 16 *
-           static_cast<double>(ProbeWork(9, {.path_passes = ways}));
+  const auto settings = [](int each) {
+    return ProbeSettings{.path_passes = 28 * each};
   };
-  int ways = 512;
-  while (passes(ways) <= kMostProbeOperations) {
-    ways += 10;
+  int each = 1;
+  while (each < 1000 &&
+         picture * 16 * static_cast<double>(ProbeWork(27, settings(each))) <=
+             kMostProbeOperations) {
+    ++each;
   }
-  EXPECT_TRUE(CheckProbeCost(network, 32, 16, {.path_passes = ways - 10}).ok());
-  EXPECT_FALSE(CheckProbeCost(network, 32, 16, {.path_passes = ways}).ok());
+  ASSERT_GT(each, 2);
+  EXPECT_TRUE(CheckProbeCost(network, 32, 16, settings(each - 1)).ok());
+  EXPECT_FALSE(CheckProbeCost(network, 32, 16, settings(each)).ok());
 }
 
 TEST(ProbeCostTest, MemoryGrowsWithThePicturesAndIsRefusedWithFigures) {
