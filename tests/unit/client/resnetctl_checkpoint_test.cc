@@ -106,7 +106,7 @@ TEST_F(TrainCheckpointTest, DeletesNothingUnasked) {
   EXPECT_EQ(none.code, 4);
   EXPECT_THAT(none.err, HasSubstr("resnetctl train checkpoints"));
   EXPECT_THAT(Run({"train", "checkpoints", "delete", "1", "--yes"}).err,
-              HasSubstr("N is missing"));
+              HasSubstr("--step is required"));
   EXPECT_EQ(Run({"train", "checkpoints", "delete", "--step", "9"}).code, 2);
   EXPECT_THAT(Run({"train", "checkpoints"}).err, HasSubstr("JOB is missing"));
   EXPECT_EQ(

@@ -48,8 +48,8 @@ class ProbeTest : public ModelsTest {
 
 TEST_F(ProbeTest, SendsPicturesAndShowsBlocks) {
   ImportCats();
-  const ProcessResult result = Run({"gradients", "probe", "cats", "--data",
-                                    Pictures({"0", "1"}, 2)});
+  const ProcessResult result =
+      Run({"gradients", "probe", "cats", "--data", Pictures({"0", "1"}, 2)});
   EXPECT_EQ(result.code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("cats@1: 4 pictures, loss 0.5"));
   EXPECT_THAT(result.out, HasSubstr("layer1.00"));
