@@ -30,8 +30,8 @@
 #include "server/engine/cpu_features.h"
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/evaluator.h"
-#include "server/finetune/gradient_lab.h"
 #include "server/finetune/job_manager.h"
+#include "server/finetune/version_prober.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/models/replica.h"
@@ -119,7 +119,7 @@ class ServerParts final : public Server {
   std::unique_ptr<DatasetManager> datasets_;
   std::unique_ptr<FeatureExtractorLoader> features_;
   std::unique_ptr<Evaluator> evaluator_;
-  std::unique_ptr<GradientLab> lab_;
+  std::unique_ptr<VersionProber> lab_;
   std::unique_ptr<JobManager> jobs_;
   std::unique_ptr<PeriodicTask> collector_;
   std::unique_ptr<GrpcServer> grpc_;
@@ -162,10 +162,11 @@ absl::Status ServerParts::BuildTraining() {
       {.batch = static_cast<std::size_t>(std::min(4, config_.max_batch))},
       *store_, *datasets_, *manager_, clock_);
   const JobManagerOptions job_options = JobOptionsOf(config_, plan_);
-  lab_ = GradientLab::Create({.decode = DatasetOptionsOf(config_, plan_).decode,
-                              .threads = job_options.threads,
-                              .gives_way = job_options.gives_way},
-                             *store_, *manager_, ProbersOfPlugin(), clock_);
+  lab_ =
+      VersionProber::Create({.decode = DatasetOptionsOf(config_, plan_).decode,
+                             .threads = job_options.threads,
+                             .gives_way = job_options.gives_way},
+                            *store_, *manager_, ProbersOfPlugin(), clock_);
   ASSIGN_OR_RETURN(features_,
                    CreateCpuFeatureLoader({.threads = job_options.threads}));
   jobs_ = JobManager::Create(job_options, *store_, *datasets_, *manager_,

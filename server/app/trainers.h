@@ -1,7 +1,7 @@
 #pragma once
 
-#include "server/finetune/gradient_lab.h"
 #include "server/finetune/job_manager.h"
+#include "server/finetune/version_prober.h"
 
 namespace resnetd {
 

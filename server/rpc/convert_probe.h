@@ -2,7 +2,7 @@
 
 #include "absl/status/statusor.h"
 #include "resnetd/v1/gradient_lab_service.pb.h"
-#include "server/finetune/gradient_lab.h"
+#include "server/finetune/version_prober.h"
 
 namespace resnetd {
 

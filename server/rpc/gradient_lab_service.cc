@@ -11,7 +11,8 @@ constexpr std::size_t kProbeThreads = 2;
 }  // namespace
 
 GradientLabService::GradientLabService(CallEnvironment& environment,
-                                       GradientLab* lab, std::size_t max_calls)
+                                       VersionProber* lab,
+                                       std::size_t max_calls)
     : environment_(environment),
       lab_(lab),
       probes_("probe", kProbeThreads, max_calls) {}

@@ -5,7 +5,7 @@
 #include <cstddef>
 
 #include "resnetd/v1/gradient_lab_service.grpc.pb.h"
-#include "server/finetune/gradient_lab.h"
+#include "server/finetune/version_prober.h"
 #include "server/rpc/call_lanes.h"
 #include "server/rpc/call_record.h"
 
@@ -21,14 +21,14 @@ using GradientLabService =
 
 }  // namespace raw
 
-// resnetd.v1.GradientLabService over a GradientLab. No call waits in gRPC's
+// resnetd.v1.GradientLabService over a VersionProber. No call waits in gRPC's
 // threads. Thread-safe.
 class GradientLabService final : public raw::GradientLabService {
  public:
   // Everything belongs to the caller and outlives the service. Null `lab`: the
   // server does not train, see NoTraining(). `max_calls`: that may be in
   // flight.
-  GradientLabService(CallEnvironment& environment, GradientLab* lab,
+  GradientLabService(CallEnvironment& environment, VersionProber* lab,
                      std::size_t max_calls);
 
   grpc::ServerReadReactor<grpc::ByteBuffer>* ProbeGradients(
@@ -37,7 +37,7 @@ class GradientLabService final : public raw::GradientLabService {
 
  private:
   CallEnvironment& environment_;
-  GradientLab* const lab_;
+  VersionProber* const lab_;
   // Each call has at most one task in it: it is never full.
   CallLane probes_;
 };

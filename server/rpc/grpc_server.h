@@ -10,8 +10,8 @@
 #include "server/base/ids.h"
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/evaluator.h"
-#include "server/finetune/gradient_lab.h"
 #include "server/finetune/job_manager.h"
+#include "server/finetune/version_prober.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/rpc/call_gate.h"
@@ -59,11 +59,11 @@ struct TrainingParts {
   DatasetManager* datasets = nullptr;
   // Null: as `jobs`.
   Evaluator* evaluator = nullptr;
-  GradientLab* lab = nullptr;
+  VersionProber* lab = nullptr;
 };
 
 // The gRPC listener: resnetd.v1 (Classification, Model, Dataset, FineTune,
-// GradientLab, Server), health and reflection. Plaintext.
+// VersionProber, Server), health and reflection. Plaintext.
 //
 // Calls run in gRPC's threads; none of them blocks. Thread-safe.
 class GrpcServer {

@@ -21,7 +21,7 @@ absl::Status BadPart(absl::string_view field, absl::string_view text) {
 
 ProbeCall::ProbeCall(CallEnvironment& environment,
                      grpc::CallbackServerContext& context,
-                     grpc::ByteBuffer& response, GradientLab* lab,
+                     grpc::ByteBuffer& response, VersionProber* lab,
                      CallLane& lane)
     : record_(environment, "ProbeGradients", context),
       response_(response),

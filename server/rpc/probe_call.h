@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "resnetd/v1/gradient_lab_service.pb.h"
-#include "server/finetune/gradient_lab.h"
+#include "server/finetune/version_prober.h"
 #include "server/rpc/call_lanes.h"
 #include "server/rpc/call_record.h"
 
@@ -26,7 +26,7 @@ class ProbeCall final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
   // Context and response are gRPC's; everything else outlives the call. Null
   // `lab`: the server does not train.
   ProbeCall(CallEnvironment& environment, grpc::CallbackServerContext& context,
-            grpc::ByteBuffer& response, GradientLab* lab, CallLane& lane);
+            grpc::ByteBuffer& response, VersionProber* lab, CallLane& lane);
 
   void Start();
 
@@ -49,7 +49,7 @@ class ProbeCall final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
 
   CallRecord record_;
   grpc::ByteBuffer& response_;
-  GradientLab* const lab_;
+  VersionProber* const lab_;
   CallLane& lane_;
   // The message being read.
   grpc::ByteBuffer bytes_;

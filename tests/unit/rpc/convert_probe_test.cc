@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/support/fake_gradient_lab.h"
+#include "tests/support/fake_version_prober.h"
 
 namespace resnetd {
 namespace {
@@ -39,7 +39,7 @@ TEST(ConvertProbeTest, RefusesWhatIsNoVersion) {
 TEST(ConvertProbeTest, SaysWhatWasAskedForAndNothingElse) {
   const ProbeTarget target = Target();
   const v1::ProbeReport report =
-      ToProto(FakeGradientLab::Answer(target, 5), target);
+      ToProto(FakeVersionProber::Answer(target, 5), target);
   EXPECT_EQ(report.version(), "models/digits/versions/3");
   EXPECT_FALSE(report.weights_sha256().empty());
   EXPECT_EQ(report.examples(), 5);
@@ -69,7 +69,7 @@ TEST(ConvertProbeTest, TellsProofsSplitsAndWays) {
                                      .path_passes = 4,
                                      .seed = 2});
   const v1::ProbeReport report =
-      ToProto(FakeGradientLab::Answer(target, 5), target);
+      ToProto(FakeVersionProber::Answer(target, 5), target);
   EXPECT_TRUE(report.options().batch_statistics());
   EXPECT_TRUE(report.options().fd_check());
   EXPECT_TRUE(report.options().split_parameters());
@@ -94,7 +94,7 @@ TEST(ConvertProbeTest, TellsProofsSplitsAndWays) {
 
 TEST(ConvertProbeTest, WithoutGradientThereIsNoRatio) {
   const ProbeTarget target = Target({.path_passes = 1});
-  Probed probed = FakeGradientLab::Answer(target, 1);
+  Probed probed = FakeVersionProber::Answer(target, 1);
   probed.report.blocks[1].paths = {};
   probed.report.distribution = PathDistribution{
       .lengths = {{.main_paths = 0, .ways = 1, .gone = 1, .mean_norm = 0}}};

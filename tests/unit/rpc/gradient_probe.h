@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "resnetd/v1/gradient_lab_service.grpc.pb.h"
-#include "tests/support/fake_gradient_lab.h"
+#include "tests/support/fake_version_prober.h"
 #include "tests/unit/rpc/rpc_fixture.h"
 
 namespace resnetd {
@@ -75,7 +75,7 @@ class LabRpcTest : public RpcTest {
     return call.Finish();
   }
 
-  FakeGradientLab lab_{{.max_examples = 4, .max_bytes = 100}};
+  FakeVersionProber lab_{{.max_examples = 4, .max_bytes = 100}};
   std::unique_ptr<v1::GradientLabService::Stub> labs_;
 };
 

@@ -29,7 +29,7 @@ struct ProbeLimits {
   int max_path_passes = 4096;
 };
 
-struct GradientLabOptions {
+struct VersionProberOptions {
   ProbeLimits limits;
   DecodeLimits decode;
   // Of LibTorch.
@@ -76,18 +76,17 @@ struct Probed {
 //
 // Thread-safe. Both methods may take long: never call them from a thread that
 // must not block.
-class GradientLab {
+class VersionProber {
  public:
   // Asked between passes, from another thread: false ends the probe with
   // CANCELLED.
   using GoOn = std::function<bool()>;
 
   // All outlive the lab.
-  static std::unique_ptr<GradientLab> Create(const GradientLabOptions& options,
-                                             Store& store, ModelManager& models,
-                                             ProberSource probers,
-                                             const Clock& clock);
-  virtual ~GradientLab() = default;
+  static std::unique_ptr<VersionProber> Create(
+      const VersionProberOptions& options, Store& store, ModelManager& models,
+      ProberSource probers, const Clock& clock);
+  virtual ~VersionProber() = default;
 
   virtual const ProbeLimits& limits() const = 0;
 

@@ -1,4 +1,4 @@
-#include "server/finetune/gradient_lab.h"
+#include "server/finetune/version_prober.h"
 
 #include <algorithm>
 #include <atomic>
@@ -135,9 +135,9 @@ absl::StatusOr<std::vector<int>> ClassesOf(
 // One probe, from the pictures on.
 class Run {
  public:
-  Run(const GradientLabOptions& options, Store& store, const Clock& clock,
+  Run(const VersionProberOptions& options, Store& store, const Clock& clock,
       const ProbeTarget& target, SteadyTime deadline,
-      const GradientLab::GoOn& go_on)
+      const VersionProber::GoOn& go_on)
       : options_(options),
         store_(store),
         clock_(clock),
@@ -230,18 +230,18 @@ class Run {
                : Unreachable(predicted, deadline_ - now);
   }
 
-  const GradientLabOptions& options_;
+  const VersionProberOptions& options_;
   Store& store_;
   const Clock& clock_;
   const ProbeTarget& target_;
   const SteadyTime deadline_;
-  const GradientLab::GoOn& go_on_;
+  const VersionProber::GoOn& go_on_;
   SteadyTime began_{};
 };
 
-class Impl final : public GradientLab {
+class Impl final : public VersionProber {
  public:
-  Impl(const GradientLabOptions& options, Store& store, ModelManager& models,
+  Impl(const VersionProberOptions& options, Store& store, ModelManager& models,
        ProberSource probers, const Clock& clock)
       : options_(options),
         store_(store),
@@ -275,7 +275,7 @@ class Impl final : public GradientLab {
     return view;
   }
 
-  const GradientLabOptions options_;
+  const VersionProberOptions options_;
   Store& store_;
   ModelManager& models_;
   const ProberSource probers_;
@@ -339,8 +339,8 @@ absl::Status CheckProbeSize(const ProbeLimits& limits, std::size_t examples,
   return absl::OkStatus();
 }
 
-std::unique_ptr<GradientLab> GradientLab::Create(
-    const GradientLabOptions& options, Store& store, ModelManager& models,
+std::unique_ptr<VersionProber> VersionProber::Create(
+    const VersionProberOptions& options, Store& store, ModelManager& models,
     ProberSource probers, const Clock& clock) {
   return std::make_unique<Impl>(options, store, models, std::move(probers),
                                 clock);

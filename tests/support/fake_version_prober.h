@@ -13,16 +13,17 @@
 #include "server/base/error.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
-#include "server/finetune/gradient_lab.h"
+#include "server/finetune/version_prober.h"
 #include "tests/support/fake_model.h"
 
 namespace resnetd {
 
-// A GradientLab without networks: two blocks, all that can be asked for.
+// A VersionProber without networks: two blocks, all that can be asked for.
 // Thread-safe.
-class FakeGradientLab final : public GradientLab {
+class FakeVersionProber final : public VersionProber {
  public:
-  explicit FakeGradientLab(const ProbeLimits& limits = {}) : limits_(limits) {}
+  explicit FakeVersionProber(const ProbeLimits& limits = {})
+      : limits_(limits) {}
 
   // The next calls fail so; OK: no longer.
   void FailCheck(absl::Status error) {

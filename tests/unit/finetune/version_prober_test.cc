@@ -1,6 +1,6 @@
 // Probes as a whole: a real store, real versions and pictures, and a prober
 // without a network.
-#include "server/finetune/gradient_lab.h"
+#include "server/finetune/version_prober.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -39,9 +39,9 @@ std::string Picture(int side) {
 
 bool Always() { return true; }
 
-class GradientLabTest : public ::testing::Test {
+class VersionProberTest : public ::testing::Test {
  protected:
-  GradientLabTest() {
+  VersionProberTest() {
     store_ = Must(Store::Open({.folder = folder_.File("data")}, RealClock()));
     models_ =
         ModelManager::Create({}, *store_, loader_, registry_, RealClock());
@@ -62,7 +62,7 @@ class GradientLabTest : public ::testing::Test {
   }
   void Make() {
     options_.memory = [this] { return SystemMemory{.free = free_}; };
-    lab_ = GradientLab::Create(
+    lab_ = VersionProber::Create(
         options_, *store_, *models_,
         [this]() -> absl::StatusOr<Prober*> {
           RETURN_IF_ERROR(no_prober_);
@@ -80,7 +80,7 @@ class GradientLabTest : public ::testing::Test {
     return examples;
   }
   absl::StatusOr<Probed> Probe(const std::vector<ProbeExample>& examples,
-                               const GradientLab::GoOn& go_on = Always) {
+                               const VersionProber::GoOn& go_on = Always) {
     return lab_->Probe(target_, examples, deadline_, go_on);
   }
   void ExpectStillWorks() {
@@ -100,13 +100,13 @@ class GradientLabTest : public ::testing::Test {
   std::unique_ptr<ModelManager> models_;
   ScriptedProber prober_;
   absl::Status no_prober_;
-  GradientLabOptions options_{.threads = 3};
-  std::unique_ptr<GradientLab> lab_;
+  VersionProberOptions options_{.threads = 3};
+  std::unique_ptr<VersionProber> lab_;
   ProbeTarget target_{.model = Named("digits"), .version = {1}};
   SteadyTime deadline_ = kNoDeadline;
 };
 
-TEST_F(GradientLabTest, ProbesAVersionOnLabelledPictures) {
+TEST_F(VersionProberTest, ProbesAVersionOnLabelledPictures) {
   target_.settings = {.batch_statistics = true,
                       .check_differences = true,
                       .path_passes = 5,
@@ -128,20 +128,20 @@ TEST_F(GradientLabTest, ProbesAVersionOnLabelledPictures) {
   EXPECT_EQ(prober_.last.threads, 3);
 }
 
-TEST_F(GradientLabTest, RunsAtTheLowestPriorityInAThreadOfItsOwn) {
+TEST_F(VersionProberTest, RunsAtTheLowestPriorityInAThreadOfItsOwn) {
   ASSERT_TRUE(Probe(Examples(1)).ok());
   EXPECT_EQ(prober_.policy, SCHED_IDLE);
   EXPECT_EQ(sched_getscheduler(0), SCHED_OTHER);
 }
 
-TEST_F(GradientLabTest, KeepsItsPriorityWhereItIsTold) {
+TEST_F(VersionProberTest, KeepsItsPriorityWhereItIsTold) {
   options_.gives_way = false;
   Make();
   ASSERT_TRUE(Probe(Examples(1)).ok());
   EXPECT_EQ(prober_.policy, SCHED_OTHER);
 }
 
-TEST_F(GradientLabTest, ChangesNothingOfTheVersion) {
+TEST_F(VersionProberTest, ChangesNothingOfTheVersion) {
   const VersionView before = Must(models_->GetVersion(target_.model, {1}));
   const std::int64_t events = Must(models_->LastEvent());
   ASSERT_TRUE(Probe(Examples(2)).ok());
@@ -152,7 +152,7 @@ TEST_F(GradientLabTest, ChangesNothingOfTheVersion) {
   EXPECT_EQ(Must(models_->ListVersions(target_.model)).size(), 1U);
 }
 
-TEST_F(GradientLabTest, NamesEveryLabelThatTheVersionLacks) {
+TEST_F(VersionProberTest, NamesEveryLabelThatTheVersionLacks) {
   std::vector<ProbeExample> examples = Examples(4);
   examples[1].label = "seven";
   examples[3].label = "";
@@ -168,7 +168,7 @@ TEST_F(GradientLabTest, NamesEveryLabelThatTheVersionLacks) {
   ExpectStillWorks();
 }
 
-TEST_F(GradientLabTest, NeedsExamples) {
+TEST_F(VersionProberTest, NeedsExamples) {
   const absl::Status none = Probe({}).status();
   EXPECT_EQ(ReasonOf(none), "REQUEST_INVALID");
   EXPECT_THAT(DetailsOf(none).violations, Contains(Key("examples")));
@@ -180,7 +180,7 @@ TEST_F(GradientLabTest, NeedsExamples) {
   EXPECT_TRUE(Probe(Examples(2)).ok());
 }
 
-TEST_F(GradientLabTest, TakesSoManyExamplesAndNoMore) {
+TEST_F(VersionProberTest, TakesSoManyExamplesAndNoMore) {
   EXPECT_TRUE(Probe(Examples(63)).ok());
   EXPECT_TRUE(Probe(Examples(64)).ok());
   const absl::Status status = Probe(Examples(65)).status();
@@ -192,7 +192,7 @@ TEST_F(GradientLabTest, TakesSoManyExamplesAndNoMore) {
   ExpectStillWorks();
 }
 
-TEST_F(GradientLabTest, TakesSoManyBytesAndNoMore) {
+TEST_F(VersionProberTest, TakesSoManyBytesAndNoMore) {
   const std::vector<ProbeExample> examples = Examples(2);
   const std::size_t bytes = 2 * examples[0].image.size();
   for (const std::size_t limit : {bytes + 1, bytes, bytes - 1}) {
@@ -208,7 +208,7 @@ TEST_F(GradientLabTest, TakesSoManyBytesAndNoMore) {
   }
 }
 
-TEST_F(GradientLabTest, TakesSoManyPixelsAPictureAndNoMore) {
+TEST_F(VersionProberTest, TakesSoManyPixelsAPictureAndNoMore) {
   const std::vector<ProbeExample> examples = Examples(2);
   for (const std::int64_t limit : {1601, 1600, 1599}) {
     options_.decode.max_pixels = limit;
@@ -223,7 +223,7 @@ TEST_F(GradientLabTest, TakesSoManyPixelsAPictureAndNoMore) {
   }
 }
 
-TEST_F(GradientLabTest, NamesTheDamagedPicture) {
+TEST_F(VersionProberTest, NamesTheDamagedPicture) {
   std::vector<ProbeExample> examples = Examples(3);
   examples[2].image.resize(examples[2].image.size() / 2);
   const absl::Status cut = Probe(examples).status();
@@ -238,7 +238,7 @@ TEST_F(GradientLabTest, NamesTheDamagedPicture) {
   ExpectStillWorks();
 }
 
-TEST_F(GradientLabTest, SaysWhichVersionIsMissing) {
+TEST_F(VersionProberTest, SaysWhichVersionIsMissing) {
   target_.version = {9};
   EXPECT_EQ(ReasonOf(lab_->Check(target_)), "VERSION_NOT_FOUND");
   EXPECT_EQ(ReasonOf(Probe(Examples(1)).status()), "VERSION_NOT_FOUND");
@@ -250,7 +250,7 @@ TEST_F(GradientLabTest, SaysWhichVersionIsMissing) {
   ExpectStillWorks();
 }
 
-TEST_F(GradientLabTest, AsksForPathsWithinBounds) {
+TEST_F(VersionProberTest, AsksForPathsWithinBounds) {
   for (const int passes : {0, 1, 4095, 4096}) {
     target_.settings.path_passes = passes;
     EXPECT_TRUE(lab_->Check(target_).ok()) << passes;
@@ -265,7 +265,7 @@ TEST_F(GradientLabTest, AsksForPathsWithinBounds) {
   }
 }
 
-TEST_F(GradientLabTest, WithoutWhatProbesItSaysSo) {
+TEST_F(VersionProberTest, WithoutWhatProbesItSaysSo) {
   no_prober_ = Error(absl::StatusCode::kFailedPrecondition,
                      Reason::kBackendUnavailable, "not installed");
   EXPECT_EQ(ReasonOf(lab_->Check(target_)), "BACKEND_UNAVAILABLE");
@@ -274,7 +274,7 @@ TEST_F(GradientLabTest, WithoutWhatProbesItSaysSo) {
   ExpectStillWorks();
 }
 
-TEST_F(GradientLabTest, RefusesWhatDoesNotFitIntoMemory) {
+TEST_F(VersionProberTest, RefusesWhatDoesNotFitIntoMemory) {
   free_ = 1000;
   const absl::Status status = Probe(Examples(1)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
@@ -287,7 +287,7 @@ TEST_F(GradientLabTest, RefusesWhatDoesNotFitIntoMemory) {
   ExpectStillWorks();
 }
 
-TEST_F(GradientLabTest, RunsOneProbeAtATime) {
+TEST_F(VersionProberTest, RunsOneProbeAtATime) {
   absl::Status other;
   bool asked = false;
   prober_.pass = [&] {
@@ -304,7 +304,7 @@ TEST_F(GradientLabTest, RunsOneProbeAtATime) {
   ExpectStillWorks();
 }
 
-TEST_F(GradientLabTest, EndsBetweenPassesWhenNobodyWantsItAnyMore) {
+TEST_F(VersionProberTest, EndsBetweenPassesWhenNobodyWantsItAnyMore) {
   target_.settings.check_differences = true;
   int passes = 0;
   prober_.pass = [&] { ++passes; };
@@ -318,7 +318,7 @@ TEST_F(GradientLabTest, EndsBetweenPassesWhenNobodyWantsItAnyMore) {
 }
 
 // 15 of work in passes of 3: the first one takes 10 s, so that 40 s are left.
-TEST_F(GradientLabTest, SaysAfterTheFirstPassThatTheDeadlineIsTooShort) {
+TEST_F(VersionProberTest, SaysAfterTheFirstPassThatTheDeadlineIsTooShort) {
   target_.settings.check_differences = true;
   const std::int64_t work = ProbeWork(3, target_.settings);
   ASSERT_EQ(work, 15);
@@ -343,7 +343,7 @@ TEST_F(GradientLabTest, SaysAfterTheFirstPassThatTheDeadlineIsTooShort) {
   ExpectStillWorks();
 }
 
-TEST_F(GradientLabTest, ErrorsOfTheProberComeThrough) {
+TEST_F(VersionProberTest, ErrorsOfTheProberComeThrough) {
   prober_.error =
       Error(absl::StatusCode::kInternal, Reason::kInternal, "broke");
   EXPECT_EQ(ReasonOf(Probe(Examples(1)).status()), "INTERNAL");
@@ -351,7 +351,7 @@ TEST_F(GradientLabTest, ErrorsOfTheProberComeThrough) {
   ExpectStillWorks();
 }
 
-TEST_F(GradientLabTest, ADamagedVersionIsDataLoss) {
+TEST_F(VersionProberTest, ADamagedVersionIsDataLoss) {
   for (const auto& entry :
        std::filesystem::recursive_directory_iterator(folder_.File("data"))) {
     // The weights: the one blob that is larger than all others.
