@@ -41,7 +41,7 @@ Judgement GradientMonitor::AddStep(const StepFacts& step) {
   Judgement judgement;
   Take({.rule = AlarmRule::kFinite,
         .is_bad = !step.is_finite,
-        .text = "loss or gradient was not finite"},
+        .text = "loss, gradient or weights were not finite"},
        step.step, judgement);
   if (!step.is_finite) {
     return judgement;

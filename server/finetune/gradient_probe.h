@@ -19,7 +19,8 @@ struct ProbeSettings {
   // else the running ones. Both leave the running ones as they are.
   bool batch_statistics = false;
   // Compare the gradient of each path with central differences of the loss:
-  // four passes for each block.
+  // four passes for each block, up to twelve where the differences cross bends
+  // of ReLUs.
   bool check_differences = false;
   // Tell what the parameters before each block get through either path: two
   // passes with gradients for each block.

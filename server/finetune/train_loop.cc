@@ -183,6 +183,11 @@ absl::Status TrainLoop::AfterStep() {
   const bool is_last = step_ == total_steps_;
   if (is_last || step_ % options_.recipe.evaluate_every == 0) {
     RETURN_IF_ERROR(FlushMetrics());
+    ASSIGN_OR_RETURN(const TrainerState state, trainer_->Save());
+    ASSIGN_OR_RETURN(const bool is_finite, AreWeightsFinite(state));
+    if (!is_finite) {
+      return absl::OkStatus();
+    }
     RETURN_IF_ERROR(TellShares());
     RETURN_IF_ERROR(Evaluate());
     if (last_->is_best) {
@@ -294,6 +299,22 @@ absl::Status TrainLoop::Evaluate() {
        .old_class_accuracy = metrics.old_class_accuracy}));
 }
 
+absl::StatusOr<bool> TrainLoop::AreWeightsFinite(const TrainerState& state) {
+  const bool are_finite = std::all_of(
+      state.weights.begin(), state.weights.end(), [](const auto& entry) {
+        const std::vector<float>& values = entry.second.values;
+        return std::all_of(values.begin(), values.end(),
+                           [](float x) { return std::isfinite(x); });
+      });
+  if (!are_finite) {
+    RETURN_IF_ERROR(
+        TellAlarms(monitor_.AddStep({.step = step_,
+                                     .phase = static_cast<int>(phase_),
+                                     .is_finite = false})));
+  }
+  return are_finite;
+}
+
 absl::Status TrainLoop::SaveCheckpoint() {
   if (saved_at_ == step_) {
     return absl::OkStatus();
@@ -301,6 +322,10 @@ absl::Status TrainLoop::SaveCheckpoint() {
   RETURN_IF_ERROR(TakePendingSample());
   RETURN_IF_ERROR(FlushSamples());
   ASSIGN_OR_RETURN(TrainerState trainer, trainer_->Save());
+  ASSIGN_OR_RETURN(const bool is_finite, AreWeightsFinite(trainer));
+  if (!is_finite) {
+    return absl::OkStatus();
+  }
   const bool is_evaluated = last_ && last_->step == step_;
   TrainingState state{.step = step_,
                       .trainer = std::move(trainer),

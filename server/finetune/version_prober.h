@@ -48,7 +48,7 @@ using ProberSource = std::function<absl::StatusOr<Prober*>()>;
 struct ProbeTarget {
   ModelName model;
   VersionNumber version;
-  // The number of threads is the lab's.
+  // The number of threads is VersionProberOptions'.
   ProbeSettings settings;
 };
 
@@ -82,7 +82,7 @@ class VersionProber {
   // CANCELLED.
   using GoOn = std::function<bool()>;
 
-  // All outlive the lab.
+  // All outlive the prober.
   static std::unique_ptr<VersionProber> Create(
       const VersionProberOptions& options, Store& store, ModelManager& models,
       ProberSource probers, const Clock& clock);

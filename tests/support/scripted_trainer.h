@@ -30,6 +30,8 @@ struct TrainerScript {
   // The loss that is reported instead; not finite: StepReport::is_finite is
   // false and nothing changes.
   std::function<double(int call, double loss)> loss;
+  // After such a step the weights are infinite, and stay so.
+  std::function<bool(int call)> overflow;
   // Restore() fails as with the state of another network.
   bool refuse_restore = false;
   // Called in each step: what the network would be computed with.
@@ -103,6 +105,9 @@ class ScriptedTrainer final : public Trainer {
       ++steps_;
       knowledge_ =
           knowledge_ * 0.75F + sum * static_cast<float>(settings.rates.back());
+      if (script_.overflow && script_.overflow(call)) {
+        knowledge_ = std::numeric_limits<float>::infinity();
+      }
       weights_.back().second.values[0] = knowledge_;
     }
     if (script_.samples_are_late) {

@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -117,6 +119,51 @@ TEST_F(TrainLoopAlarmsTest, AStepThatIsNotFiniteIsToldAndRecovered) {
   ASSERT_EQ(cleared.size(), 1U);
   EXPECT_EQ(cleared[0].raised_step, 9);
   EXPECT_EQ(cleared[0].step, 16);  // Ten good steps after step 6.
+}
+
+TEST_F(TrainLoopAlarmsTest, WeightsThatOverflowAreNeverKeptAndGoneBackFrom) {
+  // In the step before a checkpoint, and in one before an evaluation alone.
+  for (const int call : {8, 4}) {
+    SCOPED_TRACE(call);
+    Host host(trainers_);
+    trainers_.script.overflow = [at = trainers_.calls() + call](int now) {
+      return now == at;
+    };
+    const auto result = Run(host, RecipeOf(30));
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->step, 30);
+    EXPECT_EQ(result->setbacks, 1);
+    EXPECT_EQ(host.EventsOf<AlarmRaised>().size(), 1U);
+    EXPECT_EQ(host.EventsOf<AlarmRaised>()[0].kind, AlarmKind::kNonfinite);
+    for (const TrainingState& state : host.saved) {
+      for (const auto& [name, tensor] : state.trainer.weights) {
+        EXPECT_TRUE(std::all_of(tensor.values.begin(), tensor.values.end(),
+                                [](float x) { return std::isfinite(x); }))
+            << name << " at step " << state.step;
+      }
+    }
+  }
+}
+
+TEST_F(TrainLoopAlarmsTest, APauseDoesNotKeepWeightsThatOverflowed) {
+  options_.observation.probe_every = 2;
+  ExplodeAt(trainers_.calls() + 10);
+  trainers_.script.overflow = [at = trainers_.calls() + 10](int now) {
+    return now == at;
+  };
+  Host host(trainers_);
+  const auto paused = Run(host, RecipeOf(40));
+  ASSERT_TRUE(paused.ok()) << paused.status();
+  EXPECT_EQ(paused->interrupted, Interruption::kPause);
+  EXPECT_EQ(paused->step, 11);
+  EXPECT_LT(host.saved.back().step, 11);
+  trainers_.script.overflow = {};
+  trainers_.script.sample = [](int) { return Calm(); };
+  options_.active = {{.kind = AlarmKind::kNonfinite, .step = 11},
+                     {.kind = AlarmKind::kExploding, .step = 11}};
+  const auto resumed = Run(host, RecipeOf(40));
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_EQ(resumed->step, 40);
 }
 
 TEST_F(TrainLoopAlarmsTest, WhatIsRolledBackIsNotInTheSeriesTwice) {
