@@ -47,13 +47,19 @@ TEST(ClaimB1, WithoutNormsGradientsOfSmallWeightsVanishTowardsTheInput) {
   }
 }
 
-// The norm is nothing in float32 before the gradient is.
-TEST(ClaimB1, InFloatTheNormOfPlain56IsNothingAndItsGradientIsNot) {
-  GradientLab lab = NewLab(Bare(9, false, 0.5));
-  const GradientSample sample = lab.Look(FirstDigits(64)).sample;
-  EXPECT_EQ(sample.blocks.front().paths->input, 0.0);
-  EXPECT_EQ(DepthRatio(sample), 0.0);
-  EXPECT_LT(sample.blocks.front().parameters->zero_share, 0.5);
+// Squares of float32 would be 0 where the gradient is not: its norm is summed
+// in float64.
+TEST(ClaimB1, InFloatTheVanishedGradientOfPlain56IsStillMeasured) {
+  const auto ratio_of = [](at::ScalarType type) {
+    GradientLab lab = NewLab(Bare(9, false, 0.5), type);
+    const GradientSample sample = lab.Look(FirstDigits(64)).sample;
+    EXPECT_GT(sample.blocks.front().paths->input, 0);
+    EXPECT_LT(sample.blocks.front().paths->input, 1e-20);
+    return DepthRatio(sample).value();
+  };
+  const double in_float = ratio_of(at::kFloat);
+  EXPECT_LT(in_float, 1e-15);
+  EXPECT_NEAR(in_float / ratio_of(at::kDouble), 1, 0.01);
 }
 
 TEST(ClaimB1, WhereTheyVanishLearningIsSlow) {

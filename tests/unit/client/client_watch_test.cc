@@ -110,14 +110,15 @@ TEST_F(ClientWatchTest, GoesOnBehindTheLastEventWhenTheConnectionBreaks) {
                                     [this](const ModelEvent& event) {
                                       events_.push_back(event);
                                       fake_.models().BreakWatches();
-                                      if (event.sequence == 4) {
-                                        Import("b");
-                                      }
                                       return event.sequence < 5;
                                     },
                                 .on_connected =
-                                    [&connected](std::int64_t /*after*/) {
-                                      ++connected;
+                                    [this, &connected](std::int64_t /*after*/) {
+                                      // Not before: a watch that breaks
+                                      // still tells what has happened.
+                                      if (++connected == 2) {
+                                        Import("b");
+                                      }
                                     }})
                   .ok());
   EXPECT_THAT(Sequences(), ElementsAre(1, 2, 3, 4, 5));

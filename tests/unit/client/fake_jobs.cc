@@ -16,6 +16,12 @@ grpc::Status NotFound(const std::string& name) {
                           "JOB_NOT_FOUND", {}, name));
 }
 
+grpc::Status NoCheckpoint(const std::string& name) {
+  return ToGrpc(RichError(grpc::StatusCode::NOT_FOUND,
+                          absl::StrCat("there is no checkpoint ", name),
+                          "CHECKPOINT_NOT_FOUND", {}, name));
+}
+
 bool IsDone(v1::JobState state) {
   return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED ||
          state == v1::JOB_STATE_CANCELLED;
@@ -399,7 +405,7 @@ grpc::Status FakeJobs::GetCheckpoint(grpc::ServerContext* /*context*/,
   MutexLock lock(mutex_);
   const auto found = FindCheckpoint(request->name());
   if (!found) {
-    return NotFound(request->name());
+    return NoCheckpoint(request->name());
   }
   *response->mutable_checkpoint() =
       found->first->checkpoints[static_cast<std::size_t>(found->second)];
@@ -414,7 +420,7 @@ grpc::Status FakeJobs::DeleteCheckpoint(
   request_ids_.push_back(request->request_id());
   const auto found = FindCheckpoint(request->name());
   if (!found) {
-    return NotFound(request->name());
+    return NoCheckpoint(request->name());
   }
   found->first->checkpoints.erase(found->first->checkpoints.begin() +
                                   found->second);
@@ -429,7 +435,7 @@ grpc::Status FakeJobs::PublishCheckpoint(
   request_ids_.push_back(request->request_id());
   const auto found = FindCheckpoint(request->name());
   if (!found) {
-    return NotFound(request->name());
+    return NoCheckpoint(request->name());
   }
   const v1::Checkpoint& checkpoint =
       found->first->checkpoints[static_cast<std::size_t>(found->second)];
