@@ -12,6 +12,7 @@
 #include "client/convert.h"
 #include "client/error_info.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
+#include "server/base/thread.h"
 #include "server/base/version.h"
 
 namespace resnetd::client {
@@ -60,6 +61,9 @@ CallOutcome OutcomeOf(const v1::ClassifyResponse& response) {
   return {};
 }
 
+// A completion queue with a thread of its own, and not gRPC's callbacks: when a
+// call is told to have ended, nothing of it is left that could still be freed
+// in another thread while the channels go.
 class GrpcCaller final : public Caller {
  public:
   explicit GrpcCaller(GrpcCallerOptions options) : timeout_(options.timeout) {
@@ -70,7 +74,9 @@ class GrpcCaller final : public Caller {
       stubs_.push_back(
           v1::ClassificationService::NewStub(MakeChannel(options.target)));
     }
+    thread_ = Thread("answers", [this] { TakeAnswers(); });
   }
+  ~GrpcCaller() override { queue_.Shutdown(); }
 
   void Call(std::size_t number, Done done) override;
 
@@ -78,26 +84,46 @@ class GrpcCaller final : public Caller {
   struct Pending {
     grpc::ClientContext context;
     v1::ClassifyResponse response;
+    grpc::Status status;
+    std::unique_ptr<grpc::ClientAsyncResponseReader<v1::ClassifyResponse>>
+        reader;
+    Done done;
   };
+
+  void TakeAnswers();
 
   const Duration timeout_;
   std::vector<v1::ClassifyRequest> requests_;
   std::vector<std::unique_ptr<v1::ClassificationService::Stub>> stubs_;
+  grpc::CompletionQueue queue_;
+  Thread thread_;
 };
 
 void GrpcCaller::Call(std::size_t number, Done done) {
-  auto pending = std::make_shared<Pending>();
+  // Owned by the queue until it ends.
+  auto* const pending = new Pending;
+  pending->done = std::move(done);
   pending->context.set_deadline(
       std::chrono::system_clock::now() +
       std::chrono::duration_cast<std::chrono::system_clock::duration>(
           timeout_));
-  stubs_[number % stubs_.size()]->async()->Classify(
-      &pending->context, &requests_[number % requests_.size()],
-      &pending->response,
-      [pending, done = std::move(done)](const grpc::Status& status) {
-        done(status.ok() ? OutcomeOf(pending->response)
-                         : OutcomeOf(FromGrpc(status)));
-      });
+  pending->reader = stubs_[number % stubs_.size()]->AsyncClassify(
+      &pending->context, requests_[number % requests_.size()], &queue_);
+  pending->reader->Finish(&pending->response, &pending->status, pending);
+}
+
+void GrpcCaller::TakeAnswers() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) {
+    std::unique_ptr<Pending> pending(static_cast<Pending*>(tag));
+    const Done done = std::move(pending->done);
+    const CallOutcome outcome = pending->status.ok()
+                                    ? OutcomeOf(pending->response)
+                                    : OutcomeOf(FromGrpc(pending->status));
+    pending.reset();
+    done(outcome);
+  }
 }
 
 }  // namespace

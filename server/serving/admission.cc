@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <string>
-#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
@@ -32,10 +30,9 @@ std::int64_t WorkersOf(const ServiceTime& service) {
   return std::max<std::int64_t>(static_cast<std::int64_t>(service.workers), 1);
 }
 
-absl::Status QueueFull(const ServiceTime& service, std::string text,
+absl::Status QueueFull(const ServiceTime& service, absl::string_view text,
                        absl::string_view limit_name, std::size_t limit) {
-  return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
-               std::move(text))
+  return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull, text)
       .Metadata("limit_name", limit_name)
       .Metadata("limit", absl::StrCat(limit))
       .RetryAfter(RetryAfter(service));
