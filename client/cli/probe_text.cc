@@ -58,6 +58,14 @@ double LargerError(const client::PathErrors& errors) {
   return std::max(errors.main, errors.shortcut);
 }
 
+void AddSplit(const client::ProbedBlock& block,
+              std::vector<std::string>& cells) {
+  const auto& split = block.parameters;
+  cells.push_back(split ? Short(split->by_shortcut) : "-");
+  cells.push_back(split ? Short(split->by_main) : "-");
+  cells.push_back(split ? Short(split->whole) : "-");
+}
+
 Table BlockTable(const client::ProbeReport& report, bool unicode) {
   Table table(BlockColumns(report.options));
   const double largest = LargestPath(report);
@@ -78,10 +86,7 @@ Table BlockTable(const client::ProbeReport& report, bool unicode) {
                                       : "-");
     }
     if (report.options.split_parameters) {
-      const auto& split = block.parameters;
-      cells.push_back(split ? Short(split->by_shortcut) : "-");
-      cells.push_back(split ? Short(split->by_main) : "-");
-      cells.push_back(split ? Short(split->whole) : "-");
+      AddSplit(block, cells);
     }
     cells.emplace_back(block.shortcut_is_identity ? "identity" : "projection");
     table.AddRow(std::move(cells));
