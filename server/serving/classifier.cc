@@ -77,8 +77,6 @@ class BatchingClassifier final : public Classifier {
   std::atomic<bool> stopping_{false};
   // A count that nothing is decided on.
   std::atomic<std::size_t> in_flight_{0};
-  // The same, for a gauge.
-  std::atomic<std::size_t> waiting_for_decoder_{0};
   WorkAhead ahead_;
   Mutex mutex_;
   // Never shrinks: accounts exist for models of the registry only, and requests
@@ -216,15 +214,15 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
     return;
   }
   const SteadyTime submitted = clock_.Now();
-  pool_metrics_.SetQueued(++waiting_for_decoder_);
+  pool_metrics_.AddQueued(1);
   const bool taken = decode_pool_->TrySubmit([this, request, index, submitted] {
-    pool_metrics_.SetQueued(--waiting_for_decoder_);
+    pool_metrics_.AddQueued(-1);
     const SteadyTime started = clock_.Now();
     PrepareInPool(request, index, started - submitted);
     pool_metrics_.AddBusy(clock_.Now() - started);
   });
   if (!taken) {
-    pool_metrics_.SetQueued(--waiting_for_decoder_);
+    pool_metrics_.AddQueued(-1);
     const absl::Status full =
         Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
               "too many images wait for a decoder: try again later")

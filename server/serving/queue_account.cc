@@ -22,38 +22,31 @@ void QueueAccount::TellAhead() {
   }
   ahead_.Change(told_, work);
   told_ = work;
+  // Two stores, under the lock: two threads that wrote in turn could leave the
+  // older depth behind.
+  metrics_.SetQueue(load_.images, limits_.max_images);
 }
 
 absl::Status QueueAccount::Reserve(const AdmissionRequest& request) {
-  std::size_t depth = 0;
-  {
-    const MutexLock lock(mutex_);
-    const ServiceTime service{.per_image = per_image_,
-                              .workers = workers_,
-                              .ahead = ahead_.Of(request.priority)};
-    RETURN_IF_ERROR(Admit(limits_, load_, service, request));
-    load_.images += request.images;
-    load_.bytes += request.bytes;
-    images_[static_cast<std::size_t>(request.priority)] +=
-        static_cast<std::int64_t>(request.images);
-    TellAhead();
-    depth = load_.images;
-  }
-  metrics_.SetQueue(depth, limits_.max_images);
+  const MutexLock lock(mutex_);
+  const ServiceTime service{.per_image = per_image_,
+                            .workers = workers_,
+                            .ahead = ahead_.Of(request.priority)};
+  RETURN_IF_ERROR(Admit(limits_, load_, service, request));
+  load_.images += request.images;
+  load_.bytes += request.bytes;
+  images_[static_cast<std::size_t>(request.priority)] +=
+      static_cast<std::int64_t>(request.images);
+  TellAhead();
   return absl::OkStatus();
 }
 
 void QueueAccount::Release(Priority priority, std::size_t bytes) {
-  std::size_t depth = 0;
-  {
-    const MutexLock lock(mutex_);
-    --load_.images;
-    load_.bytes -= bytes;
-    --images_[static_cast<std::size_t>(priority)];
-    TellAhead();
-    depth = load_.images;
-  }
-  metrics_.SetQueue(depth, limits_.max_images);
+  const MutexLock lock(mutex_);
+  --load_.images;
+  load_.bytes -= bytes;
+  --images_[static_cast<std::size_t>(priority)];
+  TellAhead();
 }
 
 void QueueAccount::RecordBatch(std::size_t images, Duration duration) {

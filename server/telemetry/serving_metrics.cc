@@ -233,8 +233,13 @@ class DecodePoolMetricsOf final : public DecodePoolMetrics {
   void SetThreads(std::size_t threads) override {
     threads_.Set(static_cast<double>(threads));
   }
-  void SetQueued(std::size_t images) override {
-    queued_.Set(static_cast<double>(images));
+  void AddQueued(int images) override {
+    // Increment() takes no negative value in some releases of the library.
+    if (images >= 0) {
+      queued_.Increment(static_cast<double>(images));
+    } else {
+      queued_.Decrement(-static_cast<double>(images));
+    }
   }
   void AddBusy(Duration duration) override {
     busy_.Increment(ToSeconds(duration));

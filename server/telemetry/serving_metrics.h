@@ -55,8 +55,9 @@ class DecodePoolMetrics {
  public:
   virtual ~DecodePoolMetrics() = default;
   virtual void SetThreads(std::size_t threads) = 0;
-  // Images that wait for a thread now.
-  virtual void SetQueued(std::size_t images) = 0;
+  // So many more images wait for a thread; negative: fewer. Changes from
+  // several threads add up in any order.
+  virtual void AddQueued(int images) = 0;
   // A thread worked so long.
   virtual void AddBusy(Duration duration) = 0;
 };

@@ -63,7 +63,7 @@ class FakeTelemetry final : public Telemetry {
   class NoPool final : public DecodePoolMetrics {
    public:
     void SetThreads(std::size_t) override {}
-    void SetQueued(std::size_t) override {}
+    void AddQueued(int) override {}
     void AddBusy(Duration) override {}
   };
 

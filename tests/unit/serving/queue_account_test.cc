@@ -2,9 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <thread>
+#include <vector>
 
 #include "server/base/error.h"
+#include "server/base/mutex.h"
 
 namespace resnetd {
 namespace {
@@ -124,6 +128,52 @@ TEST_F(QueueAccountTest, WhatHasALowerPriorityGoesBehind) {
           .Reserve(
               {.priority = Priority::kNormal, .now = kNow, .deadline = soon})
           .ok());
+}
+
+// Remembers the depths it is told, in their order. Thread-safe.
+class DepthLog final : public ModelMetrics {
+ public:
+  void ObserveStage(Stage, Duration) override {}
+  void ObserveBatch(std::size_t) override {}
+  void CountBatchClosed(BatchClose) override {}
+  void CountDeadlineMissed(Stage) override {}
+  void CountImage(absl::StatusCode) override {}
+  void CountRejected(absl::string_view) override {}
+  void SetQueue(std::size_t depth, std::size_t) override {
+    const MutexLock lock(mutex_);
+    depths_.push_back(depth);
+  }
+  std::vector<std::size_t> depths() {
+    const MutexLock lock(mutex_);
+    return depths_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<std::size_t> depths_ ABSL_GUARDED_BY(mutex_);
+};
+
+TEST_F(QueueAccountTest, TellsTheDepthInTheOrderInWhichItChanges) {
+  DepthLog log;
+  QueueAccount account({}, 1, log, ahead_);
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&account] {
+        for (int i = 0; i < 2000; ++i) {
+          EXPECT_TRUE(account.Reserve({.now = kNow}).ok());
+          account.Release(Priority::kNormal, 0);
+        }
+      });
+    }
+  }
+  // One image comes or goes at a time.
+  std::size_t before = 0;
+  for (const std::size_t depth : log.depths()) {
+    ASSERT_EQ(std::max(depth, before) - std::min(depth, before), 1U);
+    before = depth;
+  }
+  EXPECT_EQ(before, 0U);
 }
 
 }  // namespace

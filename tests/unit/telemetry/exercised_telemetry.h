@@ -83,7 +83,7 @@ inline std::unique_ptr<Telemetry> Exercised() {
   model.CountBatchClosed(BatchClose::kDrained);
   model.CountDeadlineMissed(Stage::kQueue);
   telemetry->decode_pool().SetThreads(2);
-  telemetry->decode_pool().SetQueued(1);
+  telemetry->decode_pool().AddQueued(1);
   telemetry->decode_pool().AddBusy(std::chrono::milliseconds(5));
   model.CountImage(absl::StatusCode::kOk);
   model.CountImage(absl::StatusCode::kInvalidArgument);

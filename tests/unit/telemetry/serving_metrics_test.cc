@@ -5,6 +5,7 @@
 #include <chrono>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -136,13 +137,32 @@ TEST(TelemetryTest, CountsWhyBatchesCloseAndWhereDeadlinesPass) {
 TEST(TelemetryTest, ShowsTheDecodersTheirQueueAndTheirWork) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   telemetry->decode_pool().SetThreads(3);
-  telemetry->decode_pool().SetQueued(7);
+  telemetry->decode_pool().AddQueued(9);
+  telemetry->decode_pool().AddQueued(-2);
   telemetry->decode_pool().AddBusy(milliseconds(250));
   telemetry->decode_pool().AddBusy(milliseconds(250));
   EXPECT_EQ(ValueOf(*telemetry, "resnetd_decode_pool_threads"), "3");
   EXPECT_EQ(ValueOf(*telemetry, "resnetd_decode_pool_queue_images"), "7");
   EXPECT_EQ(ValueOf(*telemetry, "resnetd_decode_pool_busy_seconds_total"),
             "0.5");
+}
+
+TEST(TelemetryTest, ThePoolsQueueAddsUpWhateverTheOrderOfItsThreads) {
+  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
+  DecodePoolMetrics& pool = telemetry->decode_pool();
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&pool] {
+        for (int i = 0; i < 2000; ++i) {
+          pool.AddQueued(2);
+          pool.AddQueued(-2);
+        }
+        pool.AddQueued(1);
+      });
+    }
+  }
+  EXPECT_EQ(ValueOf(*telemetry, "resnetd_decode_pool_queue_images"), "4");
 }
 
 TEST(TelemetryTest, ObservesStagesBatchesAndQueue) {
