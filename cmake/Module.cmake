@@ -29,7 +29,9 @@ function(resnetd_test name)
     RESNETD_BINARY_DIR="${PROJECT_BINARY_DIR}")
   target_link_libraries(${name}
     PRIVATE ${ARG_DEPS} resnetd_warnings GTest::gmock GTest::gtest_main)
-  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST
+  # LibTorch with CUDA is gigabytes: on a cold disk a test that links it takes
+  # more than the default of 5 s to tell what is in it.
+  gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
     PROPERTIES LABELS "${ARG_LABELS}" ${timeout})
 endfunction()
 

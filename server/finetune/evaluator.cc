@@ -17,13 +17,11 @@
 #include "server/base/thread.h"
 #include "server/base/thread_priority.h"
 #include "server/finetune/job_inputs.h"
+#include "server/finetune/one_at_a_time.h"
 #include "server/image/preprocess.h"
 
 namespace resnetd {
 namespace {
-
-// Another evaluation takes seconds to minutes.
-constexpr Duration kRetryWhenBusy = std::chrono::seconds(5);
 
 // One of the networks that see the pictures.
 struct Contestant {
@@ -32,35 +30,6 @@ struct Contestant {
   std::vector<float> logits = {};
   // Of whole batches.
   std::vector<Duration> times = {};
-};
-
-// The one call that may run.
-class Slot {
- public:
-  explicit Slot(std::atomic<bool>& busy)
-      : busy_(busy), is_mine_(!busy.exchange(true)) {}
-  Slot(const Slot&) = delete;
-  Slot& operator=(const Slot&) = delete;
-  ~Slot() {
-    if (is_mine_) {
-      busy_ = false;
-    }
-  }
-
-  absl::Status status() const {
-    if (is_mine_) {
-      return absl::OkStatus();
-    }
-    return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
-                 "another evaluation runs, and one at a time does: try again "
-                 "when it is done")
-        .Metadata("limit", "1")
-        .RetryAfter(kRetryWhenBusy);
-  }
-
- private:
-  std::atomic<bool>& busy_;
-  const bool is_mine_;
 };
 
 absl::Status Recalled(const VersionFacts& facts) {
@@ -176,8 +145,8 @@ class Impl final : public Evaluator {
                                              VersionNumber version,
                                              const Measurement& what,
                                              const GoOn& go_on) override {
-    const Slot slot(busy_);
-    RETURN_IF_ERROR(slot.status());
+    const OneAtATime turn(busy_);
+    RETURN_IF_ERROR(turn.status("evaluation"));
     return MeasureOne(model, version, what, 1, go_on);
   }
   absl::StatusOr<VersionComparison> Compare(const ModelName& champion_model,
@@ -304,8 +273,8 @@ absl::StatusOr<VersionComparison> Impl::Compare(
     const ModelName& champion_model, VersionNumber champion,
     const ModelName& candidate_model, VersionNumber candidate,
     const Measurement& what, const GoOn& go_on) {
-  const Slot slot(busy_);
-  RETURN_IF_ERROR(slot.status());
+  const OneAtATime turn(busy_);
+  RETURN_IF_ERROR(turn.status("evaluation"));
   ASSIGN_OR_RETURN(const auto old_facts, FactsOf(champion_model, champion));
   ASSIGN_OR_RETURN(const auto new_facts, FactsOf(candidate_model, candidate));
   ASSIGN_OR_RETURN(Examples examples, Choose(what));
@@ -334,8 +303,8 @@ absl::StatusOr<VersionComparison> Impl::Compare(
 absl::StatusOr<Calibration> Impl::Calibrate(
     const ModelName& model, VersionNumber version, const Measurement& what,
     bool validate_only, const Mutation& mutation, const GoOn& go_on) {
-  const Slot slot(busy_);
-  RETURN_IF_ERROR(slot.status());
+  const OneAtATime turn(busy_);
+  RETURN_IF_ERROR(turn.status("evaluation"));
   ASSIGN_OR_RETURN(VersionEvaluation evaluation,
                    MeasureOne(model, version, what, kLeastCalibration, go_on));
   if (validate_only) {

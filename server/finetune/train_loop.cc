@@ -183,8 +183,8 @@ absl::Status TrainLoop::AfterStep() {
   const bool is_last = step_ == total_steps_;
   if (is_last || step_ % options_.recipe.evaluate_every == 0) {
     RETURN_IF_ERROR(FlushMetrics());
-    ASSIGN_OR_RETURN(const TrainerState state, trainer_->Save());
-    ASSIGN_OR_RETURN(const bool is_finite, AreWeightsFinite(state));
+    ASSIGN_OR_RETURN(const TensorList weights, trainer_->ExportWeights());
+    ASSIGN_OR_RETURN(const bool is_finite, AreWeightsFinite(weights));
     if (!is_finite) {
       return absl::OkStatus();
     }
@@ -299,9 +299,9 @@ absl::Status TrainLoop::Evaluate() {
        .old_class_accuracy = metrics.old_class_accuracy}));
 }
 
-absl::StatusOr<bool> TrainLoop::AreWeightsFinite(const TrainerState& state) {
-  const bool are_finite = std::all_of(
-      state.weights.begin(), state.weights.end(), [](const auto& entry) {
+absl::StatusOr<bool> TrainLoop::AreWeightsFinite(const TensorList& weights) {
+  const bool are_finite =
+      std::all_of(weights.begin(), weights.end(), [](const auto& entry) {
         const std::vector<float>& values = entry.second.values;
         return std::all_of(values.begin(), values.end(),
                            [](float x) { return std::isfinite(x); });
@@ -322,7 +322,7 @@ absl::Status TrainLoop::SaveCheckpoint() {
   RETURN_IF_ERROR(TakePendingSample());
   RETURN_IF_ERROR(FlushSamples());
   ASSIGN_OR_RETURN(TrainerState trainer, trainer_->Save());
-  ASSIGN_OR_RETURN(const bool is_finite, AreWeightsFinite(trainer));
+  ASSIGN_OR_RETURN(const bool is_finite, AreWeightsFinite(trainer.weights));
   if (!is_finite) {
     return absl::OkStatus();
   }

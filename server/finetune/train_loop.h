@@ -149,9 +149,9 @@ class TrainLoop {
   absl::Status TakeWeights(TrainerState before);
   absl::Status OneStep();
   absl::Status AfterStep();
-  // Raises the alarm and says false where the weights of `state` are not
+  // Raises the alarm and says false where `weights` are not
   // finite: they give no answers, and going back to them would help nobody.
-  absl::StatusOr<bool> AreWeightsFinite(const TrainerState& state);
+  absl::StatusOr<bool> AreWeightsFinite(const TensorList& weights);
   absl::Status TakeMetrics(const StepReport& report, double rate);
   absl::Status FlushMetrics();
   // Of the rates, where they are scaled by the gradients: what the parts got

@@ -17,44 +17,13 @@
 #include "server/base/thread_priority.h"
 #include "server/base/violations.h"
 #include "server/finetune/network_parts.h"
+#include "server/finetune/one_at_a_time.h"
 #include "server/finetune/probe_cost.h"
 #include "server/image/preprocess.h"
 #include "server/models/stored_version.h"
 
 namespace resnetd {
 namespace {
-
-// Another probe takes seconds to minutes.
-constexpr Duration kRetryWhenBusy = std::chrono::seconds(5);
-
-// The one probe that may run.
-class Slot {
- public:
-  explicit Slot(std::atomic<bool>& busy)
-      : busy_(busy), is_mine_(!busy.exchange(true)) {}
-  Slot(const Slot&) = delete;
-  Slot& operator=(const Slot&) = delete;
-  ~Slot() {
-    if (is_mine_) {
-      busy_ = false;
-    }
-  }
-
-  absl::Status status() const {
-    if (is_mine_) {
-      return absl::OkStatus();
-    }
-    return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
-                 "another probe runs, and one at a time does: try again when "
-                 "it is done")
-        .Metadata("limit", "1")
-        .RetryAfter(kRetryWhenBusy);
-  }
-
- private:
-  std::atomic<bool>& busy_;
-  const bool is_mine_;
-};
 
 absl::Status Cancelled() {
   return Error(absl::StatusCode::kCancelled, Reason::kCancelled,
@@ -303,8 +272,8 @@ absl::StatusOr<Probed> Impl::Probe(const ProbeTarget& target,
   const int side = view.facts->preprocess.crop;
   RETURN_IF_ERROR(CheckProbeCost(network, side, count, settings));
   ASSIGN_OR_RETURN(Prober * prober, probers_());
-  const Slot slot(busy_);
-  RETURN_IF_ERROR(slot.status());
+  const OneAtATime turn(busy_);
+  RETURN_IF_ERROR(turn.status("probe"));
   RETURN_IF_ERROR(
       CheckProbeMemory(EstimateProbeMemory(network, side, count, settings),
                        options_.memory().free));

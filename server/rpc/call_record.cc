@@ -169,6 +169,12 @@ absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
   return absl::OkStatus();
 }
 
+absl::Status BadPart(absl::string_view field, absl::string_view text) {
+  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+               text)
+      .Violation(field, text);
+}
+
 absl::Status SerializeMessage(const google::protobuf::Message& message,
                               std::size_t max_bytes, grpc::ByteBuffer& bytes) {
   const std::size_t size = message.ByteSizeLong();

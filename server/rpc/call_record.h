@@ -96,6 +96,10 @@ class CallRecord {
 absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
                           google::protobuf::Message& message);
 
+// A message of a stream that is out of place or lacks `field`: INVALID_ARGUMENT
+// (REQUEST_INVALID).
+absl::Status BadPart(absl::string_view field, absl::string_view text);
+
 // Writes `message` into `bytes`. INVALID_ARGUMENT (LIMIT_EXCEEDED) for more
 // than `max_bytes`.
 absl::Status SerializeMessage(const google::protobuf::Message& message,

@@ -21,12 +21,6 @@ namespace {
 // Tag and length around a chunk.
 constexpr std::size_t kChunkOverheadBytes = 16;
 
-absl::Status BadPart(absl::string_view field, absl::string_view text) {
-  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               text)
-      .Violation(field, text);
-}
-
 absl::Status ChunkTooLarge(std::size_t bytes) {
   const std::string text = absl::StrCat("chunk has ", bytes, " bytes, at most ",
                                         kMaxChunkBytes, " are accepted");

@@ -3,22 +3,12 @@
 #include <chrono>
 #include <utility>
 
-#include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/rpc/convert_probe.h"
+#include "server/rpc/deadline.h"
 #include "server/rpc/job_reads.h"
 
 namespace resnetd {
-namespace {
-
-absl::Status BadPart(absl::string_view field, absl::string_view text) {
-  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               text)
-      .Violation(field, text);
-}
-
-}  // namespace
-
 ProbeCall::ProbeCall(CallEnvironment& environment,
                      grpc::CallbackServerContext& context,
                      grpc::ByteBuffer& response, VersionProber* lab,
@@ -118,13 +108,13 @@ absl::Status ProbeCall::TakeBatch(v1::ProbeBatch& batch) {
 }
 
 SteadyTime ProbeCall::Deadline() {
-  const auto deadline = record_.context().deadline();
+  // A probe may take as long as its client waits; further away than that is as
+  // good as none.
+  constexpr Duration kLongest = std::chrono::hours(24 * 365);
   const Clock& clock = record_.environment().clock;
-  // Further away than clocks can tell: none.
-  constexpr auto kFar = std::chrono::hours(24 * 365);
-  return deadline > clock.WallNow() + kFar
-             ? kNoDeadline
-             : clock.Now() + (deadline - clock.WallNow());
+  return DecideDeadline(record_.context().deadline(), clock.WallNow(),
+                        clock.Now(), kLongest, kLongest)
+      .at;
 }
 
 absl::Status ProbeCall::Probe() {

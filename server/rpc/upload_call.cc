@@ -9,16 +9,6 @@
 #include "server/rpc/job_reads.h"
 
 namespace resnetd {
-namespace {
-
-absl::Status BadPart(absl::string_view field, absl::string_view text) {
-  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               text)
-      .Violation(field, text);
-}
-
-}  // namespace
-
 UploadCall::UploadCall(CallEnvironment& environment,
                        grpc::CallbackServerContext& context,
                        DatasetManager* manager, CallLane& lane)

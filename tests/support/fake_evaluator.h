@@ -11,11 +11,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "server/base/error.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
 #include "server/finetune/evaluator.h"
 #include "tests/support/fake_model.h"
+#include "tests/support/held_calls.h"
 
 namespace resnetd {
 
@@ -28,33 +28,7 @@ class FakeEvaluator final : public Evaluator {
     const MutexLock lock(mutex_);
     error_ = std::move(error);
   }
-  // From here on calls go on until they are not wanted any more, or Release().
-  void Hold() {
-    const MutexLock lock(mutex_);
-    held_ = true;
-  }
-  void Release() {
-    const MutexLock lock(mutex_);
-    held_ = false;
-    changed_.NotifyAll();
-  }
-  // Waits until so many calls have begun, or ended.
-  void AwaitBegun(int calls) {
-    const MutexLock lock(mutex_);
-    while (begun_ < calls) {
-      changed_.Wait(mutex_);
-    }
-  }
-  void AwaitEnded(int calls) {
-    const MutexLock lock(mutex_);
-    while (ended_ < calls) {
-      changed_.Wait(mutex_);
-    }
-  }
-  int begun() {
-    const MutexLock lock(mutex_);
-    return begun_;
-  }
+  HeldCalls& calls() { return calls_; }
 
   // Of the last call, e.g. "evaluate digits/2 on photos test".
   std::string last() {
@@ -123,30 +97,19 @@ class FakeEvaluator final : public Evaluator {
   }
   absl::Status Run(const std::string& call, const Measurement& what,
                    const GoOn& go_on) {
+    {
+      const MutexLock lock(mutex_);
+      last_ = absl::StrCat(call, " on ", what.dataset.text(), " ",
+                           DatasetPartName(what.part));
+    }
+    RETURN_IF_ERROR(calls_.Run(go_on));
     const MutexLock lock(mutex_);
-    last_ = absl::StrCat(call, " on ", what.dataset.text(), " ",
-                         DatasetPartName(what.part));
-    ++begun_;
-    changed_.NotifyAll();
-    while (held_ && go_on()) {
-      changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() +
-                                     std::chrono::milliseconds(1));
-    }
-    ++ended_;
-    changed_.NotifyAll();
-    if (held_) {
-      return Error(absl::StatusCode::kCancelled, Reason::kCancelled,
-                   "not wanted any more");
-    }
     return error_;
   }
 
+  HeldCalls calls_;
   Mutex mutex_;
-  CondVar changed_;
   absl::Status error_ ABSL_GUARDED_BY(mutex_);
-  bool held_ ABSL_GUARDED_BY(mutex_) = false;
-  int begun_ ABSL_GUARDED_BY(mutex_) = 0;
-  int ended_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string last_ ABSL_GUARDED_BY(mutex_);
   Mutation last_mutation_ ABSL_GUARDED_BY(mutex_);
 };

@@ -10,11 +10,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
-#include "server/base/error.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
 #include "server/finetune/version_prober.h"
 #include "tests/support/fake_model.h"
+#include "tests/support/held_calls.h"
 
 namespace resnetd {
 
@@ -34,33 +34,7 @@ class FakeVersionProber final : public VersionProber {
     const MutexLock lock(mutex_);
     probe_error_ = std::move(error);
   }
-  // From here on probes go on until they are not wanted any more, or Release().
-  void Hold() {
-    const MutexLock lock(mutex_);
-    held_ = true;
-  }
-  void Release() {
-    const MutexLock lock(mutex_);
-    held_ = false;
-    changed_.NotifyAll();
-  }
-  // Waits until so many probes have begun, or ended.
-  void AwaitBegun(int probes) {
-    const MutexLock lock(mutex_);
-    while (begun_ < probes) {
-      changed_.Wait(mutex_);
-    }
-  }
-  void AwaitEnded(int probes) {
-    const MutexLock lock(mutex_);
-    while (ended_ < probes) {
-      changed_.Wait(mutex_);
-    }
-  }
-  int begun() {
-    const MutexLock lock(mutex_);
-    return begun_;
-  }
+  HeldCalls& probes() { return probes_; }
 
   // Of the last probe.
   ProbeTarget last() {
@@ -87,23 +61,14 @@ class FakeVersionProber final : public VersionProber {
                                absl::Span<const ProbeExample> examples,
                                SteadyTime deadline,
                                const GoOn& go_on) override {
-    const MutexLock lock(mutex_);
-    last_ = target;
-    last_examples_.assign(examples.begin(), examples.end());
-    last_deadline_ = deadline;
-    ++begun_;
-    changed_.NotifyAll();
-    while (held_ && go_on()) {
-      changed_.WaitUntil(mutex_, std::chrono::steady_clock::now() +
-                                     std::chrono::milliseconds(1));
+    {
+      const MutexLock lock(mutex_);
+      last_ = target;
+      last_examples_.assign(examples.begin(), examples.end());
+      last_deadline_ = deadline;
     }
-    ++ended_;
-    changed_.NotifyAll();
-    if (held_) {
-      return Error(absl::StatusCode::kCancelled, Reason::kCancelled,
-                   "not wanted any more");
-    }
-    RETURN_IF_ERROR(probe_error_);
+    RETURN_IF_ERROR(probes_.Run(go_on));
+    RETURN_IF_ERROR(probe_error());
     return Answer(target, static_cast<int>(examples.size()));
   }
 
@@ -146,14 +111,16 @@ class FakeVersionProber final : public VersionProber {
   }
 
  private:
+  absl::Status probe_error() {
+    const MutexLock lock(mutex_);
+    return probe_error_;
+  }
+
   const ProbeLimits limits_;
+  HeldCalls probes_;
   Mutex mutex_;
-  CondVar changed_;
   absl::Status check_error_ ABSL_GUARDED_BY(mutex_);
   absl::Status probe_error_ ABSL_GUARDED_BY(mutex_);
-  bool held_ ABSL_GUARDED_BY(mutex_) = false;
-  int begun_ ABSL_GUARDED_BY(mutex_) = 0;
-  int ended_ ABSL_GUARDED_BY(mutex_) = 0;
   ProbeTarget last_ ABSL_GUARDED_BY(mutex_){
       .model = ModelName::Parse("none").value()};
   std::vector<ProbeExample> last_examples_ ABSL_GUARDED_BY(mutex_);

@@ -13,13 +13,13 @@ namespace {
 using GradientLabServiceTest = LabRpcTest;
 
 TEST_F(GradientLabServiceTest, ReadsAndRefusesWhileAProbeRuns) {
-  lab_.Hold();
+  lab_.probes().Hold();
   std::thread first([&] { EXPECT_TRUE(Probe({"a"}).ok()); });
-  lab_.AwaitBegun(1);
+  lab_.probes().AwaitBegun(1);
   GradientProbeCall other(*labs_);
   other.Header("nonsense");
   EXPECT_EQ(ReasonOf(other.Finish()), "REQUEST_INVALID");
-  lab_.Release();
+  lab_.probes().Release();
   first.join();
 }
 

@@ -61,7 +61,7 @@ class GradientProbeCall {
 class LabRpcTest : public RpcTest {
  protected:
   LabRpcTest() { training_.lab = &lab_; }
-  ~LabRpcTest() override { lab_.Release(); }
+  ~LabRpcTest() override { lab_.probes().Release(); }
 
   void SetUp() override {
     ListenReady();

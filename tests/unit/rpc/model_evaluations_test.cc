@@ -20,7 +20,7 @@ class ModelEvaluationsTest : public RpcTest {
  protected:
   ModelEvaluationsTest() { training_.evaluator = &evaluator_; }
   ~ModelEvaluationsTest() override {
-    evaluator_.Release();
+    evaluator_.calls().Release();
     // Before the evaluator, which its calls use.
     server_.reset();
   }
@@ -96,7 +96,7 @@ TEST_F(ModelEvaluationsTest, NamesEveryWrongField) {
   EXPECT_THAT(ViolationsOf(Call(&Stub::CalibrateVersion, calibrate)),
               UnorderedElementsAre(Key("name"), Key("measurement.dataset"),
                                    Key("request_id")));
-  EXPECT_EQ(evaluator_.begun(), 0);
+  EXPECT_EQ(evaluator_.calls().begun(), 0);
 }
 
 TEST_F(ModelEvaluationsTest, PassesErrorsOn) {
@@ -109,7 +109,7 @@ TEST_F(ModelEvaluationsTest, PassesErrorsOn) {
 }
 
 TEST_F(ModelEvaluationsTest, EndsWhenItsCallerGoesAway) {
-  evaluator_.Hold();
+  evaluator_.calls().Hold();
   grpc::ClientContext context;
   LimitTime(context);
   Thread caller("caller", [&] {
@@ -118,31 +118,31 @@ TEST_F(ModelEvaluationsTest, EndsWhenItsCallerGoesAway) {
         models_->EvaluateModel(&context, Evaluation(), &response);
     EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
   });
-  evaluator_.AwaitBegun(1);
+  evaluator_.calls().AwaitBegun(1);
   context.TryCancel();
   caller.Join();
-  evaluator_.AwaitEnded(1);
+  evaluator_.calls().AwaitEnded(1);
 }
 
 TEST_F(ModelEvaluationsTest, EndsWhenTheServerDrains) {
-  evaluator_.Hold();
+  evaluator_.calls().Hold();
   Thread caller("caller", [&] {
     const grpc::Status status = Call(&Stub::EvaluateModel, Evaluation());
     EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
     EXPECT_EQ(ReasonOf(status), "DRAINING");
   });
-  evaluator_.AwaitBegun(1);
+  evaluator_.calls().AwaitBegun(1);
   // It would wait so long for a call that does not end by itself.
   server_->Drain(Duration::zero(), std::chrono::seconds(20));
   caller.Join();
 }
 
 TEST_F(ModelEvaluationsTest, NobodyElseWaitsForIt) {
-  evaluator_.Hold();
+  evaluator_.calls().Hold();
   Thread caller("caller", [&] {
     EXPECT_TRUE(Call(&Stub::EvaluateModel, Evaluation()).ok());
   });
-  evaluator_.AwaitBegun(1);
+  evaluator_.calls().AwaitBegun(1);
   manager_.Add("net", "one");
   v1::SetAliasRequest request;
   request.set_name("models/net/aliases/canary");
@@ -151,7 +151,7 @@ TEST_F(ModelEvaluationsTest, NobodyElseWaitsForIt) {
   v1::GetModelRequest get;
   get.set_name("models/net");
   EXPECT_TRUE(Call(&Stub::GetModel, get).ok());
-  evaluator_.Release();
+  evaluator_.calls().Release();
   caller.Join();
 }
 

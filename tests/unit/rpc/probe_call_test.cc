@@ -101,7 +101,7 @@ TEST_F(ProbeCallTest, EndsBeforeThePicturesWhereTheLabSaysNo) {
   while (call.Batch({"a"})) {
   }
   EXPECT_EQ(ReasonOf(call.Finish()), "VERSION_NOT_FOUND");
-  EXPECT_EQ(lab_.begun(), 0);
+  EXPECT_EQ(lab_.probes().begun(), 0);
   ExpectStillWorks();
 }
 
@@ -164,40 +164,40 @@ TEST_F(ProbeCallTest, ErrorsOfAProbeComeThrough) {
 }
 
 TEST_F(ProbeCallTest, AClientThatGoesAwayEndsItsProbe) {
-  lab_.Hold();
+  lab_.probes().Hold();
   GradientProbeCall call(*labs_);
   call.Header();
   call.Batch({"a"});
   std::thread waiting([&] {
     EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::CANCELLED);
   });
-  lab_.AwaitBegun(1);
+  lab_.probes().AwaitBegun(1);
   call.Cancel();
-  lab_.AwaitEnded(1);
+  lab_.probes().AwaitEnded(1);
   waiting.join();
-  lab_.Release();
+  lab_.probes().Release();
   ExpectStillWorks();
 }
 
 TEST_F(ProbeCallTest, ADeadlineThatPassesEndsTheProbe) {
-  lab_.Hold();
+  lab_.probes().Hold();
   GradientProbeCall call(*labs_, std::chrono::milliseconds(200));
   call.Header();
   call.Batch({"a"});
   EXPECT_EQ(call.Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
-  lab_.AwaitEnded(lab_.begun());
-  lab_.Release();
+  lab_.probes().AwaitEnded(lab_.probes().begun());
+  lab_.probes().Release();
   ExpectStillWorks();
 }
 
 TEST_F(ProbeCallTest, AServerThatDrainsEndsTheProbe) {
-  lab_.Hold();
+  lab_.probes().Hold();
   GradientProbeCall call(*labs_);
   call.Header();
   call.Batch({"a"});
   grpc::Status status;
   std::thread waiting([&] { status = call.Finish(); });
-  lab_.AwaitBegun(1);
+  lab_.probes().AwaitBegun(1);
   server_->Drain(Duration::zero(), std::chrono::seconds(20));
   waiting.join();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
