@@ -22,6 +22,24 @@
 #include "server/engine/openmp.h"
 
 namespace resnetd {
+namespace {
+
+std::vector<ModelInput> InputsOf(absl::Span<const Pixels* const> batch) {
+  std::vector<ModelInput> inputs;
+  inputs.reserve(batch.size());
+  for (const Pixels* pixels : batch) {
+    inputs.push_back({.pixels = pixels, .normalised = nullptr});
+  }
+  return inputs;
+}
+
+std::size_t ValuesOf(const BufferShape& row) {
+  return static_cast<std::size_t>(row.channels) *
+         static_cast<std::size_t>(row.height) *
+         static_cast<std::size_t>(row.width);
+}
+
+}  // namespace
 
 // A workspace for the length of a call; goes back however the call ends.
 class CpuModel::Lease {
@@ -84,7 +102,7 @@ void CpuModel::Prepare() {
   Bind(*lease, single);
 }
 
-absl::Status CpuModel::CheckBatch(absl::Span<const Pixels* const> batch) const {
+absl::Status CpuModel::CheckBatch(absl::Span<const ModelInput> batch) const {
   if (batch.empty() || batch.size() > max_batch_) {
     return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
                  absl::StrCat("batch has ", batch.size(),
@@ -92,35 +110,63 @@ absl::Status CpuModel::CheckBatch(absl::Span<const Pixels* const> batch) const {
                               max_batch_))
         .Metadata("limit", absl::StrCat(max_batch_));
   }
-  const auto bytes =
-      static_cast<std::size_t>(crop_) * static_cast<std::size_t>(crop_) * 3;
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    const Pixels& picture = *batch[i];
-    if (picture.width != crop_ || picture.height != crop_ ||
-        picture.rgb.size() != bytes) {
-      return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-                   absl::StrCat("picture ", i, " is ", picture.width, "x",
-                                picture.height, " with ", picture.rgb.size(),
-                                " bytes, the network reads ", crop_, "x", crop_,
-                                " with ", bytes));
-    }
+    RETURN_IF_ERROR(CheckPicture(i, batch[i]));
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<float>> CpuModel::Results(
-    absl::Span<const Pixels* const> batch) const {
+absl::Status CpuModel::CheckPicture(std::size_t index,
+                                    const ModelInput& picture) const {
+  const auto values =
+      static_cast<std::size_t>(crop_) * static_cast<std::size_t>(crop_) * 3;
+  if (picture.normalised != nullptr) {
+    if (picture.normalised->size() == values) {
+      return absl::OkStatus();
+    }
+    return Error(
+        absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+        absl::StrCat("picture ", index, " has ", picture.normalised->size(),
+                     " values, the network reads ", values));
+  }
+  const Pixels& pixels = *picture.pixels;
+  if (pixels.width == crop_ && pixels.height == crop_ &&
+      pixels.rgb.size() == values) {
+    return absl::OkStatus();
+  }
+  return Error(
+      absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+      absl::StrCat("picture ", index, " is ", pixels.width, "x", pixels.height,
+                   " with ", pixels.rgb.size(), " bytes, the network reads ",
+                   crop_, "x", crop_, " with ", values));
+}
+
+absl::StatusOr<ModelOutput> CpuModel::RunChecked(
+    absl::Span<const ModelInput> batch, bool want_features) const {
   RETURN_IF_ERROR(CheckBatch(batch));
   const OpenMpTeam team(threads_);
-  return CallOneDnn("running a batch", [&] { return Run(batch); });
+  return CallOneDnn("running a batch",
+                    [&] { return Run(batch, want_features); });
+}
+
+absl::StatusOr<std::vector<float>> CpuModel::Results(
+    absl::Span<const Pixels* const> batch) const {
+  ASSIGN_OR_RETURN(ModelOutput output, RunChecked(InputsOf(batch), false));
+  return std::move(output.logits);
 }
 
 absl::StatusOr<std::vector<float>> CpuModel::Logits(
     absl::Span<const Pixels* const> batch) const {
-  ASSIGN_OR_RETURN(std::vector<float> logits, Results(batch));
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    if (!std::isfinite(logits[i])) {
-      const std::size_t classes = logits.size() / batch.size();
+  ASSIGN_OR_RETURN(ModelOutput output, Compute(InputsOf(batch), false));
+  return std::move(output.logits);
+}
+
+absl::StatusOr<ModelOutput> CpuModel::Compute(
+    absl::Span<const ModelInput> batch, bool want_features) const {
+  ASSIGN_OR_RETURN(ModelOutput output, RunChecked(batch, want_features));
+  for (std::size_t i = 0; i < output.logits.size(); ++i) {
+    if (!std::isfinite(output.logits[i])) {
+      const std::size_t classes = output.logits.size() / batch.size();
       return Error(
           absl::StatusCode::kInternal, Reason::kInternal,
           absl::StrCat("logit ", i % classes, " of picture ", i / classes,
@@ -128,26 +174,43 @@ absl::StatusOr<std::vector<float>> CpuModel::Logits(
                        "float32 on this picture"));
     }
   }
-  return logits;
+  return output;
 }
 
-std::vector<float> CpuModel::Run(absl::Span<const Pixels* const> batch) const {
+void CpuModel::WritePicture(const ModelInput& picture, PictureLayout layout,
+                            float* destination) const {
+  if (picture.normalised != nullptr) {
+    WritePlanes(*picture.normalised, layout, destination);
+  } else {
+    normalisation_.Write(*picture.pixels, layout, destination);
+  }
+}
+
+ModelOutput CpuModel::Run(absl::Span<const ModelInput> batch,
+                          bool want_features) const {
   const Plan& plan = PlanFor(batch.size());
   const Lease lease(*this);
   Workspace& workspace = *lease;
   const Execution& execution = Bind(workspace, plan);
-  const std::size_t floats = batch.front()->rgb.size();
+  const std::size_t floats =
+      static_cast<std::size_t>(crop_) * static_cast<std::size_t>(crop_) * 3;
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    normalisation_.Write(*batch[i], plan.picture_layout,
-                         execution.pictures() + i * floats);
+    WritePicture(batch[i], plan.picture_layout,
+                 execution.pictures() + i * floats);
   }
   execution.Run(workspace.stream);
   workspace.stream.wait();
-  const BufferShape& row = program_.buffers[program_.output];
-  const std::size_t values = static_cast<std::size_t>(row.channels) *
-                             static_cast<std::size_t>(row.height) *
-                             static_cast<std::size_t>(row.width);
-  return {execution.result(), execution.result() + batch.size() * values};
+  ModelOutput output;
+  output.logits.assign(
+      execution.result(),
+      execution.result() +
+          batch.size() * ValuesOf(program_.buffers[program_.output]));
+  if (want_features) {
+    const BufferShape& row = program_.buffers[program_.steps.back().input];
+    output.features.assign(execution.features(),
+                           execution.features() + batch.size() * ValuesOf(row));
+  }
+  return output;
 }
 
 const Plan* CpuModel::FindPlan(std::size_t batch) const {

@@ -44,6 +44,8 @@ class CpuModel final : public Model {
 
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) const override;
+  absl::StatusOr<ModelOutput> Compute(absl::Span<const ModelInput> batch,
+                                      bool want_features) const override;
   // The result of the program, a row for each picture. The errors of Logits(),
   // but values that are not finite are passed on.
   absl::StatusOr<std::vector<float>> Results(
@@ -71,9 +73,14 @@ class CpuModel final : public Model {
            int threads);
 
   void Prepare();  // Throws.
-  absl::Status CheckBatch(absl::Span<const Pixels* const> batch) const;
+  absl::Status CheckBatch(absl::Span<const ModelInput> batch) const;
+  absl::Status CheckPicture(std::size_t index, const ModelInput& picture) const;
+  absl::StatusOr<ModelOutput> RunChecked(absl::Span<const ModelInput> batch,
+                                         bool want_features) const;
   // The functions below throw dnnl::error and std::bad_alloc.
-  std::vector<float> Run(absl::Span<const Pixels* const> batch) const;
+  ModelOutput Run(absl::Span<const ModelInput> batch, bool want_features) const;
+  void WritePicture(const ModelInput& picture, PictureLayout layout,
+                    float* destination) const;
   const Plan& PlanFor(std::size_t batch) const
       ABSL_LOCKS_EXCLUDED(build_mutex_, plans_mutex_);
   const Plan* FindPlan(std::size_t batch) const

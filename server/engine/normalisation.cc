@@ -1,5 +1,6 @@
 #include "server/engine/normalisation.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -7,6 +8,20 @@
 #include "server/image/preprocess.h"
 
 namespace resnetd {
+
+void WritePlanes(absl::Span<const float> planes, PictureLayout layout,
+                 float* destination) {
+  if (layout == PictureLayout::kPlanes) {
+    std::copy(planes.begin(), planes.end(), destination);
+    return;
+  }
+  const std::size_t pixels = planes.size() / 3;
+  for (std::size_t i = 0; i < pixels; ++i) {
+    destination[3 * i] = planes[i];
+    destination[3 * i + 1] = planes[pixels + i];
+    destination[3 * i + 2] = planes[2 * pixels + i];
+  }
+}
 
 Normalisation::Normalisation(const PreprocessSpec& spec) {
   for (std::size_t c = 0; c < 3; ++c) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 
+#include "absl/types/span.h"
 #include "server/image/pixels.h"
 #include "server/image/preprocess.h"
 
@@ -13,6 +14,10 @@ enum class PictureLayout {
   kPlanes,       // all R, all G, all B
   kInterleaved,  // R G B of one pixel side by side
 };
+
+// Writes `planes`, three of equal size one after the other, in `layout`.
+void WritePlanes(absl::Span<const float> planes, PictureLayout layout,
+                 float* destination);
 
 // torchvision's ToTensor and Normalize by table: one float per channel and
 // value, ((v / 255) - mean) / std with each step rounded to float32. The zeros

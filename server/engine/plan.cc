@@ -208,6 +208,7 @@ class PlanBuilder {
     plan_.arena_bytes = arena.bytes;
     plan_.picture_offset = arena.offsets.front();
     plan_.result_offset = arena.offsets[program_.output];
+    plan_.features_offset = arena.offsets[program_.steps.back().input];
   }
 
   const dnnl::engine& engine_;
@@ -227,7 +228,8 @@ Plan MakePlan(const dnnl::engine& engine, const Program& program, int batch,
 Execution::Execution(const dnnl::engine& engine, const Plan& plan,
                      std::byte* arena)
     : pictures_(reinterpret_cast<float*>(arena + plan.picture_offset)),
-      result_(reinterpret_cast<const float*>(arena + plan.result_offset)) {
+      result_(reinterpret_cast<const float*>(arena + plan.result_offset)),
+      features_(reinterpret_cast<const float*>(arena + plan.features_offset)) {
   for (const PlannedStep& step : plan.steps) {
     BoundStep bound;
     bound.primitive = step.primitive;

@@ -37,6 +37,9 @@ struct Plan {
   PictureLayout picture_layout = PictureLayout::kInterleaved;
   std::size_t picture_offset = 0;
   std::size_t result_offset = 0;
+  // What a last linear step reads, which nothing writes over before the next
+  // run: the averaged features.
+  std::size_t features_offset = 0;
   std::size_t arena_bytes = 0;
   std::vector<PlannedStep> steps;
 };
@@ -61,6 +64,9 @@ class Execution {
   float* pictures() const { return pictures_; }
   // A row for each picture: logits, or features.
   const float* result() const { return result_; }
+  // For programs that end with a linear step: what it read, a row for each
+  // picture.
+  const float* features() const { return features_; }
 
   // Throws dnnl::error.
   void Run(const dnnl::stream& stream) const;
@@ -76,6 +82,7 @@ class Execution {
   std::vector<BoundStep> steps_;
   float* pictures_ = nullptr;
   const float* result_ = nullptr;
+  const float* features_ = nullptr;
 };
 
 }  // namespace resnetd

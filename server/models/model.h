@@ -15,6 +15,21 @@
 
 namespace resnetd {
 
+// One picture of a batch: exactly one is set. Owns nothing.
+struct ModelInput {
+  // Of the network's input size; the model normalises them.
+  const Pixels* pixels = nullptr;
+  // Normalised already: 3 * crop * crop finite values, plane after plane.
+  const std::vector<float>* normalised = nullptr;
+};
+
+// What a network makes of a batch, a row for each picture.
+struct ModelOutput {
+  std::vector<float> logits;
+  // What the head reads; empty unless asked for.
+  std::vector<float> features;
+};
+
 // A loaded network that answers. Implemented by engine and nn.
 //
 // Thread-safe: Logits() may be called by several workers at once; each call
@@ -30,6 +45,15 @@ class Model {
   // memory. INTERNAL: the library failed, or a logit is not finite.
   virtual absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) const = 0;
+
+  // The logits of `batch` as Logits() has them, bit for bit, and, if asked for,
+  // the features that they were computed from: averaged over the picture, a
+  // value for each channel.
+  // The errors of Logits(). FAILED_PRECONDITION (BACKEND_UNAVAILABLE): this
+  // model has no features to give or reads pixels alone, which is what the
+  // default does.
+  virtual absl::StatusOr<ModelOutput> Compute(
+      absl::Span<const ModelInput> batch, bool want_features) const;
 
   // Arithmetic, e.g. "fp32".
   virtual std::string precision() const = 0;

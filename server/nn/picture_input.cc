@@ -7,9 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
+#include "server/base/status_macros.h"
 
 namespace resnetd {
 namespace {
@@ -36,17 +38,36 @@ std::size_t PictureInput::picture_bytes() const {
          kChannels;
 }
 
+absl::Status PictureInput::CheckPicture(std::size_t index,
+                                        const Pixels& picture) const {
+  if (picture.width == side_ && picture.height == side_ &&
+      picture.rgb.size() == picture_bytes()) {
+    return absl::OkStatus();
+  }
+  return Error(
+      absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+      absl::StrCat("picture ", index, " of the batch is ", picture.width, "x",
+                   picture.height, " with ", picture.rgb.size(),
+                   " bytes; the network takes ", side_, "x", side_, " RGB"));
+}
+
 absl::Status PictureInput::Check(absl::Span<const Pixels* const> batch) const {
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    const Pixels& picture = *batch[i];
-    if (picture.width != side_ || picture.height != side_ ||
-        picture.rgb.size() != picture_bytes()) {
+    RETURN_IF_ERROR(CheckPicture(i, *batch[i]));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PictureInput::Check(absl::Span<const ModelInput> batch) const {
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    if (batch[i].normalised == nullptr) {
+      RETURN_IF_ERROR(CheckPicture(i, *batch[i].pixels));
+    } else if (batch[i].normalised->size() != picture_bytes()) {
       return Error(
           absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-          absl::StrCat("picture ", i, " of the batch is ", picture.width, "x",
-                       picture.height, " with ", picture.rgb.size(),
-                       " bytes; the network takes ", side_, "x", side_,
-                       " RGB"));
+          absl::StrCat("picture ", i, " of the batch has ",
+                       batch[i].normalised->size(),
+                       " values; the network takes ", picture_bytes()));
     }
   }
   return absl::OkStatus();
@@ -68,6 +89,34 @@ at::Tensor PictureInput::Normalised(
       .div_(full_scale_)
       .sub_(mean_)
       .div_(std_);
+}
+
+at::Tensor PictureInput::Normalised(absl::Span<const ModelInput> batch) const {
+  std::vector<const Pixels*> pictures;
+  for (const ModelInput& input : batch) {
+    if (input.pixels != nullptr) {
+      pictures.push_back(input.pixels);
+    }
+  }
+  if (pictures.size() == batch.size()) {
+    return Normalised(pictures);
+  }
+  const auto options = at::TensorOptions(full_scale_.device());
+  const at::Tensor inputs = at::empty(
+      {static_cast<std::int64_t>(batch.size()), kChannels, side_, side_},
+      options.dtype(at::kFloat), at::MemoryFormat::ChannelsLast);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const at::Tensor to = inputs[static_cast<std::int64_t>(i)];
+    if (batch[i].pixels != nullptr) {
+      to.copy_(Normalised({&batch[i].pixels, 1})[0]);
+      continue;
+    }
+    const at::Tensor values = at::empty({kChannels, side_, side_}, at::kFloat);
+    std::copy(batch[i].normalised->begin(), batch[i].normalised->end(),
+              values.data_ptr<float>());
+    to.copy_(values);
+  }
+  return inputs;
 }
 
 }  // namespace resnetd

@@ -8,6 +8,7 @@
 #include "absl/types/span.h"
 #include "server/image/pixels.h"
 #include "server/image/preprocess.h"
+#include "server/models/model.h"
 
 namespace resnetd {
 
@@ -23,14 +24,20 @@ class PictureInput {
   // side with side = spec.crop.
   absl::Status Check(absl::Span<const Pixels* const> batch) const;
 
+  // The same; of values that are normalised already their number counts.
+  absl::Status Check(absl::Span<const ModelInput> batch) const;
+
   // {pictures, 3, side, side} in float32, channels_last.
   // Precondition: Check(batch).ok().
   at::Tensor Normalised(absl::Span<const Pixels* const> batch) const;
+  at::Tensor Normalised(absl::Span<const ModelInput> batch) const;
 
   // Of the 8-bit values of one picture.
   std::size_t picture_bytes() const;
 
  private:
+  absl::Status CheckPicture(std::size_t index, const Pixels& picture) const;
+
   const int side_;
   // On the device: 255, and per channel {3, 1, 1}. A divisor on the device is
   // divided by; one on the host would become a factor on a GPU, which rounds

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 #include "server/base/status_macros.h"
 #include "server/nn/logits_output.h"
@@ -39,18 +40,36 @@ absl::Status TorchModel::WarmUp(std::size_t pictures) const {
 
 absl::StatusOr<std::vector<float>> TorchModel::Logits(
     absl::Span<const Pixels* const> batch) const {
-  RETURN_IF_ERROR(input_.Check(batch));
-  if (batch.empty()) {
-    return std::vector<float>();
+  std::vector<ModelInput> inputs;
+  inputs.reserve(batch.size());
+  for (const Pixels* pixels : batch) {
+    inputs.push_back({.pixels = pixels, .normalised = nullptr});
   }
-  return TorchToStatus("classify a batch", [&] { return Run(batch); });
+  ASSIGN_OR_RETURN(ModelOutput output, Compute(inputs, false));
+  return std::move(output.logits);
 }
 
-absl::StatusOr<std::vector<float>> TorchModel::Run(
-    absl::Span<const Pixels* const> batch) const {
+absl::StatusOr<ModelOutput> TorchModel::Compute(
+    absl::Span<const ModelInput> batch, bool want_features) const {
+  RETURN_IF_ERROR(input_.Check(batch));
+  if (batch.empty()) {
+    return ModelOutput();
+  }
+  return TorchToStatus("classify a batch",
+                       [&] { return Run(batch, want_features); });
+}
+
+absl::StatusOr<ModelOutput> TorchModel::Run(absl::Span<const ModelInput> batch,
+                                            bool want_features) const {
   const c10::InferenceMode inference_mode;
   UseThreads(threads_);
-  return FiniteLogits(network_.Forward(input_.Normalised(batch)));
+  const at::Tensor average = network_.Average(input_.Normalised(batch));
+  ModelOutput output;
+  ASSIGN_OR_RETURN(output.logits, FiniteLogits(network_.Head(average)));
+  if (want_features) {
+    ASSIGN_OR_RETURN(output.features, FiniteLogits(average));
+  }
+  return output;
 }
 
 }  // namespace resnetd

@@ -36,6 +36,8 @@ class TorchModel final : public Model {
 
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) const override;
+  absl::StatusOr<ModelOutput> Compute(absl::Span<const ModelInput> batch,
+                                      bool want_features) const override;
   std::string precision() const override { return "fp32"; }
   std::string backend() const override { return "torch"; }
   // Weights only: LibTorch gives activations back after each batch.
@@ -46,8 +48,8 @@ class TorchModel final : public Model {
  private:
   TorchModel(const ModelPackage& package, c10::Device device, int threads);
 
-  absl::StatusOr<std::vector<float>> Run(
-      absl::Span<const Pixels* const> batch) const;
+  absl::StatusOr<ModelOutput> Run(absl::Span<const ModelInput> batch,
+                                  bool want_features) const;
 
   const int threads_;
   const int side_;

@@ -39,6 +39,19 @@ at::Tensor TorchResNet::Forward(const at::Tensor& pictures,
 
 at::Tensor TorchResNet::ForwardFrom(std::size_t part, const at::Tensor& input,
                                     const TrainingPass& pass) const {
+  return Head(AverageFrom(part, input, pass));
+}
+
+at::Tensor TorchResNet::Average(const at::Tensor& pictures) const {
+  return AverageFrom(0, pictures, {});
+}
+
+at::Tensor TorchResNet::Head(const at::Tensor& average) const {
+  return head_.Forward(average.flatten(1));
+}
+
+at::Tensor TorchResNet::AverageFrom(std::size_t part, const at::Tensor& input,
+                                    const TrainingPass& pass) const {
   at::Tensor features = part == 0 ? ForwardStem(input, ModeOf(pass, 0)) : input;
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     if (stages_[i] < part) {
@@ -53,7 +66,7 @@ at::Tensor TorchResNet::ForwardFrom(std::size_t part, const at::Tensor& input,
     features = at::adaptive_avg_pool2d(
         ForwardEnd(features, ModeOf(pass, stages_.back())), {1, 1});
   }
-  return head_.Forward(features.flatten(1));
+  return features;
 }
 
 at::Tensor TorchResNet::ForwardStem(const at::Tensor& pictures,

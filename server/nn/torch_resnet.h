@@ -50,6 +50,11 @@ class TorchResNet {
   at::Tensor ForwardFrom(std::size_t part, const at::Tensor& features,
                          const TrainingPass& pass = {}) const;
 
+  // What the head reads of normalised pictures, {n, channels, 1, 1}, in
+  // evaluation mode, and what it makes of that: Forward() in two steps.
+  at::Tensor Average(const at::Tensor& pictures) const;
+  at::Tensor Head(const at::Tensor& average) const;
+
   // Every entry of the state dict but the counters, in the order of
   // TensorSpecs(); the tensors are those that Forward() uses.
   std::vector<NamedTensor> State() const;
@@ -58,6 +63,9 @@ class TorchResNet {
   std::int64_t state_bytes() const;
 
  private:
+  // ForwardFrom() without the head.
+  at::Tensor AverageFrom(std::size_t part, const at::Tensor& input,
+                         const TrainingPass& pass) const;
   at::Tensor ForwardStem(const at::Tensor& pictures, NormMode norms) const;
   // The final norm, if there is one.
   at::Tensor ForwardEnd(const at::Tensor& features, NormMode norms) const;

@@ -21,6 +21,8 @@ struct QueuedImage {
   std::shared_ptr<PendingRequest> request;
   std::size_t index = 0;  // in the request
   Pixels pixels;          // at network size
+  // Instead of `pixels`, of a tensor: see ModelInput.
+  std::vector<float> normalised;
   Duration decode_wait{};
   SteadyTime enqueued_at{};
 };

@@ -23,15 +23,27 @@ std::size_t EffectiveTopK(const ClassifyRequest& request,
 
 Classification MakeClassification(const ClassifyRequest& request,
                                   absl::Span<const float> logits,
+                                  absl::Span<const float> features,
                                   const VersionFacts& facts) {
   Classification classification;
-  classification.predictions =
-      TopK(logits, facts.labels, EffectiveTopK(request, logits.size()),
-           request.min_probability, facts.temperature);
+  if (request.want_predictions) {
+    classification.predictions =
+        TopK(logits, facts.labels, EffectiveTopK(request, logits.size()),
+             request.min_probability, facts.temperature);
+  }
+  if (request.want_embedding) {
+    classification.embedding.assign(features.begin(), features.end());
+  }
   if (request.want_logits) {
     classification.logits.assign(logits.begin(), logits.end());
   }
   return classification;
+}
+
+ModelInput InputOf(const QueuedImage& image) {
+  return image.normalised.empty()
+             ? ModelInput{.pixels = &image.pixels, .normalised = nullptr}
+             : ModelInput{.pixels = nullptr, .normalised = &image.normalised};
 }
 
 // Finishes and removes the images that nobody waits for any more.
@@ -79,30 +91,35 @@ double ConfidenceOf(absl::Span<const float> logits) {
 }
 
 void Count(const ServedVersion& version,
-           const absl::StatusOr<std::vector<float>>& logits,
+           const absl::StatusOr<ModelOutput>& output, bool has_tensors,
            VersionTallies& tallies) {
   const VersionFacts& facts = version.facts;
-  if (logits.ok()) {
+  if (output.ok()) {
     tallies.CountAnswer(facts.name, facts.version,
-                        ConfidenceOf(absl::MakeConstSpan(*logits).subspan(
-                            0, facts.labels.size())));
-  } else if (absl::IsInternal(logits.status())) {
-    // Memory that is short is not the version's fault.
+                        ConfidenceOf(absl::MakeConstSpan(output->logits)
+                                         .subspan(0, facts.labels.size())));
+  } else if (absl::IsInternal(output.status()) && !has_tensors) {
+    // Memory that is short is not the version's fault, and what a caller puts
+    // into a tensor not either.
     tallies.CountFailure(facts.name, facts.version);
   }
 }
 
-void AnswerAll(std::vector<QueuedImage>& batch, absl::Span<const float> logits,
+void AnswerAll(std::vector<QueuedImage>& batch, const ModelOutput& output,
                SteadyTime started, SteadyTime computed, const Clock& clock) {
   const ModelHandle version = batch.front().request->version();
   ModelMetrics& metrics = batch.front().request->account().metrics();
+  const absl::Span<const float> logits = output.logits;
+  const absl::Span<const float> features = output.features;
   const std::size_t classes = version->facts.labels.size();
+  // 0 when nobody asked for them.
+  const std::size_t channels = features.size() / batch.size();
   for (std::size_t i = 0; i < batch.size(); ++i) {
     QueuedImage& image = batch[i];
     const SteadyTime before = clock.Now();
     Classification classification = MakeClassification(
         image.request->request(), logits.subspan(i * classes, classes),
-        version->facts);
+        features.subspan(i * channels, channels), version->facts);
     const Duration postprocess = clock.Now() - before;
     const Duration wait = started - image.enqueued_at;
     metrics.ObserveStage(Stage::kQueue, wait);
@@ -126,26 +143,30 @@ void RunBatch(std::vector<QueuedImage> batch, const Clock& clock,
   if (batch.empty()) {
     return;
   }
-  std::vector<const Pixels*> pixels;
-  pixels.reserve(batch.size());
+  std::vector<ModelInput> inputs;
+  inputs.reserve(batch.size());
+  bool want_features = false;
+  bool has_tensors = false;
   for (const QueuedImage& image : batch) {
-    pixels.push_back(&image.pixels);
+    inputs.push_back(InputOf(image));
+    has_tensors |= inputs.back().normalised != nullptr;
+    want_features |= image.request->request().want_embedding;
   }
   QueueAccount& account = batch.front().request->account();
   const ModelHandle version = batch.front().request->version();
-  const absl::StatusOr<std::vector<float>> logits =
-      version->model->Logits(pixels);
+  const absl::StatusOr<ModelOutput> output =
+      version->model->Compute(inputs, want_features);
   const SteadyTime computed = clock.Now();
   account.metrics().ObserveBatch(batch.size());
   account.RecordBatch(batch.size(), computed - started);
   if (tallies != nullptr) {
-    Count(*version, logits, *tallies);
+    Count(*version, output, has_tensors, *tallies);
   }
-  if (!logits.ok()) {
-    FailAll(batch, logits.status());
+  if (!output.ok()) {
+    FailAll(batch, output.status());
     return;
   }
-  AnswerAll(batch, *logits, started, computed, clock);
+  AnswerAll(batch, *output, started, computed, clock);
 }
 
 void ServeBatches(BatchQueue& queue, const std::atomic<bool>& stopping,

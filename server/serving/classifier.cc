@@ -20,6 +20,7 @@
 #include "server/serving/classify_validation.h"
 #include "server/serving/pending_request.h"
 #include "server/serving/queue_account.h"
+#include "server/serving/tensor_image.h"
 
 namespace resnetd {
 namespace {
@@ -61,6 +62,7 @@ class BatchingClassifier final : public Classifier {
                std::size_t index);
   void PrepareInPool(const std::shared_ptr<PendingRequest>& request,
                      std::size_t index, Duration wait);
+  absl::Status MakeInput(QueuedImage& image);
   absl::StatusOr<Pixels> DecodeAndResize(PendingRequest& request,
                                          std::size_t index, Duration wait);
 
@@ -243,16 +245,36 @@ void BatchingClassifier::PrepareInPool(
     request->Finish(index, absl::CancelledError("not wanted any more"));
     return;
   }
-  absl::StatusOr<Pixels> pixels = DecodeAndResize(*request, index, wait);
-  if (!pixels.ok()) {
-    request->Finish(index, pixels.status());
+  QueuedImage image{.request = request,
+                    .index = index,
+                    .pixels = {},
+                    .normalised = {},
+                    .decode_wait = wait,
+                    .enqueued_at = {}};
+  if (absl::Status made = MakeInput(image); !made.ok()) {
+    request->Finish(index, std::move(made));
     return;
   }
-  queue_.Push({.request = request,
-               .index = index,
-               .pixels = *std::move(pixels),
-               .decode_wait = wait,
-               .enqueued_at = clock_.Now()});
+  image.enqueued_at = clock_.Now();
+  queue_.Push(std::move(image));
+}
+
+absl::Status BatchingClassifier::MakeInput(QueuedImage& image) {
+  PendingRequest& request = *image.request;
+  const auto* const tensor =
+      std::get_if<TensorImage>(&request.request().images[image.index]);
+  if (tensor == nullptr) {
+    ASSIGN_OR_RETURN(image.pixels,
+                     DecodeAndResize(request, image.index, image.decode_wait));
+    return absl::OkStatus();
+  }
+  const SteadyTime started = clock_.Now();
+  ASSIGN_OR_RETURN(
+      image.normalised,
+      NormalisedValues(*tensor, request.version()->facts.preprocess.crop));
+  request.AddDecode(image.decode_wait, Duration::zero(),
+                    clock_.Now() - started);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Pixels> BatchingClassifier::DecodeAndResize(

@@ -15,6 +15,7 @@
 #include "server/image/pixels.h"
 #include "server/models/model.h"
 #include "server/models/model_registry.h"
+#include "server/models/tensor_view.h"
 
 namespace resnetd {
 
@@ -34,8 +35,19 @@ struct PixelImage {
   bool at_network_size = false;
 };
 
-// An image that could not even be taken from the request.
-using ImageSource = std::variant<EncodedImage, PixelImage, absl::Status>;
+// What a network reads, normalised by the caller: three planes of height x
+// width values, little-endian. The bytes are the caller's and stay alive until
+// the answer.
+struct TensorImage {
+  absl::Span<const std::uint8_t> bytes;
+  DType type = DType::kF32;  // or kF16
+  int height = 0;
+  int width = 0;
+};
+
+// The last: an image that could not even be taken from the request.
+using ImageSource =
+    std::variant<EncodedImage, PixelImage, TensorImage, absl::Status>;
 
 // Set by rpc when the client goes away; looked at before each costly step. One
 // writer, so an atomic is enough.
@@ -48,7 +60,10 @@ struct ClassifyRequest {
   int top_k = 0;
   float min_probability = 0;
   Priority priority = Priority::kNormal;
+  // False: `top_k` and `min_probability` are not looked at.
+  bool want_predictions = true;
   bool want_logits = false;
+  bool want_embedding = false;
   bool fail_fast = false;
   std::string request_id;
   SteadyTime arrived{};
@@ -66,6 +81,8 @@ struct Prediction {
 struct Classification {
   std::vector<Prediction> predictions;
   std::vector<float> logits;  // only if asked for
+  // What the head of the network reads; only if asked for.
+  std::vector<float> embedding;
 };
 
 // Meaning of the fields: Timing in classification_service.proto.

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
+#include "server/serving/tensor_image.h"
 
 namespace resnetd {
 absl::string_view RejectionLabel(const absl::Status& status) {
@@ -38,6 +39,9 @@ std::size_t HeldBytes(const ImageSource& source) {
   }
   if (const auto* pixels = std::get_if<PixelImage>(&source)) {
     return pixels->pixels.rgb.size();
+  }
+  if (const auto* tensor = std::get_if<TensorImage>(&source)) {
+    return tensor->bytes.size() + NormalisedBytes(*tensor);
   }
   return 0;
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -80,6 +81,21 @@ class FakeModel final : public Model {
 
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) const override {
+    std::vector<ModelInput> inputs;
+    for (const Pixels* pixels : batch) {
+      inputs.push_back({.pixels = pixels, .normalised = nullptr});
+    }
+    absl::StatusOr<ModelOutput> output = Compute(inputs, false);
+    if (!output.ok()) {
+      return output.status();
+    }
+    return std::move(output->logits);
+  }
+
+  // A tensor counts as a picture whose red is its first value. The features of
+  // a picture are its red, 1 and 2.
+  absl::StatusOr<ModelOutput> Compute(absl::Span<const ModelInput> batch,
+                                      bool want_features) const override {
     calls_.fetch_add(1);
     images_.fetch_add(batch.size());
     if (hook_) {
@@ -87,17 +103,21 @@ class FakeModel final : public Model {
         return status;
       }
     }
-    std::vector<float> logits;
-    for (const Pixels* pixels : batch) {
-      if (pixels->width != facts_.preprocess.crop ||
-          pixels->height != facts_.preprocess.crop || pixels->rgb.empty()) {
+    ModelOutput output;
+    for (const ModelInput& input : batch) {
+      const std::optional<std::uint8_t> red = RedOf(input);
+      if (!red) {
         return absl::InvalidArgumentError("fake: wrong picture size");
       }
       const std::vector<float> row =
-          LogitsOf(pixels->rgb[0], facts_.architecture.num_classes);
-      logits.insert(logits.end(), row.begin(), row.end());
+          LogitsOf(*red, facts_.architecture.num_classes);
+      output.logits.insert(output.logits.end(), row.begin(), row.end());
+      if (want_features) {
+        output.features.insert(output.features.end(),
+                               {static_cast<float>(*red), 1, 2});
+      }
     }
-    return logits;
+    return output;
   }
 
   // What Logits() answers for one picture whose first pixel is `red`.
@@ -118,6 +138,22 @@ class FakeModel final : public Model {
   std::size_t images() const { return images_.load(); }
 
  private:
+  std::optional<std::uint8_t> RedOf(const ModelInput& input) const {
+    const int crop = facts_.preprocess.crop;
+    if (input.normalised != nullptr) {
+      if (input.normalised->size() !=
+          static_cast<std::size_t>(3 * crop * crop)) {
+        return std::nullopt;
+      }
+      return static_cast<std::uint8_t>(input.normalised->front());
+    }
+    if (input.pixels->width != crop || input.pixels->height != crop ||
+        input.pixels->rgb.empty()) {
+      return std::nullopt;
+    }
+    return input.pixels->rgb[0];
+  }
+
   VersionFacts facts_;
   Hook hook_;
   // Counters only; several batches may run at once.

@@ -22,7 +22,9 @@
 #include "server/base/error.h"
 #include "server/base/thread.h"
 #include "server/engine/cpu_engine.h"
+#include "server/engine/normalisation.h"
 #include "server/image/pixels.h"
+#include "server/models/feature_extractor.h"
 #include "server/models/model.h"
 #include "server/models/weight_fill.h"
 #include "tests/support/filled_package.h"
@@ -140,6 +142,62 @@ TEST_P(OddSizeTest, LogitsEqualAPlainEvaluation) {
                               logits->data() + i * width),
               kTolerance);
   }
+}
+
+class ComputeTest : public testing::TestWithParam<std::string> {};
+
+INSTANTIATE_TEST_SUITE_P(All, ComputeTest,
+                         testing::Values("resnet18", "resnet50", "resnet18_v2",
+                                         "cifar_resnet14_v2"),
+                         [](const auto& row) { return row.param; });
+
+TEST_P(ComputeTest, FeaturesAreWhatTheHeadReadsAndLogitsStayTheSame) {
+  const int crop = 33;
+  const ModelPackage package = FilledPackage(GetParam(), 10, crop);
+  const NaiveNetwork naive(package);
+  const std::vector<Pixels> pictures = Pictures(crop, 3);
+  const auto model = LoadModel(package, 3);
+  std::vector<ModelInput> inputs;
+  for (const Pixels& picture : pictures) {
+    inputs.push_back({.pixels = &picture, .normalised = nullptr});
+  }
+  const auto output = model->Compute(inputs, /*want_features=*/true);
+  ASSERT_TRUE(output.ok()) << output.status();
+  EXPECT_EQ(output->logits, *model->Logits(Pointers(pictures, 3)));
+  const auto channels =
+      static_cast<std::size_t>(package.network.head.in_features);
+  ASSERT_EQ(output->features.size(), 3 * channels);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const std::vector<double> expected =
+        naive.Features(pictures[i], StageCount(package.network));
+    ASSERT_EQ(expected.size(), channels);
+    EXPECT_LE(RelativeToScale(expected, output->features.data() + i * channels),
+              kTolerance)
+        << i;
+  }
+  const auto plain = model->Compute(inputs, /*want_features=*/false);
+  EXPECT_TRUE(plain->features.empty());
+}
+
+TEST_P(ComputeTest, APictureNormalisedBeforeGivesTheSameBits) {
+  const int crop = 33;
+  const ModelPackage package = FilledPackage(GetParam(), 10, crop);
+  const std::vector<Pixels> pictures = Pictures(crop, 2);
+  std::vector<float> planes(3 * crop * crop);
+  Normalisation(package.facts.preprocess)
+      .Write(pictures[1], PictureLayout::kPlanes, planes.data());
+  const auto model = LoadModel(package, 2);
+  const auto mixed =
+      model->Compute({{.pixels = pictures.data(), .normalised = nullptr},
+                      {.pixels = nullptr, .normalised = &planes}},
+                     false);
+  ASSERT_TRUE(mixed.ok()) << mixed.status();
+  EXPECT_EQ(mixed->logits, *model->Logits(Pointers(pictures, 2)));
+  planes.pop_back();
+  EXPECT_EQ(model->Compute({{.pixels = nullptr, .normalised = &planes}}, false)
+                .status()
+                .code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(CpuModelTest, SaysWhatItIs) {

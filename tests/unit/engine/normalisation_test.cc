@@ -61,5 +61,14 @@ TEST(NormalisationTest, BothLayoutsHoldTheSameValues) {
   EXPECT_EQ(interleaved[2], -4.0F);
 }
 
+TEST(NormalisationTest, PlanesAreTakenInEitherLayout) {
+  const std::vector<float> planes = {1, 2, 3, 4, 5, 6};
+  std::vector<float> out(6);
+  WritePlanes(planes, PictureLayout::kPlanes, out.data());
+  EXPECT_EQ(out, planes);
+  WritePlanes(planes, PictureLayout::kInterleaved, out.data());
+  EXPECT_EQ(out, (std::vector<float>{1, 3, 5, 2, 4, 6}));
+}
+
 }  // namespace
 }  // namespace resnetd

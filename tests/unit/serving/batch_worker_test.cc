@@ -111,6 +111,20 @@ TEST(RunBatchTest, CountsHowTheVersionFares) {
   EXPECT_EQ(tally.failures, 1);
 }
 
+TEST(RunBatchTest, AFailureOfABatchWithTensorsIsNotTheVersions) {
+  ServingFixture fixture;
+  const VersionFacts facts = FakeFacts();
+  fixture.version = FakeVersion(
+      facts, [](std::size_t) { return absl::InternalError("overflow"); });
+  AnswerBox answer;
+  auto batch = AllOf(fixture, fixture.Make(PixelRequest(1), answer));
+  batch[0].normalised.assign(3 * 8 * 8, 1);
+  VersionTallies tallies;
+  RunBatch(std::move(batch), fixture.clock, &tallies);
+  EXPECT_EQ(answer.Take().status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(tallies.Read(facts.name, facts.version).failures, 0);
+}
+
 TEST(RunBatchTest, DropsWhatExpiredBeforeTheNetworkRuns) {
   ServingFixture fixture;
   std::size_t ran = 0;

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstdint>
+#include <limits>
 #include <memory>
 #include <string>
 #include <thread>
@@ -82,6 +84,58 @@ TEST_F(ClassifierTest, TheGateHasNoTimeOfWhatIsNotAnsweredOrMayWait) {
   EXPECT_TRUE(Call(std::move(patient)).ok());
   EXPECT_EQ(gate_.waiting(), 0);
   EXPECT_TRUE(gate_.AloneSince({}).empty());
+}
+
+TEST_F(ClassifierTest, TensorsAndPixelsShareBatchesAndEmbeddings) {
+  Start();
+  const std::vector<float> values(3 * 8 * 8, 7);
+  ClassifyRequest request = PixelRequest(3);
+  request.images.emplace_back(TensorImage{
+      .bytes = {reinterpret_cast<const std::uint8_t*>(values.data()),
+                values.size() * sizeof(float)},
+      .type = DType::kF32,
+      .height = 8,
+      .width = 8});
+  request.want_embedding = true;
+  const auto response = Call(std::move(request));
+  ASSERT_TRUE(response.ok()) << response.status();
+  const std::vector<int> reds = {0, 1, 2, 7};
+  for (std::size_t i = 0; i < reds.size(); ++i) {
+    ASSERT_TRUE(response->results[i].ok()) << response->results[i].status();
+    EXPECT_EQ(response->results[i]->predictions[0].index, reds[i]);
+    EXPECT_EQ(response->results[i]->embedding,
+              (std::vector<float>{static_cast<float>(reds[i]), 1, 2}));
+  }
+}
+
+TEST_F(ClassifierTest, GivesEmbeddingsToThoseWhoAskAlone) {
+  Start();
+  ClassifyRequest plain = PixelRequest(2);
+  EXPECT_TRUE(Call(std::move(plain))->results[0]->embedding.empty());
+  ClassifyRequest embed = PixelRequest(2);
+  embed.want_embedding = true;
+  embed.want_predictions = false;
+  const auto response = Call(std::move(embed));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_TRUE(response->results[1]->predictions.empty());
+  EXPECT_EQ(response->results[1]->embedding, (std::vector<float>{1, 1, 2}));
+}
+
+TEST_F(ClassifierTest, ATensorThatIsNotFiniteFailsAlone) {
+  Start();
+  std::vector<float> values(3 * 8 * 8, 7);
+  values[5] = std::numeric_limits<float>::quiet_NaN();
+  ClassifyRequest request = PixelRequest(1);
+  request.images.emplace_back(TensorImage{
+      .bytes = {reinterpret_cast<const std::uint8_t*>(values.data()),
+                values.size() * sizeof(float)},
+      .type = DType::kF32,
+      .height = 8,
+      .width = 8});
+  const auto response = Call(std::move(request));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_TRUE(response->results[0].ok());
+  EXPECT_EQ(DetailsOf(response->results[1].status()).reason, "REQUEST_INVALID");
 }
 
 TEST_F(ClassifierTest, ResizesPixelsOfAnotherSize) {

@@ -100,6 +100,7 @@ struct ServingFixture {
     return {.request = request,
             .index = index,
             .pixels = request->TakePixels(index).pixels,
+            .normalised = {},
             .decode_wait = {},
             .enqueued_at = clock.Now()};
   }
