@@ -7,9 +7,11 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "client/client.h"
 #include "client/connection.h"
 #include "client/error_info.h"
+#include "client/retry_policy.h"
 #include "client/target.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
 #include "resnetd/v1/dataset_service.grpc.pb.h"
@@ -20,6 +22,18 @@
 #include "server/base/status_macros.h"
 
 namespace resnetd::client {
+
+// Whether the call with this request may be tried again. Every method has a
+// request of its own, named like it.
+template <typename Request>
+bool MayRepeatAsIs(const Request& request) {
+  bool has_request_id = false;
+  if constexpr (requires { request.request_id(); }) {
+    has_request_id = !request.request_id().empty();
+  }
+  return MayRepeat(absl::StripSuffix(Request::descriptor()->name(), "Request"),
+                   has_request_id);
+}
 
 // The channels of a Client with the stubs on them. Thread-safe.
 class Client::Calls {
@@ -34,7 +48,8 @@ class Client::Calls {
                                                 const Request&, Response*),
                    const Request& request, Response& response) const {
     return connection.Call(
-        {.timeout = timeout}, [&](grpc::ClientContext& context) {
+        {.timeout = timeout, .repeats = MayRepeatAsIs(request)},
+        [&](grpc::ClientContext& context) {
           return (Of<Stub>().*method)(&context, request, &response);
         });
   }

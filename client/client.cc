@@ -28,7 +28,10 @@ absl::string_view ServingName(Serving serving) {
 Client::Calls::Calls(Target target, const ClientOptions& options)
     : short_timeout(options.timeout),
       long_timeout(options.long_timeout),
-      connection(std::move(target), options.timeout),
+      connection(std::move(target),
+                 {.health = options.health,
+                  .retries = {.most_tries = options.most_tries},
+                  .retry_share = options.retry_share}),
       classification(v1::ClassificationService::NewStub(
           connection.channel(Route::kHealthy))),
       models(v1::ModelService::NewStub(connection.channel(Route::kAny))),
@@ -43,7 +46,7 @@ Client& Client::operator=(Client&&) noexcept = default;
 Client::~Client() = default;
 
 absl::StatusOr<Client> Client::Create(const ClientOptions& options) {
-  ASSIGN_OR_RETURN(Target target, ParseTarget(options.server));
+  ASSIGN_OR_RETURN(Target target, ResolveTarget(options.server));
   return Client(std::make_unique<Calls>(std::move(target), options));
 }
 
@@ -52,17 +55,24 @@ absl::StatusOr<ClassifyAnswer> Client::Classify(ClassifyRequest request) {
   const v1::ClassifyRequest message = ToProto(std::move(request));
   v1::ClassifyResponse response;
   RETURN_IF_ERROR(calls_->connection.Call(
-      Route::kHealthy, [&](grpc::ClientContext& context) {
+      {.route = Route::kHealthy,
+       .timeout = calls_->short_timeout,
+       .repeats = MayRepeatAsIs(message)},
+      [&](grpc::ClientContext& context) {
         return calls_->classification->Classify(&context, message, &response);
       }));
   return FromProto(std::move(response), images);
 }
 
+CallCounts Client::counts() const { return calls_->connection.counts(); }
+
 absl::StatusOr<ServerInfo> Client::GetServerInfo() {
+  const v1::GetServerInfoRequest request;
   v1::GetServerInfoResponse response;
-  RETURN_IF_ERROR(
-      calls_->connection.Call(Route::kAny, [&](grpc::ClientContext& context) {
-        return calls_->server->GetServerInfo(&context, {}, &response);
+  RETURN_IF_ERROR(calls_->connection.Call(
+      {.timeout = calls_->short_timeout, .repeats = MayRepeatAsIs(request)},
+      [&](grpc::ClientContext& context) {
+        return calls_->server->GetServerInfo(&context, request, &response);
       }));
   return FromProto(response);
 }
@@ -70,8 +80,9 @@ absl::StatusOr<ServerInfo> Client::GetServerInfo() {
 absl::StatusOr<Serving> Client::Health(absl::string_view service) {
   const Connection& connection = calls_->connection;
   int serving_status = 0;
-  RETURN_IF_ERROR(
-      connection.Call(Route::kAny, [&](grpc::ClientContext& context) {
+  RETURN_IF_ERROR(connection.Call(
+      {.timeout = calls_->short_timeout, .repeats = MayRepeat("Check", false)},
+      [&](grpc::ClientContext& context) {
         return CheckHealth(connection.channel(Route::kAny), service, context,
                            serving_status);
       }));

@@ -25,8 +25,11 @@
 namespace resnetd::client {
 
 struct ClientOptions {
-  // "HOST:PORT", "HOST" (port 8001) or a gRPC target with a scheme, such as
-  // "dns:///resnetd.default.svc:8001" or "unix:/run/resnetd.sock".
+  // "HOST:PORT", "HOST" (port 8001), several of these with commas between them,
+  // or a gRPC target with a scheme, such as "dns:///resnetd.default.svc:8001"
+  // or "unix:/run/resnetd.sock". One name may stand for several servers, and is
+  // looked up again whenever a connection ends; those of a list are looked up
+  // once.
   std::string server = "localhost:8001";
   // How long a call may take with all its repetitions.
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
@@ -36,6 +39,14 @@ struct ClientOptions {
   // CalibrateVersion and CreateJob, and for each stream of UploadExamples. A
   // large file over a slow line takes its time.
   std::chrono::nanoseconds long_timeout = std::chrono::minutes(10);
+  // Classify goes to servers whose health of this name is SERVING: "" is the
+  // server as a whole, "models/NAME" one model of it.
+  std::string health = {};
+  // Tries of one call, the first included; 1: nothing is repeated.
+  int most_tries = 4;
+  // Repetitions that all calls together may add: of so many calls one, and 20
+  // from the beginning.
+  double retry_share = 0.1;
 };
 
 // What WatchModels tells, from the thread that called it.
@@ -61,8 +72,10 @@ struct PublishedCheckpoint {
 //
 // Every method is safe to repeat, changes by their request_id, and is repeated
 // by itself, at most 4 tries within the timeout: on UNAVAILABLE and CANCELLED
-// with growing pauses (50 ms to 1 s), on RESOURCE_EXHAUSTED only when the
-// server says when. A download is repeated only while no byte of it has come.
+// with growing pauses (50 ms to 1 s, spread by chance), on RESOURCE_EXHAUSTED
+// only when the server says when. Repetitions are at most a tenth of the calls
+// (retry_share), so that a server with too much to do does not get more of it.
+// A download is repeated only while no byte of it has come.
 // Classify goes to the servers that report themselves healthy, in turns; the
 // other methods ask a server whatever its health is.
 //
@@ -79,6 +92,8 @@ struct PublishedCheckpoint {
 class Client {
  public:
   // INVALID_ARGUMENT: `options.server` is not an address (kReasonBadAddress).
+  // UNAVAILABLE: it is a list of names, of which none is known
+  // (kReasonNoConnection).
   static absl::StatusOr<Client> Create(const ClientOptions& options = {});
   Client(Client&&) noexcept;
   Client& operator=(Client&&) noexcept;
@@ -227,6 +242,9 @@ class Client {
   absl::Status WatchJob(const WatchJobRequest& request,
                         const JobWatchHandler& handler,
                         std::stop_token stop = {});
+
+  // Of every call so far. Watches are no calls.
+  CallCounts counts() const;
 
   absl::StatusOr<ServerInfo> GetServerInfo();
   // Health of a service, of a model ("models/NAME"), or of the whole server

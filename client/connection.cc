@@ -5,14 +5,12 @@
 #include <grpcpp/alarm.h>
 #include <grpcpp/generic/generic_stub.h>
 
-#include <cstdint>
 #include <future>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/substitute.h"
 #include "absl/time/time.h"
 #include "client/convert.h"
 #include "client/error_info.h"
@@ -26,51 +24,36 @@ namespace {
 using std::chrono::nanoseconds;
 using std::chrono::steady_clock;
 
-// Tries of one call, the first included: the most that gRPC allows is 5.
-constexpr int kMaxTries = 4;
-constexpr std::chrono::milliseconds kFirstPause(50);
 // Time to ask an unhealthy or unreachable server what is the matter.
 constexpr std::chrono::seconds kDiagnosisTimeout(1);
+// gRPC waits a second at first, and up to two minutes, before it connects
+// again: too long for a server that was only restarted.
+constexpr int kFirstReconnectMilliseconds = 100;
+constexpr int kLongestReconnectMilliseconds = 5'000;
 
-grpc::ChannelArguments Arguments(const Target& target, bool health_checked) {
-  grpc::ChannelArguments arguments;
-  arguments.SetServiceConfigJSON(ServiceConfig(health_checked));
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+std::shared_ptr<grpc::Channel> MakeChannel(
+    const Target& target, const std::optional<std::string>& health) {
+  grpc::ChannelArguments arguments = CommonArguments(target, "resnetd-client");
+  arguments.SetServiceConfigJSON(ServiceConfig(health));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
-  // gRPC keeps what it may have to send again, by default 256 KiB: without
-  // this no picture that is larger would ever be sent again.
-  arguments.SetInt(GRPC_ARG_PER_RPC_RETRY_BUFFER_SIZE, kMaxMessageBytes);
-  if (target.local) {
-    // A proxy of the environment cannot reach this machine's own ports.
-    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  }
-  arguments.SetUserAgentPrefix(absl::StrCat("resnetd-client/", kVersion));
-  return arguments;
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS,
+                   kFirstReconnectMilliseconds);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
+                   kLongestReconnectMilliseconds);
+  return grpc::CreateCustomChannel(
+      target.grpc, grpc::InsecureChannelCredentials(), arguments);
 }
 
-std::shared_ptr<grpc::Channel> MakeChannel(const Target& target,
-                                           bool health_checked) {
-  return grpc::CreateCustomChannel(target.grpc,
-                                   grpc::InsecureChannelCredentials(),
-                                   Arguments(target, health_checked));
-}
-
-// The pause that the server asks for before the next try. Absent: it asks for
-// none, or never.
-std::optional<nanoseconds> Pushback(const grpc::ClientContext& context) {
+// What the server said about the next try, in the metadata behind the answer.
+std::optional<absl::string_view> PushbackMetadata(
+    const grpc::ClientContext& context) {
   const auto& trailers = context.GetServerTrailingMetadata();
   const auto found = trailers.find("grpc-retry-pushback-ms");
-  std::int64_t milliseconds = 0;
-  if (found == trailers.end() ||
-      !absl::SimpleAtoi(
-          absl::string_view(found->second.data(), found->second.size()),
-          &milliseconds) ||
-      milliseconds < 0) {
+  if (found == trailers.end()) {
     return std::nullopt;
   }
-  return std::chrono::milliseconds(milliseconds);
+  return absl::string_view(found->second.data(), found->second.size());
 }
 
 std::chrono::system_clock::time_point ToSystem(nanoseconds from_now) {
@@ -79,93 +62,87 @@ std::chrono::system_clock::time_point ToSystem(nanoseconds from_now) {
              from_now);
 }
 
-// The pause before the next try; absent: there is none.
-std::optional<nanoseconds> PauseBefore(const Connection::Manner& manner,
-                                       const grpc::Status& status,
-                                       const grpc::ClientContext& context,
-                                       int tries) {
-  if (tries >= kMaxTries || (manner.may_repeat && !manner.may_repeat())) {
-    return std::nullopt;
-  }
-  const std::optional<nanoseconds> pushback = Pushback(context);
-  if (status.error_code() == grpc::StatusCode::RESOURCE_EXHAUSTED) {
-    return pushback;
-  }
-  if (manner.repeats_here &&
-      (status.error_code() == grpc::StatusCode::UNAVAILABLE ||
-       status.error_code() == grpc::StatusCode::CANCELLED)) {
-    // 50, 100, 200 ms, as gRPC does it.
-    return pushback.value_or(kFirstPause * (1 << (tries - 1)));
-  }
-  return std::nullopt;
-}
-
 void IgnoreLog(gpr_log_func_args* /*args*/) {}
 
 }  // namespace
 
-std::string ServiceConfig(bool health_checked) {
-  return absl::Substitute(
-      R"({
-  "loadBalancingConfig": [{"round_robin": {}}],$0
-  "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.1},
-  "methodConfig": [{
-    "name": [
-      {"service": "resnetd.v1.ClassificationService", "method": "Classify"},
-      {"service": "resnetd.v1.ModelService"},
-      {"service": "resnetd.v1.DatasetService"},
-      {"service": "resnetd.v1.FineTuneService"},
-      {"service": "resnetd.v1.ServerService"},
-      {"service": "grpc.health.v1.Health", "method": "Check"}
-    ],
-    "retryPolicy": {
-      "maxAttempts": $1,
-      "initialBackoff": "0.05s",
-      "maxBackoff": "1s",
-      "backoffMultiplier": 2,
-      "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]
-    }
-  }, {
-    "name": [
-      {"service": "resnetd.v1.ModelService", "method": "ImportVersion"},
-      {"service": "resnetd.v1.ModelService", "method": "WatchModels"},
-      {"service": "resnetd.v1.DatasetService", "method": "UploadExamples"},
-      {"service": "resnetd.v1.FineTuneService", "method": "WatchFineTuneJob"}
-    ]
-  }]
-})",
-      health_checked ? R"(
-  "healthCheckConfig": {"serviceName": ""},)"
-                     : "",
-      kMaxTries);
+std::string ServiceConfig(const std::optional<std::string>& health) {
+  nlohmann::json config;
+  config["loadBalancingConfig"][0]["round_robin"] = nlohmann::json::object();
+  if (health) {
+    config["healthCheckConfig"]["serviceName"] = *health;
+  }
+  return config.dump();
 }
 
-Connection::Connection(Target target, nanoseconds timeout)
+grpc::ChannelArguments CommonArguments(const Target& target,
+                                       absl::string_view agent) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
+  if (target.local) {
+    // A proxy of the environment cannot reach this machine's own ports.
+    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  }
+  arguments.SetUserAgentPrefix(absl::StrCat(agent, "/", kVersion));
+  return arguments;
+}
+
+Connection::Connection(Target target, const Options& options)
     : target_(std::move(target)),
-      timeout_(timeout),
-      healthy_(MakeChannel(target_, true)),
-      any_(MakeChannel(target_, false)) {}
-
-absl::Status Connection::Call(Route route, const Try& attempt) const {
-  return Call({.route = route, .timeout = timeout_}, attempt);
-}
+      retries_(options.retries),
+      healthy_(MakeChannel(target_, options.health)),
+      any_(MakeChannel(target_, std::nullopt)),
+      budget_(options.retry_share) {}
 
 absl::Status Connection::Call(const Manner& manner, const Try& attempt) const {
   const steady_clock::time_point deadline =
       steady_clock::now() + manner.timeout;
+  ++calls_;
+  budget_.Deposit();
   for (int tries = 1;; ++tries) {
     grpc::ClientContext context;
     context.set_deadline(ToSystem(deadline - steady_clock::now()));
+    ++tries_;
     const grpc::Status status = attempt(context);
     if (status.ok()) {
       return absl::OkStatus();
     }
-    const auto pause = PauseBefore(manner, status, context, tries);
-    if (!pause || steady_clock::now() + *pause >= deadline) {
+    const auto pause = PauseBefore(manner, status, context, tries,
+                                   deadline - steady_clock::now());
+    if (!pause) {
       return ExplainUnreachable(manner, status);
     }
     Pause(*pause);
   }
+}
+
+std::optional<nanoseconds> Connection::PauseBefore(
+    const Manner& manner, const grpc::Status& status,
+    const grpc::ClientContext& context, int tries, nanoseconds left) const {
+  if (!manner.repeats || (manner.may_repeat && !manner.may_repeat())) {
+    return std::nullopt;
+  }
+  const ErrorInfo info = ErrorInfoOf(FromGrpc(status));
+  const auto pause = PauseBeforeNext(
+      {.code = static_cast<absl::StatusCode>(status.error_code()),
+       .reason = info.reason,
+       .pushback = PushbackOf(PushbackMetadata(context), info.retry_after)},
+      tries, left, Uniform(), retries_);
+  if (pause && !budget_.Withdraw()) {
+    ++unaffordable_;
+    return std::nullopt;
+  }
+  return pause;
+}
+
+double Connection::Uniform() const {
+  const MutexLock lock(mutex_);
+  return static_cast<double>(random_() >> 11U) * 0x1p-53;
+}
+
+CallCounts Connection::counts() const {
+  return {.calls = calls_, .tries = tries_, .unaffordable = unaffordable_};
 }
 
 absl::Status Connection::ExplainUnreachable(const Manner& manner,

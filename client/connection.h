@@ -2,26 +2,39 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <random>
 #include <stop_token>
 #include <string>
+#include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "client/retry_policy.h"
 #include "client/target.h"
+#include "client/types.h"
+#include "server/base/mutex.h"
 
 namespace resnetd::client {
 
 // The largest message in either direction; the server's default is the same.
 inline constexpr int kMaxMessageBytes = 64 << 20;
 
-// The service config of our clients, as JSON: which methods gRPC repeats
-// (uploads and watches it does not, since it would keep their bytes in memory),
-// how the load is spread and, with `health_checked`, that only servers which
-// report themselves healthy are used.
-std::string ServiceConfig(bool health_checked);
+// The service config of our clients, as JSON: calls take the servers in turns
+// and, with a `health` name, only those that report it as SERVING ("" is the
+// server as a whole). It names no retries: Connection makes them.
+std::string ServiceConfig(const std::optional<std::string>& health);
+
+// What every channel of ours has in common. `agent` goes before gRPC's own name
+// in the user agent, e.g. "resnetd-client".
+grpc::ChannelArguments CommonArguments(const Target& target,
+                                       absl::string_view agent);
 
 // Runs calls on two channels to one target. `kHealthy` sends only to servers
 // that report SERVING; `kAny` sends to all that can be reached, so that a
@@ -39,14 +52,21 @@ class Connection {
     Route route = Route::kAny;
     // With all repetitions.
     std::chrono::nanoseconds timeout;
-    // True: also UNAVAILABLE and CANCELLED are repeated here, since the
-    // service config does not name the method.
-    bool repeats_here = false;
+    // Whether it may be tried again at all: MayRepeat().
+    bool repeats = false;
     // Asked before each repetition; empty: it may.
     std::function<bool()> may_repeat = {};
   };
+  struct Options {
+    // The health name that kHealthy looks at.
+    std::string health = {};
+    RetryLimits retries = {};
+    // Of RetryBudget.
+    double retry_share = 0.1;
+  };
 
-  Connection(Target target, std::chrono::nanoseconds timeout);
+  explicit Connection(Target target) : Connection(std::move(target), {}) {}
+  Connection(Target target, const Options& options);
 
   const Target& target() const { return target_; }
   // Made on first use; lives as long as the Connection.
@@ -54,23 +74,36 @@ class Connection {
     return route == Route::kHealthy ? healthy_ : any_;
   }
 
-  // Runs `attempt`, again after RESOURCE_EXHAUSTED when the server says when
-  // (gRPC itself repeats the rest, by the service config), until the timeout.
-  // Failures to reach a server come back as kReasonNoConnection or
-  // kReasonNotServing.
+  // Runs `attempt`, again as PauseBeforeNext() says and as long as the budget
+  // of this connection lasts, until the timeout. Failures to reach a server
+  // come back as kReasonNoConnection or kReasonNotServing.
   absl::Status Call(const Manner& manner, const Try& attempt) const;
-  // With the timeout of the constructor.
-  absl::Status Call(Route route, const Try& attempt) const;
+
+  CallCounts counts() const;
 
  private:
+  // The pause before another try; nothing: there is none.
+  std::optional<std::chrono::nanoseconds> PauseBefore(
+      const Manner& manner, const grpc::Status& status,
+      const grpc::ClientContext& context, int tries,
+      std::chrono::nanoseconds left) const;
+  double Uniform() const ABSL_LOCKS_EXCLUDED(mutex_);
   // The error of a call that no server answered, in words of ours.
   absl::Status ExplainUnreachable(const Manner& manner,
                                   const grpc::Status& status) const;
 
-  Target target_;
-  std::chrono::nanoseconds timeout_;
-  std::shared_ptr<grpc::Channel> healthy_;
-  std::shared_ptr<grpc::Channel> any_;
+  const Target target_;
+  const RetryLimits retries_;
+  const std::shared_ptr<grpc::Channel> healthy_;
+  const std::shared_ptr<grpc::Channel> any_;
+  mutable RetryBudget budget_;
+  // Counters: nothing depends on their order.
+  mutable std::atomic<std::uint64_t> calls_ = 0;
+  mutable std::atomic<std::uint64_t> tries_ = 0;
+  mutable std::atomic<std::uint64_t> unaffordable_ = 0;
+  mutable Mutex mutex_;
+  mutable std::mt19937_64 random_ ABSL_GUARDED_BY(mutex_){
+      std::random_device()()};
 };
 
 // Asks the health service: SERVING is 1, NOT_SERVING 2 (grpc.health.v1).

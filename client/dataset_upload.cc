@@ -72,7 +72,8 @@ class Client::Upload {
     while (true) {
       const std::int64_t before = summary_.next_index;
       const absl::Status status = calls_.connection.Call(
-          {.timeout = calls_.long_timeout, .repeats_here = true},
+          {.timeout = calls_.long_timeout,
+           .repeats = MayRepeat("UploadExamples", false)},
           [this](grpc::ClientContext& context) { return Stream(context); });
       RETURN_IF_ERROR(own_error_);
       if (status.ok()) {

@@ -40,7 +40,8 @@ absl::StatusOr<ProbeReport> Client::ProbeGradients(
   const std::vector<v1::ProbeGradientsRequest> messages = MessagesOf(request);
   v1::ProbeGradientsResponse response;
   RETURN_IF_ERROR(calls_->connection.Call(
-      {.timeout = calls_->long_timeout, .repeats_here = true},
+      {.timeout = calls_->long_timeout,
+       .repeats = MayRepeat("ProbeGradients", false)},
       [&](grpc::ClientContext& context) {
         const auto wire = calls_->labs->ProbeGradients(&context, &response);
         for (const v1::ProbeGradientsRequest& message : messages) {

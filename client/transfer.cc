@@ -153,7 +153,8 @@ absl::StatusOr<Imported> Client::ImportVersion(ImportRequest request,
   v1::ImportVersionResponse response;
   absl::Status own_error;
   const absl::Status status = calls_->connection.Call(
-      {.timeout = calls_->long_timeout, .repeats_here = true},
+      {.timeout = calls_->long_timeout,
+       .repeats = MayRepeat("ImportVersion", !request.request_id.empty())},
       [&](grpc::ClientContext& context) {
         const std::unique_ptr<grpc::ClientWriter<v1::ImportVersionRequest>>
             writer = calls_->models->ImportVersion(&context, &response);
@@ -187,6 +188,7 @@ absl::StatusOr<Exported> Client::ExportVersion(absl::string_view version,
   v1::ExportVersionHeader header;
   const absl::Status status = calls_->connection.Call(
       {.timeout = calls_->long_timeout,
+       .repeats = MayRepeatAsIs(request),
        .may_repeat = [&receiver] { return !receiver.begun(); }},
       [&](grpc::ClientContext& context) {
         const auto reader = calls_->models->ExportVersion(&context, request);
@@ -220,6 +222,7 @@ absl::StatusOr<std::int64_t> Client::GetBlob(absl::string_view digest,
   std::int64_t size_bytes = 0;
   const absl::Status status = calls_->connection.Call(
       {.timeout = calls_->long_timeout,
+       .repeats = MayRepeatAsIs(request),
        .may_repeat = [&receiver] { return !receiver.begun(); }},
       [&](grpc::ClientContext& context) {
         const auto reader = calls_->models->GetBlob(&context, request);

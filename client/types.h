@@ -124,6 +124,15 @@ struct ServerInfo {
   int cpu_cores = 0;
 };
 
+// What a Client has done so far.
+struct CallCounts {
+  std::uint64_t calls = 0;
+  // Of those calls, each repetition by itself.
+  std::uint64_t tries = 0;
+  // Repetitions that were not made as there were too many of them already.
+  std::uint64_t unaffordable = 0;
+};
+
 enum class Serving { kServing, kNotServing, kUnknown };
 
 // E.g. "NOT_SERVING".

@@ -118,7 +118,7 @@ absl::StatusOr<Prepared> Prepare(const Session& session,
                                  std::vector<std::string> models) {
   const BenchOptions& options = session.arguments.bench;
   const GlobalOptions& global = session.arguments.global;
-  ASSIGN_OR_RETURN(const client::Target target, client::ParseTarget(server));
+  ASSIGN_OR_RETURN(const client::Target target, client::ResolveTarget(server));
   ASSIGN_OR_RETURN(Client client,
                    Client::Create({.server = server,
                                    .timeout = global.timeout,

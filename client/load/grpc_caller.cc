@@ -13,23 +13,15 @@
 #include "client/error_info.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
 #include "server/base/thread.h"
-#include "server/base/version.h"
 
 namespace resnetd::client {
 namespace {
 
 std::shared_ptr<grpc::Channel> MakeChannel(const Target& target) {
-  grpc::ChannelArguments arguments;
+  grpc::ChannelArguments arguments = CommonArguments(target, "resnetd-load");
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Each channel has connections of its own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
-  arguments.SetMaxSendMessageSize(kMaxMessageBytes);
-  if (target.local) {
-    // A proxy of the environment cannot reach this machine's own ports.
-    arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  }
-  arguments.SetUserAgentPrefix(absl::StrCat("resnetd-load/", kVersion));
   return grpc::CreateCustomChannel(
       target.grpc, grpc::InsecureChannelCredentials(), arguments);
 }

@@ -256,6 +256,68 @@ TEST_F(ClientTest, DoesNotRepeatAnOverloadWhenTheServerSaysNeverOrTooLate) {
   }
 }
 
+TEST_F(ClientTest, RepetitionsAreATenthOfTheCallsHoweverManyAreRefused) {
+  fake_.hooks().classify = [](grpc::ServerContext& context,
+                              const v1::ClassifyRequest& /*request*/,
+                              v1::ClassifyResponse& /*response*/) {
+    context.AddTrailingMetadata("grpc-retry-pushback-ms", "0");
+    return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "full");
+  };
+  Client client = Connect();
+  constexpr int kCalls = 400;
+  for (int i = 0; i < kCalls; ++i) {
+    EXPECT_FALSE(client.Classify(Pictures(1)).ok());
+  }
+  const CallCounts counts = client.counts();
+  EXPECT_EQ(counts.calls, kCalls);
+  EXPECT_EQ(counts.tries, fake_.calls());
+  // 20 from the beginning and one of ten.
+  EXPECT_GE(counts.tries, kCalls + 20 + kCalls / 10 - 1);
+  EXPECT_LE(counts.tries, kCalls + 20 + kCalls / 10);
+  EXPECT_GT(counts.unaffordable, 0U);
+}
+
+TEST_F(ClientTest, RepeatsNothingWhereToldSo) {
+  const auto tries =
+      FailFirst(1, grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone"));
+  Client client = *Client::Create({.server = fake_.address(), .most_tries = 1});
+  EXPECT_TRUE(absl::IsUnavailable(client.Classify(Pictures(1)).status()));
+  EXPECT_EQ(*tries, 1);
+}
+
+TEST_F(ClientTest, SpreadsCallsOverAListAndLeavesOutWhoIsNotWell) {
+  test::FakeServer other;
+  Client client =
+      *Client::Create({.server = fake_.address() + "," + other.address()});
+  const auto both_are_called = [&] {
+    return fake_.calls() > 0 && other.calls() > 0;
+  };
+  // The second connection may take longer than the first.
+  for (int i = 0; i < 10'000 && !both_are_called(); ++i) {
+    ASSERT_TRUE(client.Classify(Pictures(1)).ok());
+  }
+  EXPECT_TRUE(both_are_called());
+
+  other.SetServing(false);
+  // Until the client has heard of it.
+  int quiet = 0;
+  for (int i = 0; i < 10'000 && quiet < 50; ++i) {
+    const int before = other.calls();
+    ASSERT_TRUE(client.Classify(Pictures(1)).ok());
+    quiet = other.calls() == before ? quiet + 1 : 0;
+  }
+  EXPECT_EQ(quiet, 50);
+}
+
+TEST_F(ClientTest, LooksAtTheHealthOfTheNameItIsTold) {
+  fake_.SetServing("models/digits", false);
+  Client client =
+      *Client::Create({.server = fake_.address(), .health = "models/digits"});
+  EXPECT_TRUE(absl::IsUnavailable(client.Classify(Pictures(1)).status()));
+  EXPECT_EQ(fake_.calls(), 0);
+  EXPECT_TRUE(Connect().Classify(Pictures(1)).ok());
+}
+
 TEST_F(ClientTest, DoesNotRepeatABadRequest) {
   const auto tries =
       FailFirst(1, grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "no"));

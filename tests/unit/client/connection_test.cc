@@ -7,22 +7,17 @@
 namespace resnetd::client {
 namespace {
 
-TEST(ServiceConfigTest, RepeatsWhatIsSafeAndNothingElse) {
-  const auto config = nlohmann::json::parse(ServiceConfig(true));
-  EXPECT_EQ(config["healthCheckConfig"]["serviceName"], "");
-  EXPECT_EQ(config["loadBalancingConfig"][0].begin().key(), "round_robin");
-  const auto& method = config["methodConfig"][0];
-  EXPECT_EQ(method["retryPolicy"], nlohmann::json::parse(R"({
-    "maxAttempts": 4, "initialBackoff": "0.05s", "maxBackoff": "1s",
-    "backoffMultiplier": 2,
-    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]})"));
-  // Whole services are named only where every method is safe to repeat.
-  EXPECT_EQ(method["name"][0]["method"], "Classify");
-  EXPECT_EQ(method["name"].size(), 6U);
+TEST(ServiceConfigTest, SpreadsCallsAndLeavesRepetitionsToTheClient) {
+  EXPECT_EQ(nlohmann::json::parse(ServiceConfig("")), nlohmann::json::parse(R"({
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "healthCheckConfig": {"serviceName": ""}})"));
+  EXPECT_EQ(nlohmann::json::parse(ServiceConfig(
+                "models/\"x"))["healthCheckConfig"]["serviceName"],
+            "models/\"x");
 }
 
 TEST(ServiceConfigTest, AsksForHealthOnlyWhereTold) {
-  EXPECT_FALSE(nlohmann::json::parse(ServiceConfig(false))
+  EXPECT_FALSE(nlohmann::json::parse(ServiceConfig(std::nullopt))
                    .contains("healthCheckConfig"));
 }
 

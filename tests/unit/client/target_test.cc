@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+#include <utility>
+
 #include "client/error_info.h"
 
 namespace resnetd::client {
@@ -38,11 +41,54 @@ TEST(ParseTargetTest, KnowsWhatIsOnThisMachine) {
   }
 }
 
+TEST(ParseTargetTest, TakesAListAndKeepsItForWhoLooksItUp) {
+  const Target list = *ParseTarget("gpu-1:9001,gpu-2,[::1]:7");
+  EXPECT_EQ(list.shown, "gpu-1:9001,gpu-2:8001,[::1]:7");
+  EXPECT_EQ(list.grpc, "");
+  EXPECT_FALSE(list.local);
+  ASSERT_EQ(list.list.size(), 3U);
+  EXPECT_EQ(list.list[2], (std::pair<std::string, int>("::1", 7)));
+  EXPECT_TRUE(ParseTarget("localhost:1,127.0.0.1:2")->local);
+  // One name is looked up by gRPC, again and again.
+  EXPECT_EQ(ParseTarget("gpu-1")->grpc, "dns:///gpu-1:8001");
+}
+
+TEST(ResolveTargetTest, FindsTheAddressesOfAList) {
+  EXPECT_EQ(ResolveTarget("127.0.0.1:1,127.0.0.2:1,127.0.0.1:2")->grpc,
+            "ipv4:127.0.0.1:1,127.0.0.2:1,127.0.0.1:2");
+  EXPECT_EQ(ResolveTarget("127.0.0.1:1,127.0.0.1:1")->grpc, "ipv4:127.0.0.1:1");
+  EXPECT_EQ(ResolveTarget("localhost:1")->grpc, "dns:///localhost:1");
+}
+
+TEST(ResolveTargetTest, LeavesOutWhatNobodyKnows) {
+  EXPECT_EQ(ResolveTarget("no_such_host.invalid:1,127.0.0.1:2")->grpc,
+            "ipv4:127.0.0.1:2");
+  const absl::Status error =
+      ResolveTarget("no_such_host.invalid:1,neither.invalid:2").status();
+  EXPECT_TRUE(absl::IsUnavailable(error)) << error;
+  EXPECT_EQ(ErrorInfoOf(error).reason, kReasonNoConnection);
+}
+
+TEST(TargetOfAddressesTest, WritesIpv4WithinIpv6WhereBothAre) {
+  EXPECT_EQ(TargetOfAddresses({{"10.0.0.1", 1}, {"10.0.0.2", 2}}),
+            "ipv4:10.0.0.1:1,10.0.0.2:2");
+  EXPECT_EQ(TargetOfAddresses({{"::1", 1}}), "ipv6:[::1]:1");
+  EXPECT_EQ(TargetOfAddresses({{"10.0.0.1", 1}, {"::1", 2}}),
+            "ipv6:[::ffff:10.0.0.1]:1,[::1]:2");
+}
+
 TEST(ParseTargetTest, RefusesWhatIsNoAddress) {
-  for (const char* wrong :
-       {"", ":8001", "host:", "host:0", "host:65536", "host:-1", "host:http",
-        "::1", "[::1", "[::1]8001", "[]:1", "a b:1", "host/path",
-        "http://host:8001", "host:1:2", "\x1b[31m:1"}) {
+  for (const char* wrong : {"",           ":8001",
+                            "host:",      "host:0",
+                            "host:65536", "host:-1",
+                            "host:http",  "::1",
+                            "[::1",       "[::1]8001",
+                            "[]:1",       "a b:1",
+                            "host/path",  "http://host:8001",
+                            "host:1:2",   "\x1b[31m:1",
+                            "a:1,",       ",a:1",
+                            "a:1,,b:1",   "a:1,b:x",
+                            "a:1, b:1"}) {
     const absl::Status error = ParseTarget(wrong).status();
     EXPECT_TRUE(absl::IsInvalidArgument(error)) << wrong;
     EXPECT_EQ(ErrorInfoOf(error).reason, kReasonBadAddress) << wrong;
