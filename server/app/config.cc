@@ -245,6 +245,7 @@ std::vector<std::pair<std::string, std::int64_t>> LimitsOf(
       {"max-deadline-ms", config.max_deadline_ms},
       {"max-calls", config.max_calls},
       {"max-calls-per-connection", config.max_calls_per_connection},
+      {"max-calls-per-stream", config.max_calls_per_stream},
       {"max-bytes-held", config.max_bytes_held},
       {"max-metadata-bytes", config.max_metadata_bytes},
       {"max-connection-age-ms", config.max_connection_age_ms},

@@ -69,6 +69,7 @@ struct Config {
   std::int64_t max_deadline_ms = 60'000;
   int max_calls = 4096;
   int max_calls_per_connection = 256;
+  int max_calls_per_stream = 64;
   std::int64_t max_bytes_held = 512LL << 20;
   std::int64_t max_metadata_bytes = 8LL << 10;
   std::int64_t max_connection_age_ms = 600'000;

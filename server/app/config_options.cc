@@ -149,6 +149,8 @@ void AddLimitOptions(Options& options, Config& config) {
   options.AddInRange("max-calls-per-connection",
                      config.max_calls_per_connection, 1, 1'000'000,
                      "Calls at once on one connection");
+  options.AddInRange("max-calls-per-stream", config.max_calls_per_stream, 1,
+                     65'536, "Requests at once on one ClassifyStream");
   options.AddInRange("max-bytes-held", config.max_bytes_held, 1, 64 * kOneGiB,
                      "Bytes of requests being answered");
   options.AddInRange("max-metadata-bytes", config.max_metadata_bytes, 1024,

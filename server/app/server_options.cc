@@ -22,6 +22,7 @@ DecodeLimits DecodeLimitsOf(const Config& config) {
   return {.max_encoded_bytes = static_cast<std::size_t>(config.max_image_bytes),
           .max_pixels = config.max_image_pixels,
           .max_side = config.max_image_side,
+      .max_calls_per_stream = size(config.max_calls_per_stream),
           .max_progressive_scans = config.max_progressive_scans};
 }
 

@@ -21,6 +21,7 @@ namespace resnetd {
 namespace {
 
 constexpr char kRequestIdKey[] = "x-request-id";
+constexpr char kDefaultDeadlineKey[] = "resnetd-default-deadline-ms";
 constexpr char kTraceParentKey[] = "traceparent";
 // gRFC A6: clients that retry wait this long before the next attempt.
 constexpr char kPushbackKey[] = "grpc-retry-pushback-ms";
@@ -79,13 +80,17 @@ CallRecord::CallRecord(CallEnvironment& environment, absl::string_view method,
 }
 
 absl::Status CallRecord::Enter(std::size_t bytes, Availability availability) {
-  absl::StatusOr<CallGate::Ticket> ticket =
-      environment_.gate.Enter(context_.peer(), bytes, availability);
+  absl::StatusOr<CallGate::Ticket> ticket = EnterPart(bytes, availability);
   if (!ticket.ok()) {
     return ticket.status();
   }
   ticket_ = *std::move(ticket);
   return absl::OkStatus();
+}
+
+absl::StatusOr<CallGate::Ticket> CallRecord::EnterPart(
+    std::size_t bytes, Availability availability) const {
+  return environment_.gate.Enter(context_.peer(), bytes, availability);
 }
 
 void CallRecord::UseRequestId(absl::string_view id) {
@@ -99,6 +104,14 @@ void CallRecord::AnnounceRequestId() {
     announced_ = true;
     context_.AddInitialMetadata(kRequestIdKey, request_id_);
   }
+}
+
+void CallRecord::AnnounceDefaultDeadline() {
+  context_.AddInitialMetadata(
+      kDefaultDeadlineKey,
+      absl::StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(
+                       environment_.limits.default_deadline)
+                       .count()));
 }
 
 grpc::Status CallRecord::End(const absl::Status& outcome) {

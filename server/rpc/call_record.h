@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
@@ -48,12 +49,21 @@ class CallRecord {
   // Admits the call, which holds `bytes`. The errors of CallGate::Enter.
   absl::Status Enter(std::size_t bytes, Availability availability);
 
+  // Lets something in that is part of this call and counts like a call of its
+  // own: a message of a stream. The errors of CallGate::Enter. Thread-safe.
+  absl::StatusOr<CallGate::Ticket> EnterPart(std::size_t bytes,
+                                             Availability availability) const;
+
   // Replaces the id that the call got on arrival, if `id` is a valid one.
   // Before AnnounceRequestId().
   void UseRequestId(absl::string_view id);
   // Puts the request id among the initial metadata, once; before the first
   // message is sent. End() does it for calls that send none before.
   void AnnounceRequestId();
+
+  // Puts the server's default deadline among the initial metadata; before they
+  // are sent.
+  void AnnounceDefaultDeadline();
 
   // Ends the call for metrics and log; the status for gRPC's Finish().
   grpc::Status End(const absl::Status& outcome);
@@ -96,8 +106,8 @@ class CallRecord {
 absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
                           google::protobuf::Message& message);
 
-// A message of a stream that is out of place or lacks `field`: INVALID_ARGUMENT
-// (REQUEST_INVALID).
+// `field`, which may be a message of a stream, is wrong, missing or out of
+// place: INVALID_ARGUMENT (REQUEST_INVALID) with one violation.
 absl::Status BadPart(absl::string_view field, absl::string_view text);
 
 // Writes `message` into `bytes`. INVALID_ARGUMENT (LIMIT_EXCEEDED) for more

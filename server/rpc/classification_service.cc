@@ -1,11 +1,11 @@
 #include "server/rpc/classification_service.h"
 
 #include <chrono>
-#include <string>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "server/base/error.h"
+#include "server/base/status_macros.h"
 #include "server/rpc/convert_answer.h"
 #include "server/rpc/convert_request.h"
 #include "server/rpc/deadline.h"
@@ -13,12 +13,23 @@
 namespace resnetd {
 namespace {
 
-constexpr char kDefaultDeadlineKey[] = "resnetd-default-deadline-ms";
 constexpr Duration kDeadlineSlack = std::chrono::milliseconds(5);
 
-// Owns the request's message until the answer: the classifier reads the encoded
-// images in it.
-class ClassifyCall final : public UnaryCall {
+v1::ClassifyResponse MakeAnswer(const v1::ClassifyRequest& request,
+                                const ClassifyResponse& response,
+                                absl::string_view request_id) {
+  return ToProto(response, request_id, request.options().timing());
+}
+v1::EmbedResponse MakeAnswer(const v1::EmbedRequest& request,
+                             const ClassifyResponse& response,
+                             absl::string_view request_id) {
+  return ToEmbedProto(response, request_id, request.options().timing());
+}
+
+// A call of Classify or Embed. Owns the request's message until the answer: the
+// classifier reads the encoded images in it.
+template <typename Message>
+class ImagesCall final : public UnaryCall {
  public:
   using UnaryCall::UnaryCall;
 
@@ -29,7 +40,7 @@ class ClassifyCall final : public UnaryCall {
       Fail(status);
       return;
     }
-    absl::StatusOr<ClassifyRequest> request = TakeRequest();
+    absl::StatusOr<ClassifyRequest> request = Take();
     if (!request.ok()) {
       Fail(request.status());
       return;
@@ -41,7 +52,7 @@ class ClassifyCall final : public UnaryCall {
   }
 
  private:
-  absl::StatusOr<ClassifyRequest> TakeRequest() {
+  absl::StatusOr<ClassifyRequest> Take() {
     record().UseRequestId(message_.request_id());
     record().set_amount("images",
                         static_cast<std::size_t>(message_.images_size()));
@@ -51,33 +62,20 @@ class ClassifyCall final : public UnaryCall {
         record().arrived(), limits.default_deadline, limits.max_deadline);
     deadline_ = deadline.at;
     if (deadline.is_default) {
-      record().context().AddInitialMetadata(
-          kDefaultDeadlineKey,
-          absl::StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(
-                           limits.default_deadline)
-                           .count()));
+      record().AnnounceDefaultDeadline();
     }
-    if (absl::Status room = record().ticket().Charge(RawPixelBytes(message_));
-        !room.ok()) {
-      return room;
-    }
-    absl::StatusOr<ClassifyRequest> request =
-        ToClassifyRequest(message_, limits);
-    if (!request.ok()) {
-      return request;
-    }
-    DropRawImages(message_);
-    request->request_id = record().request_id();
-    request->arrived = record().arrived();
-    request->deadline = deadline_;
-    request->cancelled = record().cancelled();
+    ASSIGN_OR_RETURN(ClassifyRequest request,
+                     TakeRequest(message_, limits, record().ticket()));
+    request.request_id = record().request_id();
+    request.arrived = record().arrived();
+    request.deadline = deadline_;
+    request.cancelled = record().cancelled();
     return request;
   }
 
   void Answer(absl::StatusOr<ClassifyResponse> response) {
     if (response.ok()) {
-      Reply(ToProto(*response, record().request_id(),
-                    message_.options().timing()));
+      Reply(MakeAnswer(message_, *response, record().request_id()));
       return;
     }
     if (response.status().code() == absl::StatusCode::kCancelled &&
@@ -97,7 +95,7 @@ class ClassifyCall final : public UnaryCall {
            deadline_;
   }
 
-  v1::ClassifyRequest message_;
+  Message message_;
   SteadyTime deadline_ = kNoDeadline;
 };
 
@@ -106,7 +104,17 @@ class ClassifyCall final : public UnaryCall {
 grpc::ServerUnaryReactor* ClassificationService::Classify(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
     grpc::ByteBuffer* response) {
-  auto* call = new ClassifyCall(environment_, "Classify", *context, *response);
+  auto* call = new ImagesCall<v1::ClassifyRequest>(environment_, "Classify",
+                                                   *context, *response);
+  call->Start(*request, classifier_);
+  return call;
+}
+
+grpc::ServerUnaryReactor* ClassificationService::Embed(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  auto* call = new ImagesCall<v1::EmbedRequest>(environment_, "Embed", *context,
+                                                *response);
   call->Start(*request, classifier_);
   return call;
 }

@@ -19,6 +19,13 @@ void Fill(const Classification& classification, v1::Classification& message) {
   }
   message.mutable_logits()->Add(classification.logits.begin(),
                                 classification.logits.end());
+  message.mutable_embedding()->Add(classification.embedding.begin(),
+                                   classification.embedding.end());
+}
+
+void Fill(const Classification& classification, v1::Embedding& message) {
+  message.mutable_values()->Add(classification.embedding.begin(),
+                                classification.embedding.end());
 }
 
 void Fill(const ServedVersion& version, v1::ServedBy& message) {
@@ -39,6 +46,20 @@ void Fill(const Timings& timings, v1::Timing& message) {
   message.set_batch_size(timings.batch_size);
 }
 
+// What the answers of Classify and Embed have in common.
+template <typename Message>
+void FillCommon(const ClassifyResponse& response, absl::string_view request_id,
+                bool want_timing, Message& message) {
+  if (response.served_by != nullptr) {
+    Fill(*response.served_by, *message.mutable_served_by());
+    message.mutable_served_by()->set_alias(response.alias);
+  }
+  if (want_timing) {
+    Fill(response.timings, *message.mutable_timing());
+  }
+  message.set_request_id(std::string(request_id));
+}
+
 }  // namespace
 
 v1::ClassifyResponse ToProto(const ClassifyResponse& response,
@@ -53,14 +74,23 @@ v1::ClassifyResponse ToProto(const ClassifyResponse& response,
       *out.mutable_error() = ToRpcStatus(result.status(), request_id);
     }
   }
-  if (response.served_by != nullptr) {
-    Fill(*response.served_by, *message.mutable_served_by());
-    message.mutable_served_by()->set_alias(response.alias);
+  FillCommon(response, request_id, want_timing, message);
+  return message;
+}
+
+v1::EmbedResponse ToEmbedProto(const ClassifyResponse& response,
+                               absl::string_view request_id, bool want_timing) {
+  v1::EmbedResponse message;
+  message.mutable_results()->Reserve(static_cast<int>(response.results.size()));
+  for (const absl::StatusOr<Classification>& result : response.results) {
+    v1::EmbedResult& out = *message.add_results();
+    if (result.ok()) {
+      Fill(*result, *out.mutable_embedding());
+    } else {
+      *out.mutable_error() = ToRpcStatus(result.status(), request_id);
+    }
   }
-  if (want_timing) {
-    Fill(response.timings, *message.mutable_timing());
-  }
-  message.set_request_id(std::string(request_id));
+  FillCommon(response, request_id, want_timing, message);
   return message;
 }
 

@@ -10,5 +10,8 @@ namespace resnetd {
 // on a failed call.
 v1::ClassifyResponse ToProto(const ClassifyResponse& response,
                              absl::string_view request_id, bool want_timing);
+// Of a request for embeddings.
+v1::EmbedResponse ToEmbedProto(const ClassifyResponse& response,
+                               absl::string_view request_id, bool want_timing);
 
 }  // namespace resnetd

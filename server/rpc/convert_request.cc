@@ -13,17 +13,17 @@
 #include "server/base/bytes.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
+#include "server/base/status_macros.h"
 #include "server/base/violations.h"
+#include "server/rpc/convert_tensor.h"
 #include "server/rpc/raw_image.h"
 #include "server/serving/classify_validation.h"
 
 namespace resnetd {
 namespace {
 
-ModelReference CheckModel(const v1::ClassifyRequest& message,
-                          Violations& violations) {
-  absl::StatusOr<ModelReference> reference =
-      ParseModelReference(message.model());
+ModelReference CheckModel(const std::string& model, Violations& violations) {
+  absl::StatusOr<ModelReference> reference = ParseModelReference(model);
   if (!reference.ok()) {
     violations.Add("model", reference.status().message());
     return {};
@@ -31,9 +31,8 @@ ModelReference CheckModel(const v1::ClassifyRequest& message,
   return *std::move(reference);
 }
 
-Priority CheckPriority(const v1::ClassifyRequest& message,
-                       Violations& violations) {
-  switch (message.priority()) {
+Priority CheckPriority(v1::Priority priority, Violations& violations) {
+  switch (priority) {
     case v1::PRIORITY_UNSPECIFIED:
     case v1::PRIORITY_NORMAL:
       return Priority::kNormal;
@@ -42,10 +41,9 @@ Priority CheckPriority(const v1::ClassifyRequest& message,
     case v1::PRIORITY_CRITICAL:
       return Priority::kCritical;
     default:
-      violations.Add(
-          "priority",
-          absl::StrCat("priority ", static_cast<int>(message.priority()),
-                       " is not a value of resnetd.v1.Priority"));
+      violations.Add("priority",
+                     absl::StrCat("priority ", static_cast<int>(priority),
+                                  " is not a value of resnetd.v1.Priority"));
       return Priority::kNormal;
   }
 }
@@ -81,39 +79,43 @@ ImageSource ToSource(const v1::Image& image, absl::string_view field,
       return PixelImage{.pixels = *std::move(pixels),
                         .at_network_size = image.raw().at_network_size()};
     }
+    case v1::Image::kTensor: {
+      absl::StatusOr<TensorImage> tensor =
+          ToTensor(image.tensor(), absl::StrCat(field, ".tensor"), limits);
+      if (!tensor.ok()) {
+        return std::move(tensor).status();
+      }
+      return *tensor;
+    }
     case v1::Image::SOURCE_NOT_SET:
       break;
   }
-  const std::string text = "neither encoded nor raw is set";
+  const std::string text = "none of encoded, raw and tensor is set";
   return absl::Status(
       Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid, text)
           .Violation(field, text));
 }
 
-}  // namespace
-
-absl::StatusOr<ClassifyRequest> ToClassifyRequest(
-    const v1::ClassifyRequest& message, const RequestLimits& limits) {
+// Classify and Embed have these in common; `numbers` are checked, not taken
+// over.
+template <typename Message>
+absl::StatusOr<ClassifyRequest> TakeCommon(const Message& message,
+                                           const ClassifyNumbers& numbers,
+                                           const RequestLimits& limits) {
   Violations violations;
   ClassifyRequest request;
   // The classifier checks these once more when it knows the model. Here they
   // are named together with the rest, before any picture is looked at.
   violations.AddError(
-      "images", ValidateClassify(
-                    {.images = static_cast<std::size_t>(message.images_size()),
-                     .top_k = message.top_k(),
-                     .min_probability = message.min_probability()},
-                    limits.max_images_per_request, std::nullopt));
-  request.model = CheckModel(message, violations);
+      "images",
+      ValidateClassify(numbers, limits.max_images_per_request, std::nullopt));
+  request.model = CheckModel(message.model(), violations);
   violations.AddError("request_id",
                       CheckRequestId(message.request_id(), limits));
-  request.priority = CheckPriority(message, violations);
+  request.priority = CheckPriority(message.priority(), violations);
   if (!violations.empty()) {
     return violations.ToStatus();
   }
-  request.top_k = message.top_k();
-  request.min_probability = message.min_probability();
-  request.want_logits = message.options().logits();
   request.fail_fast = message.fail_fast();
   const bool fails_whole = message.fail_fast() || message.images_size() == 1;
   request.images.reserve(static_cast<std::size_t>(message.images_size()));
@@ -126,6 +128,36 @@ absl::StatusOr<ClassifyRequest> ToClassifyRequest(
     }
     request.images.push_back(std::move(source));
   }
+  return request;
+}
+
+}  // namespace
+
+absl::StatusOr<ClassifyRequest> ToClassifyRequest(
+    const v1::ClassifyRequest& message, const RequestLimits& limits) {
+  ASSIGN_OR_RETURN(
+      ClassifyRequest request,
+      TakeCommon(message,
+                 {.images = static_cast<std::size_t>(message.images_size()),
+                  .top_k = message.top_k(),
+                  .min_probability = message.min_probability()},
+                 limits));
+  request.top_k = message.top_k();
+  request.min_probability = message.min_probability();
+  request.want_logits = message.options().logits();
+  request.want_embedding = message.options().embedding();
+  return request;
+}
+
+absl::StatusOr<ClassifyRequest> ToClassifyRequest(
+    const v1::EmbedRequest& message, const RequestLimits& limits) {
+  ASSIGN_OR_RETURN(
+      ClassifyRequest request,
+      TakeCommon(message,
+                 {.images = static_cast<std::size_t>(message.images_size())},
+                 limits));
+  request.want_predictions = false;
+  request.want_embedding = true;
   return request;
 }
 
@@ -151,18 +183,21 @@ absl::Status CheckRequestId(absl::string_view request_id,
   return absl::OkStatus();
 }
 
-std::size_t RawPixelBytes(const v1::ClassifyRequest& message) {
+std::size_t RawPixelBytes(const ImageList& images) {
   std::size_t bytes = 0;
-  for (const v1::Image& image : message.images()) {
+  for (const v1::Image& image : images) {
     if (image.has_raw()) {
       bytes += PixelBytesOf(image.raw());
+    } else if (image.has_tensor()) {
+      // Of halves: floats of twice the size.
+      bytes += 2 * image.tensor().data().size();
     }
   }
   return bytes;
 }
 
-void DropRawImages(v1::ClassifyRequest& message) {
-  for (v1::Image& image : *message.mutable_images()) {
+void DropRawImages(ImageList& images) {
+  for (v1::Image& image : images) {
     if (image.has_raw()) {
       image.clear_raw();
     }

@@ -1,36 +1,62 @@
 #pragma once
 
+#include <google/protobuf/repeated_field.h>
+
 #include <cstddef>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "resnetd/v1/classification_service.pb.h"
+#include "server/rpc/call_gate.h"
 #include "server/rpc/request_limits.h"
 #include "server/serving/classify_types.h"
 
 namespace resnetd {
 
+using ImageList = google::protobuf::RepeatedPtrField<v1::Image>;
+
 // Checks everything of a request but what only the model knows, and makes the
 // domain's request of it; request_id, arrived, deadline and cancelled are left
-// to the caller. Encoded images are not copied: they point into `message`,
-// which has to stay as it is until the answer.
+// to the caller. Encoded images and tensors are not copied: they point into
+// `message`, which has to stay as it is until the answer.
 //
 // INVALID_ARGUMENT with every violation of the whole request at once. An image
 // that breaks a rule becomes an absl::Status in its place; it fails the whole
 // request when it is the only one or with fail_fast.
 absl::StatusOr<ClassifyRequest> ToClassifyRequest(
     const v1::ClassifyRequest& message, const RequestLimits& limits);
+// A request for embeddings alone.
+absl::StatusOr<ClassifyRequest> ToClassifyRequest(
+    const v1::EmbedRequest& message, const RequestLimits& limits);
 
 // OK for an id of printable ASCII within the limit; the empty id is one.
 // INVALID_ARGUMENT otherwise.
 absl::Status CheckRequestId(absl::string_view request_id,
                             const RequestLimits& limits);
 
-// Memory that ToClassifyRequest will take for the raw images of `message`.
-std::size_t RawPixelBytes(const v1::ClassifyRequest& message);
+// Memory that `images` will take beside the message: copies of raw images, and
+// what tensors become.
+std::size_t RawPixelBytes(const ImageList& images);
 
-// Frees the raw images of `message`; ToClassifyRequest has copied them.
-void DropRawImages(v1::ClassifyRequest& message);
+// Frees the raw images; ToClassifyRequest has copied them.
+void DropRawImages(ImageList& images);
+
+// ToClassifyRequest() of a request whose ticket pays for the memory that it
+// takes. RESOURCE_EXHAUSTED when there is no room.
+template <typename Message>
+absl::StatusOr<ClassifyRequest> TakeRequest(Message& message,
+                                            const RequestLimits& limits,
+                                            CallGate::Ticket& ticket) {
+  if (absl::Status room = ticket.Charge(RawPixelBytes(message.images()));
+      !room.ok()) {
+    return room;
+  }
+  absl::StatusOr<ClassifyRequest> request = ToClassifyRequest(message, limits);
+  if (request.ok()) {
+    DropRawImages(*message.mutable_images());
+  }
+  return request;
+}
 
 }  // namespace resnetd

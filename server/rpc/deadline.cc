@@ -1,5 +1,7 @@
 #include "server/rpc/deadline.h"
 
+#include <algorithm>
+
 namespace resnetd {
 
 CallDeadline DecideDeadline(std::chrono::system_clock::time_point from_client,
@@ -18,6 +20,14 @@ CallDeadline DecideDeadline(std::chrono::system_clock::time_point from_client,
     return {.at = now, .is_default = false};
   }
   return {.at = now + (from_client - wall_now), .is_default = false};
+}
+
+CallDeadline DecideDeadline(std::optional<Duration> timeout, SteadyTime now,
+                            Duration default_deadline, Duration max_deadline) {
+  if (!timeout) {
+    return {.at = now + default_deadline, .is_default = true};
+  }
+  return {.at = now + std::min(*timeout, max_deadline), .is_default = false};
 }
 
 }  // namespace resnetd

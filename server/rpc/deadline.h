@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
 
 #include "server/base/clock.h"
 
@@ -20,5 +21,10 @@ CallDeadline DecideDeadline(std::chrono::system_clock::time_point from_client,
                             std::chrono::system_clock::time_point wall_now,
                             SteadyTime now, Duration default_deadline,
                             Duration max_deadline);
+
+// The deadline of a request of a stream, that arrives `now` and has `timeout`
+// to be answered, if it says so.
+CallDeadline DecideDeadline(std::optional<Duration> timeout, SteadyTime now,
+                            Duration default_deadline, Duration max_deadline);
 
 }  // namespace resnetd

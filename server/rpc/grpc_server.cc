@@ -204,6 +204,7 @@ class GrpcServer::Impl {
     health_.Drain({kLiveness, kStartup});
     WaitFor(delay);
     gate_.SetState(ServingState::kDraining);
+    classification_.EndStreams();
     models_.EndWatches();
     jobs_.EndWatches();
     gate_.WaitUntilIdle(std::chrono::steady_clock::now() + grace);

@@ -9,17 +9,12 @@
 #include "absl/strings/string_view.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/rpc/call_record.h"
 
 namespace resnetd {
 namespace {
 
 constexpr std::int64_t kRgbChannels = 3;
-
-absl::Status Invalid(absl::string_view field, absl::string_view text) {
-  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               text)
-      .Violation(field, text);
-}
 
 absl::Status OverLimit(absl::string_view field, absl::string_view flag,
                        std::int64_t limit, std::int64_t value,
@@ -44,21 +39,6 @@ std::int64_t ChannelsOf(int format) {
   }
 }
 
-absl::Status CheckSide(absl::string_view image, absl::string_view name,
-                       int value, int limit) {
-  const std::string field = absl::StrCat(image, ".", name);
-  if (value < 1) {
-    return Invalid(field,
-                   absl::StrCat(name, " ", value, " is not 1 to ", limit));
-  }
-  if (value > limit) {
-    return OverLimit(field, "max-image-side", limit, value,
-                     absl::StrCat(name, " ", value, " exceeds the limit of ",
-                                  limit, " pixels (--max-image-side)"));
-  }
-  return absl::OkStatus();
-}
-
 // Both sides are ints: neither product below can leave 64 bits.
 std::int64_t PixelCount(const v1::RawImage& raw) {
   return std::int64_t{raw.width()} * raw.height();
@@ -77,14 +57,14 @@ absl::Status CheckSize(const v1::RawImage& raw, absl::string_view field,
   }
   const std::int64_t channels = ChannelsOf(raw.format());
   if (channels == 0) {
-    return Invalid(absl::StrCat(field, ".format"),
+    return BadPart(absl::StrCat(field, ".format"),
                    absl::StrCat("format ", static_cast<int>(raw.format()),
                                 " is not FORMAT_RGB8, FORMAT_BGR8 or "
                                 "FORMAT_GRAY8"));
   }
   const auto bytes = static_cast<std::int64_t>(raw.data().size());
   if (bytes != pixels * channels) {
-    return Invalid(absl::StrCat(field, ".data"),
+    return BadPart(absl::StrCat(field, ".data"),
                    absl::StrCat("data has ", bytes, " bytes, ", raw.width(),
                                 "x", raw.height(), " with ", channels,
                                 channels == 1 ? " channel" : " channels",
@@ -94,6 +74,21 @@ absl::Status CheckSize(const v1::RawImage& raw, absl::string_view field,
 }
 
 }  // namespace
+
+absl::Status CheckSide(absl::string_view image, absl::string_view name,
+                       int value, int limit) {
+  const std::string field = absl::StrCat(image, ".", name);
+  if (value < 1) {
+    return BadPart(field,
+                   absl::StrCat(name, " ", value, " is not 1 to ", limit));
+  }
+  if (value > limit) {
+    return OverLimit(field, "max-image-side", limit, value,
+                     absl::StrCat(name, " ", value, " exceeds the limit of ",
+                                  limit, " pixels (--max-image-side)"));
+  }
+  return absl::OkStatus();
+}
 
 absl::StatusOr<Pixels> ToPixels(const v1::RawImage& raw,
                                 absl::string_view field,

@@ -10,6 +10,11 @@
 
 namespace resnetd {
 
+// Whether `value`, the side called `name` of the image at the path `image`, is
+// 1 to `limit`. INVALID_ARGUMENT otherwise, LIMIT_EXCEEDED above it.
+absl::Status CheckSide(absl::string_view image, absl::string_view name,
+                       int value, int limit);
+
 // The pixels of a raw image as RGB.
 // INVALID_ARGUMENT (REQUEST_INVALID: format, sides below 1, size of the data;
 // LIMIT_EXCEEDED: a side or the number of pixels). Violations name what is in

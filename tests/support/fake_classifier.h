@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -76,6 +78,18 @@ class FakeClassifier final : public Classifier {
     }
   }
 
+  // Answers the held request at `place`, the oldest being 0.
+  void ReleaseOne(std::size_t place) {
+    std::optional<Pending> pending;
+    {
+      MutexLock lock(mutex_);
+      const auto at = held_.begin() + static_cast<std::ptrdiff_t>(place);
+      pending = std::move(*at);
+      held_.erase(at);
+    }
+    pending->done(AnswerTo(pending->request));
+  }
+
   // Answers what is held, and what comes from here on at once.
   void Release() {
     std::vector<Pending> held;
@@ -95,6 +109,7 @@ class FakeClassifier final : public Classifier {
       ++requests_;
       if (holds_) {
         held_.push_back({std::move(request), std::move(done)});
+        most_held_ = std::max(most_held_, held_.size());
         changed_.NotifyAll();
         return;
       }
@@ -111,6 +126,9 @@ class FakeClassifier final : public Classifier {
         continue;
       }
       Classification classification;
+      if (request.want_embedding) {
+        classification.embedding = {static_cast<float>(SizeOf(source)), 0.5F};
+      }
       classification.predictions.push_back({.index = SizeOf(source),
                                             .label = "size",
                                             .probability = 0.75F,
@@ -126,6 +144,12 @@ class FakeClassifier final : public Classifier {
   std::size_t in_flight() const override {
     MutexLock lock(mutex_);
     return held_.size();
+  }
+
+  // Most requests ever held at once.
+  std::size_t most_held() const {
+    MutexLock lock(mutex_);
+    return most_held_;
   }
 
   // Requests that ever came.
@@ -153,6 +177,9 @@ class FakeClassifier final : public Classifier {
     if (const auto* encoded = std::get_if<EncodedImage>(&source)) {
       return static_cast<int>(encoded->bytes.size());
     }
+    if (const auto* tensor = std::get_if<TensorImage>(&source)) {
+      return static_cast<int>(tensor->bytes.size());
+    }
     return static_cast<int>(std::get<PixelImage>(source).pixels.rgb.size());
   }
 
@@ -163,6 +190,7 @@ class FakeClassifier final : public Classifier {
   Answer answer_ ABSL_GUARDED_BY(mutex_);
   std::size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Pending> held_ ABSL_GUARDED_BY(mutex_);
+  std::size_t most_held_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace resnetd

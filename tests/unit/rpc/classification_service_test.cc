@@ -363,5 +363,55 @@ TEST_F(ClassificationServiceTest, CountsACallWhoseDeadlinePassedAsLate) {
       ElementsAre(Pair("Classify", absl::StatusCode::kDeadlineExceeded)));
 }
 
+TEST_F(ClassificationServiceTest, EmbedsImagesInTheirOrder) {
+  v1::EmbedRequest request;
+  for (const std::size_t bytes : {5U, 1U}) {
+    request.add_images()->set_encoded(std::string(bytes, 'x'));
+  }
+  request.add_images();
+  request.set_request_id("mine");
+  request.mutable_options()->set_timing(true);
+  v1::EmbedResponse response;
+  grpc::ClientContext context;
+  LimitTime(context);
+  const grpc::Status status =
+      classification_->Embed(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(response.results_size(), 3);
+  EXPECT_THAT(response.results(0).embedding().values(), ElementsAre(5, 0.5F));
+  EXPECT_THAT(response.results(1).embedding().values(), ElementsAre(1, 0.5F));
+  EXPECT_EQ(response.results(2).error().code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(response.served_by().model(), "models/fake");
+  EXPECT_EQ(response.request_id(), "mine");
+  EXPECT_TRUE(response.has_timing());
+}
+
+TEST_F(ClassificationServiceTest, RefusesABadRequestForEmbeddings) {
+  v1::EmbedRequest request;
+  request.set_priority(static_cast<v1::Priority>(9));
+  request.set_model("a b");
+  v1::EmbedResponse response;
+  grpc::ClientContext context;
+  LimitTime(context);
+  const grpc::Status status =
+      classification_->Embed(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(
+      ViolationsOf(status),
+      UnorderedElementsAre(Key("images"), Key("model"), Key("priority")));
+}
+
+TEST_F(ClassificationServiceTest, ClassifyGivesEmbeddingsWhenAsked) {
+  v1::ClassifyRequest request = OneImage(4);
+  v1::ClassifyResponse response;
+  ASSERT_TRUE(Classify(request, &response).ok());
+  EXPECT_EQ(response.results(0).classification().embedding_size(), 0);
+  request.mutable_options()->set_embedding(true);
+  ASSERT_TRUE(Classify(request, &response).ok());
+  EXPECT_THAT(response.results(0).classification().embedding(),
+              ElementsAre(4, 0.5F));
+}
+
 }  // namespace
 }  // namespace resnetd

@@ -84,10 +84,10 @@ TEST(ConvertRequestTest, CopiesRawImagesAndFreesThem) {
   raw.set_format(v1::RawImage::FORMAT_GRAY8);
   raw.set_data("\x05\x06");
   raw.set_at_network_size(true);
-  EXPECT_EQ(RawPixelBytes(message), 6U);
+  EXPECT_EQ(RawPixelBytes(message.images()), 6U);
   const auto request = ToClassifyRequest(message, kLimits);
   ASSERT_TRUE(request.ok());
-  DropRawImages(message);
+  DropRawImages(*message.mutable_images());
   EXPECT_FALSE(message.images(1).has_raw());
   EXPECT_TRUE(message.images(0).has_encoded());
   const auto& image = std::get<PixelImage>(request->images[1]);
@@ -167,7 +167,7 @@ TEST(ConvertRequestTest, AnImageThatIsNotGoodFailsAloneAmongOthers) {
   const auto& not_set = std::get<absl::Status>(request->images[2]);
   EXPECT_EQ(DetailsOf(not_set).reason, "REQUEST_INVALID");
   EXPECT_EQ(DetailsOf(not_set).violations[0].first, "images[2]");
-  EXPECT_EQ(not_set.message(), "neither encoded nor raw is set");
+  EXPECT_EQ(not_set.message(), "none of encoded, raw and tensor is set");
 }
 
 TEST(ConvertRequestTest, AnImageThatIsNotGoodFailsTheCallWhenItIsTheOnlyOne) {
@@ -175,7 +175,7 @@ TEST(ConvertRequestTest, AnImageThatIsNotGoodFailsTheCallWhenItIsTheOnlyOne) {
   message.add_images();
   const auto request = ToClassifyRequest(message, kLimits);
   EXPECT_EQ(request.status().message(),
-            "images[0]: neither encoded nor raw is set");
+            "images[0]: none of encoded, raw and tensor is set");
 }
 
 TEST(ConvertRequestTest, AnImageThatIsNotGoodFailsTheCallWithFailFast) {

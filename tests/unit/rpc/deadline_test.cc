@@ -49,5 +49,22 @@ TEST(DeadlineTest, IsNowWhenItHasPassed) {
   }
 }
 
+TEST(DeadlineTest, ARequestOfAStreamHasItsTimeoutUpToTheMaximum) {
+  const SteadyTime now = SteadyTime(std::chrono::hours(1));
+  const Duration least = std::chrono::seconds(10);
+  const Duration most = std::chrono::seconds(60);
+  const CallDeadline none = DecideDeadline(std::nullopt, now, least, most);
+  EXPECT_EQ(none.at, now + least);
+  EXPECT_TRUE(none.is_default);
+  for (const int timeout : {0, 59, 60}) {
+    const CallDeadline deadline =
+        DecideDeadline(std::chrono::seconds(timeout), now, least, most);
+    EXPECT_EQ(deadline.at, now + std::chrono::seconds(timeout));
+    EXPECT_FALSE(deadline.is_default);
+  }
+  EXPECT_EQ(DecideDeadline(std::chrono::seconds(61), now, least, most).at,
+            now + most);
+}
+
 }  // namespace
 }  // namespace resnetd
