@@ -22,7 +22,6 @@ DecodeLimits DecodeLimitsOf(const Config& config) {
   return {.max_encoded_bytes = static_cast<std::size_t>(config.max_image_bytes),
           .max_pixels = config.max_image_pixels,
           .max_side = config.max_image_side,
-      .max_calls_per_stream = size(config.max_calls_per_stream),
           .max_progressive_scans = config.max_progressive_scans};
 }
 
@@ -73,6 +72,7 @@ GrpcServerOptions GrpcOptionsOf(const Config& config,
       .max_encoded_image_bytes = size(config.max_image_bytes),
       .max_pixels = config.max_image_pixels,
       .max_side = config.max_image_side,
+      .max_calls_per_stream = size(config.max_calls_per_stream),
       .max_import_bytes = config.max_import_bytes,
       .max_upload_examples = size(config.max_upload_examples),
       .max_dataset_labels = size(config.max_dataset_labels),
