@@ -14,6 +14,9 @@ namespace {
 
 using std::chrono::milliseconds;
 
+// Long beside a batch, short beside the time in which somebody notices.
+constexpr Duration kTrialAfter = std::chrono::seconds(1);
+
 std::int64_t Milliseconds(Duration duration) {
   return std::chrono::duration_cast<milliseconds>(duration).count();
 }
@@ -38,6 +41,31 @@ absl::Status QueueFull(const ServiceTime& service, absl::string_view text,
       .RetryAfter(RetryAfter(service));
 }
 
+// Whether it is within the caller's share of a crowded queue.
+absl::Status CheckShare(const QueueLimits& limits, const QueueLoad& load,
+                        const ServiceTime& service,
+                        const AdmissionRequest& request) {
+  const std::size_t images = ShareOf(limits.max_images, load);
+  if (load.own_images + request.images > images) {
+    return QueueFull(
+        service,
+        absl::StrCat("the queue of the model holds ", load.own_images,
+                     " images of this caller, others wait for room (share ",
+                     images, " of --max-queue-images): try again later"),
+        "max-queue-images", limits.max_images);
+  }
+  const std::size_t bytes = ShareOf(limits.max_bytes, load);
+  if (load.own_bytes + request.bytes > bytes) {
+    return QueueFull(
+        service,
+        absl::StrCat("the queue of the model holds ", load.own_bytes,
+                     " bytes of this caller, others wait for room (share ",
+                     bytes, " of --max-queue-bytes): try again later"),
+        "max-queue-bytes", limits.max_bytes);
+  }
+  return absl::OkStatus();
+}
+
 // Whether there is room for it.
 absl::Status CheckRoom(const QueueLimits& limits, const QueueLoad& load,
                        const ServiceTime& service,
@@ -60,10 +88,18 @@ absl::Status CheckRoom(const QueueLimits& limits, const QueueLoad& load,
                      ", --max-queue-bytes): try again later"),
         "max-queue-bytes", limits.max_bytes);
   }
+  if (load.is_crowded && load.own_images > 0) {
+    return CheckShare(limits, load, service, request);
+  }
   return absl::OkStatus();
 }
 
 }  // namespace
+
+std::size_t ShareOf(std::size_t limit, const QueueLoad& load) {
+  const std::size_t shares = load.callers + (load.is_crowded ? 1 : 0);
+  return limit / std::max<std::size_t>(shares, 1);
+}
 
 Duration PredictWait(const ServiceTime& service) {
   return service.ahead / WorkersOf(service);
@@ -74,7 +110,10 @@ Duration PredictFinish(const ServiceTime& service, std::size_t images) {
   // Of the worker that has most of them.
   const std::int64_t share =
       (static_cast<std::int64_t>(images) + workers - 1) / workers;
-  return PredictWait(service) * 5 / 4 + service.per_image * share;
+  return PredictWait(service) * 5 / 4 +
+         (service.times == nullptr
+              ? Duration::zero()
+              : service.times->OfImages(static_cast<std::size_t>(share)));
 }
 
 absl::Status Admit(const QueueLimits& limits, const QueueLoad& load,
@@ -98,7 +137,9 @@ absl::Status Admit(const QueueLimits& limits, const QueueLoad& load,
         .RetryAfter(RetryAfter(service));
   }
   const Duration finish = PredictFinish(service, request.images);
-  if (request.deadline != kNoDeadline &&
+  const bool is_trial =
+      service.ahead == Duration::zero() && service.measured_ago >= kTrialAfter;
+  if (request.deadline != kNoDeadline && !is_trial &&
       request.now + finish > request.deadline) {
     return Error(absl::StatusCode::kDeadlineExceeded,
                  Reason::kDeadlineUnreachable,

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 
 #include "absl/status/status.h"
 #include "server/base/clock.h"
+#include "server/serving/batch_times.h"
 #include "server/serving/classify_types.h"
 
 namespace resnetd {
@@ -24,16 +26,29 @@ struct QueueLimits {
 struct QueueLoad {
   std::size_t images = 0;
   std::size_t bytes = 0;
+  // Of the caller that asks.
+  std::size_t own_images = 0;
+  std::size_t own_bytes = 0;
+  // Callers that have something in it, the one that asks included.
+  std::size_t callers = 1;
+  // Somebody with less than a share was refused for want of room lately: until
+  // that is over, nobody gets more than a share, with one share left free.
+  bool is_crowded = false;
 };
+
+// An equal share of `limit`, of a queue with this load.
+std::size_t ShareOf(std::size_t limit, const QueueLoad& load);
 
 // Predicted times, from measured batches.
 struct ServiceTime {
-  // Time of one image on one worker; zero: not measured yet.
-  Duration per_image{};
+  // Of the model's batches; null or empty: not measured yet. The caller's.
+  const BatchTimes* times = nullptr;
   std::size_t workers = 1;
   // Time that one worker would take for what goes before the request: images
-  // of any model, of its priority or a higher one.
+  // of any model, of its priority or a higher one. See WorkAhead.
   Duration ahead{};
+  // Since the last batch of the model.
+  Duration measured_ago{};
 };
 
 // A request that wants to join a queue.
@@ -43,6 +58,8 @@ struct AdmissionRequest {
   Priority priority = Priority::kNormal;
   SteadyTime now{};
   SteadyTime deadline = kNoDeadline;
+  // Who asks; see ClassifyRequest.
+  std::string identity{};
 };
 
 // Until its first image runs.
@@ -54,10 +71,15 @@ Duration PredictFinish(const ServiceTime& service, std::size_t images);
 
 // Whether a request may join a queue that holds `load`.
 //
-// RESOURCE_EXHAUSTED (QUEUE_FULL, OVERLOADED) with retry_after; never for a
-// request that alone is larger than the queue's bytes (that is a limit of the
-// request, checked before). DEADLINE_EXCEEDED (DEADLINE_UNREACHABLE, metadata
-// "predicted_ms"; EXPIRED_IN_QUEUE when it has passed already).
+// An idle server whose last measurement is a second old tries a deadline that
+// it takes to be out of reach: what was measured once, and slow, would never be
+// measured again otherwise.
+//
+// RESOURCE_EXHAUSTED (QUEUE_FULL: of all or of the caller's share, OVERLOADED)
+// with retry_after; never for a request that alone is larger than the queue's
+// bytes (that is a limit of the request, checked before). DEADLINE_EXCEEDED
+// (DEADLINE_UNREACHABLE, metadata "predicted_ms"; EXPIRED_IN_QUEUE when it has
+// passed already).
 absl::Status Admit(const QueueLimits& limits, const QueueLoad& load,
                    const ServiceTime& service, const AdmissionRequest& request);
 

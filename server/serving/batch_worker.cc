@@ -46,20 +46,10 @@ ModelInput InputOf(const QueuedImage& image) {
              : ModelInput{.pixels = nullptr, .normalised = &image.normalised};
 }
 
-// Finishes and removes the images that nobody waits for any more.
-void DropUnwanted(std::vector<QueuedImage>& batch, SteadyTime now) {
-  std::vector<QueuedImage> wanted;
-  wanted.reserve(batch.size());
-  for (QueuedImage& image : batch) {
-    if (image.request->IsWanted(now)) {
-      wanted.push_back(std::move(image));
-    } else {
-      image.request->CountIfLate(Stage::kQueue, now);
-      image.request->Finish(image.index,
-                            absl::CancelledError("not wanted any more"));
-    }
-  }
-  batch = std::move(wanted);
+void Drop(QueuedImage& image, SteadyTime now) {
+  image.request->CountIfLate(Stage::kQueue, now);
+  image.request->Finish(image.index,
+                        absl::CancelledError("not wanted any more"));
 }
 
 void FailAll(std::vector<QueuedImage>& batch, const absl::Status& status) {
@@ -136,31 +126,38 @@ void AnswerAll(std::vector<QueuedImage>& batch, const ModelOutput& output,
 
 }  // namespace
 
-void RunBatch(std::vector<QueuedImage> batch, const Clock& clock,
-              VersionTallies* tallies) {
-  const SteadyTime started = clock.Now();
-  DropUnwanted(batch, started);
-  if (batch.empty()) {
-    return;
+std::vector<QueuedImage> StartBatch(TakenBatch taken, SteadyTime now) {
+  for (QueuedImage& image : taken.dropped) {
+    // Decides the answer.
+    image.request->IsWanted(now);
+    Drop(image, now);
   }
-  std::vector<ModelInput> inputs;
-  inputs.reserve(batch.size());
-  bool want_features = false;
-  bool has_tensors = false;
-  for (const QueuedImage& image : batch) {
-    inputs.push_back(InputOf(image));
-    has_tensors |= inputs.back().normalised != nullptr;
-    want_features |= image.request->request().want_embedding;
+  std::vector<QueuedImage> wanted;
+  wanted.reserve(taken.images.size());
+  for (QueuedImage& image : taken.images) {
+    if (image.request->IsWanted(now)) {
+      wanted.push_back(std::move(image));
+    } else {
+      Drop(image, now);
+    }
   }
-  QueueAccount& account = batch.front().request->account();
-  const ModelHandle version = batch.front().request->version();
-  const absl::StatusOr<ModelOutput> output =
-      version->model->Compute(inputs, want_features);
+  return wanted;
+}
+
+void FinishBatch(std::vector<QueuedImage> batch,
+                 const absl::StatusOr<ModelOutput>& output, SteadyTime started,
+                 const Clock& clock, VersionTallies* tallies) {
   const SteadyTime computed = clock.Now();
+  QueueAccount& account = batch.front().request->account();
   account.metrics().ObserveBatch(batch.size());
-  account.RecordBatch(batch.size(), computed - started);
+  if (output.ok()) {
+    account.RecordBatch(batch.size(), computed - started, computed);
+  }
   if (tallies != nullptr) {
-    Count(*version, output, has_tensors, *tallies);
+    const bool has_tensors = std::any_of(
+        batch.begin(), batch.end(),
+        [](const QueuedImage& image) { return !image.normalised.empty(); });
+    Count(*batch.front().request->version(), output, has_tensors, *tallies);
   }
   if (!output.ok()) {
     FailAll(batch, output.status());
@@ -169,18 +166,37 @@ void RunBatch(std::vector<QueuedImage> batch, const Clock& clock,
   AnswerAll(batch, *output, started, computed, clock);
 }
 
+void RunBatch(TakenBatch taken, const Clock& clock, VersionTallies* tallies) {
+  const SteadyTime started = clock.Now();
+  std::vector<QueuedImage> batch = StartBatch(std::move(taken), started);
+  if (batch.empty()) {
+    return;
+  }
+  std::vector<ModelInput> inputs;
+  inputs.reserve(batch.size());
+  bool want_features = false;
+  for (const QueuedImage& image : batch) {
+    inputs.push_back(InputOf(image));
+    want_features |= image.request->request().want_embedding;
+  }
+  const ModelHandle version = batch.front().request->version();
+  const absl::StatusOr<ModelOutput> output =
+      version->model->Compute(inputs, want_features);
+  FinishBatch(std::move(batch), output, started, clock, tallies);
+}
+
 void ServeBatches(BatchQueue& queue, const std::atomic<bool>& stopping,
                   const Clock& clock, VersionTallies* tallies) {
   while (true) {
-    std::vector<QueuedImage> batch = queue.NextBatch();
-    if (batch.empty()) {
+    TakenBatch taken = queue.NextBatch();
+    if (taken.images.empty() && taken.dropped.empty()) {
       return;
     }
     if (stopping.load()) {
-      FailAll(batch, DrainingError());
-    } else {
-      RunBatch(std::move(batch), clock, tallies);
+      FailAll(taken.images, DrainingError());
+      taken.images.clear();
     }
+    RunBatch(std::move(taken), clock, tallies);
   }
 }
 

@@ -3,17 +3,27 @@
 #include <atomic>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "server/base/clock.h"
+#include "server/models/model.h"
 #include "server/models/version_tallies.h"
 #include "server/serving/batch_queue.h"
 
 namespace resnetd {
 
-// Runs one batch: drops images that nobody waits for, computes the logits,
-// picks the classes, finishes every image exactly once. All images are of one
-// version and at its network size. `tallies`: who counts how versions fare, or
-// null. Thread-safe.
-void RunBatch(std::vector<QueuedImage> batch, const Clock& clock,
+// Finishes what nobody waits for any more; what is left of `taken` is to run.
+std::vector<QueuedImage> StartBatch(TakenBatch taken, SteadyTime now);
+
+// Finishes every image of `batch`, which ran from `started` to now, exactly
+// once: picks the classes, or answers with the error. All are of one version.
+// `tallies`: who counts how versions fare, or null. Thread-safe.
+void FinishBatch(std::vector<QueuedImage> batch,
+                 const absl::StatusOr<ModelOutput>& output, SteadyTime started,
+                 const Clock& clock, VersionTallies* tallies = nullptr);
+
+// Runs one batch: StartBatch(), the network, FinishBatch(). All images are at
+// the network size of their version. Thread-safe.
+void RunBatch(TakenBatch taken, const Clock& clock,
               VersionTallies* tallies = nullptr);
 
 // The loop of a worker thread: takes batches until the queue is closed and

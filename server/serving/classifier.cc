@@ -20,6 +20,7 @@
 #include "server/serving/classify_validation.h"
 #include "server/serving/pending_request.h"
 #include "server/serving/queue_account.h"
+#include "server/serving/rate_limiter.h"
 #include "server/serving/tensor_image.h"
 
 namespace resnetd {
@@ -50,12 +51,14 @@ class BatchingClassifier final : public Classifier {
   ~BatchingClassifier() override;
 
   void Classify(ClassifyRequest request, Done done) override;
+  absl::Status Check(const ClassifyOutline& outline) override;
   void Close() override { closed_.store(true); }
   std::size_t in_flight() const override { return in_flight_.load(); }
 
  private:
   absl::StatusOr<std::shared_ptr<PendingRequest>> Accept(
       ClassifyRequest request, Done& done);
+  absl::Status Reserve(QueueAccount& account, const AdmissionRequest& request);
   Done Counted(Priority priority, Done done);
   QueueAccount& AccountOf(const ModelName& name) ABSL_LOCKS_EXCLUDED(mutex_);
   void Prepare(const std::shared_ptr<PendingRequest>& request,
@@ -80,6 +83,7 @@ class BatchingClassifier final : public Classifier {
   // A count that nothing is decided on.
   std::atomic<std::size_t> in_flight_{0};
   WorkAhead ahead_;
+  RateLimiter limiter_;
   Mutex mutex_;
   // Never shrinks: accounts exist for models of the registry only, and requests
   // hold references.
@@ -101,7 +105,10 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
       pool_metrics_(telemetry.decode_pool()),
       clock_(clock),
       gate_(gate),
-      queue_(options.max_batch, options.workers),
+      limiter_(options.rate),
+      queue_({.max_batch = options.max_batch,
+              .objective = options.batch_objective},
+             options.workers, clock),
       decode_pool_(std::make_unique<ThreadPool>(
           ThreadPool::Options{.name = "decode",
                               .threads = options.decode_threads,
@@ -162,13 +169,14 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
   for (const ImageSource& source : request.images) {
     bytes += HeldBytes(source);
   }
-  const absl::Status reserved =
-      account.Reserve({.images = request.images.size(),
-                       .bytes = bytes,
-                       .priority = request.priority,
-                       .now = clock_.Now(),
-                       .deadline = request.deadline});
-  if (!reserved.ok()) {
+  if (const absl::Status reserved =
+          Reserve(account, {.images = request.images.size(),
+                            .bytes = bytes,
+                            .priority = request.priority,
+                            .now = clock_.Now(),
+                            .deadline = request.deadline,
+                            .identity = request.identity});
+      !reserved.ok()) {
     account.metrics().CountRejected(RejectionLabel(reserved));
     return reserved;
   }
@@ -176,6 +184,41 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
   return std::make_shared<PendingRequest>(std::move(request),
                                           *std::move(version), account, clock_,
                                           std::move(counted));
+}
+
+// Within the caller's rate and the queue's limits.
+absl::Status BatchingClassifier::Reserve(QueueAccount& account,
+                                         const AdmissionRequest& request) {
+  RETURN_IF_ERROR(limiter_.Take(request.identity, request.images, request.now));
+  absl::Status reserved = account.Reserve(request);
+  if (!reserved.ok()) {
+    limiter_.GiveBack(request.identity, request.images);
+  }
+  return reserved;
+}
+
+absl::Status BatchingClassifier::Check(const ClassifyOutline& outline) {
+  const absl::StatusOr<ModelHandle> version = registry_.Acquire(outline.model);
+  if (closed_.load() || !version.ok()) {
+    // Classify() says it, with all else that may be wrong.
+    return absl::OkStatus();
+  }
+  QueueAccount& account = AccountOf((*version)->facts.name);
+  const SteadyTime now = clock_.Now();
+  absl::Status status = limiter_.Take(outline.identity, outline.images, now);
+  if (status.ok()) {
+    limiter_.GiveBack(outline.identity, outline.images);
+    status = account.Check({.images = outline.images,
+                            .bytes = outline.bytes,
+                            .priority = outline.priority,
+                            .now = now,
+                            .deadline = outline.deadline,
+                            .identity = outline.identity});
+  }
+  if (!status.ok()) {
+    account.metrics().CountRejected(RejectionLabel(status));
+  }
+  return status;
 }
 
 // A request is in flight from now on, until what is given back is called.
@@ -201,9 +244,11 @@ QueueAccount& BatchingClassifier::AccountOf(const ModelName& name) {
   const MutexLock lock(mutex_);
   std::unique_ptr<QueueAccount>& account = accounts_[name];
   if (!account) {
-    account = std::make_unique<QueueAccount>(options_.queue, options_.workers,
-                                             telemetry_.ForModel(name.text()),
-                                             ahead_);
+    account = std::make_unique<QueueAccount>(
+        AccountOptions{.limits = options_.queue,
+                       .workers = options_.workers,
+                       .max_batch = options_.max_batch},
+        telemetry_.ForModel(name.text()), ahead_);
   }
   return *account;
 }
@@ -250,12 +295,14 @@ void BatchingClassifier::PrepareInPool(
                     .pixels = {},
                     .normalised = {},
                     .decode_wait = wait,
-                    .enqueued_at = {}};
+                    .enqueued_at = {},
+                    .times = {}};
   if (absl::Status made = MakeInput(image); !made.ok()) {
     request->Finish(index, std::move(made));
     return;
   }
   image.enqueued_at = clock_.Now();
+  image.times = request->account().times();
   queue_.Push(std::move(image));
 }
 

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
@@ -12,6 +13,7 @@
 #include "server/models/version_tallies.h"
 #include "server/serving/admission.h"
 #include "server/serving/classify_types.h"
+#include "server/serving/rate_limiter.h"
 #include "server/telemetry/serving_metrics.h"
 
 namespace resnetd {
@@ -19,10 +21,15 @@ namespace resnetd {
 struct ClassifierOptions {
   DecodeLimits decode;
   std::size_t max_images_per_request = 256;
+  // Of each caller.
+  RateLimits rate;
   // Of each model.
   QueueLimits queue;
   // Images in one run of the network. On a CPU larger batches buy nothing.
   std::size_t max_batch = 4;
+  // Whoever arrives while a batch runs waits for it and for the next one: twice
+  // the time of a batch stays within this. Zero: no such bound.
+  Duration batch_objective{};
   // Threads that decode; >= 1.
   std::size_t decode_threads = 1;
   // Batches that run at once, over all models; >= 1.
@@ -30,6 +37,17 @@ struct ClassifierOptions {
   // Called first thing in the thread of each worker with its number, from 0;
   // empty: nothing to do.
   std::function<void(std::size_t)> on_worker_start;
+};
+
+// What of a request decides whether it is let in, known before it is read.
+struct ClassifyOutline {
+  ModelReference model;
+  Priority priority = Priority::kNormal;
+  std::size_t images = 0;
+  // Of the whole message.
+  std::size_t bytes = 0;
+  SteadyTime deadline = kNoDeadline;
+  std::string identity;
 };
 
 // The front door of the serving plane: pictures in, classes out.
@@ -63,6 +81,13 @@ class Classifier {
   // is full. DEADLINE_EXCEEDED: passed, or cannot be met. CANCELLED.
   // UNAVAILABLE: Close() was called.
   virtual void Classify(ClassifyRequest request, Done done) = 0;
+
+  // Whether Classify() would refuse such a request for its load alone, so that
+  // the many that are refused under overload need not be read: the errors of
+  // that, or OK. A request that is read all the same is checked again.
+  virtual absl::Status Check(const ClassifyOutline& /*outline*/) {
+    return absl::OkStatus();
+  }
 
   // Refuses new requests from here on; those taken are finished.
   virtual void Close() = 0;

@@ -66,6 +66,9 @@ struct ClassifyRequest {
   bool want_embedding = false;
   bool fail_fast = false;
   std::string request_id;
+  // Who asks, as far as fairness goes: the authenticated principal, else the
+  // peer's address without its port. Any text; equal text is one caller.
+  std::string identity;
   SteadyTime arrived{};
   SteadyTime deadline = kNoDeadline;
   CancelFlag cancelled;

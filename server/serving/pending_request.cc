@@ -11,7 +11,13 @@
 
 namespace resnetd {
 absl::string_view RejectionLabel(const absl::Status& status) {
-  const std::string reason = DetailsOf(status).reason;
+  const ErrorDetails details = DetailsOf(status);
+  for (const auto& [key, value] : details.metadata) {
+    if (key == "quota") {
+      return "quota";
+    }
+  }
+  const std::string& reason = details.reason;
   if (reason == ReasonName(Reason::kImageDecodeFailed)) {
     return "bad_image";
   }
@@ -53,6 +59,7 @@ PendingRequest::PendingRequest(ClassifyRequest request, ModelHandle version,
       version_(std::move(version)),
       account_(account),
       clock_(clock),
+      holder_{.priority = request_.priority, .identity = request_.identity},
       done_(std::move(done)) {
   held_bytes_.reserve(request_.images.size());
   for (const ImageSource& source : request_.images) {
@@ -91,7 +98,7 @@ void PendingRequest::Finish(std::size_t index,
     account_.metrics().CountRejected(label);
   }
   // Before the answer: who sends the next request on receiving it finds room.
-  account_.Release(request_.priority, held_bytes_[index]);
+  account_.Release(holder_, held_bytes_[index]);
   const bool alone = request_.images.size() == 1;
   if (!outcome.ok() && (alone || request_.fail_fast)) {
     const std::string field = absl::StrCat("images[", index, "]");

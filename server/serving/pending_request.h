@@ -69,6 +69,7 @@ class PendingRequest {
   const ModelHandle version_;
   QueueAccount& account_;
   const Clock& clock_;
+  const Holder holder_;
   // Bytes reserved for each image.
   std::vector<std::size_t> held_bytes_;
   Mutex mutex_;

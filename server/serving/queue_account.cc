@@ -1,66 +1,130 @@
 #include "server/serving/queue_account.h"
 
+#include <chrono>
+#include <numeric>
+#include <utility>
+
+#include "server/base/error.h"
 #include "server/base/status_macros.h"
 
 namespace resnetd {
 namespace {
 
-// Weight of the newest batch in the moving average: old enough to smooth out a
-// preempted batch, young enough to follow a new neighbour within 8 batches.
-constexpr std::int64_t kAverageOver = 8;
+// How long room is kept for callers that found none: some of their retries.
+constexpr Duration kCrowdedFor = std::chrono::seconds(1);
 
 }  // namespace
 
-QueueAccount::QueueAccount(const QueueLimits& limits, std::size_t workers,
-                           ModelMetrics& metrics, WorkAhead& ahead)
-    : limits_(limits), workers_(workers), metrics_(metrics), ahead_(ahead) {}
+QueueAccount::QueueAccount(const AccountOptions& options, ModelMetrics& metrics,
+                           WorkAhead& ahead)
+    : options_(options),
+      metrics_(metrics),
+      ahead_(ahead),
+      times_(std::make_shared<BatchTimes>(options.max_batch)) {}
 
-void QueueAccount::TellAhead() {
-  WorkByPriority work;
-  for (std::size_t i = 0; i < kPriorities; ++i) {
-    work[i] = per_image_ * images_[i];
-  }
-  ahead_.Change(told_, work);
-  told_ = work;
-  // Two stores, under the lock: two threads that wrote in turn could leave the
+void QueueAccount::TellDepth() {
+  // A store, under the lock: two threads that wrote in turn could leave the
   // older depth behind.
-  metrics_.SetQueue(load_.images, limits_.max_images);
+  metrics_.SetQueue(images_, options_.limits.max_images);
+}
+
+QueueLoad QueueAccount::LoadFor(const AdmissionRequest& request) const {
+  QueueLoad load{.images = images_,
+                 .bytes = bytes_,
+                 .callers = held_.size() + 1,
+                 .is_crowded = request.now < crowded_until_};
+  if (const auto own = held_.find(request.identity); own != held_.end()) {
+    load.own_images = static_cast<std::size_t>(std::accumulate(
+        own->second.images.begin(), own->second.images.end(), std::int64_t{0}));
+    load.own_bytes = own->second.bytes;
+    --load.callers;
+  }
+  return load;
+}
+
+absl::Status QueueAccount::Decide(const AdmissionRequest& request) {
+  // Deadlines may put up to a batch of another caller first.
+  const Duration more =
+      times_->OfImages(request.images) + times_->OfBatch(options_.max_batch);
+  const ServiceTime service{
+      .times = times_.get(),
+      .workers = options_.workers,
+      .ahead = ahead_.Of(request.priority, request.identity, more),
+      .measured_ago = request.now - measured_at_};
+  const QueueLoad load = LoadFor(request);
+  absl::Status status = Admit(options_.limits, load, service, request);
+  if (!status.ok() &&
+      DetailsOf(status).reason == ReasonName(Reason::kQueueFull) &&
+      load.own_images + request.images <=
+          ShareOf(options_.limits.max_images, load) &&
+      load.own_bytes + request.bytes <=
+          ShareOf(options_.limits.max_bytes, load)) {
+    crowded_until_ = request.now + kCrowdedFor;
+  }
+  return status;
+}
+
+absl::Status QueueAccount::Check(const AdmissionRequest& request) {
+  const MutexLock lock(mutex_);
+  return Decide(request);
 }
 
 absl::Status QueueAccount::Reserve(const AdmissionRequest& request) {
   const MutexLock lock(mutex_);
-  const ServiceTime service{.per_image = per_image_,
-                            .workers = workers_,
-                            .ahead = ahead_.Of(request.priority)};
-  RETURN_IF_ERROR(Admit(limits_, load_, service, request));
-  load_.images += request.images;
-  load_.bytes += request.bytes;
-  images_[static_cast<std::size_t>(request.priority)] +=
+  RETURN_IF_ERROR(Decide(request));
+  images_ += request.images;
+  bytes_ += request.bytes;
+  Held& held = held_[request.identity];
+  held.images[static_cast<std::size_t>(request.priority)] +=
       static_cast<std::int64_t>(request.images);
-  TellAhead();
+  held.bytes += request.bytes;
+  ahead_.Add(request.priority, request.identity,
+             times_->PerImage() * static_cast<std::int64_t>(request.images));
+  TellDepth();
   return absl::OkStatus();
 }
 
-void QueueAccount::Release(Priority priority, std::size_t bytes) {
+void QueueAccount::Release(const Holder& holder, std::size_t bytes) {
   const MutexLock lock(mutex_);
-  --load_.images;
-  load_.bytes -= bytes;
-  --images_[static_cast<std::size_t>(priority)];
-  TellAhead();
+  --images_;
+  bytes_ -= bytes;
+  const auto at = held_.find(holder.identity);
+  Held& held = at->second;
+  --held.images[static_cast<std::size_t>(holder.priority)];
+  held.bytes -= bytes;
+  if (held.images == decltype(held.images){}) {
+    held_.erase(at);
+  }
+  ahead_.Add(holder.priority, holder.identity, -times_->PerImage());
+  TellDepth();
 }
 
-void QueueAccount::RecordBatch(std::size_t images, Duration duration) {
-  const Duration per_image = duration / static_cast<std::int64_t>(images);
+void QueueAccount::RecordBatch(std::size_t images, Duration duration,
+                               SteadyTime now) {
   const MutexLock lock(mutex_);
-  per_image_ = per_image_ == Duration::zero()
-                   ? per_image
-                   : per_image_ + (per_image - per_image_) / kAverageOver;
-  TellAhead();
+  auto times = std::make_shared<BatchTimes>(*times_);
+  times->Record(images, duration);
+  const Duration change = times->PerImage() - times_->PerImage();
+  times_ = std::move(times);
+  measured_at_ = now;
+  if (change == Duration::zero()) {
+    return;
+  }
+  for (const auto& [identity, held] : held_) {
+    for (std::size_t i = 0; i < kPriorities; ++i) {
+      ahead_.Add(static_cast<Priority>(i), identity, change * held.images[i]);
+    }
+  }
+}
+
+std::shared_ptr<const BatchTimes> QueueAccount::times() const {
+  const MutexLock lock(mutex_);
+  return times_;
 }
 
 QueueLoad QueueAccount::load() const {
   const MutexLock lock(mutex_);
-  return load_;
+  return {.images = images_, .bytes = bytes_};
 }
 
 }  // namespace resnetd

@@ -3,56 +3,89 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <string>
+#include <unordered_map>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/serving/admission.h"
+#include "server/serving/batch_times.h"
 #include "server/serving/work_ahead.h"
 #include "server/telemetry/serving_metrics.h"
 
 namespace resnetd {
 
+// Who a reservation is of.
+struct Holder {
+  Priority priority = Priority::kNormal;
+  std::string identity{};
+};
+
+// Of all models.
+struct AccountOptions {
+  QueueLimits limits;
+  // Batches that run at once; >= 1.
+  std::size_t workers = 1;
+  // Images in one; >= 1.
+  std::size_t max_batch = 4;
+};
+
 // Keeps the books of one model's queue: what was let in and is not answered
-// yet, and how long an image takes. Thread-safe.
+// yet, whose it is, and how long batches take. Thread-safe.
 class QueueAccount {
  public:
   // `metrics` and `ahead`, what all models share, outlive this object.
-  QueueAccount(const QueueLimits& limits, std::size_t workers,
-               ModelMetrics& metrics, WorkAhead& ahead);
+  QueueAccount(const AccountOptions& options, ModelMetrics& metrics,
+               WorkAhead& ahead);
 
   // Lets a request in, or says why not (the errors of Admit()). What was let in
   // must be given back by Release().
   absl::Status Reserve(const AdmissionRequest& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // One image of `bytes` bytes of a request of `priority` was answered.
-  void Release(Priority priority, std::size_t bytes)
+  // The same answer, without letting it in: whether it is worth reading.
+  absl::Status Check(const AdmissionRequest& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // A batch of `images` images took `duration`.
-  void RecordBatch(std::size_t images, Duration duration)
+  // One image of `bytes` bytes was answered.
+  void Release(const Holder& holder, std::size_t bytes)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // A batch of `images` images took `duration` and ended `now`.
+  void RecordBatch(std::size_t images, Duration duration, SteadyTime now)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // What was learnt so far; never null.
+  std::shared_ptr<const BatchTimes> times() const ABSL_LOCKS_EXCLUDED(mutex_);
   QueueLoad load() const ABSL_LOCKS_EXCLUDED(mutex_);
   ModelMetrics& metrics() { return metrics_; }
 
  private:
-  // Tells `ahead_` what changed.
-  void TellAhead() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  struct Held {
+    std::array<std::int64_t, kPriorities> images{};
+    std::size_t bytes = 0;
+  };
 
-  const QueueLimits limits_;
-  const std::size_t workers_;
+  absl::Status Decide(const AdmissionRequest& request)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  QueueLoad LoadFor(const AdmissionRequest& request) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void TellDepth() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const AccountOptions options_;
   ModelMetrics& metrics_;
   WorkAhead& ahead_;
   mutable Mutex mutex_;
-  QueueLoad load_ ABSL_GUARDED_BY(mutex_);
-  std::array<std::int64_t, kPriorities> images_ ABSL_GUARDED_BY(mutex_){};
-  // Time of one image on one worker; zero: not measured yet.
-  Duration per_image_ ABSL_GUARDED_BY(mutex_){};
-  // As `ahead_` was told.
-  WorkByPriority told_ ABSL_GUARDED_BY(mutex_){};
+  std::size_t images_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Without those that hold nothing.
+  std::unordered_map<std::string, Held> held_ ABSL_GUARDED_BY(mutex_);
+  SteadyTime crowded_until_ ABSL_GUARDED_BY(mutex_){};
+  std::shared_ptr<const BatchTimes> times_ ABSL_GUARDED_BY(mutex_);
+  SteadyTime measured_at_ ABSL_GUARDED_BY(mutex_){};
 };
 
 }  // namespace resnetd

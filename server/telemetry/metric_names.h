@@ -106,7 +106,8 @@ inline constexpr MetricSpec kBatchSizeImages = {"resnetd_batch_size_images",
 inline constexpr MetricSpec kBatchCloseTotal = {
     "resnetd_batch_close_total", MetricKind::kCounter, "model,reason",
     "Batches by why they are not larger: full (as large as allowed), drained "
-    "(nothing else waited), shared (the rest left to idle workers)."};
+    "(nothing else waited), shared (the rest left to idle workers), "
+    "deadline (a larger one would be late)."};
 inline constexpr MetricSpec kDeadlineMissedTotal = {
     "resnetd_deadline_missed_total", MetricKind::kCounter, "model,stage",
     "Images whose deadline passed before a stage (decode, queue: the work was "
@@ -128,7 +129,8 @@ inline constexpr MetricSpec kQueueLimitImages = {
     "Images that may wait; more are refused."};
 inline constexpr MetricSpec kRejectedTotal = {
     "resnetd_rejected_total", MetricKind::kCounter, "model,reason",
-    "Calls and images refused: queue_full, overloaded, deadline, too_large, "
+    "Calls and images refused: queue_full, overloaded, quota, deadline, "
+    "too_large, "
     "bad_image, draining, other."};
 
 inline constexpr MetricSpec kFinetuneJobInfo = {

@@ -64,12 +64,12 @@ std::string CodeName(std::size_t index) {
 constexpr std::array<absl::string_view, 5> kStages = {
     "decode", "preprocess", "queue", "forward", "postprocess"};
 
-constexpr std::array<absl::string_view, 3> kCloses = {"full", "drained",
-                                                      "shared"};
+constexpr std::array<absl::string_view, 4> kCloses = {"full", "drained",
+                                                      "shared", "deadline"};
 
-constexpr std::array<absl::string_view, 7> kReasons = {
-    "queue_full", "overloaded", "deadline", "too_large",
-    "bad_image",  "draining",   "other"};
+constexpr std::array<absl::string_view, 8> kReasons = {
+    "queue_full", "overloaded", "quota",    "deadline",
+    "too_large",  "bad_image",  "draining", "other"};
 
 // Metrics of one family that differ in the status code; each made when its code
 // is first seen, so that a server shows no zeros for codes it never answers.

@@ -27,6 +27,8 @@ enum class BatchClose {
   kDrained,
   // The rest is left to idle workers.
   kShared,
+  // A larger one would have come too late for its most urgent image.
+  kDeadline,
 };
 
 // The serving path's counters of one model. Made once per model; every method
@@ -43,8 +45,8 @@ class ModelMetrics {
   virtual void CountDeadlineMissed(Stage stage) = 0;
   // An image got its answer; OK or the code of its error.
   virtual void CountImage(absl::StatusCode outcome) = 0;
-  // A call or image was refused; `reason`: queue_full, overloaded, deadline,
-  // too_large, bad_image, draining; anything else counts as "other".
+  // A call or image was refused; `reason`: queue_full, overloaded, quota,
+  // deadline, too_large, bad_image, draining; anything else counts as "other".
   virtual void CountRejected(absl::string_view reason) = 0;
   // Images that wait now, and the limit.
   virtual void SetQueue(std::size_t depth, std::size_t limit) = 0;

@@ -127,12 +127,12 @@ def batching() -> tuple[str, list[Json]]:
                    unit="s", least=0, width=6,
                    band=steps((None, "transparent"), (0.05, YELLOW), (0.25, RED))),
         timeseries("Refused", "Calls and images that were refused, by reason. queue_full and "
-                   "overloaded are load, bad_image and too_large are callers.",
+                   "overloaded are load, quota, bad_image and too_large are callers.",
                    [target("sum by (reason) (" + rate("resnetd_rejected_total", MODEL) + ")",
                            "{{reason}}")], unit="ops", least=0, width=6),
         timeseries("Why batches are not larger", "Batches a second: full ones are as large as "
                    "allowed, drained ones took all that waited, shared ones left the rest to "
-                   "idle workers.",
+                   "idle workers, those of deadline would have been late if larger.",
                    [target("sum by (reason) (" + rate("resnetd_batch_close_total", MODEL) + ")",
                            "{{reason}}")], unit="ops", least=0, width=6),
         timeseries("Deadlines missed", "Images whose deadline passed before they were decoded "

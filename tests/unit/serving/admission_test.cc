@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 
 #include "server/base/error.h"
 
@@ -17,11 +18,22 @@ const SteadyTime kNow{std::chrono::hours(1)};
 constexpr QueueLimits kLimits{
     .max_images = 10, .max_bytes = 1000, .max_wait = milliseconds(100)};
 
+// What tells that one image takes so long, for as long as the test runs.
+const BatchTimes* TimesOf(Duration per_image) {
+  static std::map<Duration, BatchTimes> all;
+  const auto [at, is_new] = all.try_emplace(per_image, 4);
+  if (is_new) {
+    at->second.Record(1, per_image);
+  }
+  return &at->second;
+}
+
 // One image takes so long, and so many of the same kind go before.
 ServiceTime Busy(Duration per_image, std::int64_t ahead,
                  std::size_t workers = 1) {
-  return {
-      .per_image = per_image, .workers = workers, .ahead = per_image * ahead};
+  return {.times = TimesOf(per_image),
+          .workers = workers,
+          .ahead = per_image * ahead};
 }
 
 AdmissionRequest Images(std::size_t images, SteadyTime deadline = kNoDeadline) {
@@ -116,6 +128,41 @@ TEST(AdmitTest, RefusesADeadlineThatHasPassed) {
 
 TEST(AdmitTest, WithoutAMeasurementTakesAnyDeadlineAhead) {
   EXPECT_TRUE(Admit(kLimits, {}, {}, Images(10, kNow + milliseconds(1))).ok());
+}
+
+TEST(AdmitTest, AnIdleServerTriesWhatItWasTooSlowForASecondAgo) {
+  const auto admit = [](Duration measured_ago, std::int64_t ahead) {
+    ServiceTime service = Busy(seconds(5), ahead);
+    service.measured_ago = measured_ago;
+    return Admit(QueueLimits{}, {}, service,
+                 Images(1, kNow + milliseconds(100)));
+  };
+  EXPECT_FALSE(admit(milliseconds(999), 0).ok());
+  EXPECT_TRUE(admit(milliseconds(1000), 0).ok());
+  EXPECT_FALSE(admit(milliseconds(1000), 1).ok());
+}
+
+TEST(AdmitTest, ACrowdedQueueKeepsOneShareFree) {
+  // One caller with all it could have, and somebody who found no room.
+  QueueLoad load{.images = 4,
+                 .bytes = 400,
+                 .own_images = 4,
+                 .own_bytes = 400,
+                 .callers = 1,
+                 .is_crowded = true};
+  const auto admit = [&load](std::size_t images, std::size_t bytes) {
+    return Admit(kLimits, load, {},
+                 {.images = images, .bytes = bytes, .now = kNow});
+  };
+  EXPECT_TRUE(admit(1, 100).ok());
+  EXPECT_EQ(DetailsOf(admit(2, 100)).reason, "QUEUE_FULL");
+  EXPECT_EQ(DetailsOf(admit(1, 101)).reason, "QUEUE_FULL");
+  load.is_crowded = false;
+  EXPECT_TRUE(admit(6, 600).ok());
+  // Who has nothing in it yet is let in while there is room at all.
+  load = {.images = 9, .bytes = 0, .callers = 2, .is_crowded = true};
+  EXPECT_TRUE(admit(1, 0).ok());
+  EXPECT_FALSE(admit(2, 0).ok());
 }
 
 TEST(AdmitTest, AsksToRetryWithinSensibleBounds) {

@@ -18,27 +18,120 @@ Urgency At(Priority priority, int deadline_ms, std::uint64_t sequence) {
           .sequence = sequence};
 }
 
+// Batches of n images take `first` and `each` for every further one.
+BatchTimes Times(Duration first, Duration each, std::size_t max_batch) {
+  BatchTimes times(max_batch);
+  for (std::size_t n = 1; n <= max_batch; ++n) {
+    times.Record(n, first + each * static_cast<std::int64_t>(n - 1));
+  }
+  return times;
+}
+
 struct BatchCase {
   std::size_t max_batch;
   std::size_t queued;
   std::size_t idle;
-  std::size_t expected;
+  std::size_t images;
+  BatchClose close;
 };
 
 class DecideBatchTest : public testing::TestWithParam<BatchCase> {};
 
 TEST_P(DecideBatchTest, TakesTheFairShareUpToTheCap) {
   const BatchCase& c = GetParam();
-  EXPECT_EQ(DecideBatch(c.max_batch, c.queued, c.idle), c.expected);
+  const BatchDecision decision = DecideBatch(
+      {.max_batch = c.max_batch, .queued = c.queued, .idle_workers = c.idle},
+      BatchTimes{});
+  EXPECT_EQ(decision.images, c.images);
+  EXPECT_EQ(decision.close, c.close);
 }
 
 INSTANTIATE_TEST_SUITE_P(
     Table, DecideBatchTest,
-    testing::Values(BatchCase{4, 1, 1, 1}, BatchCase{4, 3, 1, 3},
-                    BatchCase{4, 4, 1, 4}, BatchCase{4, 5, 1, 4},
-                    BatchCase{4, 4, 2, 2}, BatchCase{4, 5, 2, 3},
-                    BatchCase{4, 9, 2, 4}, BatchCase{4, 1, 3, 1},
-                    BatchCase{1, 100, 1, 1}, BatchCase{128, 100, 8, 13}));
+    testing::Values(BatchCase{4, 1, 1, 1, BatchClose::kDrained},
+                    BatchCase{4, 3, 1, 3, BatchClose::kDrained},
+                    BatchCase{4, 4, 1, 4, BatchClose::kFull},
+                    BatchCase{4, 5, 1, 4, BatchClose::kFull},
+                    BatchCase{4, 4, 2, 2, BatchClose::kShared},
+                    BatchCase{4, 5, 2, 3, BatchClose::kShared},
+                    BatchCase{4, 9, 2, 4, BatchClose::kFull},
+                    BatchCase{4, 1, 3, 1, BatchClose::kDrained},
+                    BatchCase{1, 100, 1, 1, BatchClose::kFull},
+                    BatchCase{128, 100, 8, 13, BatchClose::kShared}));
+
+struct TimedCase {
+  Duration first;
+  Duration each;
+  Duration objective;
+  Duration left;
+  std::size_t images;
+  BatchClose close;
+};
+
+class DecideTimedBatchTest : public testing::TestWithParam<TimedCase> {};
+
+TEST_P(DecideTimedBatchTest, KeepsWithinObjectiveAndDeadline) {
+  const TimedCase& c = GetParam();
+  const BatchDecision decision = DecideBatch(
+      {.max_batch = 8, .queued = 20, .objective = c.objective, .left = c.left},
+      Times(c.first, c.each, 8));
+  EXPECT_EQ(decision.images, c.images);
+  EXPECT_EQ(decision.close, c.close);
+}
+
+constexpr Duration kAny = Duration::max();
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, DecideTimedBatchTest,
+    testing::Values(
+        // Twice 80 ms.
+        TimedCase{milliseconds(10), milliseconds(10), milliseconds(160), kAny,
+                  8, BatchClose::kFull},
+        TimedCase{milliseconds(10), milliseconds(10), milliseconds(159), kAny,
+                  7, BatchClose::kFull},
+        // Not even one is within it.
+        TimedCase{milliseconds(10), milliseconds(10), milliseconds(1), kAny, 1,
+                  BatchClose::kFull},
+        // Of what costs the same by image, as many as are in time.
+        TimedCase{milliseconds(10),
+                  milliseconds(10),
+                  {},
+                  milliseconds(80),
+                  8,
+                  BatchClose::kFull},
+        TimedCase{milliseconds(10),
+                  milliseconds(10),
+                  {},
+                  milliseconds(79),
+                  7,
+                  BatchClose::kDeadline},
+        TimedCase{milliseconds(10),
+                  milliseconds(10),
+                  {},
+                  milliseconds(10),
+                  1,
+                  BatchClose::kDeadline},
+        // Too late in any case.
+        TimedCase{milliseconds(10),
+                  milliseconds(10),
+                  {},
+                  milliseconds(9),
+                  8,
+                  BatchClose::kFull},
+        // One would be in time, at 4 times the price by image.
+        TimedCase{milliseconds(10),
+                  milliseconds(1),
+                  {},
+                  milliseconds(10),
+                  8,
+                  BatchClose::kFull},
+        // 15 ms for six, 17 for eight: 1.18 times the price.
+        TimedCase{milliseconds(10),
+                  milliseconds(1),
+                  {},
+                  milliseconds(15),
+                  6,
+                  BatchClose::kDeadline}));
 
 TEST(UrgencyTest, PriorityBeatsDeadlineBeatsArrival) {
   EXPECT_LT(At(Priority::kCritical, 900, 9), At(Priority::kNormal, 1, 1));
@@ -48,24 +141,30 @@ TEST(UrgencyTest, PriorityBeatsDeadlineBeatsArrival) {
   EXPECT_FALSE(At(Priority::kNormal, 1, 1) < At(Priority::kNormal, 1, 1));
 }
 
-TEST(WhyClosedTest, SaysWhatKeptABatchFromBeingLarger) {
-  EXPECT_EQ(WhyClosed(4, 4, 4), BatchClose::kFull);
-  EXPECT_EQ(WhyClosed(4, 9, 4), BatchClose::kFull);
-  EXPECT_EQ(WhyClosed(4, 3, 3), BatchClose::kDrained);
-  EXPECT_EQ(WhyClosed(4, 3, 2), BatchClose::kShared);
+FlowHead Head(int deadline_ms, std::uint64_t sequence, int served_ms,
+              int slack_ms = 0) {
+  return {.urgency = At(Priority::kNormal, deadline_ms, sequence),
+          .served = milliseconds(served_ms),
+          .slack = milliseconds(slack_ms)};
 }
 
-TEST(ChooseQueueTest, TakesTheQueueWithTheMostUrgentHead) {
-  const std::vector<std::optional<Urgency>> heads = {
-      At(Priority::kNormal, 5, 1), std::nullopt, At(Priority::kNormal, 3, 2),
-      At(Priority::kBatch, 1, 3)};
-  EXPECT_EQ(ChooseQueue(heads), 2U);
+TEST(ChooseFlowTest, TakesTheMostUrgentOfThoseThatHadNoMoreThanTheirShare) {
+  // The first is the most urgent, and had more than the others.
+  const std::vector<FlowHead> flows = {Head(1, 1, 11, 9), Head(5, 2, 1),
+                                       Head(3, 3, 1), Head(4, 4, 1)};
+  EXPECT_EQ(ChooseFlow(flows), 2U);
 }
 
-TEST(ChooseQueueTest, TakesNothingWhenAllAreEmpty) {
-  EXPECT_EQ(ChooseQueue({}), std::nullopt);
-  const std::vector<std::optional<Urgency>> heads = {std::nullopt};
-  EXPECT_EQ(ChooseQueue(heads), std::nullopt);
+TEST(ChooseFlowTest, SlackLetsDeadlinesDecide) {
+  EXPECT_EQ(
+      ChooseFlow(std::vector<FlowHead>{Head(1, 1, 11, 10), Head(5, 2, 1)}), 0U);
+  EXPECT_EQ(
+      ChooseFlow(std::vector<FlowHead>{Head(1, 1, 12, 10), Head(5, 2, 1)}), 1U);
+}
+
+TEST(ChooseFlowTest, OneAloneGoesHoweverMuchItHad) {
+  EXPECT_EQ(ChooseFlow(std::vector<FlowHead>{Head(1, 1, 9999)}), 0U);
+  EXPECT_EQ(ChooseFlow({}), std::nullopt);
 }
 
 }  // namespace

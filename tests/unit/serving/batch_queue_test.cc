@@ -31,14 +31,14 @@ void FinishAll(std::vector<QueuedImage> batch) {
 TEST(BatchQueueTest, HandsOutImagesInOrderUpToTheCap) {
   ServingFixture fixture;
   AnswerBox answer;
-  BatchQueue queue(4, 1);
+  BatchQueue queue({.max_batch = 4}, 1, fixture.clock);
   const auto request = fixture.Make(PixelRequest(6), answer);
   for (std::size_t i = 0; i < 6; ++i) {
     queue.Push(fixture.Decoded(request, i));
   }
-  auto first = queue.NextBatch();
+  auto first = queue.NextBatch().images;
   EXPECT_EQ(IndicesOf(first), (std::vector<std::size_t>{0, 1, 2, 3}));
-  auto second = queue.NextBatch();
+  auto second = queue.NextBatch().images;
   EXPECT_EQ(IndicesOf(second), (std::vector<std::size_t>{4, 5}));
   FinishAll(std::move(first));
   FinishAll(std::move(second));
@@ -46,7 +46,7 @@ TEST(BatchQueueTest, HandsOutImagesInOrderUpToTheCap) {
 
 TEST(BatchQueueTest, ServesTheMostUrgentFirst) {
   ServingFixture fixture;
-  BatchQueue queue(1, 1);
+  BatchQueue queue({.max_batch = 1}, 1, fixture.clock);
   std::vector<AnswerBox> answers(4);
   const auto push = [&](std::size_t i, Priority priority, int deadline_ms) {
     ClassifyRequest asked = PixelRequest(1);
@@ -59,14 +59,14 @@ TEST(BatchQueueTest, ServesTheMostUrgentFirst) {
   push(2, Priority::kNormal, 20);
   push(3, Priority::kCritical, 90);
   for (const std::size_t expected : {3U, 2U, 1U, 0U}) {
-    FinishAll(queue.NextBatch());
+    FinishAll(queue.NextBatch().images);
     EXPECT_TRUE(answers[expected].HasAnswer()) << expected;
   }
 }
 
 TEST(BatchQueueTest, NeverMixesTwoVersionsInABatch) {
   ServingFixture fixture;
-  BatchQueue queue(4, 1);
+  BatchQueue queue({.max_batch = 4}, 1, fixture.clock);
   std::vector<AnswerBox> answers(2);
   const auto old_request = fixture.Make(PixelRequest(2), answers[0]);
   fixture.version = FakeVersion(FakeFacts("fake", 10, 2));
@@ -76,7 +76,7 @@ TEST(BatchQueueTest, NeverMixesTwoVersionsInABatch) {
   queue.Push(fixture.Decoded(old_request, 1));
   queue.Push(fixture.Decoded(new_request, 1));
   for (int i = 0; i < 2; ++i) {
-    auto batch = queue.NextBatch();
+    auto batch = queue.NextBatch().images;
     ASSERT_EQ(batch.size(), 2U);
     EXPECT_EQ(batch[0].request, batch[1].request);
     FinishAll(std::move(batch));
@@ -86,21 +86,21 @@ TEST(BatchQueueTest, NeverMixesTwoVersionsInABatch) {
 TEST(BatchQueueTest, HandsOutWhatIsLeftAfterCloseAndThenNothing) {
   ServingFixture fixture;
   AnswerBox answer;
-  BatchQueue queue(4, 1);
+  BatchQueue queue({.max_batch = 4}, 1, fixture.clock);
   queue.Push(fixture.Decoded(fixture.Make(PixelRequest(1), answer), 0));
   queue.Close();
-  auto batch = queue.NextBatch();
+  auto batch = queue.NextBatch().images;
   EXPECT_EQ(batch.size(), 1U);
   FinishAll(std::move(batch));
-  EXPECT_TRUE(queue.NextBatch().empty());
+  EXPECT_TRUE(queue.NextBatch().images.empty());
 }
 
 TEST(BatchQueueTest, WakesAWorkerThatWaits) {
   ServingFixture fixture;
   AnswerBox answer;
-  BatchQueue queue(4, 2);
+  BatchQueue queue({.max_batch = 4}, 2, fixture.clock);
   auto taken =
-      std::async(std::launch::async, [&] { return queue.NextBatch(); });
+      std::async(std::launch::async, [&] { return queue.NextBatch().images; });
   queue.Push(fixture.Decoded(fixture.Make(PixelRequest(1), answer), 0));
   auto batch = taken.get();
   EXPECT_EQ(batch.size(), 1U);
@@ -115,14 +115,14 @@ TEST_P(BatchQueueThreadsTest, HandsOutEveryImageExactlyOnce) {
   constexpr std::size_t kImages = 5;
   ServingFixture fixture;
   const auto workers = static_cast<std::size_t>(GetParam());
-  BatchQueue queue(3, workers);
+  BatchQueue queue({.max_batch = 3}, workers, fixture.clock);
   std::vector<AnswerBox> answers(kPushers * kRequests);
   std::vector<std::thread> threads;
   std::atomic<std::size_t> seen{0};
   for (std::size_t w = 0; w < workers; ++w) {
     threads.emplace_back([&] {
-      for (auto batch = queue.NextBatch(); !batch.empty();
-           batch = queue.NextBatch()) {
+      for (auto batch = queue.NextBatch().images; !batch.empty();
+           batch = queue.NextBatch().images) {
         seen += batch.size();
         FinishAll(std::move(batch));
       }

@@ -23,10 +23,14 @@ std::vector<QueuedImage> AllOf(ServingFixture& fixture,
   return batch;
 }
 
+TakenBatch Taken(std::vector<QueuedImage> images) {
+  return {.images = std::move(images), .dropped = {}};
+}
+
 TEST(RunBatchTest, AnswersEveryImageWithItsOwnClasses) {
   ServingFixture fixture;
   AnswerBox answer;
-  RunBatch(AllOf(fixture, fixture.Make(PixelRequest(3), answer)),
+  RunBatch(Taken(AllOf(fixture, fixture.Make(PixelRequest(3), answer))),
            fixture.clock);
   const auto response = answer.Take();
   ASSERT_TRUE(response.ok());
@@ -45,7 +49,7 @@ TEST(RunBatchTest, ReturnsLogitsWhenAsked) {
   ClassifyRequest asked = PixelRequest(1);
   asked.want_logits = true;
   asked.top_k = 10;
-  RunBatch(AllOf(fixture, fixture.Make(std::move(asked), answer)),
+  RunBatch(Taken(AllOf(fixture, fixture.Make(std::move(asked), answer))),
            fixture.clock);
   const auto response = answer.Take();
   ASSERT_TRUE(response.ok());
@@ -61,7 +65,7 @@ TEST(RunBatchTest, TheTemperatureOfAVersionIsInItsProbabilitiesNotItsLogits) {
   AnswerBox answer;
   ClassifyRequest asked = PixelRequest(1);
   asked.want_logits = true;
-  RunBatch(AllOf(fixture, fixture.Make(std::move(asked), answer)),
+  RunBatch(Taken(AllOf(fixture, fixture.Make(std::move(asked), answer))),
            fixture.clock);
   const auto response = answer.Take();
   ASSERT_TRUE(response.ok());
@@ -80,7 +84,7 @@ TEST(RunBatchTest, AFailureOfTheModelFailsEveryRequestOfTheBatch) {
   auto batch = AllOf(fixture, fixture.Make(PixelRequest(2), answers[0]));
   auto more = AllOf(fixture, fixture.Make(PixelRequest(1), answers[1]));
   batch.push_back(std::move(more[0]));
-  RunBatch(std::move(batch), fixture.clock);
+  RunBatch(Taken(std::move(batch)), fixture.clock);
   EXPECT_EQ(answers[0].Take().status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(answers[1].Take().status().code(), absl::StatusCode::kInternal);
 }
@@ -89,8 +93,8 @@ TEST(RunBatchTest, CountsHowTheVersionFares) {
   ServingFixture fixture;
   VersionTallies tallies;
   AnswerBox answer;
-  RunBatch(AllOf(fixture, fixture.Make(PixelRequest(3), answer)), fixture.clock,
-           &tallies);
+  RunBatch(Taken(AllOf(fixture, fixture.Make(PixelRequest(3), answer))),
+           fixture.clock, &tallies);
   const VersionFacts facts = FakeFacts();
   VersionTally tally = tallies.Read(facts.name, facts.version);
   // Of the first picture: its class has 10 more than the 9 others.
@@ -103,7 +107,7 @@ TEST(RunBatchTest, CountsHowTheVersionFares) {
       return Error(code, Reason::kInternal, "broken");
     });
     AnswerBox broken;
-    RunBatch(AllOf(fixture, fixture.Make(PixelRequest(1), broken)),
+    RunBatch(Taken(AllOf(fixture, fixture.Make(PixelRequest(1), broken))),
              fixture.clock, &tallies);
   }
   tally = tallies.Read(facts.name, facts.version);
@@ -120,7 +124,7 @@ TEST(RunBatchTest, AFailureOfABatchWithTensorsIsNotTheVersions) {
   auto batch = AllOf(fixture, fixture.Make(PixelRequest(1), answer));
   batch[0].normalised.assign(3 * 8 * 8, 1);
   VersionTallies tallies;
-  RunBatch(std::move(batch), fixture.clock, &tallies);
+  RunBatch(Taken(std::move(batch)), fixture.clock, &tallies);
   EXPECT_EQ(answer.Take().status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(tallies.Read(facts.name, facts.version).failures, 0);
 }
@@ -139,7 +143,7 @@ TEST(RunBatchTest, DropsWhatExpiredBeforeTheNetworkRuns) {
   auto more = AllOf(fixture, fixture.Make(PixelRequest(1), answers[1]));
   batch.push_back(std::move(more[0]));
   fixture.clock.Advance(milliseconds(1));
-  RunBatch(std::move(batch), fixture.clock);
+  RunBatch(Taken(std::move(batch)), fixture.clock);
   EXPECT_EQ(DetailsOf(answers[0].Take().status()).reason, "EXPIRED_IN_QUEUE");
   EXPECT_TRUE(answers[1].Take().ok());
   EXPECT_EQ(ran, 1U);
@@ -154,7 +158,7 @@ TEST(RunBatchTest, RunsNothingWhenNobodyWaits) {
   AnswerBox answer;
   ClassifyRequest asked = PixelRequest(2);
   asked.cancelled = std::make_shared<std::atomic<bool>>(true);
-  RunBatch(AllOf(fixture, fixture.Make(std::move(asked), answer)),
+  RunBatch(Taken(AllOf(fixture, fixture.Make(std::move(asked), answer))),
            fixture.clock);
   EXPECT_EQ(answer.Take().status().code(), absl::StatusCode::kCancelled);
 }
@@ -166,7 +170,7 @@ TEST(RunBatchTest, BooksTheTimeOfABatchOncePerRequest) {
     return absl::OkStatus();
   });
   AnswerBox answer;
-  RunBatch(AllOf(fixture, fixture.Make(PixelRequest(3), answer)),
+  RunBatch(Taken(AllOf(fixture, fixture.Make(PixelRequest(3), answer))),
            fixture.clock);
   const Timings timings = answer.Take()->timings;
   EXPECT_EQ(timings.compute, milliseconds(7));
@@ -176,7 +180,7 @@ TEST(RunBatchTest, BooksTheTimeOfABatchOncePerRequest) {
 TEST(ServeBatchesTest, AnswersWhatIsLeftWithUnavailableWhenStopping) {
   ServingFixture fixture;
   AnswerBox answer;
-  BatchQueue queue(4, 1);
+  BatchQueue queue({.max_batch = 4}, 1, fixture.clock);
   const auto request = fixture.Make(PixelRequest(1), answer);
   queue.Push(fixture.Decoded(request, 0));
   queue.Close();

@@ -56,8 +56,7 @@ TEST(PendingRequestTest,
      AnImageWhoseDeadlineHasPassedIsCountedWhereThatWasSeen) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   ServingFixture fixture;
-  QueueAccount account(QueueLimits{}, 1, telemetry->ForModel("m"),
-                       fixture.ahead);
+  QueueAccount account({}, telemetry->ForModel("m"), fixture.ahead);
   ClassifyRequest asked = PixelRequest(1);
   asked.deadline = fixture.clock.Now() + milliseconds(5);
   const SteadyTime deadline = asked.deadline;

@@ -23,7 +23,7 @@ class QueueAccountTest : public testing::Test {
 };
 
 TEST_F(QueueAccountTest, GivesBackWhatIsReleased) {
-  QueueAccount account({.max_images = 2, .max_bytes = 100}, 1,
+  QueueAccount account({.limits = {.max_images = 2, .max_bytes = 100}},
                        NullModelMetrics(), ahead_);
   ASSERT_TRUE(
       account
@@ -35,7 +35,7 @@ TEST_F(QueueAccountTest, GivesBackWhatIsReleased) {
           .Reserve(
               {.images = 1, .bytes = 0, .now = kNow, .deadline = kNoDeadline})
           .ok());
-  account.Release(Priority::kNormal, 25);
+  account.Release({}, 25);
   EXPECT_EQ(account.load().images, 1U);
   EXPECT_EQ(account.load().bytes, 25U);
   EXPECT_TRUE(
@@ -46,7 +46,7 @@ TEST_F(QueueAccountTest, GivesBackWhatIsReleased) {
 }
 
 TEST_F(QueueAccountTest, ARefusalReservesNothing) {
-  QueueAccount account({.max_images = 2, .max_bytes = 100}, 1,
+  QueueAccount account({.limits = {.max_images = 2, .max_bytes = 100}},
                        NullModelMetrics(), ahead_);
   EXPECT_FALSE(
       account
@@ -58,8 +58,8 @@ TEST_F(QueueAccountTest, ARefusalReservesNothing) {
 }
 
 TEST_F(QueueAccountTest, PredictsFromTheFirstBatchOn) {
-  QueueAccount account({}, 1, NullModelMetrics(), ahead_);
-  account.RecordBatch(4, milliseconds(40));
+  QueueAccount account({}, NullModelMetrics(), ahead_);
+  account.RecordBatch(4, milliseconds(40), kNow);
   EXPECT_TRUE(account
                   .Reserve({.images = 5,
                             .bytes = 0,
@@ -75,10 +75,10 @@ TEST_F(QueueAccountTest, PredictsFromTheFirstBatchOn) {
 }
 
 TEST_F(QueueAccountTest, FollowsALastingChangeOfSpeed) {
-  QueueAccount account({}, 1, NullModelMetrics(), ahead_);
-  account.RecordBatch(1, milliseconds(10));
+  QueueAccount account({}, NullModelMetrics(), ahead_);
+  account.RecordBatch(1, milliseconds(10), kNow);
   for (int i = 0; i < 100; ++i) {
-    account.RecordBatch(1, milliseconds(100));
+    account.RecordBatch(1, milliseconds(100), kNow);
   }
   EXPECT_FALSE(account
                    .Reserve({.images = 1,
@@ -95,25 +95,25 @@ TEST_F(QueueAccountTest, FollowsALastingChangeOfSpeed) {
 }
 
 TEST_F(QueueAccountTest, WhatOtherModelsWaitForGoesBefore) {
-  QueueAccount slow({}, 1, NullModelMetrics(), ahead_);
-  QueueAccount account({}, 1, NullModelMetrics(), ahead_);
-  slow.RecordBatch(1, milliseconds(100));
-  account.RecordBatch(1, milliseconds(10));
+  QueueAccount slow({}, NullModelMetrics(), ahead_);
+  QueueAccount account({}, NullModelMetrics(), ahead_);
+  slow.RecordBatch(1, milliseconds(100), kNow);
+  account.RecordBatch(1, milliseconds(10), kNow);
   ASSERT_TRUE(slow.Reserve({.images = 2, .now = kNow}).ok());
   // 200 ms and a quarter before its own 10.
   EXPECT_EQ(DetailsOf(account.Reserve(
                           {.now = kNow, .deadline = kNow + milliseconds(259)}))
                 .reason,
             "DEADLINE_UNREACHABLE");
-  slow.Release(Priority::kNormal, 0);
-  slow.Release(Priority::kNormal, 0);
+  slow.Release({}, 0);
+  slow.Release({}, 0);
   EXPECT_TRUE(
       account.Reserve({.now = kNow, .deadline = kNow + milliseconds(10)}).ok());
 }
 
 TEST_F(QueueAccountTest, WhatHasALowerPriorityGoesBehind) {
-  QueueAccount account({}, 1, NullModelMetrics(), ahead_);
-  account.RecordBatch(1, milliseconds(10));
+  QueueAccount account({}, NullModelMetrics(), ahead_);
+  account.RecordBatch(1, milliseconds(10), kNow);
   ASSERT_TRUE(
       account.Reserve({.images = 50, .priority = Priority::kBatch, .now = kNow})
           .ok());
@@ -128,6 +128,70 @@ TEST_F(QueueAccountTest, WhatHasALowerPriorityGoesBehind) {
           .Reserve(
               {.priority = Priority::kNormal, .now = kNow, .deadline = soon})
           .ok());
+}
+
+TEST_F(QueueAccountTest, AFloodDoesNotShutOthersOut) {
+  QueueAccount account({.limits = {.max_wait = milliseconds(100)}},
+                       NullModelMetrics(), ahead_);
+  account.RecordBatch(1, milliseconds(10), kNow);
+  const auto reserve = [&account](const char* who) {
+    return account.Reserve({.now = kNow, .identity = who}).ok();
+  };
+  int flood = 0;
+  while (reserve("flood")) {
+    ++flood;
+  }
+  // 100 ms may wait, and the one that runs.
+  EXPECT_EQ(flood, 11);
+  EXPECT_TRUE(reserve("other"));
+  EXPECT_FALSE(reserve("flood"));
+}
+
+TEST_F(QueueAccountTest, WhoFindsAFullQueueFindsRoomSoon) {
+  QueueAccount account({.limits = {.max_images = 8}}, NullModelMetrics(),
+                       ahead_);
+  SteadyTime now = kNow;
+  const auto reserve = [&](const char* who) {
+    return account.Reserve({.now = now, .identity = who}).ok();
+  };
+  for (int i = 0; i < 8; ++i) {
+    ASSERT_TRUE(reserve("flood"));
+  }
+  EXPECT_FALSE(reserve("other"));
+  // Half of the queue is kept for whoever found none.
+  for (int i = 0; i < 4; ++i) {
+    account.Release({.identity = "flood"}, 0);
+    EXPECT_FALSE(reserve("flood"));
+  }
+  account.Release({.identity = "flood"}, 0);
+  EXPECT_TRUE(reserve("flood"));
+  EXPECT_TRUE(reserve("other"));
+  // For a second.
+  now += std::chrono::seconds(1);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_TRUE(reserve("flood"));
+  }
+  EXPECT_EQ(account.load().images, 8U);
+}
+
+TEST_F(QueueAccountTest, OneCallerAloneHasTheWholeQueue) {
+  QueueAccount account({.limits = {.max_images = 8}}, NullModelMetrics(),
+                       ahead_);
+  const auto reserve = [&](std::size_t images) {
+    return account.Reserve({.images = images, .now = kNow}).ok();
+  };
+  EXPECT_TRUE(reserve(7));
+  EXPECT_FALSE(reserve(2));
+  EXPECT_TRUE(reserve(1));
+}
+
+TEST_F(QueueAccountTest, ACheckLetsNobodyIn) {
+  QueueAccount account({.limits = {.max_images = 1}}, NullModelMetrics(),
+                       ahead_);
+  EXPECT_TRUE(account.Check({.now = kNow}).ok());
+  EXPECT_TRUE(account.Reserve({.now = kNow}).ok());
+  EXPECT_EQ(DetailsOf(account.Check({.now = kNow})).reason, "QUEUE_FULL");
+  EXPECT_EQ(account.load().images, 1U);
 }
 
 // Remembers the depths it is told, in their order. Thread-safe.
@@ -155,14 +219,14 @@ class DepthLog final : public ModelMetrics {
 
 TEST_F(QueueAccountTest, TellsTheDepthInTheOrderInWhichItChanges) {
   DepthLog log;
-  QueueAccount account({}, 1, log, ahead_);
+  QueueAccount account({}, log, ahead_);
   {
     std::vector<std::jthread> threads;
     for (int t = 0; t < 4; ++t) {
       threads.emplace_back([&account] {
         for (int i = 0; i < 2000; ++i) {
           EXPECT_TRUE(account.Reserve({.now = kNow}).ok());
-          account.Release(Priority::kNormal, 0);
+          account.Release({}, 0);
         }
       });
     }

@@ -74,7 +74,7 @@ class FirstBatchHeld {
 struct ServingFixture {
   FakeClock clock;
   WorkAhead ahead;
-  QueueAccount account{QueueLimits{}, 1, NullModelMetrics(), ahead};
+  QueueAccount account{AccountOptions{}, NullModelMetrics(), ahead};
   ModelHandle version = FakeVersion(FakeFacts());
 
   std::shared_ptr<PendingRequest> Make(ClassifyRequest request,
@@ -88,7 +88,8 @@ struct ServingFixture {
         .Reserve({.images = request.images.size(),
                   .bytes = bytes,
                   .priority = request.priority,
-                  .now = clock.Now()})
+                  .now = clock.Now(),
+                  .identity = request.identity})
         .IgnoreError();
     return std::make_shared<PendingRequest>(std::move(request), version,
                                             account, clock, answer.Taker());
@@ -102,7 +103,8 @@ struct ServingFixture {
             .pixels = request->TakePixels(index).pixels,
             .normalised = {},
             .decode_wait = {},
-            .enqueued_at = clock.Now()};
+            .enqueued_at = clock.Now(),
+            .times = account.times()};
   }
 };
 

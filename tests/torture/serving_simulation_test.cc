@@ -1,0 +1,165 @@
+// The scheduler of the server in worlds drawn from seeds: see serving_world.h.
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tests/torture/serving_world.h"
+
+namespace resnetd {
+namespace {
+
+constexpr char kFailedSeeds[] =
+    RESNETD_SOURCE_DIR "/tests/torture/serving_seeds.txt";
+constexpr char kSeedVariable[] = "RESNETD_SERVING_SEED";
+
+std::string Variable(const char* name) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs.
+  const char* const value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+// Whether it went well; says what did not and how to see it again.
+bool RunSeed(std::uint64_t seed, ServingReport& total) {
+  const ServingReport report = ServingWorld(seed, Sabotage::kNone).Run();
+  total.simulated += report.simulated;
+  total.calls += report.calls;
+  total.refused += report.refused;
+  total.answered += report.answered;
+  total.failed += report.failed;
+  total.images_run += report.images_run;
+  if (report.violations.empty()) {
+    return true;
+  }
+  ADD_FAILURE() << "seed " << seed << ": "
+                << absl::StrJoin(report.violations, "; ")
+                << "\nagain: " << kSeedVariable << "=" << seed
+                << " build/dev/bin/serving_simulation_test "
+                   "--gtest_filter='*OneSeed*'\nkeep it: echo "
+                << seed << " >> tests/torture/serving_seeds.txt";
+  return false;
+}
+
+TEST(ServingSimulationTest, KeepsItsPromisesForOneSeed) {
+  ServingReport total;
+  std::uint64_t seed = 1;
+  if (const std::string given = Variable(kSeedVariable); !given.empty()) {
+    ASSERT_TRUE(absl::SimpleAtoi(given, &seed)) << given;
+  }
+  RunSeed(seed, total);
+}
+
+TEST(ServingSimulationTest, KeepsItsPromisesForSeedsThatOnceFailed) {
+  std::ifstream file(kFailedSeeds);
+  ASSERT_TRUE(file.is_open()) << kFailedSeeds;
+  ServingReport total;
+  std::uint64_t seed = 0;
+  std::size_t seeds = 0;
+  while (file >> seed) {
+    RunSeed(seed, total);
+    ++seeds;
+  }
+  EXPECT_TRUE(file.eof()) << "after " << seeds << " numbers";
+}
+
+TEST(ServingSimulationTest, KeepsItsPromisesWhateverHappens) {
+  const bool is_long = !Variable("RESNETD_TEST_LONG").empty();
+  ServingReport total;
+  int failed = 0;
+  for (std::uint64_t seed = 1; seed <= (is_long ? 100'000U : 5'000U); ++seed) {
+    failed += RunSeed(seed, total) ? 0 : 1;
+    ASSERT_LT(failed, 5);
+  }
+  const auto hours =
+      std::chrono::duration_cast<std::chrono::hours>(total.simulated).count();
+  RecordProperty("simulated_hours", static_cast<int>(hours));
+  RecordProperty("calls", static_cast<int>(total.calls));
+  EXPECT_GE(hours, is_long ? 20 : 1);
+  // Worlds in which nothing happens prove nothing.
+  EXPECT_GT(total.answered, total.calls / 10);
+  EXPECT_GT(total.refused, total.calls / 10);
+  EXPECT_GT(total.failed, total.calls / 100);
+  EXPECT_GT(total.images_run, total.answered);
+}
+
+// A server of 100 images a second, one caller who asks for a hundred times of
+// that and one who asks for `load` of it.
+ServingScenario Flooded(double load) {
+  ServingScenario scenario(1);
+  scenario.workers = 1;
+  scenario.max_batch = 4;
+  scenario.objective = {};
+  scenario.limits = {};
+  scenario.rate = {};
+  scenario.models = {{.base = {}, .each = std::chrono::milliseconds(10)}};
+  scenario.callers.clear();
+  for (const double rate : {100.0, load}) {
+    scenario.callers.push_back(
+        {.identity = absl::StrCat("caller-", rate),
+         .mean_gap = Duration(static_cast<std::int64_t>(1e9 / (100 * rate))),
+         .max_images = 1,
+         .min_patience = 100,
+         .max_patience = 200,
+         .cancels = 0});
+  }
+  scenario.priorities = {Priority::kNormal};
+  scenario.max_decode = {};
+  scenario.calls = 200'000;
+  scenario.slow_batches = scenario.storms = scenario.jumps =
+      scenario.load_steps = 0;
+  scenario.is_exact = false;
+  return scenario;
+}
+
+TEST(ServingSharesTest, OneCallerAtAHundredTimesItsShareLeavesOthersTheirs) {
+  for (const double load : {0.1, 0.3, 0.45}) {
+    const ServingReport report =
+        ServingWorld(Flooded(load), 1, Sabotage::kNone).Run();
+    EXPECT_TRUE(report.violations.empty());
+    const auto share = [&report](std::size_t caller) {
+      return static_cast<double>(report.answered_of[caller]) /
+             static_cast<double>(report.calls_of[caller]);
+    };
+    EXPECT_GT(report.calls_of[1], 150U);
+    EXPECT_GE(share(1), 0.95) << load;
+    // What it leaves is not lost.
+    EXPECT_GE(static_cast<double>(report.answered) /
+                  (ToSeconds(report.simulated) - 100) / 100,
+              0.95);
+    // Not so for a scheduler that cannot tell them apart.
+    const ServingReport without =
+        ServingWorld(Flooded(load), 1, Sabotage::kOneCaller).Run();
+    EXPECT_LT(static_cast<double>(without.answered_of[1]) /
+                  static_cast<double>(without.calls_of[1]),
+              0.5);
+  }
+}
+
+class SabotageTest : public testing::TestWithParam<Sabotage> {};
+
+TEST_P(SabotageTest, IsFoundWithinAFewWorlds) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    if (!ServingWorld(seed, GetParam()).Run().violations.empty()) {
+      EXPECT_TRUE(ServingWorld(seed, Sabotage::kNone).Run().violations.empty());
+      return;
+    }
+  }
+  FAIL() << "nothing was wrong in 300 worlds";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, SabotageTest,
+    testing::Values(Sabotage::kLatestFirst, Sabotage::kWaitForFull,
+                    Sabotage::kNoFloor, Sabotage::kOneCaller,
+                    Sabotage::kNoAdmission, Sabotage::kRunUnwanted,
+                    Sabotage::kLoseImage, Sabotage::kAnswerTwice));
+
+}  // namespace
+}  // namespace resnetd
