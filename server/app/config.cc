@@ -246,7 +246,9 @@ std::vector<std::pair<std::string, std::int64_t>> LimitsOf(
       {"max-calls", config.max_calls},
       {"max-calls-per-connection", config.max_calls_per_connection},
       {"max-calls-per-stream", config.max_calls_per_stream},
+      {"max-calls-per-client", config.max_calls_per_client},
       {"max-bytes-held", config.max_bytes_held},
+      {"max-bytes-held-per-client", config.max_bytes_held_per_client},
       {"max-metadata-bytes", config.max_metadata_bytes},
       {"max-connection-age-ms", config.max_connection_age_ms},
       {"max-import-bytes", config.max_import_bytes},
@@ -254,6 +256,10 @@ std::vector<std::pair<std::string, std::int64_t>> LimitsOf(
       {"max-dataset-labels", config.max_dataset_labels},
       {"max-upload-examples", config.max_upload_examples}};
   // 0 means that there is none.
+  if (config.max_images_per_second_per_client > 0) {
+    limits.emplace_back("max-images-per-second-per-client",
+                        config.max_images_per_second_per_client);
+  }
   if (config.max_model_bytes > 0) {
     limits.emplace_back("max-model-bytes", config.max_model_bytes);
   }

@@ -70,7 +70,11 @@ struct Config {
   int max_calls = 4096;
   int max_calls_per_connection = 256;
   int max_calls_per_stream = 64;
+  int max_calls_per_client = 1024;
   std::int64_t max_bytes_held = 512LL << 20;
+  std::int64_t max_bytes_held_per_client = 128LL << 20;
+  int max_images_per_second_per_client = 0;  // 0: no limit
+  int max_image_burst_per_client = 0;        // 0: those of one second
   std::int64_t max_metadata_bytes = 8LL << 10;
   std::int64_t max_connection_age_ms = 600'000;
   std::int64_t max_import_bytes = 4LL << 30;

@@ -151,8 +151,19 @@ void AddLimitOptions(Options& options, Config& config) {
                      "Calls at once on one connection");
   options.AddInRange("max-calls-per-stream", config.max_calls_per_stream, 1,
                      65'536, "Requests at once on one ClassifyStream");
+  options.AddInRange("max-calls-per-client", config.max_calls_per_client, 1,
+                     1'000'000, "Calls at once from one address");
   options.AddInRange("max-bytes-held", config.max_bytes_held, 1, 64 * kOneGiB,
                      "Bytes of requests being answered");
+  options.AddInRange("max-bytes-held-per-client",
+                     config.max_bytes_held_per_client, 1, 64 * kOneGiB,
+                     "Bytes of requests being answered, from one address");
+  options.AddInRange("max-images-per-second-per-client",
+                     config.max_images_per_second_per_client, 0, 10'000'000,
+                     "Images that one address may send; 0: no limit");
+  options.AddInRange("max-image-burst-per-client",
+                     config.max_image_burst_per_client, 0, 10'000'000,
+                     "Images at once within that; 0: those of one second");
   options.AddInRange("max-metadata-bytes", config.max_metadata_bytes, 1024,
                      1LL << 20, "Metadata of one call");
   options.AddInRange("max-connection-age-ms", config.max_connection_age_ms,

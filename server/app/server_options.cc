@@ -48,6 +48,10 @@ ClassifierOptions ClassifierOptionsOf(const Config& config,
       .decode = DecodeLimitsOf(config),
       .max_images_per_request =
           static_cast<std::size_t>(config.max_images_per_request),
+      .rate = {.images_per_second = static_cast<std::size_t>(
+                   config.max_images_per_second_per_client),
+               .burst =
+                   static_cast<std::size_t>(config.max_image_burst_per_client)},
       .queue = {.max_images = static_cast<std::size_t>(config.max_queue_images),
                 .max_bytes = static_cast<std::size_t>(config.max_queue_bytes),
                 .max_wait = Milliseconds(config.max_queue_wait_ms)},
@@ -81,7 +85,9 @@ GrpcServerOptions GrpcOptionsOf(const Config& config,
   options.calls = {
       .max_calls = size(config.max_calls),
       .max_calls_per_connection = size(config.max_calls_per_connection),
-      .max_bytes_held = size(config.max_bytes_held)};
+      .max_calls_per_client = size(config.max_calls_per_client),
+      .max_bytes_held = size(config.max_bytes_held),
+      .max_bytes_held_per_client = size(config.max_bytes_held_per_client)};
   options.max_message_bytes = size(config.max_message_bytes);
   options.max_metadata_bytes = size(config.max_metadata_bytes);
   options.max_connection_age = Milliseconds(config.max_connection_age_ms);

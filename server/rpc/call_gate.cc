@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/base/error.h"
+#include "server/base/status_macros.h"
 
 namespace resnetd {
 namespace {
@@ -26,11 +27,6 @@ absl::Status Full(absl::string_view what, absl::string_view flag,
       .RetryAfter(kRetryWhenFull);
 }
 
-absl::Status NoRoom(std::size_t limit) {
-  return Full("the requests in flight hold too many bytes", "max-bytes-held",
-              limit);
-}
-
 }  // namespace
 
 absl::Status NotServing(ServingState state) {
@@ -46,31 +42,67 @@ absl::Status NotServing(ServingState state) {
 
 CallGate::Ticket::Ticket(Ticket&& other) noexcept
     : gate_(std::exchange(other.gate_, nullptr)),
-      connection_(std::move(other.connection_)),
+      caller_(std::move(other.caller_)),
       bytes_(std::exchange(other.bytes_, 0)) {}
 
 CallGate::Ticket& CallGate::Ticket::operator=(Ticket&& other) noexcept {
   std::swap(gate_, other.gate_);
-  std::swap(connection_, other.connection_);
+  std::swap(caller_, other.caller_);
   std::swap(bytes_, other.bytes_);
   return *this;
 }
 
 CallGate::Ticket::~Ticket() {
   if (gate_ != nullptr) {
-    gate_->Leave(connection_, bytes_);
+    gate_->Leave(caller_, bytes_);
   }
 }
 
 absl::Status CallGate::Ticket::Charge(std::size_t bytes) {
-  absl::Status status = gate_->Reserve(bytes);
+  absl::Status status = gate_->Reserve(caller_, bytes);
   if (status.ok()) {
     bytes_ += bytes;
   }
   return status;
 }
 
-absl::StatusOr<CallGate::Ticket> CallGate::Enter(const std::string& connection,
+CallGate::Client CallGate::OfClient(const Caller& caller) const {
+  const auto at = by_client_.find(caller.identity);
+  return at == by_client_.end() ? Client{} : at->second;
+}
+
+absl::Status CallGate::CheckCalls(const Caller& caller) const {
+  if (calls_ >= limits_.max_calls) {
+    return Full("too many calls are in flight", "max-calls", limits_.max_calls);
+  }
+  const auto at = by_connection_.find(caller.connection);
+  if (at != by_connection_.end() &&
+      at->second >= limits_.max_calls_per_connection) {
+    return Full("too many calls of this connection are in flight",
+                "max-calls-per-connection", limits_.max_calls_per_connection);
+  }
+  if (OfClient(caller).calls >= limits_.max_calls_per_client) {
+    return Full("too many calls of this client are in flight",
+                "max-calls-per-client", limits_.max_calls_per_client);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CallGate::CheckRoom(const Caller& caller,
+                                 std::size_t bytes) const {
+  if (bytes > limits_.max_bytes_held - bytes_held_) {
+    return Full("the requests in flight hold too many bytes", "max-bytes-held",
+                limits_.max_bytes_held);
+  }
+  const std::size_t held = OfClient(caller).bytes_held;
+  if (bytes > 0 && held + bytes > limits_.max_bytes_held_per_client) {
+    return Full("the requests of this client in flight hold too many bytes",
+                "max-bytes-held-per-client", limits_.max_bytes_held_per_client);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<CallGate::Ticket> CallGate::Enter(const Caller& caller,
                                                  std::size_t bytes,
                                                  Availability availability) {
   MutexLock lock(mutex_);
@@ -78,22 +110,15 @@ absl::StatusOr<CallGate::Ticket> CallGate::Enter(const std::string& connection,
       availability == Availability::kWhenServing) {
     return NotServing(state_);
   }
-  if (calls_ >= limits_.max_calls) {
-    return Full("too many calls are in flight", "max-calls", limits_.max_calls);
-  }
-  const auto at = by_connection_.find(connection);
-  if (at != by_connection_.end() &&
-      at->second >= limits_.max_calls_per_connection) {
-    return Full("too many calls of this connection are in flight",
-                "max-calls-per-connection", limits_.max_calls_per_connection);
-  }
-  if (!HasRoomFor(bytes)) {
-    return NoRoom(limits_.max_bytes_held);
-  }
+  RETURN_IF_ERROR(CheckCalls(caller));
+  RETURN_IF_ERROR(CheckRoom(caller, bytes));
   ++calls_;
   bytes_held_ += bytes;
-  ++by_connection_[connection];
-  return Ticket(*this, connection, bytes);
+  ++by_connection_[caller.connection];
+  Client& client = by_client_[caller.identity];
+  ++client.calls;
+  client.bytes_held += bytes;
+  return Ticket(*this, caller, bytes);
 }
 
 void CallGate::SetState(ServingState state) {
@@ -129,22 +154,27 @@ std::size_t CallGate::bytes_held() const {
   return bytes_held_;
 }
 
-absl::Status CallGate::Reserve(std::size_t bytes) {
+absl::Status CallGate::Reserve(const Caller& caller, std::size_t bytes) {
   MutexLock lock(mutex_);
-  if (!HasRoomFor(bytes)) {
-    return NoRoom(limits_.max_bytes_held);
-  }
+  RETURN_IF_ERROR(CheckRoom(caller, bytes));
   bytes_held_ += bytes;
+  // It is in flight, so it is there.
+  by_client_[caller.identity].bytes_held += bytes;
   return absl::OkStatus();
 }
 
-void CallGate::Leave(const std::string& connection, std::size_t bytes) {
+void CallGate::Leave(const Caller& caller, std::size_t bytes) {
   MutexLock lock(mutex_);
   --calls_;
   bytes_held_ -= bytes;
-  const auto at = by_connection_.find(connection);
+  const auto at = by_connection_.find(caller.connection);
   if (--at->second == 0) {
     by_connection_.erase(at);
+  }
+  const auto client = by_client_.find(caller.identity);
+  client->second.bytes_held -= bytes;
+  if (--client->second.calls == 0) {
+    by_client_.erase(client);
   }
   if (calls_ == 0) {
     idle_.NotifyAll();

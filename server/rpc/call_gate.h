@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string>
 #include <unordered_map>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -17,8 +18,19 @@ namespace resnetd {
 struct CallLimits {
   std::size_t max_calls = 4096;                // max-calls
   std::size_t max_calls_per_connection = 256;  // max-calls-per-connection
+  std::size_t max_calls_per_client = 1024;     // max-calls-per-client
   // Bytes of requests that are being answered, raw pixels included.
   std::size_t max_bytes_held = 512U << 20U;  // max-bytes-held
+  std::size_t max_bytes_held_per_client = 128U
+                                          << 20U;  // max-bytes-held-per-client
+};
+
+// Who calls.
+struct Caller {
+  // Any text that tells connections apart.
+  std::string connection;
+  // Any text that tells callers apart who may have many connections.
+  std::string identity;
 };
 
 enum class ServingState { kStarting, kServing, kDraining };
@@ -48,10 +60,10 @@ class CallGate {
 
    private:
     friend class CallGate;
-    Ticket(CallGate& gate, std::string connection, std::size_t bytes)
-        : gate_(&gate), connection_(std::move(connection)), bytes_(bytes) {}
+    Ticket(CallGate& gate, Caller caller, std::size_t bytes)
+        : gate_(&gate), caller_(std::move(caller)), bytes_(bytes) {}
     CallGate* gate_ = nullptr;
-    std::string connection_;
+    Caller caller_;
     std::size_t bytes_ = 0;
   };
 
@@ -61,11 +73,10 @@ class CallGate {
   CallGate(const CallGate&) = delete;
   CallGate& operator=(const CallGate&) = delete;
 
-  // Lets a call in that holds `bytes` and came by `connection` (any text that
-  // tells connections apart).
+  // Lets a call in that holds `bytes`.
   // UNAVAILABLE (STARTING, DRAINING), or RESOURCE_EXHAUSTED (OVERLOADED) with
   // retry_after when one of the limits is reached.
-  absl::StatusOr<Ticket> Enter(const std::string& connection, std::size_t bytes,
+  absl::StatusOr<Ticket> Enter(const Caller& caller, std::size_t bytes,
                                Availability availability)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -80,13 +91,22 @@ class CallGate {
   std::size_t bytes_held() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  absl::Status Reserve(std::size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Leave(const std::string& connection, std::size_t bytes)
+  // What one client has in flight.
+  struct Client {
+    std::size_t calls = 0;
+    std::size_t bytes_held = 0;
+  };
+
+  absl::Status Reserve(const Caller& caller, std::size_t bytes)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  bool HasRoomFor(std::size_t bytes) const
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return bytes <= limits_.max_bytes_held - bytes_held_;
-  }
+  void Leave(const Caller& caller, std::size_t bytes)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status CheckCalls(const Caller& caller) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckRoom(const Caller& caller, std::size_t bytes) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Client OfClient(const Caller& caller) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const CallLimits limits_;
   mutable Mutex mutex_;
@@ -94,8 +114,10 @@ class CallGate {
   ServingState state_ ABSL_GUARDED_BY(mutex_);
   std::size_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t bytes_held_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Both without those that have nothing in flight.
   std::unordered_map<std::string, std::size_t> by_connection_
       ABSL_GUARDED_BY(mutex_);
+  std::unordered_map<std::string, Client> by_client_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace resnetd

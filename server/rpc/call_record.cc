@@ -14,6 +14,7 @@
 #include "server/base/error.h"
 #include "server/base/ids.h"
 #include "server/rpc/convert_request.h"
+#include "server/rpc/peer_identity.h"
 #include "server/rpc/status_codes.h"
 #include "server/rpc/trace_context.h"
 
@@ -65,7 +66,8 @@ CallRecord::CallRecord(CallEnvironment& environment, absl::string_view method,
       method_(method),
       context_(context),
       arrived_(environment.clock.Now()),
-      cancelled_(std::make_shared<std::atomic<bool>>(false)) {
+      cancelled_(std::make_shared<std::atomic<bool>>(false)),
+      identity_(IdentityOfPeer(context.peer())) {
   environment_.telemetry.RpcStarted(method_);
   UseRequestId(SingleMetadata(context_, kRequestIdKey));
   if (request_id_.empty()) {
@@ -90,7 +92,9 @@ absl::Status CallRecord::Enter(std::size_t bytes, Availability availability) {
 
 absl::StatusOr<CallGate::Ticket> CallRecord::EnterPart(
     std::size_t bytes, Availability availability) const {
-  return environment_.gate.Enter(context_.peer(), bytes, availability);
+  return environment_.gate.Enter(
+      {.connection = context_.peer(), .identity = identity_}, bytes,
+      availability);
 }
 
 void CallRecord::UseRequestId(absl::string_view id) {

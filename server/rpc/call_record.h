@@ -75,6 +75,8 @@ class CallRecord {
   const CancelFlag& cancelled() const { return cancelled_; }
 
   const std::string& request_id() const { return request_id_; }
+  // Who calls, see IdentityOfPeer().
+  const std::string& identity() const { return identity_; }
   SteadyTime arrived() const { return arrived_; }
   grpc::CallbackServerContext& context() { return context_; }
   CallEnvironment& environment() { return environment_; }
@@ -93,6 +95,7 @@ class CallRecord {
   grpc::CallbackServerContext& context_;
   const SteadyTime arrived_;
   const CancelFlag cancelled_;
+  const std::string identity_;
   std::string request_id_;
   bool announced_ = false;
   std::string trace_id_;

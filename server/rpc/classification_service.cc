@@ -1,11 +1,13 @@
 #include "server/rpc/classification_service.h"
 
 #include <chrono>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/string_view.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/rpc/classify_outline.h"
 #include "server/rpc/convert_answer.h"
 #include "server/rpc/convert_request.h"
 #include "server/rpc/deadline.h"
@@ -34,9 +36,15 @@ class ImagesCall final : public UnaryCall {
   using UnaryCall::UnaryCall;
 
   void Start(const grpc::ByteBuffer& bytes, Classifier& classifier) {
-    if (absl::Status status =
-            Accept(bytes, Availability::kWhenServing, message_);
-        !status.ok()) {
+    absl::Status status =
+        record().Enter(bytes.Length(), Availability::kWhenServing);
+    if (status.ok()) {
+      status = CheckLoad(bytes, classifier);
+    }
+    if (status.ok()) {
+      status = ParseMessage(bytes, message_);
+    }
+    if (!status.ok()) {
       Fail(status);
       return;
     }
@@ -52,14 +60,37 @@ class ImagesCall final : public UnaryCall {
   }
 
  private:
+  CallDeadline Deadline() {
+    const RequestLimits& limits = record().environment().limits;
+    return DecideDeadline(record().context().deadline(),
+                          std::chrono::system_clock::now(), record().arrived(),
+                          limits.default_deadline, limits.max_deadline);
+  }
+
+  // Under overload most calls are refused here, before their pictures are
+  // copied out of gRPC's memory.
+  absl::Status CheckLoad(const grpc::ByteBuffer& bytes,
+                         Classifier& classifier) {
+    std::optional<ReadOutline> read = OutlineOf(bytes, FieldsOf<Message>());
+    if (!read) {
+      return absl::OkStatus();
+    }
+    read->outline.deadline = Deadline().at;
+    read->outline.identity = record().identity();
+    absl::Status status = classifier.Check(read->outline);
+    if (!status.ok()) {
+      record().UseRequestId(read->request_id);
+      record().set_amount("images", read->outline.images);
+    }
+    return status;
+  }
+
   absl::StatusOr<ClassifyRequest> Take() {
     record().UseRequestId(message_.request_id());
     record().set_amount("images",
                         static_cast<std::size_t>(message_.images_size()));
     const RequestLimits& limits = record().environment().limits;
-    const CallDeadline deadline = DecideDeadline(
-        record().context().deadline(), std::chrono::system_clock::now(),
-        record().arrived(), limits.default_deadline, limits.max_deadline);
+    const CallDeadline deadline = Deadline();
     deadline_ = deadline.at;
     if (deadline.is_default) {
       record().AnnounceDefaultDeadline();
@@ -67,6 +98,7 @@ class ImagesCall final : public UnaryCall {
     ASSIGN_OR_RETURN(ClassifyRequest request,
                      TakeRequest(message_, limits, record().ticket()));
     request.request_id = record().request_id();
+    request.identity = record().identity();
     request.arrived = record().arrived();
     request.deadline = deadline_;
     request.cancelled = record().cancelled();

@@ -326,6 +326,7 @@ absl::StatusOr<ClassifyRequest> ClassifyStreams::Stream::Accept(
       ClassifyRequest accepted,
       TakeRequest(*message.mutable_request(), limits(), request.ticket));
   accepted.request_id = id;
+  accepted.identity = record_.identity();
   accepted.arrived = request.arrived;
   accepted.deadline =
       std::min(deadline_,

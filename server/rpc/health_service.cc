@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/status/statusor.h"
+#include "server/rpc/peer_identity.h"
 #include "server/rpc/status_codes.h"
 
 namespace resnetd {
@@ -205,8 +206,10 @@ grpc::ServerUnaryReactor* HealthService::Check(
 
 grpc::ServerWriteReactor<HealthCheckResponse>* HealthService::Watch(
     grpc::CallbackServerContext* context, const HealthCheckRequest* request) {
-  absl::StatusOr<CallGate::Ticket> ticket = watches_.Enter(
-      context->peer(), request->ByteSizeLong(), Availability::kAlways);
+  absl::StatusOr<CallGate::Ticket> ticket =
+      watches_.Enter({.connection = context->peer(),
+                      .identity = IdentityOfPeer(context->peer())},
+                     request->ByteSizeLong(), Availability::kAlways);
   if (!ticket.ok()) {
     return new RefusedWatch(ToGrpcStatus(ticket.status(), ""));
   }

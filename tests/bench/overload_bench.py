@@ -11,6 +11,11 @@ p99 of what was answered (goal: three times that of a server with little to do,
 or the queue's target and two batches), calls that were taken and came late over
 all that were taken (goal <= 0.001), the p99 of refusals (goal <= 5 ms), and the
 server's most memory beyond that at 1.0 of the capacity (goal <= 64 MiB).
+
+Then recovery: ten times the capacity from callers who repeat every refused call
+three times at once, which are 37 attempts where ten calls are due and nine of them
+are refused, and from there to 0.8 of the capacity: answered over due, in the first
+five seconds and after them (goal >= 0.99 after).
 """
 
 from __future__ import annotations
@@ -35,6 +40,9 @@ sys.path.insert(0, str(SOURCE / "tests" / "bench"))
 from interference_bench import machine, write_pictures  # noqa: E402
 
 LITTLE = 0.3
+# Attempts over capacity, see above.
+NAIVE = 37
+AFTER = 0.8
 
 
 def peak_mib(pid: int) -> float:
@@ -47,6 +55,14 @@ def peak_mib(pid: int) -> float:
 
 def forget_peak(pid: int) -> None:
     pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def serve(folder: pathlib.Path, options: argparse.Namespace) -> tuple[object, ...]:
+    """What a server is told so that it serves the model "served"."""
+    if options.weights:
+        return ("--weights", options.weights, "--model-name", "served")
+    make_model(folder, options)
+    return ("--data-dir", folder / "data")
 
 
 def make_model(folder: pathlib.Path, options: argparse.Namespace) -> None:
@@ -63,17 +79,36 @@ def make_model(folder: pathlib.Path, options: argparse.Namespace) -> None:
                 raise SystemExit(f"{words}: {done.stderr}{done.stdout}")
 
 
+# A call that is answered behind its phase counts for no phase, so calls of a warm-up
+# before one would take from it: the server is warm already.
+WITHOUT_WARM_UP = ("--warm-up", "1ms")
+
+
+def phases_of(server: Server, *words: object) -> list[dict[str, Any]]:
+    done = subprocess.run(
+        [str(word) for word in (BIN / "resnetctl", "bench", "-m", "served", "-s", server.address,
+                                "--connections", 16, *WITHOUT_WARM_UP, "-o", "json",
+                                *words)],
+        stdout=subprocess.PIPE, text=True, check=False)
+    phases: list[dict[str, Any]] = json.loads(done.stdout)["sides"][0]["phases"]
+    return phases
+
+
 def bench(server: Server, seconds: float, *words: object) -> dict[str, Any]:
     """Figures of one load, with the server's most memory meanwhile."""
     forget_peak(server.process.pid)
-    done = subprocess.run(
-        [str(word) for word in (BIN / "resnetctl", "bench", "-m", "served", "-s", server.address,
-                                "--for", f"{seconds}s", "--connections", 16, "-o", "json",
-                                *words)],
-        stdout=subprocess.PIPE, text=True, check=False)
-    phase = json.loads(done.stdout)["sides"][0]["phases"][0]
+    phase = phases_of(server, "--for", f"{seconds}s", *words)[0]
     phase["peak_mib"] = peak_mib(server.process.pid)
     return phase
+
+
+def recover(server: Server, full: float, options: argparse.Namespace,
+            number: int) -> list[dict[str, Any]]:
+    after = f"{AFTER * full:.3f}"
+    return phases_of(server, "--steps",
+                     f"{NAIVE * full:.3f}x{options.seconds / 2}s,{after}x5s,"
+                     f"{after}x{options.seconds}s",
+                     "--deadline", options.deadline, "--seed", 100 * number + 2)
 
 
 def measure(server: Server, options: argparse.Namespace, number: int) -> dict[str, Any]:
@@ -83,7 +118,20 @@ def measure(server: Server, options: argparse.Namespace, number: int) -> dict[st
     for factor in (LITTLE, 1.0, *options.factors):
         part[f"{factor:g}"] = bench(server, options.seconds, "--rate", f"{factor * full:.3f}",
                                     "--deadline", options.deadline, "--seed", 100 * number + 1)
+    part["recovery"] = recover(server, full, options, number)
     return part
+
+
+def share_answered(phase: dict[str, Any]) -> float:
+    due = phase["answered"] + phase["refused"] + phase["late"] + phase["failed"]
+    return phase["answered"] / max(due, 1)
+
+
+def recovery_row(rounds: list[dict[str, Any]]) -> str:
+    early, after = ([share_answered(part["recovery"][phase]) for part in rounds]
+                    for phase in (1, 2))
+    return (f"recovery: answered over due in the first 5 s {statistics.median(early):.3f},"
+            f" then {statistics.median(after):.3f} ({min(after):.3f} to {max(after):.3f})")
 
 
 def row(factor: float, rounds: list[dict[str, Any]]) -> str:
@@ -113,17 +161,20 @@ def main() -> None:
     parser.add_argument("--factors", type=float, nargs="+", default=[1.2, 2, 5, 10])
     parser.add_argument("--architecture", default="resnet50")
     parser.add_argument("--input-size", type=int, default=224)
+    parser.add_argument("--weights", type=pathlib.Path,
+                        help="a file of weights to serve; else one training step makes them")
     parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="resnetd-bench-", dir=SOURCE / "build") as name:
         folder = pathlib.Path(name)
-        make_model(folder, options)
+        words = serve(folder, options)
         # Children inherit where they may run.
         os.sched_setaffinity(0, {cores[0]})
-        with Server("--data-dir", folder / "data") as server:
+        with Server(*words) as server:
             os.sched_setaffinity(0, {cores[-1]})
+            bench(server, 3, "--clients", 8)
             rounds = []
             for number in range(options.rounds):
                 rounds.append(measure(server, options, number))
@@ -135,6 +186,7 @@ def main() -> None:
           "  more MiB")
     for factor in (LITTLE, 1.0, *options.factors):
         print(row(factor, rounds))
+    print(recovery_row(rounds))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,11 @@ namespace {
 constexpr CallLimits kLimits{
     .max_calls = 4, .max_calls_per_connection = 2, .max_bytes_held = 100};
 
+// A client with one connection.
+Caller From(const std::string& connection) {
+  return {.connection = connection, .identity = connection};
+}
+
 std::string ReasonOf(const absl::Status& status) {
   return DetailsOf(status).reason;
 }
@@ -34,13 +39,13 @@ std::string LimitOf(const absl::Status& status) {
 
 TEST(CallGateTest, LetsNobodyInBeforeItServesButCallsThatAreAlwaysTaken) {
   CallGate gate(kLimits);
-  const auto refused = gate.Enter("a", 1, Availability::kWhenServing);
+  const auto refused = gate.Enter(From("a"), 1, Availability::kWhenServing);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(ReasonOf(refused.status()), "STARTING");
   EXPECT_TRUE(DetailsOf(refused.status()).retry_after.has_value());
-  EXPECT_TRUE(gate.Enter("a", 1, Availability::kAlways).ok());
+  EXPECT_TRUE(gate.Enter(From("a"), 1, Availability::kAlways).ok());
   gate.SetState(ServingState::kServing);
-  EXPECT_TRUE(gate.Enter("a", 1, Availability::kWhenServing).ok());
+  EXPECT_TRUE(gate.Enter(From("a"), 1, Availability::kWhenServing).ok());
 }
 
 TEST(CallGateTest, DrainingIsFinal) {
@@ -48,43 +53,43 @@ TEST(CallGateTest, DrainingIsFinal) {
   gate.SetState(ServingState::kDraining);
   gate.SetState(ServingState::kServing);
   EXPECT_EQ(gate.state(), ServingState::kDraining);
-  const auto refused = gate.Enter("a", 1, Availability::kWhenServing);
+  const auto refused = gate.Enter(From("a"), 1, Availability::kWhenServing);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(ReasonOf(refused.status()), "DRAINING");
-  EXPECT_TRUE(gate.Enter("a", 1, Availability::kAlways).ok());
+  EXPECT_TRUE(gate.Enter(From("a"), 1, Availability::kAlways).ok());
 }
 
 TEST(CallGateTest, BoundsTheCallsOfAConnectionAndOfAll) {
   CallGate gate(kLimits, ServingState::kServing);
   std::vector<CallGate::Ticket> tickets;
   for (const char* connection : {"a", "a", "b"}) {
-    auto ticket = gate.Enter(connection, 0, Availability::kWhenServing);
+    auto ticket = gate.Enter(From(connection), 0, Availability::kWhenServing);
     ASSERT_TRUE(ticket.ok());
     tickets.push_back(*std::move(ticket));
   }
-  const auto third = gate.Enter("a", 0, Availability::kWhenServing);
+  const auto third = gate.Enter(From("a"), 0, Availability::kWhenServing);
   EXPECT_EQ(third.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(ReasonOf(third.status()), "OVERLOADED");
   EXPECT_EQ(LimitOf(third.status()), "max-calls-per-connection");
   EXPECT_TRUE(DetailsOf(third.status()).retry_after.has_value());
 
-  auto fourth = gate.Enter("c", 0, Availability::kWhenServing);
+  auto fourth = gate.Enter(From("c"), 0, Availability::kWhenServing);
   ASSERT_TRUE(fourth.ok());
   tickets.push_back(*std::move(fourth));
-  const auto fifth = gate.Enter("d", 0, Availability::kWhenServing);
+  const auto fifth = gate.Enter(From("d"), 0, Availability::kWhenServing);
   EXPECT_EQ(LimitOf(fifth.status()), "max-calls");
 
   tickets.clear();
   EXPECT_EQ(gate.calls(), 0U);
-  EXPECT_TRUE(gate.Enter("a", 0, Availability::kWhenServing).ok());
+  EXPECT_TRUE(gate.Enter(From("a"), 0, Availability::kWhenServing).ok());
 }
 
 TEST(CallGateTest, BoundsTheBytesHeld) {
   CallGate gate(kLimits, ServingState::kServing);
-  EXPECT_TRUE(gate.Enter("a", 99, Availability::kWhenServing).ok());
-  EXPECT_TRUE(gate.Enter("a", 100, Availability::kWhenServing).ok());
+  EXPECT_TRUE(gate.Enter(From("a"), 99, Availability::kWhenServing).ok());
+  EXPECT_TRUE(gate.Enter(From("a"), 100, Availability::kWhenServing).ok());
   EXPECT_EQ(gate.bytes_held(), 0U);
-  const auto refused = gate.Enter("a", 101, Availability::kWhenServing);
+  const auto refused = gate.Enter(From("a"), 101, Availability::kWhenServing);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(LimitOf(refused.status()), "max-bytes-held");
   EXPECT_EQ(gate.calls(), 0U);
@@ -93,7 +98,7 @@ TEST(CallGateTest, BoundsTheBytesHeld) {
 TEST(CallGateTest, ChargesMoreBytesToATicketAndGivesAllBack) {
   CallGate gate(kLimits, ServingState::kServing);
   {
-    auto ticket = gate.Enter("a", 60, Availability::kWhenServing);
+    auto ticket = gate.Enter(From("a"), 60, Availability::kWhenServing);
     ASSERT_TRUE(ticket.ok());
     EXPECT_TRUE(ticket->Charge(39).ok());
     EXPECT_TRUE(ticket->Charge(1).ok());
@@ -107,11 +112,62 @@ TEST(CallGateTest, ChargesMoreBytesToATicketAndGivesAllBack) {
   EXPECT_EQ(gate.calls(), 0U);
 }
 
+TEST(CallGateTest, BoundsTheCallsOfAClientOverItsConnections) {
+  CallGate gate({.max_calls_per_connection = 2, .max_calls_per_client = 3},
+                ServingState::kServing);
+  std::vector<CallGate::Ticket> tickets;
+  const auto enter = [&](const char* connection, const char* client) {
+    auto ticket = gate.Enter({.connection = connection, .identity = client}, 0,
+                             Availability::kWhenServing);
+    if (!ticket.ok()) {
+      return ticket.status();
+    }
+    tickets.push_back(*std::move(ticket));
+    return absl::OkStatus();
+  };
+  // One below the limit, at it, above it.
+  EXPECT_TRUE(enter("1", "a").ok());
+  EXPECT_TRUE(enter("1", "a").ok());
+  EXPECT_TRUE(enter("2", "a").ok());
+  const absl::Status refused = enter("3", "a");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(refused), "OVERLOADED");
+  EXPECT_EQ(LimitOf(refused), "max-calls-per-client");
+  EXPECT_TRUE(DetailsOf(refused).retry_after.has_value());
+  EXPECT_TRUE(enter("4", "b").ok());
+  tickets.erase(tickets.begin());
+  EXPECT_TRUE(enter("3", "a").ok());
+}
+
+TEST(CallGateTest, BoundsTheBytesOfAClient) {
+  CallGate gate({.max_bytes_held = 100, .max_bytes_held_per_client = 40},
+                ServingState::kServing);
+  const auto enter = [&gate](const char* connection, const char* client,
+                             std::size_t bytes) {
+    return gate.Enter({.connection = connection, .identity = client}, bytes,
+                      Availability::kWhenServing);
+  };
+  EXPECT_TRUE(enter("1", "a", 39).ok());
+  EXPECT_TRUE(enter("1", "a", 40).ok());
+  const auto refused = enter("1", "a", 41);
+  EXPECT_EQ(LimitOf(refused.status()), "max-bytes-held-per-client");
+  auto first = enter("1", "a", 30);
+  ASSERT_TRUE(first.ok());
+  EXPECT_FALSE(enter("2", "a", 11).ok());
+  EXPECT_TRUE(enter("2", "a", 10).ok());
+  EXPECT_TRUE(enter("2", "b", 40).ok());
+  // What is charged later counts as well.
+  EXPECT_TRUE(first->Charge(10).ok());
+  EXPECT_EQ(LimitOf(first->Charge(1)), "max-bytes-held-per-client");
+  EXPECT_FALSE(enter("2", "a", 1).ok());
+  EXPECT_TRUE(enter("2", "a", 0).ok());
+}
+
 TEST(CallGateTest, WaitsForTheLastCall) {
   CallGate gate(kLimits, ServingState::kServing);
   EXPECT_TRUE(gate.WaitUntilIdle(std::chrono::steady_clock::now()));
   std::optional<CallGate::Ticket> ticket =
-      gate.Enter("a", 1, Availability::kWhenServing).value();
+      gate.Enter(From("a"), 1, Availability::kWhenServing).value();
   EXPECT_FALSE(gate.WaitUntilIdle(std::chrono::steady_clock::now()));
   std::latch waiting(1);
   std::jthread leaver([&] {
@@ -133,7 +189,7 @@ TEST(CallGateTest, NeverExceedsItsLimitsUnderConcurrency) {
     threads.emplace_back([&gate, &start, t] {
       start.arrive_and_wait();
       for (int i = 0; i < 5000; ++i) {
-        const auto ticket = gate.Enter(absl::StrCat("c", (t + i) % 3), 40,
+        const auto ticket = gate.Enter(From(absl::StrCat("c", (t + i) % 3)), 40,
                                        Availability::kWhenServing);
         EXPECT_LE(gate.calls(), 3U);
         EXPECT_LE(gate.bytes_held(), 100U);
