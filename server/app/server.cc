@@ -100,6 +100,8 @@ class ServerParts final : public Server {
   HttpServer::Routes Routes();
   std::string Metrics(ExpositionFormat format);
   void SetReady(bool ready);
+  // What goes on by itself, when new calls are refused.
+  void StopWork();
 
   const Config config_;
   const ThreadPlan plan_ = PlanThreads(config_);
@@ -279,17 +281,26 @@ void ServerParts::SetReady(bool ready) {
 void ServerParts::Drain() {
   Log(LogLevel::kInfo, "draining",
       {{"in_flight", absl::StrCat(classifier_->in_flight())}});
-  follower_.reset();
   ready_.store(false);
   telemetry_->SetReady(false);
-  grpc_->Drain(Milliseconds(config_.drain_delay_ms),
-               Milliseconds(config_.drain_grace_ms));
+  const std::size_t cut_off = grpc_->Drain(Milliseconds(config_.drain_delay_ms),
+                                           Milliseconds(config_.drain_grace_ms),
+                                           [this] { StopWork(); });
   classifier_->Close();
-  // A job saves where it is; the next start goes on from there.
+  Log(cut_off == 0 ? LogLevel::kInfo : LogLevel::kWarning, "drained",
+      {{"calls_cut_off", absl::StrCat(cut_off)}});
+}
+
+void ServerParts::StopWork() {
+  follower_.reset();
+  // The follower may have found just now that it has everything.
+  ready_.store(false);
+  telemetry_->SetReady(false);
+  // No step more beside the calls that are still answered. The job saves where
+  // it is; the next start goes on from there.
   if (jobs_ != nullptr) {
     jobs_->Stop();
   }
-  Log(LogLevel::kInfo, "drained");
 }
 
 }  // namespace

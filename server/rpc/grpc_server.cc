@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -133,7 +134,7 @@ class GrpcServer::Impl {
     }
   }
 
-  ~Impl() { Drain(Duration::zero(), Duration::zero()); }
+  ~Impl() { Drain(Duration::zero(), Duration::zero(), {}); }
 
   absl::Status Listen(const GrpcServerOptions& options) {
     if (absl::Status status = CheckCanBind(options.host, options.port);
@@ -193,26 +194,34 @@ class GrpcServer::Impl {
     health_.Set(ResourceName(name), is_serving);
   }
 
-  void Drain(Duration delay, Duration grace) ABSL_LOCKS_EXCLUDED(mutex_) {
+  std::size_t Drain(Duration delay, Duration grace,
+                    const std::function<void()>& when_refusing)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
     {
       MutexLock lock(mutex_);
       if (drained_) {
-        return;
+        return 0;
       }
       drained_ = true;
     }
     health_.Drain({kLiveness, kStartup});
     WaitFor(delay);
     gate_.SetState(ServingState::kDraining);
+    const SteadyTime patience = std::chrono::steady_clock::now() + grace;
     classification_.EndStreams();
     models_.EndWatches();
     jobs_.EndWatches();
-    gate_.WaitUntilIdle(std::chrono::steady_clock::now() + grace);
+    if (when_refusing) {
+      when_refusing();
+    }
+    gate_.WaitUntilIdle(patience);
+    const std::size_t cut_off = gate_.calls();
     health_.EndWatches();
     if (server_ != nullptr) {
       server_->Shutdown(std::chrono::system_clock::now() + kCancelGrace);
       server_->Wait();
     }
+    return cut_off;
   }
 
  private:
@@ -269,8 +278,9 @@ void GrpcServer::SetModelServing(const ModelName& name, bool is_serving) {
   impl_->SetModelServing(name, is_serving);
 }
 
-void GrpcServer::Drain(Duration delay, Duration grace) {
-  impl_->Drain(delay, grace);
+std::size_t GrpcServer::Drain(Duration delay, Duration grace,
+                              const std::function<void()>& when_refusing) {
+  return impl_->Drain(delay, grace, when_refusing);
 }
 
 }  // namespace resnetd

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -105,8 +106,12 @@ class GrpcServer {
   // clients and load balancers can turn away; then new ones are refused with
   // UNAVAILABLE (DRAINING), those in flight have `grace` to finish, the rest is
   // cancelled; a change that has begun is finished all the same. Watches end
-  // at once. Blocks until done. A second call does nothing.
-  void Drain(Duration delay, Duration grace);
+  // at once. `when_refusing` is called when new calls are refused, before those
+  // in flight are waited for, and its time is part of `grace`; empty: nothing
+  // is. Blocks until done; returns how many calls were cancelled. A second call
+  // does nothing.
+  std::size_t Drain(Duration delay, Duration grace,
+                    const std::function<void()>& when_refusing = {});
 
  private:
   class Impl;

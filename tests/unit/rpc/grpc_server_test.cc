@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <future>
 #include <string>
@@ -94,8 +95,15 @@ TEST_F(GrpcServerTest, DrainFinishesWhatIsInFlightAndRefusesTheRest) {
                                [this] { return Classify(OneImage()); }));
   }
   classifier_.AwaitHeld(kCalls);
-  auto drained = std::async(std::launch::async, [this] {
-    server_->Drain(Duration::zero(), std::chrono::seconds(30));
+  std::atomic<int> stopped = 0;
+  auto drained = std::async(std::launch::async, [this, &stopped] {
+    // While what is in flight is held.
+    return server_->Drain(
+        Duration::zero(), std::chrono::seconds(30), [this, &stopped] {
+          EXPECT_EQ(ReasonOf(Classify(OneImage())), "DRAINING");
+          EXPECT_GE(telemetry_.in_flight(), static_cast<int>(kCalls));
+          ++stopped;
+        });
   });
   // Refusals begin when the drain has reached that stage.
   grpc::Status refused;
@@ -122,7 +130,8 @@ TEST_F(GrpcServerTest, DrainFinishesWhatIsInFlightAndRefusesTheRest) {
     const grpc::Status status = call.get();
     EXPECT_TRUE(status.ok()) << status.error_message();
   }
-  drained.get();
+  EXPECT_EQ(drained.get(), 0U);
+  EXPECT_EQ(stopped, 1);
   EXPECT_EQ(telemetry_.in_flight(), 0);
 }
 
@@ -148,18 +157,19 @@ TEST_F(GrpcServerTest, DrainCancelsWhatDoesNotFinishInItsGrace) {
       std::async(std::launch::async, [this] { return Classify(OneImage()); });
   classifier_.AwaitHeld(1);
   auto drained = std::async(std::launch::async, [this] {
-    server_->Drain(Duration::zero(), std::chrono::milliseconds(20));
+    return server_->Drain(Duration::zero(), std::chrono::milliseconds(20));
   });
   classifier_.AwaitCancelled();
   classifier_.Release();
   EXPECT_FALSE(call.get().ok());
-  drained.get();
+  EXPECT_EQ(drained.get(), 1U);
 }
 
 TEST_F(GrpcServerTest, DrainTwiceIsDrainOnce) {
   ListenReady();
   server_->Drain(Duration::zero(), Duration::zero());
-  server_->Drain(std::chrono::hours(1), std::chrono::hours(1));
+  server_->Drain(std::chrono::hours(1), std::chrono::hours(1),
+                 [] { FAIL() << "the second drain does nothing"; });
   server_->SetReady(true);
   server_->SetModelServing(ModelName::Parse("fake").value(), true);
 }
