@@ -3,14 +3,11 @@
 #include <grpcpp/grpcpp.h>
 
 #include <chrono>
-#include <string>
 #include <utility>
 
-#include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "client/connection.h"
 #include "client/convert.h"
-#include "client/error_info.h"
+#include "client/load/call_outcome.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
 #include "server/base/thread.h"
 
@@ -26,25 +23,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const Target& target) {
       target.grpc, grpc::InsecureChannelCredentials(), arguments);
 }
 
-CallEnd EndOf(absl::StatusCode code, const std::string& reason) {
-  if (code == absl::StatusCode::kDeadlineExceeded) {
-    return reason == "DEADLINE_UNREACHABLE" ? CallEnd::kRefused
-                                            : CallEnd::kLate;
-  }
-  return code == absl::StatusCode::kResourceExhausted || reason == "DRAINING"
-             ? CallEnd::kRefused
-             : CallEnd::kFailed;
-}
-
-CallOutcome OutcomeOf(const absl::Status& error) {
-  const std::string reason = ErrorInfoOf(error).reason;
-  return {.end = EndOf(error.code(), reason),
-          .error = absl::StrCat(absl::StatusCodeToString(error.code()),
-                                reason.empty() ? "" : " ", reason)};
-}
-
 // A call whose pictures were not all classified is none that was answered.
-CallOutcome OutcomeOf(const v1::ClassifyResponse& response) {
+CallOutcome OutcomeOfAnswer(const v1::ClassifyResponse& response) {
   for (const v1::ClassifyResult& result : response.results()) {
     if (result.has_error()) {
       return OutcomeOf(FromProto(result.error()));
@@ -58,7 +38,8 @@ CallOutcome OutcomeOf(const v1::ClassifyResponse& response) {
 // in another thread while the channels go.
 class GrpcCaller final : public Caller {
  public:
-  explicit GrpcCaller(GrpcCallerOptions options) : timeout_(options.timeout) {
+  explicit GrpcCaller(GrpcCallerOptions options)
+      : timeout_(options.timeout), check_(std::move(options.check)) {
     for (ClassifyRequest& request : options.requests) {
       requests_.push_back(ToProto(std::move(request)));
     }
@@ -74,6 +55,7 @@ class GrpcCaller final : public Caller {
 
  private:
   struct Pending {
+    std::size_t number = 0;
     grpc::ClientContext context;
     v1::ClassifyResponse response;
     grpc::Status status;
@@ -84,7 +66,16 @@ class GrpcCaller final : public Caller {
 
   void TakeAnswers();
 
+  CallOutcome OutcomeOfCall(const Pending& call) const {
+    if (!call.status.ok()) {
+      return OutcomeOf(FromGrpc(call.status));
+    }
+    return check_ ? check_(call.number, call.response)
+                  : OutcomeOfAnswer(call.response);
+  }
+
   const Duration timeout_;
+  const decltype(GrpcCallerOptions::check) check_;
   std::vector<v1::ClassifyRequest> requests_;
   std::vector<std::unique_ptr<v1::ClassificationService::Stub>> stubs_;
   grpc::CompletionQueue queue_;
@@ -94,6 +85,7 @@ class GrpcCaller final : public Caller {
 void GrpcCaller::Call(std::size_t number, Done done) {
   // Owned by the queue until it ends.
   auto* const pending = new Pending;
+  pending->number = number;
   pending->done = std::move(done);
   pending->context.set_deadline(
       std::chrono::system_clock::now() +
@@ -110,9 +102,7 @@ void GrpcCaller::TakeAnswers() {
   while (queue_.Next(&tag, &ok)) {
     std::unique_ptr<Pending> pending(static_cast<Pending*>(tag));
     const Done done = std::move(pending->done);
-    const CallOutcome outcome = pending->status.ok()
-                                    ? OutcomeOf(pending->response)
-                                    : OutcomeOf(FromGrpc(pending->status));
+    const CallOutcome outcome = OutcomeOfCall(*pending);
     pending.reset();
     done(outcome);
   }

@@ -1,12 +1,17 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "client/load/load_run.h"
 #include "client/target.h"
 #include "client/types.h"
+
+namespace resnetd::v1 {
+class ClassifyResponse;
+}  // namespace resnetd::v1
 
 namespace resnetd::client {
 
@@ -19,6 +24,11 @@ struct GrpcCallerOptions {
   // Calls are spread over so many connections; >= 1. A server takes so many
   // calls at once from each.
   std::size_t connections = 1;
+  // Looks at the answer of a call, in the thread that takes all of them, and
+  // says how it ended. Empty: well, unless one of its pictures failed.
+  std::function<CallOutcome(std::size_t number,
+                            const v1::ClassifyResponse& response)>
+      check = {};
 };
 
 // Classify calls as they are: none is repeated, whatever its end, so that the

@@ -11,6 +11,7 @@ namespace resnetd::client {
 namespace {
 
 constexpr Duration kProgressEvery = std::chrono::milliseconds(250);
+constexpr Duration kAskEvery = std::chrono::milliseconds(20);
 
 class Run {
  public:
@@ -30,7 +31,7 @@ class Run {
   void OpenLoop();
   void ClosedLoop();
   // Waits for `due` and for room among the calls that are out; false: it is
-  // `end` before.
+  // `end` before, or somebody ends it all.
   bool WaitForTurn(SteadyTime due, std::size_t most, SteadyTime end)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Send(SteadyTime due, std::size_t phase) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -39,7 +40,11 @@ class Run {
   void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
   // Tells how far it is, if it is time.
   void Tell(SteadyTime now) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether somebody ends it, and when that was found.
+  bool IsOver(SteadyTime now);
   Duration Whole() const;
+  // How much of the phase there was.
+  Duration LengthOf(std::size_t phase) const;
   // When no more calls of the phase are due; a closed loop counts all.
   SteadyTime EndOf(std::size_t phase) const;
 
@@ -52,6 +57,8 @@ class Run {
   SteadyTime next_told_ = begun_ + kProgressEvery;
   std::size_t next_number_ = 0;
   std::size_t phase_ = 0;
+  SteadyTime over_at_ = kNoDeadline;
+  SteadyTime next_asked_ = begun_;
   Mutex mutex_;
   CondVar changed_;
   std::size_t outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -93,10 +100,30 @@ void Run::Tell(SteadyTime now) {
   on_progress_(progress);
 }
 
+bool Run::IsOver(SteadyTime now) {
+  if (!options_.is_over || over_at_ != kNoDeadline || now < next_asked_) {
+    return over_at_ != kNoDeadline;
+  }
+  next_asked_ = now + kAskEvery;
+  if (options_.is_over()) {
+    over_at_ = now;
+  }
+  return over_at_ != kNoDeadline;
+}
+
+Duration Run::LengthOf(std::size_t phase) const {
+  const Duration whole = options_.phases[phase].length;
+  if (over_at_ == kNoDeadline) {
+    return whole;
+  }
+  const SteadyTime begin = EndOf(phase) - whole;
+  return std::clamp<Duration>(over_at_ - begin, Duration::zero(), whole);
+}
+
 bool Run::WaitForTurn(SteadyTime due, std::size_t most, SteadyTime end) {
   while (true) {
     const SteadyTime now = clock_.Now();
-    if (now >= end) {
+    if (now >= end || IsOver(now)) {
       return false;
     }
     Tell(now);
@@ -142,7 +169,9 @@ void Run::OpenLoop() {
   while (const std::optional<Arrival> next = arrivals.Next()) {
     phase_ = next->phase;
     const SteadyTime due = begun_ + next->due;
-    WaitForTurn(due, options_.most_outstanding, kNoDeadline);
+    if (!WaitForTurn(due, options_.most_outstanding, kNoDeadline)) {
+      return;
+    }
     Send(due, next->phase);
   }
 }
@@ -171,7 +200,7 @@ std::vector<LoadFigures> Run::Wait() {
   const MutexLock lock(mutex_);
   for (std::size_t i = 0; i < options_.phases.size(); ++i) {
     figures_[i].rate = options_.phases[i].rate;
-    figures_[i].length = options_.phases[i].length;
+    figures_[i].length = LengthOf(i);
   }
   if (options_.phases.empty()) {
     figures_[0].length = last_end_ - begun_;

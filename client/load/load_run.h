@@ -53,13 +53,16 @@ struct LoadOptions {
   // An open loop keeps at most so many calls out; one that is due meanwhile
   // waits here, which counts as its latency.
   std::size_t most_outstanding = 10'000;
+  // Asked a few times a second: true ends the load before its time, once what
+  // is out has ended. Empty: nobody ends it.
+  std::function<bool()> is_over = {};
 };
 
 // Of the calls that were due in one phase (a closed loop has one).
 struct LoadFigures {
   // 0: a closed loop.
   double rate = 0;
-  // Of the phase; in a closed loop until the last answer.
+  // Of the phase, as far as it came; in a closed loop until the last answer.
   Duration length{};
   std::size_t calls = 0;
   // Of the answered ones, those that were answered within `length`.
@@ -75,7 +78,7 @@ struct LoadFigures {
   double Throughput() const;
 };
 
-// While it runs, about four times a second and once at the end.
+// While it runs, about four times a second.
 struct LoadProgress {
   Duration elapsed{};
   Duration whole{};

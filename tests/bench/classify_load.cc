@@ -1,13 +1,12 @@
 #include "tests/bench/classify_load.h"
 
-#include <grpcpp/grpcpp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "client/load/grpc_caller.h"
 
 namespace resnetd {
 namespace {
@@ -15,28 +14,38 @@ namespace {
 // Between two batch sizes the same picture's logits may differ by rounding;
 // the versions that are told apart differ by 1.
 constexpr float kTolerance = 1e-2F;
+constexpr std::chrono::seconds kDeadline(50);
 
 double ToMilliseconds(Duration duration) { return ToSeconds(duration) * 1e3; }
 
 }  // namespace
 
-struct ClassifyLoad::Call {
-  std::size_t request = 0;
-  SteadyTime due;
-  grpc::ClientContext context;
-  v1::ClassifyResponse response;
-};
+void VersionAnswers::Learn(const client::ClassifyAnswer& answer) {
+  digest = answer.served_by.weights_sha256;
+  auto& pictures = logits.emplace_back();
+  for (const auto& result : answer.results) {
+    pictures.push_back(result.ok() ? result->logits : std::vector<float>());
+  }
+}
 
 ClassifyLoad::ClassifyLoad(
-    v1::ClassificationService::Stub& stub,
-    const std::vector<v1::ClassifyRequest>& requests,
+    const client::Target& target,
+    const std::vector<client::ClassifyRequest>& requests,
     const std::map<std::int64_t, VersionAnswers>& answers,
     const Options& options)
-    : stub_(stub),
-      requests_(requests),
+    : requests_(requests.size()),
       answers_(answers),
       options_(options),
       started_(RealClock().Now()),
+      caller_(client::MakeGrpcCaller(
+          {.target = target,
+           .requests = requests,
+           .timeout = kDeadline,
+           .check =
+               [this](std::size_t number,
+                      const v1::ClassifyResponse& response) {
+                 return Check(number, response);
+               }})),
       thread_("load", [this] { Run(); }) {}
 
 LoadReport ClassifyLoad::Stop() {
@@ -57,8 +66,10 @@ LoadReport ClassifyLoad::Stop() {
 void ClassifyLoad::Run() {
   SteadyTime due = started_;
   for (std::size_t number = 0; WaitForTurn(due); ++number) {
-    const SteadyTime now = RealClock().Now();
-    Send(number % requests_.size(), options_.rate > 0 ? due : now);
+    const SteadyTime since = options_.rate > 0 ? due : RealClock().Now();
+    caller_->Call(number, [this, since](const client::CallOutcome& outcome) {
+      Ended(since, outcome);
+    });
     if (options_.rate > 0) {
       due += std::chrono::duration_cast<Duration>(
           std::chrono::duration<double>(1 / options_.rate));
@@ -80,40 +91,38 @@ bool ClassifyLoad::WaitForTurn(SteadyTime due) {
   return !is_over_;
 }
 
-void ClassifyLoad::Send(std::size_t request, SteadyTime due) {
-  auto call = std::make_shared<Call>();
-  call->request = request;
-  call->due = due;
-  call->context.set_deadline(std::chrono::system_clock::now() +
-                             std::chrono::seconds(50));
-  stub_.async()->Classify(
-      &call->context, &requests_.at(request), &call->response,
-      [this, call](const grpc::Status& status) { Ended(*call, status); });
+client::CallOutcome ClassifyLoad::Check(std::size_t number,
+                                        const v1::ClassifyResponse& response) {
+  const std::string wrong = WrongWith(number % requests_, response);
+  const MutexLock lock(mutex_);
+  ++report_.by_version[response.served_by().version()];
+  if (!wrong.empty()) {
+    ++report_.mixed;
+    if (report_.example.empty()) {
+      report_.example = wrong;
+    }
+  }
+  return {};
 }
 
-void ClassifyLoad::Ended(const Call& call, const grpc::Status& status) {
-  const double latency = ToMilliseconds(RealClock().Now() - call.due);
-  const std::string wrong = status.ok() ? WrongWith(call) : "";
+void ClassifyLoad::Ended(SteadyTime due, const client::CallOutcome& outcome) {
+  const double latency = ToMilliseconds(RealClock().Now() - due);
   const MutexLock lock(mutex_);
   ++report_.answers;
   report_.latencies_ms.push_back(latency);
-  if (!status.ok()) {
+  if (outcome.end != client::CallEnd::kAnswered) {
     ++report_.failed;
-  } else {
-    ++report_.by_version[call.response.served_by().version()];
-    report_.mixed += wrong.empty() ? 0 : 1;
-  }
-  if (report_.example.empty() && (!status.ok() || !wrong.empty())) {
-    report_.example = status.ok() ? wrong
-                                  : absl::StrCat("code ", status.error_code(),
-                                                 ": ", status.error_message());
+    if (report_.example.empty()) {
+      report_.example = outcome.error;
+    }
   }
   --outstanding_;
   changed_.NotifyAll();
 }
 
-std::string ClassifyLoad::WrongWith(const Call& call) const {
-  const v1::ServedBy& served = call.response.served_by();
+std::string ClassifyLoad::WrongWith(
+    std::size_t request, const v1::ClassifyResponse& response) const {
+  const v1::ServedBy& served = response.served_by();
   const auto found = answers_.find(served.version());
   if (found == answers_.end()) {
     return absl::StrCat("unknown version ", served.version());
@@ -122,14 +131,13 @@ std::string ClassifyLoad::WrongWith(const Call& call) const {
     return absl::StrCat("version ", served.version(), " with the digest ",
                         served.weights_sha256());
   }
-  const auto& expected = found->second.logits.at(call.request);
-  if (static_cast<std::size_t>(call.response.results_size()) !=
-      expected.size()) {
+  const auto& expected = found->second.logits.at(request);
+  if (static_cast<std::size_t>(response.results_size()) != expected.size()) {
     return "the count of results is another";
   }
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto& logits =
-        call.response.results(static_cast<int>(i)).classification().logits();
+        response.results(static_cast<int>(i)).classification().logits();
     const bool is_equal = std::equal(
         logits.begin(), logits.end(), expected[i].begin(), expected[i].end(),
         [](float a, float b) { return std::abs(a - b) <= kTolerance; });

@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "resnetd/v1/classification_service.grpc.pb.h"
+#include "client/load/load_run.h"
+#include "client/target.h"
+#include "client/types.h"
+#include "resnetd/v1/classification_service.pb.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/base/thread.h"
@@ -21,6 +24,9 @@ struct VersionAnswers {
   std::string digest;
   // [request][picture][class]
   std::vector<std::vector<std::vector<float>>> logits;
+
+  // What the version says to the next request.
+  void Learn(const client::ClassifyAnswer& answer);
 };
 
 struct LoadReport {
@@ -46,28 +52,28 @@ class ClassifyLoad {
     std::size_t max_outstanding = 16;
   };
 
-  // Starts. `stub`, `requests` and `answers` outlive it.
-  ClassifyLoad(v1::ClassificationService::Stub& stub,
-               const std::vector<v1::ClassifyRequest>& requests,
+  // Starts, on connections of its own. `answers` outlive it.
+  ClassifyLoad(const client::Target& target,
+               const std::vector<client::ClassifyRequest>& requests,
                const std::map<std::int64_t, VersionAnswers>& answers,
                const Options& options);
   // Waits for all that is out.
   LoadReport Stop();
 
  private:
-  struct Call;
-
   void Run();
   // The next call may go; false: the end has come.
   bool WaitForTurn(SteadyTime due) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Send(std::size_t request, SteadyTime due);
-  void Ended(const Call& call, const grpc::Status& status)
+  client::CallOutcome Check(std::size_t number,
+                            const v1::ClassifyResponse& response)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Empty: the answer is one version's.
-  std::string WrongWith(const Call& call) const;
+  void Ended(SteadyTime due, const client::CallOutcome& outcome)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Empty: the answer to that request is one version's.
+  std::string WrongWith(std::size_t request,
+                        const v1::ClassifyResponse& response) const;
 
-  v1::ClassificationService::Stub& stub_;
-  const std::vector<v1::ClassifyRequest>& requests_;
+  const std::size_t requests_;
   const std::map<std::int64_t, VersionAnswers>& answers_;
   const Options options_;
   const SteadyTime started_;
@@ -76,6 +82,7 @@ class ClassifyLoad {
   bool is_over_ ABSL_GUARDED_BY(mutex_) = false;
   std::size_t outstanding_ ABSL_GUARDED_BY(mutex_) = 0;
   LoadReport report_ ABSL_GUARDED_BY(mutex_);
+  const std::unique_ptr<client::Caller> caller_;
   Thread thread_;
 };
 

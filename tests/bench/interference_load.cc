@@ -5,8 +5,6 @@
 //                     [--warm-up=F]
 //
 // With --rate=0 it calls as fast as answers come: how much the server can.
-#include <grpcpp/grpcpp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,7 +13,6 @@
 #include <iostream>
 #include <iterator>
 #include <map>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
@@ -26,7 +23,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "resnetd/v1/classification_service.grpc.pb.h"
+#include "client/client.h"
+#include "client/target.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "tests/bench/classify_load.h"
@@ -88,14 +86,14 @@ std::string ReadFile(const std::string& path) {
 }
 
 // Of one picture each.
-std::vector<v1::ClassifyRequest> MakeRequests(const Arguments& arguments) {
-  std::vector<v1::ClassifyRequest> requests;
+std::vector<client::ClassifyRequest> MakeRequests(const Arguments& arguments) {
+  std::vector<client::ClassifyRequest> requests;
   for (const std::string& path : arguments.pictures) {
-    v1::ClassifyRequest& request = requests.emplace_back();
-    request.set_model(arguments.model);
-    request.set_top_k(1);
-    request.mutable_options()->set_logits(true);
-    request.add_images()->set_encoded(ReadFile(path));
+    client::ClassifyRequest& request = requests.emplace_back();
+    request.model = arguments.model;
+    request.top_k = 1;
+    request.logits = true;
+    request.images.emplace_back(client::EncodedImage{.bytes = ReadFile(path)});
   }
   return requests;
 }
@@ -103,23 +101,14 @@ std::vector<v1::ClassifyRequest> MakeRequests(const Arguments& arguments) {
 // What the version that answers now says of each; every later answer is held
 // against it.
 std::map<std::int64_t, VersionAnswers> LearnAnswers(
-    v1::ClassificationService::Stub& stub,
-    const std::vector<v1::ClassifyRequest>& requests) {
+    Client& client, const std::vector<client::ClassifyRequest>& requests) {
   std::map<std::int64_t, VersionAnswers> answers;
-  for (const v1::ClassifyRequest& request : requests) {
-    grpc::ClientContext context;
-    v1::ClassifyResponse response;
-    const grpc::Status status = stub.Classify(&context, request, &response);
-    if (!status.ok()) {
-      Die(absl::StrCat("classify: ", status.error_message()));
+  for (const client::ClassifyRequest& request : requests) {
+    const auto answer = client.Classify(request);
+    if (!answer.ok()) {
+      Die(absl::StrCat("classify: ", answer.status().message()));
     }
-    VersionAnswers& version = answers[response.served_by().version()];
-    version.digest = response.served_by().weights_sha256();
-    auto& logits = version.logits.emplace_back();
-    for (const v1::ClassifyResult& result : response.results()) {
-      const auto& values = result.classification().logits();
-      logits.emplace_back(values.begin(), values.end());
-    }
+    answers[answer->served_by.version].Learn(*answer);
   }
   return answers;
 }
@@ -152,20 +141,23 @@ double QuantileOf(const std::vector<double>& sorted, double share) {
 }
 
 nlohmann::json Run(const Arguments& arguments) {
-  const auto stub = v1::ClassificationService::NewStub(grpc::CreateChannel(
-      arguments.server, grpc::InsecureChannelCredentials()));
-  const std::vector<v1::ClassifyRequest> requests = MakeRequests(arguments);
-  const auto answers = LearnAnswers(*stub, requests);
+  auto client = Client::Create({.server = arguments.server});
+  const auto target = client::ResolveTarget(arguments.server);
+  if (!client.ok() || !target.ok()) {
+    Die(std::string(client.status().message()));
+  }
+  const std::vector<client::ClassifyRequest> requests = MakeRequests(arguments);
+  const auto answers = LearnAnswers(*client, requests);
   const ClassifyLoad::Options options{
       .rate = arguments.rate,
       .max_outstanding =
           arguments.rate > 0 ? kMaxOutstanding : kFullOutstanding};
   if (arguments.warm_up > 0) {
-    ClassifyLoad load(*stub, requests, answers, options);
+    ClassifyLoad load(*target, requests, answers, options);
     Pause().For(arguments.warm_up);
     load.Stop();
   }
-  ClassifyLoad load(*stub, requests, answers, options);
+  ClassifyLoad load(*target, requests, answers, options);
   Pause().For(arguments.seconds);
   LoadReport report = load.Stop();
   std::vector<double>& latencies = report.latencies_ms;

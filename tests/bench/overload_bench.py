@@ -84,14 +84,26 @@ def make_model(folder: pathlib.Path, options: argparse.Namespace) -> None:
 WITHOUT_WARM_UP = ("--warm-up", "1ms")
 
 
-def phases_of(server: Server, *words: object) -> list[dict[str, Any]]:
+def side_of(server: Server, *words: object) -> dict[str, Any]:
     done = subprocess.run(
         [str(word) for word in (BIN / "resnetctl", "bench", "-m", "served", "-s", server.address,
-                                "--connections", 16, *WITHOUT_WARM_UP, "-o", "json",
-                                *words)],
+                                *WITHOUT_WARM_UP, "-o", "json", *words)],
         stdout=subprocess.PIPE, text=True, check=False)
-    phases: list[dict[str, Any]] = json.loads(done.stdout)["sides"][0]["phases"]
+    side: dict[str, Any] = json.loads(done.stdout)["sides"][0]
+    return side
+
+
+def phases_of(server: Server, *words: object) -> list[dict[str, Any]]:
+    phases: list[dict[str, Any]] = side_of(server, "--connections", 16, *words)["phases"]
     return phases
+
+
+def with_retries(server: Server, full: float, options: argparse.Namespace,
+                 number: int) -> dict[str, Any]:
+    """The most load by callers that repeat what is refused, as our client does."""
+    return side_of(server, "--retry", "--rate", f"{max(options.factors) * full:.3f}",
+                   "--for", f"{options.seconds}s", "--deadline", options.deadline,
+                   "--seed", 100 * number + 3)
 
 
 def bench(server: Server, seconds: float, *words: object) -> dict[str, Any]:
@@ -118,6 +130,7 @@ def measure(server: Server, options: argparse.Namespace, number: int) -> dict[st
     for factor in (LITTLE, 1.0, *options.factors):
         part[f"{factor:g}"] = bench(server, options.seconds, "--rate", f"{factor * full:.3f}",
                                     "--deadline", options.deadline, "--seed", 100 * number + 1)
+    part["retries"] = with_retries(server, full, options, number)
     part["recovery"] = recover(server, full, options, number)
     return part
 
@@ -132,6 +145,14 @@ def recovery_row(rounds: list[dict[str, Any]]) -> str:
                     for phase in (1, 2))
     return (f"recovery: answered over due in the first 5 s {statistics.median(early):.3f},"
             f" then {statistics.median(after):.3f} ({min(after):.3f} to {max(after):.3f})")
+
+
+def retries_row(factor: float, rounds: list[dict[str, Any]]) -> str:
+    tries = [part["retries"]["retries"]["tries_per_call"] for part in rounds]
+    goodput = [part["retries"]["phases"][0]["answers_per_second"] / part["capacity"]
+               for part in rounds]
+    return (f"with our client's retries at {factor:g}: {max(tries):.3f} tries a call at most,"
+            f" goodput {statistics.median(goodput):.3f}")
 
 
 def row(factor: float, rounds: list[dict[str, Any]]) -> str:
@@ -186,6 +207,7 @@ def main() -> None:
           "  more MiB")
     for factor in (LITTLE, 1.0, *options.factors):
         print(row(factor, rounds))
+    print(retries_row(max(options.factors), rounds))
     print(recovery_row(rounds))
 
 

@@ -35,7 +35,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "resnetd/v1/classification_service.grpc.pb.h"
+#include "client/client.h"
+#include "client/target.h"
 #include "resnetd/v1/model_service.grpc.pb.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
@@ -225,7 +226,11 @@ class Driver {
  public:
   explicit Driver(const Arguments& arguments) : arguments_(arguments) {
     models_ = v1::ModelService::NewStub(Connect());
-    classification_ = v1::ClassificationService::NewStub(Connect());
+    const auto target = client::ResolveTarget(arguments.server);
+    if (!target.ok()) {
+      Die(std::string(target.status().message()));
+    }
+    target_ = *target;
   }
 
   nlohmann::json Run() {
@@ -350,31 +355,30 @@ class Driver {
       pictures.push_back(ReadFile(path));
     }
     for (std::size_t number = 0; number < pictures.size(); ++number) {
-      v1::ClassifyRequest request;
-      request.set_model(kModel);
-      request.set_top_k(1);
-      request.mutable_options()->set_logits(true);
+      client::ClassifyRequest& request = requests_.emplace_back();
+      request.model = kModel;
+      request.top_k = 1;
+      request.logits = true;
       for (std::size_t i = 0; i <= number % 4; ++i) {
-        request.add_images()->set_encoded(
-            pictures[(number + i) % pictures.size()]);
+        request.images.emplace_back(client::EncodedImage{
+            .bytes = pictures[(number + i) % pictures.size()]});
       }
-      requests_.push_back(request);
     }
   }
 
   void LearnAnswers() {
+    auto client = Client::Create({.server = arguments_.server});
+    if (!client.ok()) {
+      Die(std::string(client.status().message()));
+    }
     for (auto& [version, answers] : answers_) {
-      for (v1::ClassifyRequest request : requests_) {
-        request.set_model(absl::StrCat(kModel, "/versions/", version));
-        grpc::ClientContext context;
-        v1::ClassifyResponse response;
-        Check(classification_->Classify(&context, request, &response),
-              "classify");
-        auto& logits = answers.logits.emplace_back();
-        for (const v1::ClassifyResult& result : response.results()) {
-          const auto& values = result.classification().logits();
-          logits.emplace_back(values.begin(), values.end());
+      for (client::ClassifyRequest request : requests_) {
+        request.model = absl::StrCat(kModel, "/versions/", version);
+        const auto answer = client->Classify(std::move(request));
+        if (!answer.ok()) {
+          Die(absl::StrCat("classify: ", answer.status().message()));
         }
+        answers.Learn(*answer);
       }
     }
     if (answers_.begin()->second.logits == answers_.rbegin()->second.logits) {
@@ -399,7 +403,7 @@ class Driver {
   void Measure(Phase& phase, const ClassifyLoad::Options& options,
                Action action) {
     const CpuTimes before = ReadCpuTimes(arguments_.pid);
-    ClassifyLoad load(*classification_, requests_, answers_, options);
+    ClassifyLoad load(target_, requests_, answers_, options);
     action();
     LoadReport report = load.Stop();
     const CpuTimes after = ReadCpuTimes(arguments_.pid);
@@ -457,8 +461,8 @@ class Driver {
 
   const Arguments& arguments_;
   std::unique_ptr<v1::ModelService::Stub> models_;
-  std::unique_ptr<v1::ClassificationService::Stub> classification_;
-  std::vector<v1::ClassifyRequest> requests_;
+  client::Target target_;
+  std::vector<client::ClassifyRequest> requests_;
   std::map<std::int64_t, VersionAnswers> answers_;
   Moves paced_;
   Moves unpaced_;
