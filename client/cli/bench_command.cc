@@ -9,8 +9,10 @@
 #include "client/cli/bench_pictures.h"
 #include "client/cli/bench_text.h"
 #include "client/cli/commands.h"
+#include "client/cli/interrupt.h"
 #include "client/cli/model_lookup.h"
-#include "client/cli/text.h"
+#include "client/cli/status_line.h"
+#include "client/load/client_caller.h"
 #include "client/load/grpc_caller.h"
 #include "client/load/load_run.h"
 #include "client/target.h"
@@ -25,8 +27,14 @@ using client::LoadFigures;
 // A server with the calls that are made to it.
 struct Prepared {
   BenchSide side;
+  std::unique_ptr<Client> client;
+  // Uses `client`, if it makes its calls.
   std::unique_ptr<client::Caller> caller;
 };
+
+// An open loop with --retry has at most so many calls out: as many as a server
+// takes of one connection, unless told otherwise.
+constexpr std::size_t kMostThreads = 256;
 
 // The side of the input of what `model` names; empty: of the default model.
 absl::StatusOr<int> NetworkSize(const Session& session, Client& client,
@@ -72,13 +80,12 @@ std::vector<client::ClassifyRequest> RequestsOf(
   return requests;
 }
 
-// Of all models, in turns.
+// Of all models, in turns. `given` empty: of noise.
 absl::StatusOr<std::vector<client::ClassifyRequest>> MakeRequests(
     const Session& session, Client& client,
+    const std::vector<client::Image>& given,
     const std::vector<std::string>& models) {
   const BenchOptions& options = session.arguments.bench;
-  ASSIGN_OR_RETURN(const std::vector<client::Image> given,
-                   ReadPictures(options.pictures));
   std::vector<std::vector<client::ClassifyRequest>> by_model;
   for (const std::string& model :
        models.empty() ? std::vector<std::string>{""} : models) {
@@ -114,6 +121,7 @@ absl::Status Try(Client& client,
 }
 
 absl::StatusOr<Prepared> Prepare(const Session& session,
+                                 const std::vector<client::Image>& given,
                                  const std::string& server,
                                  std::vector<std::string> models) {
   const BenchOptions& options = session.arguments.bench;
@@ -121,29 +129,41 @@ absl::StatusOr<Prepared> Prepare(const Session& session,
   ASSIGN_OR_RETURN(const client::Target target, client::ResolveTarget(server));
   ASSIGN_OR_RETURN(Client client,
                    Client::Create({.server = server,
-                                   .timeout = global.timeout,
+                                   .timeout = options.retries ? options.deadline
+                                                              : global.timeout,
                                    .long_timeout = global.long_timeout}));
+  Prepared prepared{.client = std::make_unique<Client>(std::move(client))};
   ASSIGN_OR_RETURN(std::vector<client::ClassifyRequest> requests,
-                   MakeRequests(session, client, models));
-  RETURN_IF_ERROR(Try(client, requests, models.size()));
-  return Prepared{
-      .side = {.server = target.shown, .models = std::move(models)},
-      .caller = client::MakeGrpcCaller(
-          {.target = target,
-           .requests = std::move(requests),
-           .timeout = options.deadline,
-           .connections = static_cast<std::size_t>(options.connections)})};
+                   MakeRequests(session, *prepared.client, given, models));
+  RETURN_IF_ERROR(Try(*prepared.client, requests, models.size()));
+  prepared.side = {.server = target.shown, .models = std::move(models)};
+  prepared.caller =
+      options.retries
+          ? client::MakeClientCaller(
+                *prepared.client,
+                {.requests = std::move(requests),
+                 .threads = options.phases.empty()
+                                ? static_cast<std::size_t>(options.clients)
+                                : kMostThreads})
+          : client::MakeGrpcCaller(
+                {.target = target,
+                 .requests = std::move(requests),
+                 .timeout = options.deadline,
+                 .connections = static_cast<std::size_t>(options.connections)});
+  return prepared;
 }
 
 absl::StatusOr<std::vector<Prepared>> PrepareAll(const Session& session) {
   const BenchOptions& options = session.arguments.bench;
   const std::string& server = session.arguments.global.server;
+  ASSIGN_OR_RETURN(const std::vector<client::Image> given,
+                   ReadPictures(options.pictures));
   std::vector<Prepared> sides(1);
-  ASSIGN_OR_RETURN(sides[0], Prepare(session, server, options.models));
+  ASSIGN_OR_RETURN(sides[0], Prepare(session, given, server, options.models));
   if (!options.other_model.empty() || !options.other_server.empty()) {
     ASSIGN_OR_RETURN(
         Prepared other,
-        Prepare(session,
+        Prepare(session, given,
                 options.other_server.empty() ? server : options.other_server,
                 options.other_model.empty()
                     ? options.models
@@ -171,59 +191,51 @@ client::LoadOptions WarmUpOf(const BenchOptions& options) {
   return load;
 }
 
-// A line of how it stands, on stderr, while somebody watches.
-class LiveLine {
- public:
-  explicit LiveLine(const Session& session)
-      : console_(session.console),
-        enabled_(console_.terminal.err_is_live &&
-                 !session.arguments.global.quiet) {}
-  LiveLine(const LiveLine&) = delete;
-  LiveLine& operator=(const LiveLine&) = delete;
-  ~LiveLine() {
-    if (enabled_) {
-      console_.err << "\r\x1b[K" << std::flush;
-    }
-  }
+// What the client library did since `before`.
+client::CallCounts Since(const client::CallCounts& before,
+                         const client::CallCounts& now) {
+  return {.calls = now.calls - before.calls,
+          .tries = now.tries - before.tries,
+          .unaffordable = now.unaffordable - before.unaffordable};
+}
 
-  void Show(const std::string& prefix, const client::LoadProgress& progress) {
-    if (enabled_) {
-      console_.err << "\r"
-                   << Shorten(absl::StrCat(prefix, BenchLine(progress)),
-                              console_.terminal.columns - 1)
-                   << "\x1b[K" << std::flush;
-    }
-  }
-
- private:
-  const Console& console_;
-  const bool enabled_;
-};
+// One round of one side.
+void MeasureRound(const Session& session, int round, const std::string& prefix,
+                  const Interrupt& interrupt, Prepared& prepared) {
+  StatusLine line(session.console, !session.arguments.global.quiet);
+  client::LoadOptions load = LoadOf(session.arguments.bench);
+  load.seed += static_cast<std::uint64_t>(round);
+  load.is_over = [&interrupt] { return interrupt.has_come(); };
+  prepared.side.rounds.push_back(
+      client::RunLoad(load, *prepared.caller, RealClock(),
+                      [&](const client::LoadProgress& progress) {
+                        line.Show(absl::StrCat(prefix, BenchLine(progress)));
+                      }));
+}
 
 void Measure(const Session& session, std::vector<Prepared>& sides) {
   const BenchOptions& options = session.arguments.bench;
-  LiveLine line(session);
   const bool compares = sides.size() > 1;
   const int rounds = compares ? options.rounds : 1;
+  const Interrupt interrupt;
+  std::vector<client::CallCounts> before;
   for (Prepared& prepared : sides) {
-    client::RunLoad(WarmUpOf(options), *prepared.caller, RealClock());
+    client::LoadOptions load = WarmUpOf(options);
+    load.is_over = [&interrupt] { return interrupt.has_come(); };
+    client::RunLoad(load, *prepared.caller, RealClock());
+    before.push_back(prepared.client->counts());
   }
-  for (int round = 0; round < rounds; ++round) {
+  for (int round = 0; round < rounds && !interrupt.has_come(); ++round) {
+    const std::string prefix =
+        compares ? absl::StrCat("round ", round + 1, " of ", rounds, ": ") : "";
     for (std::size_t turn = 0; turn < sides.size(); ++turn) {
       // The other one first every second time: what grows with time is shared.
-      Prepared& prepared =
-          sides[round % 2 == 0 ? turn : sides.size() - 1 - turn];
-      client::LoadOptions load = LoadOf(options);
-      load.seed += static_cast<std::uint64_t>(round);
-      const std::string prefix =
-          compares ? absl::StrCat("round ", round + 1, " of ", rounds, ": ")
-                   : "";
-      prepared.side.rounds.push_back(
-          client::RunLoad(load, *prepared.caller, RealClock(),
-                          [&](const client::LoadProgress& progress) {
-                            line.Show(prefix, progress);
-                          }));
+      MeasureRound(session, round, prefix, interrupt,
+                   sides[round % 2 == 0 ? turn : sides.size() - 1 - turn]);
     }
+  }
+  for (std::size_t i = 0; i < sides.size() && options.retries; ++i) {
+    sides[i].side.counts = Since(before[i], sides[i].client->counts());
   }
 }
 

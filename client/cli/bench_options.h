@@ -36,6 +36,8 @@ struct BenchOptions {
   std::string other_model;
   std::string other_server;
   int rounds = 5;
+  // Calls are made as the client library makes them, repetitions included.
+  bool retries = false;
 };
 
 }  // namespace resnetd::cli

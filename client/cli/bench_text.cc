@@ -132,6 +132,19 @@ std::vector<std::string> Row(const LoadFigures& figures,
   return cells;
 }
 
+double TriesPerCall(const client::CallCounts& counts) {
+  return counts.calls == 0 ? 0
+                           : static_cast<double>(counts.tries) /
+                                 static_cast<double>(counts.calls);
+}
+
+std::string TriesText(const client::CallCounts& counts) {
+  return absl::StrFormat(
+      "  %.3f tries a call; %s more were beyond the budget\n",
+      TriesPerCall(counts),
+      FormatCount(static_cast<std::int64_t>(counts.unaffordable)));
+}
+
 std::string SideText(const BenchSide& side, const BenchOptions& options) {
   Table table({{"load"},
                {"answered", Align::kRight},
@@ -153,7 +166,8 @@ std::string SideText(const BenchSide& side, const BenchOptions& options) {
     }
   }
   return absl::StrCat(Printable(ModelsText(side)), " on ",
-                      Printable(side.server), "\n", table.Render("  "), errors);
+                      Printable(side.server), "\n", table.Render("  "), errors,
+                      side.counts ? TriesText(*side.counts) : "");
 }
 
 std::string RatioText(absl::string_view what, const BenchRatio& ratio) {
@@ -238,6 +252,12 @@ Json BenchJson(const std::vector<BenchSide>& sides,
                             {"models", side.models},
                             {"rounds", side.rounds.size()},
                             {"phases", std::move(phases)}});
+    if (side.counts) {
+      out["sides"].back()["retries"] = {
+          {"tries", side.counts->tries},
+          {"tries_per_call", TriesPerCall(*side.counts)},
+          {"beyond_budget", side.counts->unaffordable}};
+    }
   }
   if (sides.size() == 2) {
     const BenchComparison comparison = Compare(sides[0], sides[1]);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "client/cli/json.h"
 #include "client/cli/terminal.h"
 #include "client/load/load_run.h"
+#include "client/types.h"
 
 namespace resnetd::cli {
 
@@ -17,6 +19,9 @@ struct BenchSide {
   std::string server;
   // Resources; empty: the default model.
   std::vector<std::string> models;
+  // Calls and tries of the client library, of all rounds; absent: calls were
+  // made without it.
+  std::optional<client::CallCounts> counts = {};
   // [round][phase].
   std::vector<std::vector<client::LoadFigures>> rounds;
 };

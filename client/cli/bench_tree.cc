@@ -26,9 +26,9 @@ constexpr char kFooter[] =
     "one\n"
     "it calls then whether or not answers come (an open loop), as users do,\n"
     "and counts from the moment a call was due: what a slow server holds up\n"
-    "is not left out. Calls are not repeated. refused: the server had too "
-    "much\n"
-    "to do or too little time, and said so; late: the deadline passed.\n"
+    "is not left out. Calls are not repeated unless --retry says so. refused:\n"
+    "the server had too much to do or too little time, and said so; late: the\n"
+    "deadline passed. Ctrl-C ends it early and prints what was measured.\n"
     "\n"
     "The exit code is 1 when a call failed in another way.";
 
@@ -153,8 +153,15 @@ void AddHowMuch(CLI::App& app, BenchOptions& options) {
       }));
   AddTime(app, "--for", "How long, e.g. 30s, 2m [10s]", options.length);
   app.get_option("--for")->excludes(steps);
-  AddTime(app, "--warm-up", "Calls before that are not counted [1s]",
-          options.warm_up);
+  app.add_option("--warm-up", "Calls before that are not counted, or 0 [1s]")
+      ->type_name("TIME")
+      ->check(Check([&options](const std::string& text) {
+        if (text == "0" || text == "0s") {
+          options.warm_up = Duration::zero();
+          return std::string();
+        }
+        return ParseTimeout(text, options.warm_up);
+      }));
   AddTime(app, "--deadline", "Of each call [10s]", options.deadline);
   AddNumber(app, "--connections", 1000, "Connections to the server [1]",
             options.connections);
@@ -166,6 +173,13 @@ void AddHowMuch(CLI::App& app, BenchOptions& options) {
         options.seed = static_cast<std::uint64_t>(number);
         return problem;
       }));
+}
+
+void AddManner(CLI::App& app, BenchOptions& options) {
+  app.add_flag("--retry", options.retries,
+               "Call as programs do that use the client library: repeat what "
+               "may be repeated, within its budget, and spread over servers")
+      ->excludes(app.get_option("--connections"));
 }
 
 void AddComparison(CLI::App& app, BenchOptions& options) {
@@ -213,6 +227,7 @@ void AddBenchCommand(CLI::App& root, Arguments& arguments) {
       "bench", "Measure how fast a server answers, or two of them");
   AddWhat(*app, options);
   AddHowMuch(*app, options);
+  AddManner(*app, options);
   AddComparison(*app, options);
   app->footer(kFooter);
   app->final_callback([&arguments] {

@@ -1,7 +1,6 @@
 #include "client/cli/byte_progress.h"
 
 #include <algorithm>
-#include <ostream>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -23,13 +22,13 @@ constexpr std::chrono::milliseconds kFirstRate(500);
 
 ByteProgress::ByteProgress(const Console& console, absl::string_view what,
                            bool enabled, Now now)
-    : console_(console),
+    : terminal_(console.terminal),
       what_(what),
-      enabled_(enabled && console.terminal.err_is_live),
-      now_(std::move(now)) {}
+      now_(std::move(now)),
+      line_(console, enabled) {}
 
 void ByteProgress::Show(std::int64_t done, std::int64_t total) {
-  if (!enabled_) {
+  if (!line_.enabled()) {
     return;
   }
   const steady_clock::time_point now = now_();
@@ -39,26 +38,7 @@ void ByteProgress::Show(std::int64_t done, std::int64_t total) {
     return;
   }
   drawn_ = now;
-  Draw(ByteProgressLine(what_, done, total, now - *begun_, console_.terminal));
-}
-
-void ByteProgress::Say(absl::string_view text) {
-  if (enabled_) {
-    Draw(std::string(text));
-  }
-}
-
-void ByteProgress::Draw(const std::string& line) {
-  // \x1b[K clears what a longer line before this one may have left.
-  console_.err << "\r" << line << "\x1b[K" << std::flush;
-  visible_ = true;
-}
-
-void ByteProgress::Clear() {
-  if (visible_) {
-    console_.err << "\r\x1b[K" << std::flush;
-    visible_ = false;
-  }
+  line_.Show(ByteProgressLine(what_, done, total, now - *begun_, terminal_));
 }
 
 std::string ByteProgressLine(absl::string_view what, std::int64_t done,
@@ -85,9 +65,7 @@ std::string ByteProgressLine(absl::string_view what, std::int64_t done,
                       " left");
     }
   }
-  // In the last column many terminals already begin the next line.
-  return Shorten(line,
-                 terminal.columns - std::min<std::size_t>(terminal.columns, 1));
+  return Fitted(line, terminal);
 }
 
 }  // namespace resnetd::cli

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "client/cli/status_line.h"
 #include "client/cli/terminal.h"
 
 namespace resnetd::cli {
@@ -21,27 +22,21 @@ class ByteProgress {
   // `console` outlives it.
   ByteProgress(const Console& console, absl::string_view what, bool enabled,
                Now now = std::chrono::steady_clock::now);
-  ByteProgress(const ByteProgress&) = delete;
-  ByteProgress& operator=(const ByteProgress&) = delete;
-  ~ByteProgress() { Clear(); }
 
   // `done` of `total` bytes are through. Draws at most ten times a second, and
   // when everything is.
   void Show(std::int64_t done, std::int64_t total);
   // Draws a line of text alone, e.g. while the server checks what it got.
-  void Say(absl::string_view text);
-  void Clear();
+  void Say(absl::string_view text) { line_.Show(text); }
+  void Clear() { line_.Clear(); }
 
  private:
-  void Draw(const std::string& line);
-
-  const Console& console_;
+  const Terminal terminal_;
   const std::string what_;
-  const bool enabled_;
   const Now now_;
   std::optional<std::chrono::steady_clock::time_point> begun_;
   std::chrono::steady_clock::time_point drawn_;
-  bool visible_ = false;
+  StatusLine line_;
 };
 
 // The line: what, bar, bytes, rate and time left; narrower than the terminal.

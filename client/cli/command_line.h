@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <variant>
@@ -53,6 +54,14 @@ struct DoctorOptions {
   std::string http;
 };
 
+struct TopOptions {
+  // HOST:PORT of the HTTP listener; empty: the host of the server, port 8002.
+  std::string http;
+  std::chrono::nanoseconds interval = std::chrono::seconds(2);
+  // How often it shows; 0: until it is ended, with JSON once.
+  std::int64_t count = 0;
+};
+
 struct CompletionOptions {
   std::string shell;
 };
@@ -99,6 +108,7 @@ enum class Command {
   kGradients,
   kGradientsProbe,
   kBench,
+  kTop,
   kHealth,
   kVersion,
   kDoctor,
@@ -115,6 +125,7 @@ struct Arguments {
   TrainOptions train;
   GradientsOptions gradients;
   BenchOptions bench;
+  TopOptions top;
   HealthOptions health;
   VersionOptions version;
   DoctorOptions doctor;

@@ -11,6 +11,7 @@
 #include "client/cli/model_tree.h"
 #include "client/cli/option_check.h"
 #include "client/cli/option_values.h"
+#include "client/cli/top_tree.h"
 #include "client/cli/train_tree.h"
 #include "server/base/version.h"
 
@@ -221,6 +222,7 @@ std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
   AddTrainCommands(*root, arguments);
   AddGradientsCommand(*root, arguments);
   AddBenchCommand(*root, arguments);
+  AddTopCommand(*root, arguments);
   AddServerCommands(*root, arguments);
   Prepare(*root);
   root->set_version_flag("--version", absl::StrCat("resnetctl ", kVersion),

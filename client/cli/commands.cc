@@ -60,6 +60,7 @@ constexpr Entry kEntries[] = {
     {Command::kGradients, RunGradients},
     {Command::kGradientsProbe, RunGradientsProbe},
     {Command::kBench, RunBench},
+    {Command::kTop, RunTop},
     {Command::kHealth, RunHealth},
     {Command::kVersion, RunVersion},
     {Command::kDoctor, RunDoctor},

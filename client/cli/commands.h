@@ -69,6 +69,7 @@ ExitCode RunTrainDelete(const Session& session);
 ExitCode RunGradients(const Session& session);
 ExitCode RunGradientsProbe(const Session& session);
 ExitCode RunBench(const Session& session);
+ExitCode RunTop(const Session& session);
 ExitCode RunHealth(const Session& session);
 ExitCode RunVersion(const Session& session);
 ExitCode RunDoctor(const Session& session);

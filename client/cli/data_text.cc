@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "client/cli/model_text.h"
+#include "client/cli/status_line.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
 
@@ -223,9 +224,7 @@ std::string UploadLine(const client::UploadSummary& summary,
   if (summary.rejected > 0) {
     absl::StrAppend(&line, ", ", FormatCount(summary.rejected), " rejected");
   }
-  // In the last column many terminals already begin the next line.
-  return Shorten(line,
-                 terminal.columns - std::min<std::size_t>(terminal.columns, 1));
+  return Fitted(line, terminal);
 }
 
 }  // namespace resnetd::cli

@@ -17,6 +17,7 @@
 #include "client/cli/job_text.h"
 #include "client/cli/local_file.h"
 #include "client/cli/report.h"
+#include "client/cli/status_line.h"
 #include "client/cli/text.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
@@ -45,14 +46,8 @@ class UploadProgress {
   UploadProgress(const Session& session, const LocalData& data)
       : console_(session.console),
         enabled_(!session.arguments.global.quiet),
-        data_(data) {}
-  UploadProgress(const UploadProgress&) = delete;
-  UploadProgress& operator=(const UploadProgress&) = delete;
-  ~UploadProgress() {
-    if (visible_) {
-      console_.err << "\r\x1b[K" << std::flush;
-    }
-  }
+        data_(data),
+        line_(session.console, enabled_) {}
 
   void Show(const client::UploadSummary& summary) {
     const steady_clock::time_point now = steady_clock::now();
@@ -71,8 +66,7 @@ class UploadProgress {
         UploadLine(summary, static_cast<std::int64_t>(data_.pictures.size()),
                    data_.bytes, now - begun_, console_.terminal);
     if (live) {
-      console_.err << "\r" << line << "\x1b[K" << std::flush;
-      visible_ = true;
+      line_.Show(line);
     } else {
       console_.err << line << "\n";
     }
@@ -84,7 +78,7 @@ class UploadProgress {
   const LocalData& data_;
   const steady_clock::time_point begun_ = steady_clock::now();
   std::optional<steady_clock::time_point> shown_;
-  bool visible_ = false;
+  StatusLine line_;
 };
 
 absl::StatusOr<LocalData> Look(const UploadWish& wish) {

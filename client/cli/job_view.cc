@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/cli/job_text.h"
+#include "client/cli/status_line.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
 
@@ -114,11 +115,8 @@ std::vector<std::string> JobView::Lines(const Terminal& terminal) const {
         "  validation  ", FormatShare(evaluation_->accuracy), " at step ",
         evaluation_->step, evaluation_->is_best ? ", the best so far" : ""));
   }
-  // In the last column many terminals already begin the next line.
-  const std::size_t width =
-      terminal.columns - std::min<std::size_t>(terminal.columns, 1);
   for (std::string& line : lines) {
-    line = Shorten(Printable(line), width);
+    line = Fitted(Printable(line), terminal);
   }
   return lines;
 }

@@ -1,11 +1,9 @@
 #include "client/cli/progress.h"
 
 #include <algorithm>
-#include <ostream>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/table.h"
-#include "client/cli/text.h"
 
 namespace resnetd::cli {
 namespace {
@@ -16,26 +14,13 @@ constexpr std::size_t kBarColumns = 30;
 
 Progress::Progress(const Console& console, absl::string_view what,
                    std::size_t total, bool enabled)
-    : console_(console),
+    : terminal_(console.terminal),
       what_(what),
       total_(total),
-      enabled_(enabled && console.terminal.err_is_live) {}
+      line_(console, enabled) {}
 
 void Progress::Show(std::size_t done) {
-  if (!enabled_) {
-    return;
-  }
-  // \x1b[K clears what a longer line before this one may have left.
-  console_.err << "\r" << ProgressLine(what_, done, total_, console_.terminal)
-               << "\x1b[K" << std::flush;
-  visible_ = true;
-}
-
-void Progress::Clear() {
-  if (visible_) {
-    console_.err << "\r\x1b[K" << std::flush;
-    visible_ = false;
-  }
+  line_.Show(ProgressLine(what_, done, total_, terminal_));
 }
 
 std::string ProgressLine(absl::string_view what, std::size_t done,
@@ -45,9 +30,7 @@ std::string ProgressLine(absl::string_view what, std::size_t done,
   const std::string line =
       absl::StrCat(what, " ", Bar(share, kBarColumns, terminal.unicode), " ",
                    done, "/", total);
-  // In the last column many terminals already begin the next line.
-  return Shorten(line,
-                 terminal.columns - std::min<std::size_t>(terminal.columns, 1));
+  return Fitted(line, terminal);
 }
 
 }  // namespace resnetd::cli

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "client/cli/status_line.h"
 #include "client/cli/terminal.h"
 
 namespace resnetd::cli {
@@ -15,21 +16,16 @@ class Progress {
   // `console` outlives it. `total` >= 1.
   Progress(const Console& console, absl::string_view what, std::size_t total,
            bool enabled);
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-  ~Progress() { Clear(); }
-
   // Draws the line with `done` of `total`.
   void Show(std::size_t done);
   // Takes the line away, so that other text can be written.
-  void Clear();
+  void Clear() { line_.Clear(); }
 
  private:
-  const Console& console_;
-  std::string what_;
-  std::size_t total_;
-  bool enabled_;
-  bool visible_ = false;
+  const Terminal terminal_;
+  const std::string what_;
+  const std::size_t total_;
+  StatusLine line_;
 };
 
 // The line: what, bar, counts; at most `columns` wide.

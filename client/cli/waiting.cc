@@ -1,8 +1,5 @@
 #include "client/cli/waiting.h"
 
-#include <algorithm>
-#include <ostream>
-
 #include "absl/strings/str_cat.h"
 #include "client/cli/text.h"
 
@@ -21,14 +18,15 @@ std::string WaitingLine(absl::string_view what,
       std::chrono::duration_cast<std::chrono::seconds>(elapsed).count();
   const std::string line =
       absl::StrCat(Printable(what), " ... ", seconds, " s");
-  // In the last column many terminals already begin the next line.
-  return Shorten(line,
-                 terminal.columns - std::min<std::size_t>(terminal.columns, 1));
+  return Fitted(line, terminal);
 }
 
 Waiting::Waiting(const Console& console, absl::string_view what, bool enabled)
-    : console_(console), what_(what), begun_(std::chrono::steady_clock::now()) {
-  if (enabled && console.terminal.err_is_live) {
+    : terminal_(console.terminal),
+      what_(what),
+      begun_(std::chrono::steady_clock::now()),
+      line_(console, enabled) {
+  if (line_.enabled()) {
     thread_ = Thread("waiting", [this] { Work(); });
   }
 }
@@ -44,13 +42,14 @@ Waiting::~Waiting() {
 
 void Waiting::Work() {
   const MutexLock lock(mutex_);
-  while (!is_over_) {
+  do {
     const SteadyTime now = std::chrono::steady_clock::now();
-    console_.err << "\r" << WaitingLine(what_, now - begun_, console_.terminal)
-                 << "\x1b[K" << std::flush;
-    changed_.WaitUntil(mutex_, now + kRedraw);
-  }
-  console_.err << "\r\x1b[K" << std::flush;
+    line_.Show(WaitingLine(what_, now - begun_, terminal_));
+    if (!is_over_) {
+      changed_.WaitUntil(mutex_, now + kRedraw);
+    }
+  } while (!is_over_);
+  line_.Clear();
 }
 
 }  // namespace resnetd::cli

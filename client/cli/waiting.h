@@ -5,6 +5,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/string_view.h"
+#include "client/cli/status_line.h"
 #include "client/cli/terminal.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
@@ -27,9 +28,11 @@ class Waiting {
  private:
   void Work();
 
-  const Console& console_;
+  const Terminal terminal_;
   const std::string what_;
   const SteadyTime begun_;
+  // Of the thread alone, while it runs.
+  StatusLine line_;
   Mutex mutex_;
   CondVar changed_;
   bool is_over_ ABSL_GUARDED_BY(mutex_) = false;

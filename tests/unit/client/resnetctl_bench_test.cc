@@ -69,6 +69,38 @@ TEST_F(BenchCommandTest, RefusalsAreCountedAndNoFailure) {
   EXPECT_GT(phase["errors"]["RESOURCE_EXHAUSTED QUEUE_FULL"], 0);
 }
 
+TEST_F(BenchCommandTest, WithRetriesItCallsAsTheClientLibraryDoes) {
+  std::atomic<int> calls = 0;
+  fake_.hooks().classify = [&calls](grpc::ServerContext& /*context*/,
+                                    const v1::ClassifyRequest& request,
+                                    v1::ClassifyResponse& response) {
+    if (calls.fetch_add(1) % 8 == 1) {
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "away");
+    }
+    FillAnswer(request, response);
+    return grpc::Status::OK;
+  };
+  const json document =
+      RunJson({"bench", Picture("a.jpg"), "--retry", "--clients", "2", "--for",
+               "300ms", "--warm-up", "1ms"});
+  const json& side = document["sides"][0];
+  EXPECT_EQ(side["phases"][0]["failed"], 0);
+  EXPECT_GT(side["retries"]["tries"], side["phases"][0]["calls"]);
+  EXPECT_GT(side["retries"]["tries_per_call"], 1);
+  EXPECT_LT(side["retries"]["tries_per_call"], 1.5);
+  const ProcessResult text = Run({"bench", Picture("a.jpg"), "--retry", "--for",
+                                  "20ms", "--warm-up", "1ms"});
+  EXPECT_THAT(text.out, HasSubstr("tries a call"));
+}
+
+TEST_F(BenchCommandTest, ComparesTwoServersOverTheSamePictures) {
+  const json document =
+      RunJson({"bench", Picture("a.jpg"), "--compare-server", fake_.address(),
+               "--rounds", "1", "--for", "20ms", "--warm-up", "1ms"});
+  EXPECT_EQ(document["sides"].size(), 2U);
+  EXPECT_FALSE(document["sides"][0].contains("retries"));
+}
+
 TEST_F(BenchCommandTest, ACallThatFailsOtherwiseEndsWithOne) {
   std::atomic<int> calls = 0;
   fake_.hooks().classify = [&calls](grpc::ServerContext& /*context*/,

@@ -44,6 +44,20 @@ TEST(BenchTreeTest, WithoutOptionsItIsAClosedLoopOfOneClient) {
   EXPECT_EQ(options.length, seconds(10));
 }
 
+TEST(BenchTreeTest, TheWarmUpMayBeNone) {
+  EXPECT_EQ(Parsed({}).warm_up, seconds(1));
+  EXPECT_EQ(Parsed({"--warm-up", "0"}).warm_up, seconds(0));
+  EXPECT_EQ(Parsed({"--warm-up", "0s"}).warm_up, seconds(0));
+  EXPECT_THAT(Refused({"--warm-up", "-1s"}), HasSubstr("-1s"));
+}
+
+TEST(BenchTreeTest, RetriesAreMadeOnTheConnectionsOfTheClientLibrary) {
+  EXPECT_FALSE(Parsed({}).retries);
+  EXPECT_TRUE(Parsed({"--retry"}).retries);
+  EXPECT_THAT(Refused({"--retry", "--connections", "2"}),
+              HasSubstr("--connections"));
+}
+
 TEST(BenchTreeTest, TakesEveryOptionOfAClosedLoop) {
   const BenchOptions options = Parsed({"a.jpg",
                                        "photos",

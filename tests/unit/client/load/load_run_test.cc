@@ -196,6 +196,40 @@ TEST(LoadRunTest, EndsAreCountedByKindAndError) {
               ElementsAre(Pair("A", 4U), Pair("B", 2U), Pair("C", 2U)));
 }
 
+TEST(LoadRunTest, ALoadThatIsEndedEarlyCountsAsFarAsItCame) {
+  // Looks at the clock cost 10 ms each.
+  const SteppingClock clock(milliseconds(10));
+  ReadyCaller caller;
+  int asked = 0;
+  const auto figures = RunLoad({.phases = {{.rate = 100, .length = seconds(1)},
+                                           {.rate = 100, .length = seconds(1)}},
+                                .spacing = Spacing::kConstant,
+                                .is_over = [&asked] { return ++asked > 5; }},
+                               caller, clock);
+  ASSERT_EQ(figures.size(), 2U);
+  EXPECT_EQ(asked, 6);
+  EXPECT_GT(figures[0].calls, 0U);
+  EXPECT_LT(figures[0].calls, 99U);
+  EXPECT_EQ(figures[0].calls, figures[0].Count(CallEnd::kAnswered));
+  EXPECT_GT(figures[0].length, milliseconds(50));
+  EXPECT_LT(figures[0].length, seconds(1));
+  EXPECT_EQ(figures[1].calls, 0U);
+  EXPECT_EQ(figures[1].length, Duration::zero());
+  EXPECT_EQ(figures[1].Throughput(), 0);
+}
+
+TEST(LoadRunTest, AClosedLoopCanBeEndedEarlyToo) {
+  CrowdedCaller caller(2);
+  int asked = 0;
+  const auto figures = RunLoad({.clients = 2,
+                                .length = std::chrono::hours(1),
+                                .is_over = [&asked] { return ++asked > 2; }},
+                               caller, RealClock());
+  EXPECT_GT(figures[0].calls, 0U);
+  EXPECT_EQ(figures[0].calls, figures[0].Count(CallEnd::kAnswered));
+  EXPECT_LT(figures[0].length, std::chrono::minutes(1));
+}
+
 TEST(LoadRunTest, ProgressIsToldWhileItRuns) {
   const SteppingClock clock(milliseconds(100));
   ReadyCaller caller;

@@ -1,0 +1,159 @@
+"""Servers that are restarted in turns under load lose no call of our client.
+
+The short form restarts a few times, RESNETD_TEST_LONG=1 a hundred times.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+from harness import PATIENCE_SECONDS, RESNETCTL, SOURCE, Server, environment
+
+IS_LONG = os.environ.get("RESNETD_TEST_LONG") == "1"
+RESTARTS = 100 if IS_LONG else 6
+PICTURE = SOURCE / "demo" / "digit-3.png"
+CLASSIFIED = re.compile(
+    r'^resnetd_rpc_requests_total\{[^}]*code="OK"[^}]*method="[^"]*Classify"[^}]*\} (\S+)$',
+    re.MULTILINE)
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that no other program is given before ours listens there again.
+
+    The kernel hands none of them out while it remembers a connection to it: each is
+    used once, and the server, which binds with SO_REUSEADDR, may still listen.
+    """
+    ports = []
+    for _ in range(count):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+            with socket.create_connection(("127.0.0.1", port)):
+                accepted, _ = listener.accept()
+                # Whoever closes first remembers.
+                accepted.close()
+            ports.append(port)
+    return ports
+
+
+def classified(server: Server) -> float:
+    return sum(float(value) for value in CLASSIFIED.findall(server.get("/metrics")[1]))
+
+
+class Load:
+    """`resnetctl bench` with the client library, until it is ended."""
+
+    def __init__(self, servers: str, *flags: object) -> None:
+        self.process = subprocess.Popen(
+            [RESNETCTL, "--server", servers, "bench", PICTURE, "--for", "1h", "--warm-up", "0",
+             "-o", "json", *map(str, flags)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment())
+
+    def end(self) -> dict:
+        self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
+        if self.process.returncode not in (0, 1):
+            raise AssertionError(err)
+        side = json.loads(out)["sides"][0]
+        return {**side["phases"][0], **side.get("retries", {})}
+
+    def __enter__(self) -> Load:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate()
+
+
+class RollingRestartTest(unittest.TestCase):
+
+    def restart_in_turns(self, restarts: int, with_signal: signal.Signals,
+                         *flags: object) -> dict:
+        """What calls see while two servers are restarted one after the other."""
+        ports = free_ports(2)
+
+        def start(number: int) -> Server:
+            return Server("--listen", f"127.0.0.1:{ports[number]}", *flags)
+
+        servers = [start(0), start(1)]
+        try:
+            with Load(",".join(server.address for server in servers), "--retry",
+                      "--clients", 8, "--deadline", "20s") as load:
+                for server in servers:
+                    self.wait_until_called(server, load)
+                for number in range(restarts):
+                    old = servers[number % 2]
+                    code = old.end(with_signal)
+                    self.assertEqual(code, 0 if with_signal == signal.SIGTERM else -with_signal,
+                                     old.log())
+                    old.close()
+                    servers[number % 2] = start(number % 2)
+                    self.wait_until_called(servers[number % 2], load)
+                return load.end()
+        finally:
+            for server in servers:
+                server.close()
+
+    def wait_until_called(self, server: Server, load: Load, calls: int = 20) -> None:
+        """As whoever rolls servers over waits before the next: it takes its share."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while classified(server) < calls:
+            self.assertIsNone(load.process.poll(), "the load has ended")
+            self.assertLess(time.monotonic(), deadline, "no calls came")
+
+    def assert_nothing_is_lost(self, figures: dict, restarts: int) -> None:
+        self.assertGreater(figures["calls"], 20 * restarts)
+        self.assertEqual(figures["answered"], figures["calls"], figures)
+        self.assertEqual(figures["errors"], {})
+        self.assertLessEqual(figures["tries_per_call"], 1.2)
+
+    def test_sigterm_loses_no_call(self) -> None:
+        figures = self.restart_in_turns(RESTARTS, signal.SIGTERM)
+        self.assert_nothing_is_lost(figures, RESTARTS)
+        print(f"{RESTARTS} restarts, {figures['calls']} calls, {figures['tries']} tries")
+
+    def test_with_a_drain_delay_hardly_a_call_is_even_repeated(self) -> None:
+        figures = self.restart_in_turns(RESTARTS // 2, signal.SIGTERM, "--drain-delay-ms", 300)
+        self.assert_nothing_is_lost(figures, RESTARTS // 2)
+        print(f"{RESTARTS // 2} restarts, {figures['calls']} calls, {figures['tries']} tries")
+
+    def test_a_killed_server_loses_no_call_either(self) -> None:
+        figures = self.restart_in_turns(max(RESTARTS // 10, 2), signal.SIGKILL)
+        self.assert_nothing_is_lost(figures, 2)
+
+    def test_calls_in_flight_are_answered_before_the_end(self) -> None:
+        # Of 64 pictures each, so that 16 of them take longer than the signal, and without
+        # repetitions: what the server has taken, it answers itself.
+        for _ in range(20 if IS_LONG else 3):
+            server = Server("--log-level=debug")
+            try:
+                with Load(server.address, "--clients", 16, "--connections", 4,
+                          "--batch", 64, "--priority", "batch") as load:
+                    self.wait_until_called(server, load, 5)
+                    self.assertEqual(server.end(), 0, server.log())
+                    figures = load.end()
+            finally:
+                server.close()
+            log = server.log().splitlines()
+            self.assertNotIn("in_flight=0", next(line for line in log if "draining" in line))
+            self.assertIn("calls_cut_off=0", next(line for line in log if "drained" in line))
+            # Every answer has arrived, beside that of the call before the load.
+            served = [line for line in log if "call served" in line and "method=Classify" in line]
+            self.assertGreaterEqual(len(served), 5)
+            self.assertEqual(figures["answered"], len(served) - 1)
+            # The others were told to go elsewhere, until there was no server. CANCELLED is what
+            # gRPC makes of a call that comes while it shuts down.
+            self.assertIn("UNAVAILABLE DRAINING", figures["errors"])
+            self.assertLessEqual(set(figures["errors"]),
+                                 {"UNAVAILABLE DRAINING", "UNAVAILABLE", "CANCELLED"})
+
+
+if __name__ == "__main__":
+    unittest.main()
