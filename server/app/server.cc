@@ -159,16 +159,17 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
 }
 
 absl::Status ServerParts::BuildTraining() {
-  datasets_ = DatasetManager::Create(DatasetOptionsOf(config_, plan_), *store_);
+  DatasetOptions dataset_options = DatasetOptionsOf(config_, plan_);
+  dataset_options.metrics = &telemetry_->training();
+  datasets_ = DatasetManager::Create(dataset_options, *store_);
   evaluator_ = Evaluator::Create(
       {.batch = static_cast<std::size_t>(std::min(4, config_.max_batch))},
       *store_, *datasets_, *manager_, clock_);
   const JobManagerOptions job_options = JobOptionsOf(config_, plan_);
-  lab_ =
-      VersionProber::Create({.decode = DatasetOptionsOf(config_, plan_).decode,
-                             .threads = job_options.threads,
-                             .gives_way = job_options.gives_way},
-                            *store_, *manager_, ProbersOfPlugin(), clock_);
+  lab_ = VersionProber::Create({.decode = dataset_options.decode,
+                                .threads = job_options.threads,
+                                .gives_way = job_options.gives_way},
+                               *store_, *manager_, ProbersOfPlugin(), clock_);
   ASSIGN_OR_RETURN(features_,
                    CreateCpuFeatureLoader({.threads = job_options.threads}));
   jobs_ = JobManager::Create(job_options, *store_, *datasets_, *manager_,

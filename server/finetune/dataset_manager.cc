@@ -227,6 +227,9 @@ absl::StatusOr<UploadProgress> DatasetManagerImpl::Commit(
     if (appended.ok()) {
       UploadProgress progress = intake.Progress();
       progress.next_index = after_index;
+      for (const RejectedExample& rejected : progress.rejected) {
+        options_.metrics->ExampleRejected(rejected.code);
+      }
       return progress;
     }
     if (!absl::IsAlreadyExists(appended.status())) {

@@ -14,6 +14,7 @@
 #include "server/image/image_decoder.h"
 #include "server/store/dataset_catalog.h"
 #include "server/store/store.h"
+#include "server/telemetry/training_metrics.h"
 
 namespace resnetd {
 
@@ -24,6 +25,8 @@ struct DatasetOptions {
   std::size_t max_labels = 10'000;
   // Threads that decode what is uploaded.
   std::size_t decode_threads = 1;
+  // Counts what is rejected; outlives the manager.
+  TrainingMetrics* metrics = &NullTrainingMetrics();
 };
 
 // An example as it comes from a client. The bytes are a JPEG, PNG or WebP file

@@ -83,6 +83,10 @@ struct BlockSample {
   std::optional<double> residual_ratio;
   // Norm of the scale of the last batch norm of F: v1 networks only.
   std::optional<double> last_scale;
+  // Norm of the gradient at the kernels and scales of F. Without the shifts of
+  // its norms: that of the last one in a v1 block takes the gradient of the sum
+  // whatever F does. Absent: the block is frozen.
+  std::optional<double> main_weights;
 
   friend bool operator==(const BlockSample&, const BlockSample&) = default;
 };

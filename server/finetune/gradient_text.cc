@@ -20,7 +20,8 @@ constexpr std::uint64_t kHasParameters = 2;
 constexpr std::uint64_t kHasNoise = 4;
 constexpr std::uint64_t kHasRatio = 8;
 constexpr std::uint64_t kHasScale = 16;
-constexpr std::uint64_t kAllParts = 31;
+constexpr std::uint64_t kHasMainWeights = 32;
+constexpr std::uint64_t kAllParts = 63;
 
 // Numbers of 8 bytes, the lowest first.
 class Writer {
@@ -122,7 +123,8 @@ std::uint64_t PartsOf(const BlockSample& block) {
          (block.parameters ? kHasParameters : 0) |
          (block.noise ? kHasNoise : 0) |
          (block.residual_ratio ? kHasRatio : 0) |
-         (block.last_scale ? kHasScale : 0);
+         (block.last_scale ? kHasScale : 0) |
+         (block.main_weights ? kHasMainWeights : 0);
 }
 
 void ReadBlock(Reader& reader, BlockSample& block) {
@@ -137,6 +139,7 @@ void ReadBlock(Reader& reader, BlockSample& block) {
   reader.ReadIf((parts & kHasNoise) != 0, block.noise);
   reader.ReadIf((parts & kHasRatio) != 0, block.residual_ratio);
   reader.ReadIf((parts & kHasScale) != 0, block.last_scale);
+  reader.ReadIf((parts & kHasMainWeights) != 0, block.main_weights);
 }
 
 }  // namespace
@@ -157,6 +160,7 @@ std::string FormatSample(const GradientSample& sample) {
     writer.Add(block.noise);
     writer.Add(block.residual_ratio);
     writer.Add(block.last_scale);
+    writer.Add(block.main_weights);
   }
   return absl::Base64Escape(writer.bytes());
 }

@@ -8,7 +8,7 @@
 
 namespace resnetd {
 
-// A sample as databases have it: every number with all its bits, about 160
+// A sample as databases have it: every number with all its bits, about 170
 // bytes a block, as base64. What was written by an older program is read.
 std::string FormatSample(const GradientSample& sample);
 

@@ -16,7 +16,8 @@ namespace resnetd {
 inline constexpr Duration kRetryWhenBusy = std::chrono::seconds(5);
 
 // The one call that may run: taken at construction where it is free, given back
-// by the destructor. `busy` belongs to the caller and outlives it.
+// by the destructor. `busy` belongs to the caller and outlives it. Not
+// thread-safe. Any number of them, in any threads, may share one `busy`.
 class OneAtATime {
  public:
   explicit OneAtATime(std::atomic<bool>& busy)

@@ -160,12 +160,11 @@ AlarmFinding JudgeRate(const GradientSample& sample, bool is_judged,
 
 // A block where all comes back by the shortcut and nothing moves its weights.
 bool IsDead(const BlockSample& block) {
-  if (!block.paths || !block.parameters) {
+  if (!block.paths) {
     return false;
   }
   const std::optional<double> share = MainShare(*block.paths);
-  return share && *share < limits::kDeadShare &&
-         block.parameters->gradient == 0;
+  return share && *share < limits::kDeadShare && block.main_weights == 0;
 }
 
 AlarmFinding JudgeDead(const GradientSample& sample, SampleHistory& history) {

@@ -107,6 +107,15 @@ std::vector<double> StepObserver::SquaresByBlock(
   return SumsByBlock(squares);
 }
 
+std::vector<double> StepObserver::MainWeightSquares(
+    absl::Span<const double> norms) const {
+  std::vector<double> of_main(norms.begin(), norms.end());
+  for (std::size_t i = 0; i < of_main.size(); ++i) {
+    of_main[i] = network_.weighs_main[i] ? of_main[i] : 0;
+  }
+  return SquaresByBlock(of_main);
+}
+
 std::vector<ParameterNorms> StepObserver::Parameters(
     absl::Span<const double> numbers) const {
   const std::size_t count = network_.block_of.size();
@@ -152,8 +161,10 @@ GradientSample StepObserver::Sample() const {
   const std::vector<double> scales = Read(scales_);
   const auto paths = taps_.Blocks(Read(taps_.slots()));
   const auto parameters = Parameters(numbers);
-  const auto noise = Noise(absl::Span<const double>(numbers).subspan(
-      kGradient, network_.block_of.size()));
+  const absl::Span<const double> gradients =
+      absl::MakeConstSpan(numbers).subspan(kGradient, network_.block_of.size());
+  const auto noise = Noise(gradients);
+  const std::vector<double> main_weights = MainWeightSquares(gradients);
   GradientSample sample{.step = observation_.step,
                         .examples = examples_,
                         .blocks = {},
@@ -168,6 +179,7 @@ GradientSample StepObserver::Sample() const {
     if (network_.trained[i]) {
       block.parameters = parameters[i];
       block.noise = noise[i];
+      block.main_weights = std::sqrt(main_weights[i]);
     }
     if (network_.last_scales[i].defined()) {
       block.last_scale = scales[i];

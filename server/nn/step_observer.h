@@ -73,6 +73,8 @@ class StepObserver {
   // for everything.
   std::vector<double> SumsByBlock(absl::Span<const double> numbers) const;
   std::vector<double> SquaresByBlock(absl::Span<const double> norms) const;
+  // The same of the kernels and scales of main paths alone.
+  std::vector<double> MainWeightSquares(absl::Span<const double> norms) const;
 
   const ObservedNetwork& network_;
   const Observation observation_;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/finetune/network_parts.h"
@@ -27,6 +28,20 @@ std::size_t BlockOf(const Network& network, absl::string_view name) {
                                         name, absl::StrCat(block.name, "."));
                                   });
   return static_cast<std::size_t>(found - network.blocks.begin());
+}
+
+// The kernels and scales of the main paths.
+absl::flat_hash_set<std::string> MainWeights(const Network& network) {
+  absl::flat_hash_set<std::string> names;
+  for (const ResidualBlock& block : network.blocks) {
+    for (const ConvUnit& unit : block.main_path) {
+      names.insert(unit.conv.name + ".weight");
+      if (unit.norm) {
+        names.insert(unit.norm->name + ".weight");
+      }
+    }
+  }
+  return names;
 }
 
 at::Tensor Find(const std::vector<NamedTensor>& state,
@@ -106,7 +121,9 @@ ObservedNetwork Observed(const TrainerOptions& options, const Network& network,
   ObservedNetwork observed{.identity = {},
                            .trained = TrainedBlocks(options, network),
                            .last_scales = {},
-                           .block_of = {}};
+                           .block_of = {},
+                           .weighs_main = {}};
+  const absl::flat_hash_set<std::string> main = MainWeights(network);
   for (const ResidualBlock& block : network.blocks) {
     observed.identity.push_back(!block.shortcut.has_value());
     // In a v2 block the convolution behind it scales as well.
@@ -117,6 +134,7 @@ ObservedNetwork Observed(const TrainerOptions& options, const Network& network,
   }
   for (const Parameter& parameter : parameters) {
     observed.block_of.push_back(BlockOf(network, parameter.name));
+    observed.weighs_main.push_back(main.contains(parameter.name));
   }
   return observed;
 }

@@ -47,6 +47,9 @@ struct ObservedNetwork {
   // Of each trained parameter: the number of its block, or that of all blocks
   // for those of stem, final norm and head.
   std::vector<std::size_t> block_of;
+  // Of each trained parameter: whether it is a kernel or a scale of a main
+  // path.
+  std::vector<bool> weighs_main;
 };
 ObservedNetwork Observed(const TrainerOptions& options, const Network& network,
                          const std::vector<NamedTensor>& state,

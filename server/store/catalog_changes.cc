@@ -135,6 +135,11 @@ absl::Status AnnounceVersion(Change& change, const VersionRow& row) {
 // A version whose number was given before: it is committed again.
 absl::StatusOr<Published> Revive(Connections& db, Change& change,
                                  const NewVersion& version, VersionRow row,
+                                 const Mutation& mutation)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(db.write_mutex());
+
+absl::StatusOr<Published> Revive(Connections& db, Change& change,
+                                 const NewVersion& version, VersionRow row,
                                  const Mutation& mutation) {
   const Outcome outcome{.resource = ResourceOf(row.model, row.version),
                         .created = row.state != VersionState::kCommitted};

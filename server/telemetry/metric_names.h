@@ -254,6 +254,9 @@ inline constexpr MetricSpec kFinetuneNonfiniteStepsTotal = {
 inline constexpr MetricSpec kFinetuneClippedStepsTotal = {
     "resnetd_finetune_clipped_steps_total", MetricKind::kCounter, "slot",
     "Steps whose gradient was scaled down to the clipping norm."};
+inline constexpr MetricSpec kFinetuneExamplesRejectedTotal = {
+    "resnetd_finetune_examples_rejected_total", MetricKind::kCounter, "code",
+    "Pictures that datasets did not take, by cause, e.g. TRUNCATED."};
 inline constexpr MetricSpec kFinetuneProbeSecondsTotal = {
     "resnetd_finetune_probe_seconds_total", MetricKind::kCounter, "slot",
     "Time that measuring gradients took."};
@@ -349,6 +352,7 @@ inline constexpr std::array kAllMetrics = {
     kFinetuneLoss,
     kFinetuneNonfiniteStepsTotal,
     kFinetuneOldClassAccuracyRatio,
+    kFinetuneExamplesRejectedTotal,
     kFinetuneProbeSecondsTotal,
     kFinetunePromotionsTotal,
     kFinetuneJobs,

@@ -37,6 +37,18 @@ constexpr std::array<absl::string_view, 3> kEnds = {"SUCCEEDED", "FAILED",
 constexpr std::array<absl::string_view, 4> kResults = {
     "promoted", "gate_not_passed", "failed", "rolled_back"};
 
+constexpr std::array<absl::string_view, 10> kRejections = {
+    "EMPTY",
+    "UNSUPPORTED_FORMAT",
+    "UNSUPPORTED_FEATURE",
+    "TRUNCATED",
+    "DECODE_FAILED",
+    "ANIMATED",
+    "TOO_LARGE",
+    "LABEL_UNKNOWN",
+    "DUPLICATE_CONFLICTING_LABEL",
+    "LEAKED_ACROSS_SPLITS"};
+
 constexpr std::array<absl::string_view, 6> kPhases = {
     "data", "compute", "forward", "backward", "optimizer", "probe"};
 
@@ -111,7 +123,12 @@ class PrometheusTrainingMetrics final : public TrainingMetrics {
         clipped_(SlotCounter(kFinetuneClippedStepsTotal, registry)),
         probe_seconds_(SlotCounter(kFinetuneProbeSecondsTotal, registry)),
         step_seconds_(RegisterFamily(prometheus::BuildHistogram(),
-                                     kFinetuneStepSeconds, registry)) {
+                                     kFinetuneStepSeconds, registry)),
+        rejected_(RegisterFamily(prometheus::BuildCounter(),
+                                 kFinetuneExamplesRejectedTotal, registry)) {
+    for (const absl::string_view code : kRejections) {
+      rejected_.Add({{"code", std::string(code)}});
+    }
     Family<Counter>& ends = RegisterFamily(prometheus::BuildCounter(),
                                            kFinetuneJobsTotal, registry);
     for (std::size_t i = 0; i < kEnds.size(); ++i) {
@@ -230,6 +247,10 @@ class PrometheusTrainingMetrics final : public TrainingMetrics {
     }
   }
 
+  void ExampleRejected(absl::string_view code) override {
+    rejected_.Add({{"code", std::string(code)}}).Increment();
+  }
+
   void JobEnded(absl::string_view state) override {
     for (std::size_t i = 0; i < kEnds.size(); ++i) {
       if (kEnds.at(i) == state) {
@@ -300,6 +321,7 @@ class PrometheusTrainingMetrics final : public TrainingMetrics {
   Counter& clipped_;
   Counter& probe_seconds_;
   Family<Histogram>& step_seconds_;
+  Family<Counter>& rejected_;
   std::array<Counter*, kEnds.size()> ends_{};
   std::array<Counter*, kResults.size()> results_{};
 };
@@ -321,6 +343,7 @@ class ForgetfulTrainingMetrics final : public TrainingMetrics {
   void StepClipped() override {}
   void Paced(double /*duty*/, Duration /*rested*/,
              std::optional<double> /*slowdown*/) override {}
+  void ExampleRejected(absl::string_view /*code*/) override {}
   void JobEnded(absl::string_view /*state*/) override {}
   void PromotionEnded(PromotionResult /*result*/) override {}
   void SetJobs(

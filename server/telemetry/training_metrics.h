@@ -106,6 +106,8 @@ class TrainingMetrics {
   virtual void Paced(double duty, Duration rested,
                      std::optional<double> slowdown) = 0;
 
+  // A dataset did not take a picture; `code`: RejectedExample::code.
+  virtual void ExampleRejected(absl::string_view code) = 0;
   // Any job is done; `state`: SUCCEEDED, FAILED or CANCELLED.
   virtual void JobEnded(absl::string_view state) = 0;
   virtual void PromotionEnded(PromotionResult result) = 0;

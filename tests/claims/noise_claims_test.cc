@@ -7,9 +7,11 @@
 #include <cmath>
 #include <cstddef>
 #include <iostream>
+#include <memory>
 #include <numeric>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "server/finetune/network_parts.h"
 #include "server/nn/lab/loss_spikes.h"
 #include "server/nn/torch_trainer.h"
@@ -105,33 +107,50 @@ double SquareOf(const std::vector<NamedTensor>& gradients) {
   return sum;
 }
 
-TEST(ClaimB6, TheNoiseOfMicroBatchesIsThatOfSingleExamples) {
-  const LabSpec spec{.stage_blocks = 1};
-  const Network network = LabNetwork(spec, kDigitClasses);
-  GradientLab lab = NewLab(spec, at::kFloat, LabOptimizer());
-  TrainDigits(lab, AllDigits(), 1, 0.1, 1);
+constexpr std::size_t kPopulation = 400;
+
+// A network that begins, or has learnt for so many epochs.
+struct NoiseSetting {
+  const char* name;
+  LabSpec spec;
+  int epochs = 0;
+};
+
+absl::StatusOr<std::unique_ptr<TorchTrainer>> NoiseTrainer(
+    const NoiseSetting& setting) {
+  const Network network = LabNetwork(setting.spec, kDigitClasses);
+  GradientLab lab = NewLab(setting.spec, at::kFloat, LabOptimizer());
+  if (setting.epochs > 0) {
+    TrainDigits(lab, AllDigits(), setting.epochs, 0.1, 1);
+  }
   TrainerOptions options;
   options.trained_parts.assign(PartNames(network).size(), true);
+  // Batch norms that look at the batch have no gradient of one example.
   options.norms = NormStatistics::kFreeze;
-  const auto trainer =
-      TorchTrainer::Create(options, network, lab.ExportWeights(),
-                           DigitPreprocess(), at::kCPU)
-          .value();
-  constexpr std::size_t kPopulation = 400;
+  return TorchTrainer::Create(options, network, lab.ExportWeights(),
+                              DigitPreprocess(), at::kCPU);
+}
+
+// From the gradient of each single digit.
+double TrueNoiseScale(TorchTrainer& trainer) {
   const TrainingBatch population = FirstDigits(kPopulation);
   double squares = 0;
   for (std::size_t i = 0; i < kPopulation; ++i) {
     TrainingBatch one;
     one.pictures.push_back(population.pictures[i]);
     one.labels.push_back(population.labels[i]);
-    squares += SquareOf(trainer->Gradients({&one, 1}).value()) / kPopulation;
+    squares += SquareOf(trainer.Gradients({&one, 1}).value()) / kPopulation;
   }
-  const double signal = SquareOf(trainer->Gradients({&population, 1}).value());
-  const double truth = (squares - signal) / signal;
+  const double signal = SquareOf(trainer.Gradients({&population, 1}).value());
+  return (squares - signal) / signal;
+}
 
+// From 60 observed steps of four micro-batches that change nothing.
+double EstimatedNoiseScale(TorchTrainer& trainer, const LabSpec& spec) {
+  const TrainingBatch population = FirstDigits(kPopulation);
   SeededRandom random(1);
-  StepSettings settings{
-      .rates = std::vector<double>(options.trained_parts.size(), 0)};
+  StepSettings settings;
+  settings.rates.assign(PartNames(LabNetwork(spec, kDigitClasses)).size(), 0);
   settings.observe = Observation{.step = 1};
   GradientNoise sum;
   for (int step = 0; step < 60; ++step) {
@@ -142,14 +161,35 @@ TEST(ClaimB6, TheNoiseOfMicroBatchesIsThatOfSingleExamples) {
       parts[i % 4].labels.push_back(population.labels[row]);
     }
     const GradientNoise noise =
-        *trainer->Step(parts, settings).value().sample->noise;
+        *trainer.Step(parts, settings).value().sample->noise;
     sum.signal += noise.signal;
     sum.noise += noise.noise;
   }
-  const double estimate = sum.noise / sum.signal;
-  std::cout << "noise scale of single digits " << truth
-            << ", after 60 steps estimated " << estimate << '\n';
-  EXPECT_NEAR(estimate / truth, 1, 0.15);
+  return sum.noise / sum.signal;
+}
+
+TEST(ClaimB6, TheNoiseOfMicroBatchesIsThatOfSingleExamples) {
+  const std::vector<NoiseSetting> settings = {
+      {.name = "res-8 after an epoch", .spec = {}, .epochs = 1},
+      {.name = "res-8 at the beginning", .spec = {}},
+      {.name = "res-8 zero gamma at the beginning",
+       .spec = {.zero_residual = true}},
+      {.name = "res-8 after 3 epochs", .spec = {}, .epochs = 3},
+      {.name = "res-20 after an epoch",
+       .spec = {.stage_blocks = 3},
+       .epochs = 1},
+      {.name = "res-20 pre-activation after an epoch",
+       .spec = {.stage_blocks = 3, .version = BlockVersion::kV2},
+       .epochs = 1}};
+  const std::size_t tried = IsLong() ? settings.size() : 1;
+  for (std::size_t i = 0; i < tried; ++i) {
+    const auto trainer = NoiseTrainer(settings[i]).value();
+    const double truth = TrueNoiseScale(*trainer);
+    const double estimate = EstimatedNoiseScale(*trainer, settings[i].spec);
+    std::cout << "noise scale of single digits, " << settings[i].name << ": "
+              << truth << ", after 60 steps estimated " << estimate << '\n';
+    EXPECT_NEAR(estimate / truth, 1, 0.15) << settings[i].name;
+  }
 }
 
 TEST(ClaimB8, SharpIncreasesOfTheLossAreCounted) {

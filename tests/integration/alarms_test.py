@@ -1,21 +1,36 @@
 """Trainings that go wrong, with the real programs: each fault raises its alarm, is
-told in durable events, and ends as the alarm says."""
+told in durable events, and ends as the alarm says.
+
+Faults are put where a user could put them: in the settings, in the labels of the
+pictures, in the weights that a training begins with.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
+import random
+import struct
+import subprocess
 import sys
 import tempfile
 import unittest
-from typing import Any
+from typing import Any, Iterator
 
-from harness import SOURCE, Server
+import weights
+from harness import DEMO_MODEL, RESNETCTL, SOURCE, Server
 
 sys.path.insert(0, str(SOURCE / "tools"))
 import digit_files  # noqa: E402
 
-WARN = ("--on-alarm", "all=warn", "--on-alarm", "nonfinite=rollback")
+WARN = ("--on-alarm", "all=warn")
+ENDS = {"SUCCEEDED", "FAILED", "CANCELLED"}
+
+
+def filled(tensor: weights.Tensor, value: float) -> weights.Tensor:
+    count = len(tensor.data) // 4
+    return weights.Tensor(tensor.dtype, tensor.shape, struct.pack("<f", value) * count)
 
 
 class AlarmsTest(unittest.TestCase):
@@ -36,26 +51,82 @@ class AlarmsTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}{done.stdout}")
         return done.stdout
 
+    @contextlib.contextmanager
+    def watching(self, server: Server, job: int) -> Iterator[Iterator[dict[str, Any]]]:
+        """The events of a job as they come."""
+        with subprocess.Popen([RESNETCTL, "--server", server.address, "train", "watch",
+                               str(job), "-o", "json"], text=True, stdout=subprocess.PIPE,
+                              stderr=subprocess.DEVNULL) as watch:
+            try:
+                yield map(json.loads, watch.stdout)
+            finally:
+                watch.kill()
+
+    def follow(self, server: Server, job: int) -> str:
+        """The state in which the job ends or waits for somebody."""
+        with self.watching(server, job) as events:
+            for event in events:
+                state = event.get("state_changed", {}).get("to")
+                if state in ENDS | {"PAUSED"}:
+                    return state
+        self.fail(f"the watch of job {job} broke off")
+
     def train(self, server: Server, job: int, *words: object, data: pathlib.Path | None = None,
-              steps: int = 150) -> dict[str, Any]:
-        """Starts job number `job`, waits for its end or its pause, and returns it."""
+              steps: int = 150) -> str:
+        """Starts job number `job` of a new network and waits: see follow()."""
         self.must(server, "train", "start", "--data", data or self.digits, "--model", f"m{job}",
                   "--scratch", "cifar_resnet8", "--input-size", "8", "--steps", steps,
                   "--batch", "16", "--probe-every", "1", *words)
-        server.ctl("train", "watch", job)
-        return json.loads(self.must(server, "train", "show", job, "-o", "json"))["job"]
+        return self.follow(server, job)
+
+    def go_on(self, server: Server, job: int, base: pathlib.Path, *words: object,
+              steps: int = 150, labels: pathlib.Path = DEMO_MODEL / "labels.txt",
+              data: pathlib.Path | None = None) -> str:
+        """The same from the weights in `base`."""
+        self.must(server, "models", "import", base, "--name", f"m{job}", "--labels", labels,
+                  "--resize", "8", "--crop", "8")
+        self.must(server, "train", "start", "--data", data or self.digits, "--model", f"m{job}",
+                  "--base", "1", "--steps", steps, "--batch", "16", "--probe-every", "1",
+                  "--policy", "all", "--replay", "0", "--allow-forgetting", *words)
+        return self.follow(server, job)
+
+    def spoilt(self, changes: dict[str, float]) -> pathlib.Path:
+        """The demo model, with tensors whose names end so filled with one value."""
+        tensors = weights.read_safetensors(DEMO_MODEL / "model.safetensors")
+        for end, value in changes.items():
+            names = [name for name in tensors if name.endswith(end)]
+            self.assertTrue(names, end)
+            for name in names:
+                tensors[name] = filled(tensors[name], value)
+        path = self.folder / "spoilt.safetensors"
+        weights.write_safetensors(path, tensors)
+        return path
+
+    def by_chance(self, per_class: int) -> pathlib.Path:
+        """Digits under labels that say nothing of them."""
+        digits = self.folder / "in-order"
+        digit_files.write(digits, "0123456789", "training", per_class)
+        chance = random.Random(1)
+        data = self.folder / "chance"
+        for number, path in enumerate(sorted(digits.glob("*/*.png"))):
+            goal = data / str(chance.randrange(10)) / f"{number}.png"
+            goal.parent.mkdir(parents=True, exist_ok=True)
+            goal.write_bytes(path.read_bytes())
+        return data
 
     def events(self, server: Server, job: int) -> list[dict[str, Any]]:
         told = self.must(server, "train", "logs", job, "-o", "json").splitlines()
         return [json.loads(line) for line in told]
 
-    def raised(self, server: Server, job: int) -> dict[str, int]:
-        """The alarms of the job, each with the step at which it was first raised."""
-        found: dict[str, int] = {}
+    def status(self, server: Server, job: int) -> dict[str, Any]:
+        return json.loads(self.must(server, "train", "show", job, "-o", "json"))["job"]["status"]
+
+    def raised(self, server: Server, job: int) -> dict[str, dict[str, Any]]:
+        """The alarms of the job, each as it was first raised."""
+        found: dict[str, dict[str, Any]] = {}
         for event in self.events(server, job):
             if event["kind"] == "ALARM_RAISED":
-                alarm = event["alarm_raised"]
-                found.setdefault(alarm["kind"], int(alarm["step"]))
+                found.setdefault(event["alarm_raised"]["kind"], event["alarm_raised"])
         return found
 
     # Weight decay times rate is 3.8: each step turns the weights round and makes them 2.8
@@ -66,8 +137,8 @@ class AlarmsTest(unittest.TestCase):
 
     def test_numbers_that_blow_up_cost_one_rollback_and_the_job_succeeds(self) -> None:
         with self.start() as server:
-            job = self.train(server, 1, *self.BLOW_UP, *WARN)
-            self.assertEqual(job["status"]["state"], "SUCCEEDED")
+            state = self.train(server, 1, *self.BLOW_UP, *WARN, "--on-alarm", "nonfinite=rollback")
+            self.assertEqual(state, "SUCCEEDED")
             events = self.events(server, 1)
             sequences = [int(event["sequence"]) for event in events]
             self.assertEqual(sequences, sorted(set(sequences)))
@@ -87,15 +158,78 @@ class AlarmsTest(unittest.TestCase):
         with self.start() as server:
             self.assertEqual(self.events(server, 1), events)
 
+    def test_a_step_larger_than_the_weights_explodes_and_the_job_waits(self) -> None:
+        with self.start() as server:
+            self.assertEqual(self.train(server, 1, *self.BLOW_UP), "PAUSED")
+            found = self.raised(server, 1)
+            self.assertEqual(list(found), ["EXPLODING"])
+            # At the end of the warm-up, 20 samples.
+            self.assertLessEqual(int(found["EXPLODING"]["step"]), 20)
+
+    def test_rates_that_change_next_to_nothing_are_told(self) -> None:
+        with self.start() as server:
+            self.train(server, 1, "--lr", "1e-12", "--set", "head_rate=1e-12", steps=40)
+            self.assertEqual(self.raised(server, 1).keys() - {"NOT_LEARNING"},
+                             {"FROZEN_UPDATES", "LR_SUSPECT"})
+            self.train(server, 2, "--lr", "1e-5", "--set", "head_rate=1e-5", steps=40)
+            self.assertEqual(self.raised(server, 2).keys() - {"NOT_LEARNING"}, {"LR_SUSPECT"})
+
+    def test_labels_by_chance_are_learnt_by_heart_and_the_job_ends_early(self) -> None:
+        with self.start() as server:
+            state = self.train(server, 1, "--lr", "0.1", "--set", "ema=0", "--set",
+                               "least_scale=1", data=self.by_chance(20), steps=500)
+            self.assertEqual(state, "SUCCEEDED")
+            self.assertEqual(self.raised(server, 1)["OVERFIT"]["action"], "STOP")
+            self.assertLess(int(self.status(server, 1)["step"]), 500)
+
+    def test_a_gradient_that_is_all_noise_is_told_with_the_batch_that_would_help(self) -> None:
+        with self.start() as server:
+            self.train(server, 1, "--set", "accumulation=4", "--set", "ema=0", "--lr", "0.001",
+                       *WARN, data=self.by_chance(100), steps=400)
+            self.assertRegex(self.raised(server, 1)["SNR_COLLAPSE"]["text"],
+                             r"batches of \d+ examples and more would help")
+
+    def test_a_rate_that_grows_without_end_diverges_and_forgets_the_old_classes(self) -> None:
+        old = SOURCE / "models" / "digits-0-7"
+        data = self.folder / "many"
+        digit_files.write(data, "0123456789", "training", 100)
+        with self.start() as server:
+            self.go_on(server, 1, old / "model.safetensors", "--head", "grow", "--lr", "1", "--set",
+                       "head_rate=1", "--set", "warmup=0.8", "--set", "ema=0", *WARN, steps=300,
+                       labels=old / "labels.txt", data=data)
+            found = self.raised(server, 1)
+            self.assertLessEqual({"LOSS_DIVERGED", "FORGETTING"}, found.keys())
+            self.assertRegex(found["FORGETTING"]["text"],
+                             r"accuracy on the old classes fell from [\d.]+ % to [\d.]+ %")
+
     def test_a_network_that_learns_nothing_is_told(self) -> None:
         data = self.folder / "mostly"
         digit_files.write(data, "7", "training", 100)
         digit_files.write(data, "0123", "training", 8)
         with self.start() as server:
             self.train(server, 1, "--lr", "1e-9", "--set", "head_rate=1e-9", data=data, steps=60)
-            found = self.raised(server, 1)
-            self.assertIn("NOT_LEARNING", found)
-            self.assertGreaterEqual(found["NOT_LEARNING"], 18)
+            self.assertGreaterEqual(int(self.raised(server, 1)["NOT_LEARNING"]["step"]), 18)
+
+    def test_a_main_path_that_lets_nothing_through_is_dead(self) -> None:
+        # The ReLU inside the one block whose shortcut is the identity.
+        base = self.spoilt({"layer1.0.bn1.bias": -1000})
+        with self.start() as server:
+            # By the statistics of the batch its last norm has nothing to scale.
+            self.go_on(server, 1, base, "--lr", "0.001", "--set", "norms=train", *WARN,
+                       steps=60)
+            dead = self.raised(server, 1)["DEAD_BLOCK"]
+            self.assertEqual(dead["block"], "layer1.00")
+            # 20 samples, behind the steps that train the head alone.
+            alone = self.status(server, 1)["recipe"]["phases"][0]["steps"]
+            self.assertEqual(int(dead["step"]), alone + 20)
+
+    def test_a_gradient_that_both_paths_lose_vanishes(self) -> None:
+        # Both ways through the second stage are scaled down, and not by a little.
+        base = self.spoilt({"layer2.0.bn2.weight": 1e-5, "layer2.0.downsample.1.weight": 1e-5})
+        with self.start() as server:
+            self.go_on(server, 1, base, "--lr", "1e-6", "--set", "head_rate=1e-6", *WARN,
+                       steps=60)
+            self.assertIn("VANISHING", self.raised(server, 1))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/finetune/dataset_report.h"
+#include "server/telemetry/serving_metrics.h"
 #include "tests/unit/finetune/dataset_fixture.h"
 #include "tests/unit/store/store_fixture.h"
 
@@ -95,7 +96,10 @@ class DatasetManagerTest : public ::testing::Test {
  protected:
   void Open(const DatasetOptions& options = {}) {
     store_ = Must(Store::Open({}, clock_));
-    manager_ = DatasetManager::Create(options, *store_);
+    telemetry_ = Telemetry::Create();
+    DatasetOptions counted = options;
+    counted.metrics = &telemetry_->training();
+    manager_ = DatasetManager::Create(counted, *store_);
     Must(manager_->CreateDataset(pets_, {"cat", "dog"}, {}));
   }
   void SetUp() override { Open(); }
@@ -123,6 +127,7 @@ class DatasetManagerTest : public ::testing::Test {
   const std::string c_ = PngOf(3);
   FakeClock clock_;
   std::unique_ptr<Store> store_;
+  std::unique_ptr<Telemetry> telemetry_;
   std::unique_ptr<DatasetManager> manager_;
 };
 
@@ -197,6 +202,12 @@ TEST_F(DatasetManagerTest, WhatIsNotInOrderIsRejectedOneByOne) {
   EXPECT_EQ(rejected[0].code, "DECODE_FAILED");
   EXPECT_EQ(rejected[0].message, progress.rejected[0].message);
   EXPECT_EQ(Pets().rejected, 5);
+  for (const std::string code : {"DECODE_FAILED", "LABEL_UNKNOWN", "TRUNCATED",
+                                 "EMPTY", "UNSUPPORTED_FORMAT"}) {
+    EXPECT_THAT(
+        telemetry_->Expose(),
+        HasSubstr("examples_rejected_total{code=\"" + code + "\"} 1\n"));
+  }
 }
 
 TEST_F(DatasetManagerTest, OnlyBeginningsOfLongTextsAreKept) {

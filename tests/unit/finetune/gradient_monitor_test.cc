@@ -242,7 +242,7 @@ std::vector<Fault> Faults() {
          [](GradientSample& one) { one.all.update = 5; });
   sample(AlarmKind::kDeadBlock, 220, [](GradientSample& one) {
     one.blocks[1].paths->main = 0;
-    one.blocks[1].parameters->gradient = 0;
+    one.blocks[1].main_weights = 0;
   });
   evaluation(
       AlarmKind::kNotLearning, 0,

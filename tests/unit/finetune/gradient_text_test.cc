@@ -41,6 +41,9 @@ GradientSample RandomSample(std::mt19937_64& random) {
     if (coin(random)) {
       block.last_scale = std::numeric_limits<double>::denorm_min();
     }
+    if (coin(random)) {
+      block.main_weights = number(random);
+    }
   }
   return sample;
 }
@@ -73,7 +76,8 @@ TEST(GradientTextTest, ALargeNetworkTakesAbout11Kilobytes) {
              .parameters = ParameterNorms(),
              .noise = GradientNoise(),
              .residual_ratio = 1,
-             .last_scale = 1};
+             .last_scale = 1,
+             .main_weights = 1};
   }
   EXPECT_LT(FormatSample(sample).size(), 12'000U);
 }

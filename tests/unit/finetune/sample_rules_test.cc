@@ -23,6 +23,7 @@ GradientSample Healthy(std::int64_t step) {
     block.paths = PathNorms{1, 1, std::sqrt(2.0), 1, 0};
     block.parameters =
         ParameterNorms{.gradient = 1, .weights = 10, .update = 0.01};
+    block.main_weights = 0.5;
   }
   return sample;
 }
@@ -159,7 +160,7 @@ TEST(SampleRulesTest, ABlockThatNothingReachesFor20SamplesIsDead) {
                         [=](int i, GradientSample& sample) {
                           if (i <= bad) {
                             sample.blocks[1].paths->main = main;
-                            sample.blocks[1].parameters->gradient = gradient;
+                            sample.blocks[1].main_weights = gradient;
                           }
                         });
   };

@@ -164,6 +164,14 @@ TEST_F(TrainingMetricsTest, CountsStepsThatWereVoidOrClipped) {
   EXPECT_EQ(ValueOf("finetune_clipped_steps_total{slot=\"0\"}"), "2");
 }
 
+TEST_F(TrainingMetricsTest, CountsRejectedExamplesByCause) {
+  EXPECT_EQ(ValueOf("finetune_examples_rejected_total{code=\"EMPTY\"}"), "0");
+  metrics().ExampleRejected("TRUNCATED");
+  metrics().ExampleRejected("TRUNCATED");
+  EXPECT_EQ(ValueOf("finetune_examples_rejected_total{code=\"TRUNCATED\"}"),
+            "2");
+}
+
 TEST_F(TrainingMetricsTest, CountsEnds) {
   metrics().JobEnded("FAILED");
   metrics().JobEnded("NO_STATE");

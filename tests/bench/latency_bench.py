@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""What a server adds to the time of its engine, while it has little to do and at 70 %.
+
+The engine alone in one process (engine_bench), then a real server of one worker on
+the same core with `resnetctl bench` on another core, in interleaved rounds; and a
+server of one worker a core. All on a ResNet-50 in fp32.
+
+Prints, and asserts nothing, medians over the rounds of
+
+  one JPEG        p50 of single calls over decoding and one image of the engine, both
+                  measured alone (goal <= 1.15)
+  pixels, JPEG    calls a second of eight callers over images a second of the engine,
+                  of JPEG with the time to decode counted (goals >= 0.95, >= 0.85)
+  Poisson, 0.7    p99 of pixels over what a queue of one server with constant times
+                  has (M/D/1, simulated; goal <= 1.15)
+  Poisson, 0.4    p99 of pixels with a worker on each core over one image of the engine
+                  (goal <= 2.5); the callers take part of these cores
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import json
+import os
+import pathlib
+import random
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from typing import Any
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
+
+from harness import BIN, SOURCE, Server  # noqa: E402
+
+sys.path.insert(0, str(SOURCE / "tests" / "bench"))
+
+from interference_bench import machine  # noqa: E402
+from overload_bench import bench, make_model  # noqa: E402
+
+JPEG = SOURCE / "tests" / "golden" / "image" / "flower.jpg"
+CALLERS = 8
+
+
+def p99_of_queue(load: float, workers: int, seed: int = 1, calls: int = 400_000) -> float:
+    """The p99 of the time in a queue M/D/c, in service times."""
+    source = random.Random(seed)
+    free = [0.0] * workers
+    now, times = 0.0, []
+    for _ in range(calls):
+        now += source.expovariate(load * workers)
+        ends = max(now, heapq.heappop(free)) + 1
+        heapq.heappush(free, ends)
+        times.append(ends - now)
+    return sorted(times)[int(0.99 * calls)]
+
+
+def engine_seconds(architecture: str) -> dict[int, float]:
+    """Of a batch, by its size, on one thread."""
+    told = subprocess.run([BIN / "engine_bench", "--threads=1", "--batch=1,4", "--rounds=5",
+                           architecture], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = re.findall(r"B=(\d+) +T=1  wall +([\d.]+) ms", told)
+    return {int(size): float(wall) / 1e3 for size, wall in found}
+
+
+def decode_seconds(server: Server) -> float:
+    """To decode and preprocess the JPEG, as the server measures it."""
+    times = []
+    for _ in range(15):
+        done = server.ctl("classify", JPEG, "-m", "served", "-o", "json")
+        timing = json.loads(done.stdout)["timing"]
+        times.append((timing["decode_ms"] + timing["preprocess_ms"]) / 1e3)
+    return statistics.median(times)
+
+
+def measure(one: Server, all_cores: Server, cores: list[int], number: int,
+            options: argparse.Namespace) -> dict[str, float]:
+    os.sched_setaffinity(0, {cores[0]})
+    engine = engine_seconds(options.architecture)
+    os.sched_setaffinity(0, {cores[-1]})
+    decode = decode_seconds(one)
+
+    def load(server: Server, *words: object) -> dict[str, Any]:
+        return bench(server, options.seconds, *words)
+
+    quiet = load(one, "--clients", 1, JPEG)
+    pixels = load(one, "--clients", CALLERS)
+    pictures = load(one, "--clients", CALLERS, JPEG)
+    busy = load(one, "--rate", f"{0.7 / engine[1]:.3f}", "--seed", number + 1)
+    os.sched_setaffinity(0, set(cores))
+    half = load(all_cores, "--rate", f"{0.4 * len(cores) / engine[1]:.3f}", "--seed", number + 1)
+    best = engine[4] / 4
+    return {
+        "engine, one image, ms": engine[1] * 1e3,
+        "engine, images/s of four": 1 / best,
+        "decoding, ms": decode * 1e3,
+        "one JPEG": quiet["latency_ms"]["p50"] / 1e3 / (decode + engine[1]),
+        "pixels": pixels["answers_per_second"] * best,
+        "JPEG": pictures["answers_per_second"] * (best + decode),
+        "Poisson, 0.7": busy["latency_ms"]["p99"] / 1e3 / engine[1] / p99_of_queue(0.7, 1),
+        "Poisson, 0.4": half["latency_ms"]["p99"] / 1e3 / engine[1],
+    }
+
+
+GOALS = {"one JPEG": "<= 1.15", "pixels": ">= 0.95", "JPEG": ">= 0.85",
+         "Poisson, 0.7": "<= 1.15", "Poisson, 0.4": "<= 2.5"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=10, help="of each load")
+    parser.add_argument("--architecture", default="resnet50")
+    parser.add_argument("--input-size", type=int, default=224)
+    parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
+    options = parser.parse_args()
+    cores = sorted(os.sched_getaffinity(0))
+    print(machine(), flush=True)
+    with tempfile.TemporaryDirectory(prefix="resnetd-bench-", dir=SOURCE / "build") as name:
+        folder = pathlib.Path(name)
+        make_model(folder, options)
+        with Server("--data-dir", folder / "data", "--workers", len(cores)) as all_cores:
+            weights, labels = folder / "served.safetensors", folder / "labels.txt"
+            done = all_cores.ctl("models", "export", "served@1", weights, "--labels", labels)
+            if done.returncode != 0:
+                raise SystemExit(done.stderr)
+            os.sched_setaffinity(0, {cores[0]})
+            with Server("--weights", weights, "--labels", labels) as one:
+                rounds = []
+                for number in range(options.rounds):
+                    rounds.append(measure(one, all_cores, cores, number, options))
+                    print(f"round {number + 1}: " + ", ".join(
+                        f"{key} {value:.3g}" for key, value in rounds[-1].items()), flush=True)
+                    if options.raw:
+                        options.raw.write_text(json.dumps(rounds))
+    print(f"{'':26}  median     from       to  goal")
+    for key in rounds[0]:
+        values = [part[key] for part in rounds]
+        print(f"{key:26}{statistics.median(values):8.2f} {min(values):8.2f} {max(values):8.2f}"
+              f"  {GOALS.get(key, '')}")
+
+
+if __name__ == "__main__":
+    main()
