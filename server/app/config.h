@@ -77,6 +77,12 @@ struct Config {
   int max_image_burst_per_client = 0;        // 0: those of one second
   std::int64_t max_metadata_bytes = 8LL << 10;
   std::int64_t max_connection_age_ms = 600'000;
+  std::int64_t max_connection_age_grace_ms = 30'000;
+  std::int64_t max_connection_idle_ms = 300'000;
+  std::int64_t keepalive_ms = 30'000;
+  std::int64_t keepalive_timeout_ms = 10'000;
+  std::int64_t min_ping_interval_ms = 10'000;
+  int max_streams_per_connection = 256;
   std::int64_t max_import_bytes = 4LL << 30;
   std::int64_t max_model_bytes = 0;  // 0: no limit
   std::int64_t max_dataset_examples = 1'000'000;

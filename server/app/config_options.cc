@@ -168,6 +168,21 @@ void AddLimitOptions(Options& options, Config& config) {
                      1LL << 20, "Metadata of one call");
   options.AddInRange("max-connection-age-ms", config.max_connection_age_ms,
                      1'000, 86'400'000, "Age at which a connection is renewed");
+  options.AddInRange("max-connection-age-grace-ms",
+                     config.max_connection_age_grace_ms, 1, 86'400'000,
+                     "Then for the calls that are on it");
+  options.AddInRange("max-connection-idle-ms", config.max_connection_idle_ms,
+                     1'000, 86'400'000,
+                     "After so long without a call a connection is closed");
+  options.AddInRange("keepalive-ms", config.keepalive_ms, 1'000, 86'400'000,
+                     "After so long without a sign of a client it is asked");
+  options.AddInRange("keepalive-timeout-ms", config.keepalive_timeout_ms, 100,
+                     600'000, "Time of a client to answer that");
+  options.AddInRange("min-ping-interval-ms", config.min_ping_interval_ms, 1,
+                     600'000, "Clients that ask more often are disconnected");
+  options.AddInRange("max-streams-per-connection",
+                     config.max_streams_per_connection, 1, 65'536,
+                     "Streams that HTTP/2 clients are told they may open");
   options.AddInRange("max-import-bytes", config.max_import_bytes, 1,
                      64 * kOneGiB, "Largest file that is imported");
   options.AddInRange("max-model-bytes", config.max_model_bytes, 0,

@@ -91,6 +91,13 @@ GrpcServerOptions GrpcOptionsOf(const Config& config,
   options.max_message_bytes = size(config.max_message_bytes);
   options.max_metadata_bytes = size(config.max_metadata_bytes);
   options.max_connection_age = Milliseconds(config.max_connection_age_ms);
+  options.max_connection_age_grace =
+      Milliseconds(config.max_connection_age_grace_ms);
+  options.max_connection_idle = Milliseconds(config.max_connection_idle_ms);
+  options.keepalive_time = Milliseconds(config.keepalive_ms);
+  options.keepalive_timeout = Milliseconds(config.keepalive_timeout_ms);
+  options.min_ping_interval = Milliseconds(config.min_ping_interval_ms);
+  options.max_concurrent_streams = config.max_streams_per_connection;
   return options;
 }
 
