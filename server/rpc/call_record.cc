@@ -178,7 +178,13 @@ absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
   // gRPC made the buffer for this call and reads it no more: parsing frees it,
   // so that a large request is not held twice.
   auto& taken = const_cast<grpc::ByteBuffer&>(bytes);
-  if (!taken.Valid() || !Traits::Deserialize(&taken, &message).ok()) {
+  if (!taken.Valid()) {
+    // gRPC begins a call also when its client went away while the message was
+    // on its way.
+    return Error(absl::StatusCode::kCancelled, Reason::kCancelled,
+                 "the call ended before its request had come");
+  }
+  if (!Traits::Deserialize(&taken, &message).ok()) {
     return Error(
         absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
         absl::StrCat("the request is not a valid ", message.GetTypeName()));

@@ -105,7 +105,7 @@ class CallRecord {
 };
 
 // Reads `bytes`, which are released, into `message`. INVALID_ARGUMENT for
-// bytes that are no such message.
+// bytes that are no such message, CANCELLED where there are none.
 absl::Status ParseMessage(const grpc::ByteBuffer& bytes,
                           google::protobuf::Message& message);
 

@@ -25,6 +25,7 @@
 #include "absl/strings/str_split.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
 #include "server/base/clock.h"
+#include "server/base/log.h"
 #include "server/base/mutex.h"
 #include "server/models/model_registry.h"
 #include "server/rpc/grpc_server.h"
@@ -274,9 +275,9 @@ std::string GaugesNotZero(const std::string& exposition) {
   for (const absl::string_view line : absl::StrSplit(exposition, '\n')) {
     double value = 0;
     const bool counts = absl::StrContains(line, "in_flight") ||
-                        absl::StartsWith(line, "resnetd_queue_images") ||
-                        absl::StartsWith(line, "resnetd_queue_bytes") ||
-                        absl::StartsWith(line, "resnetd_decode_queue");
+                        absl::StrContains(line, "bytes_held") ||
+                        absl::StartsWith(line, "resnetd_queue_depth_images") ||
+                        absl::StartsWith(line, "resnetd_decode_pool_queue");
     const std::vector<absl::string_view> parts = absl::StrSplit(line, ' ');
     if (counts && parts.size() == 2 && absl::SimpleAtod(parts[1], &value) &&
         value != 0) {
@@ -297,9 +298,12 @@ class CancelStormTest : public testing::Test {
     version_ = std::make_shared<ServedVersion>(ServedVersion{
         .facts = std::move(facts), .model = std::move(model), .load_time = {}});
     registry_.Serve(version_);
+    ConfigureLog({.level = LogLevel::kError});
     ClassifierOptions options;
     options.max_batch = 4;
     options.workers = 1;
+    // A busy machine is no overload.
+    options.queue.max_wait = std::chrono::seconds(60);
     real_ = Classifier::Create(options, registry_, *telemetry_, RealClock());
     classifier_ = std::make_unique<WatchedClassifier>(*real_, flags_);
     GrpcServerOptions server_options;
@@ -326,6 +330,10 @@ class CancelStormTest : public testing::Test {
               classifier_->created() != classifier_->released() ||
               version_.use_count() != 2));
     EXPECT_EQ(gauges, "");
+    EXPECT_TRUE(
+        absl::StrContains(telemetry_->Expose(), "resnetd_rpc_in_flight{"));
+    EXPECT_TRUE(
+        absl::StrContains(telemetry_->Expose(), "resnetd_queue_depth_images{"));
     EXPECT_EQ(classifier_->created(), classifier_->released());
     EXPECT_EQ(real_->in_flight(), 0U);
     // Ours and the registry's: every state of a request has given up its own.

@@ -196,5 +196,18 @@ TEST_F(BytesHeldTest, RefusesRawPixelsOverTheLimit) {
             "max-bytes-held");
 }
 
+TEST(ParseMessageTest, BytesThatNeverCameAreACancelledCall) {
+  v1::ClassifyRequest message;
+  const absl::Status none = ParseMessage(grpc::ByteBuffer(), message);
+  EXPECT_EQ(none.code(), absl::StatusCode::kCancelled);
+  const grpc::Slice slice("\xff\xff");
+  const absl::Status garbage =
+      ParseMessage(grpc::ByteBuffer(&slice, 1), message);
+  EXPECT_EQ(garbage.code(), absl::StatusCode::kInvalidArgument);
+  // A message without a field has no bytes.
+  const grpc::Slice empty;
+  EXPECT_TRUE(ParseMessage(grpc::ByteBuffer(&empty, 1), message).ok());
+}
+
 }  // namespace
 }  // namespace resnetd
