@@ -74,8 +74,8 @@ constexpr char kCompletionFooter[] =
 
 void AddGlobalOptions(CLI::App& app, GlobalOptions& global) {
   app.add_option("-s,--server", global.server,
-                 "Address of the server; HOST alone means port 8001 "
-                 "[RESNETD_SERVER, else localhost:8001]")
+                 "Address of the server, or several with commas between; HOST "
+                 "alone means port 8001 [RESNETD_SERVER, else localhost:8001]")
       ->type_name("HOST:PORT")
       ->envname("RESNETD_SERVER");
   app.add_option_function<std::string>(

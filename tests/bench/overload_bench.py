@@ -15,7 +15,8 @@ server's most memory beyond that at 1.0 of the capacity (goal <= 64 MiB).
 Then recovery: ten times the capacity from callers who repeat every refused call
 three times at once, which are 37 attempts where ten calls are due and nine of them
 are refused, and from there to 0.8 of the capacity: answered over due, in the first
-five seconds and after them (goal >= 0.99 after).
+five seconds and after them (goal >= 0.99 after). And the same by callers of our
+client library, which repeats within its budget: tries a call (goal <= 1.2).
 """
 
 from __future__ import annotations
