@@ -17,12 +17,21 @@ std::string ShellQuoted(absl::string_view text) {
   return absl::StrCat("'", absl::StrReplaceAll(text, {{"'", R"('\'')"}}), "'");
 }
 
+namespace {
+
+// grpcurl asks one server: the first of a list.
+std::string Address(absl::string_view server) {
+  return ShellQuoted(server.substr(0, server.find(',')));
+}
+
+}  // namespace
+
 std::string GrpcurlLine(absl::string_view server, absl::string_view method,
                         absl::string_view request) {
   return absl::StrCat(
       "grpcurl -plaintext ",
       request.empty() ? std::string() : absl::StrCat("-d '", request, "' "),
-      ShellQuoted(server), " ", method);
+      Address(server), " ", method);
 }
 
 std::string GrpcurlImage(absl::string_view path) {
@@ -39,7 +48,7 @@ std::string GrpcurlUpload(absl::string_view server, absl::string_view method,
       "(echo ", ShellQuoted(header),
       R"x(; split -b 1M --filter='printf "{\"chunk\":\"%s\"}\n" )x",
       R"x("$(base64 -w0)"' )x", ShellQuoted(path),
-      ") | grpcurl -plaintext -d @ ", ShellQuoted(server), " ", method);
+      ") | grpcurl -plaintext -d @ ", Address(server), " ", method);
 }
 
 }  // namespace resnetd::cli

@@ -56,6 +56,10 @@ TEST(ShellQuotedTest, QuotesOnlyWhatNeedsIt) {
   EXPECT_EQ(ShellQuoted(""), "''");
 }
 
+TEST(GrpcurlLineTest, AsksTheFirstServerOfAList) {
+  EXPECT_EQ(GrpcurlLine("a:1,b:2", "x/Y", ""), "grpcurl -plaintext a:1 x/Y");
+}
+
 TEST(GrpcurlLineTest, LeavesOutAnEmptyRequest) {
   EXPECT_EQ(GrpcurlLine("h:1", "S/M", ""), "grpcurl -plaintext h:1 S/M");
   EXPECT_EQ(GrpcurlLine("h:1", "S/M", "{}"),
