@@ -28,6 +28,7 @@ absl::string_view ServingName(Serving serving) {
 Client::Calls::Calls(Target target, const ClientOptions& options)
     : short_timeout(options.timeout),
       long_timeout(options.long_timeout),
+      most_tries(options.most_tries),
       connection(std::move(target),
                  {.health = options.health,
                   .retries = {.most_tries = options.most_tries},

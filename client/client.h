@@ -103,6 +103,17 @@ class Client {
   // pictures in it are not copied.
   absl::StatusOr<ClassifyAnswer> Classify(ClassifyRequest request);
 
+  // The same for any number of requests over one stream, until `next` has none
+  // and all are answered. When the stream breaks, what was not answered goes
+  // out again on a new one, up to most_tries times without an answer between.
+  // Request ids are the stream's own: those of the requests are not sent.
+  // Has no timeout but that of each request. OK: every request had an answer or
+  // an error of its own. Else what ended the stream, which is then also the
+  // answer of those that have none.
+  absl::Status ClassifyStream(const StreamHandler& handler);
+  // What the network makes of 1 to 256 images before its last layer.
+  absl::StatusOr<EmbedAnswer> Embed(EmbedRequest request);
+
   // Models, versions, aliases. A model is "NAME" or "models/NAME", a version
   // "models/NAME/versions/N" or the same without "models/".
 
@@ -254,6 +265,7 @@ class Client {
  private:
   class Calls;
   class JobWatch;
+  class Stream;
   class Upload;
   class Watch;
   explicit Client(std::unique_ptr<Calls> calls);

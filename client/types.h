@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <variant>
@@ -100,6 +102,40 @@ struct ClassifyAnswer {
   ServedBy served_by;
   std::optional<Timing> timing;
   std::string request_id;
+};
+
+// The fields are those of ClassifyRequest.
+struct EmbedRequest {
+  std::string model;
+  std::vector<Image> images;
+  std::string request_id;
+  Priority priority = Priority::kNormal;
+  bool timing = false;
+  bool fail_fast = false;
+};
+
+struct EmbedAnswer {
+  // One per image, in the order of the request: what the last layer of the
+  // network reads, a value for each channel.
+  std::vector<absl::StatusOr<std::vector<float>>> embeddings;
+  ServedBy served_by;
+  std::optional<Timing> timing;
+  std::string request_id;
+};
+
+// What ClassifyStream asks and tells.
+struct StreamHandler {
+  // The next request; nothing: there is none left. From the thread that called.
+  std::function<std::optional<ClassifyRequest>()> next;
+  // The answer to request `index` of `next`, counted from 0, or why it has
+  // none. Once for each, in any order, one after the other, from a thread of
+  // its own.
+  std::function<void(std::size_t index, absl::StatusOr<ClassifyAnswer> answer)>
+      on_answer;
+  // Time of each request on the server; nothing: the server's default.
+  std::optional<std::chrono::nanoseconds> timeout = {};
+  // Requests that are out at once; 1 to what the server takes (64).
+  std::size_t most_in_flight = 32;
 };
 
 struct Limit {

@@ -58,6 +58,62 @@ def message(body: bytes, compressed: bool = False, claims: int | None = None) ->
     return struct.pack(">?I", compressed, length) + body
 
 
+def varint(value: int) -> bytes:
+    """An integer of Protobuf."""
+    coded = bytearray()
+    while value >= 128:
+        coded.append(value % 128 + 128)
+        value //= 128
+    coded.append(value)
+    return bytes(coded)
+
+
+def field(number: int, value: bytes) -> bytes:
+    """A field of Protobuf that is bytes, text or a message."""
+    return varint(number << 3 | 2) + varint(len(value)) + value
+
+
+def fields(coded: bytes) -> list[tuple[int, bytes]]:
+    """The fields of a message that are of such a kind; others are left out."""
+    found, at = [], 0
+
+    def read() -> int:
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte = coded[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(coded):
+        tag = read()
+        if tag & 7 == 0:
+            read()
+        elif tag & 7 == 2:
+            length = read()
+            found.append((tag >> 3, coded[at:at + length]))
+            at += length
+        else:
+            at += 8 if tag & 7 == 1 else 4
+    return found
+
+
+def ask(port: int, method: str, request: bytes) -> bytes:
+    """Makes a unary call; returns the message of its answer."""
+    connection = Connection(port)
+    stream = connection.begin(method)
+    connection.kept[stream] = bytearray()
+    connection.data(stream, message(request), end=True)
+    connection.read(30, until=stream)
+    connection.close()
+    answer = bytes(connection.kept[stream])
+    assert len(answer) >= 5, f"no answer to {method}: {connection.ended}"
+    return answer[5:]
+
+
 class Connection:
     """One connection; reads nothing unless told."""
 
@@ -75,6 +131,8 @@ class Connection:
         # Frames that came, by kind; streams that ended, with their last bytes.
         self.counts: dict[int, int] = {}
         self.ended: dict[int, bytes] = {}
+        # What came on each stream, where it is kept.
+        self.kept: dict[int, bytearray] = {}
         self._buffer = b""
         # What may be sent on each stream beyond the initial window of all; 0 is
         # the connection.
@@ -166,6 +224,8 @@ class Connection:
                     self.settings[name] = value
                     if name == 4:
                         self._initial_window = value
+            if kind == DATA and stream in self.kept:
+                self.kept[stream] += payload
             if kind == WINDOW_UPDATE:
                 added = int.from_bytes(payload, "big")
                 self._room[stream] = self._room.get(stream, 0) + added

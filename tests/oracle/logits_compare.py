@@ -5,7 +5,8 @@
 
 PYTHON has torch and torchvision. The state dict of a network with random
 weights is saved by torch.save, imported into a real server with a data
-directory, and asked about a picture: the logits must be those of torchvision.
+directory, and asked about a picture: the logits, and the features before the last
+layer, must be those of torchvision.
 resnet18; with RESNETD_TEST_LONG=1 also resnet50.
 """
 import json
@@ -22,6 +23,7 @@ from PIL import Image
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
 
 from harness import Server  # noqa: E402
+from http2 import ask, field, fields  # noqa: E402
 
 # Of logits that spread over several units: the engine fuses and folds.
 TOLERANCE = 2e-4
@@ -50,6 +52,15 @@ def picture(path):
     return image
 
 
+def embed(port, name, path):
+    """The embedding of one picture, by the wire."""
+    request = field(1, name.encode()) + field(2, field(1, path.read_bytes()))
+    (_, result), *_ = fields(ask(port, "Embed", request))
+    (_, embedding), = fields(result)
+    (_, values), = fields(embedding)
+    return numpy.frombuffer(values, numpy.dtype("<f4"))
+
+
 def compare(name, folder):
     model = network(name)
     weights = folder / f"{name}.pth"
@@ -59,14 +70,21 @@ def compare(name, folder):
         torchvision.transforms.Resize(256), torchvision.transforms.CenterCrop(224),
         torchvision.transforms.ToTensor(),
         torchvision.transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+    body = torch.nn.Sequential(*list(model.children())[:-1])
     with torch.no_grad():
         wanted = model(pipeline(image)[None])[0].numpy()
+        features = body(pipeline(image)[None]).flatten().numpy()
     with Server("--data-dir", folder / f"store-{name}") as server:
         done = server.ctl("models", "import", weights, "--name", name)
         assert done.returncode == 0, done.stderr
         done = server.ctl("classify", folder / "picture.png", "--model", name,
                           "--logits", "-o", "json")
         assert done.returncode == 0, done.stderr
+        embedding = embed(server.grpc_port, name, folder / "picture.png")
+    error = float(numpy.abs(embedding - features).max() / numpy.abs(features).max())
+    print(f"{name}: {len(features)} features, largest difference {error:.2e} of the largest")
+    assert embedding.shape == features.shape, embedding.shape
+    assert error < TOLERANCE, (name, error)
     found = numpy.array(json.loads(done.stdout)["images"][0]["logits"])
     difference = float(numpy.abs(found - wanted).max())
     spread = float(wanted.max() - wanted.min())
