@@ -49,6 +49,8 @@ struct Config {
   int decode_threads = 0;  // cores - 1, at least 1
   int train_threads = 0;   // of a training step: half of the cores, or all
   int max_batch = 4;       // images a batch
+  // Twice the time of a batch stays within this; 0: no such bound.
+  std::int64_t batch_objective_ms = 0;
 
   // Of fine-tuning. False: at the priority of serving and without a guard, to
   // measure what they are worth (tests/bench/interference_bench.py); a flag

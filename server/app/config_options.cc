@@ -119,6 +119,9 @@ void AddComputeOptions(Options& options, Config& config) {
                      "serving, else all");
   options.AddInRange("max-batch", config.max_batch, 1, 128,
                      "Images in one run of the network");
+  options.AddInRange("batch-objective-ms", config.batch_objective_ms, 0, 60'000,
+                     "Batches stay so small that two of them take no longer; "
+                     "0: as large as allowed");
 }
 
 void AddLimitOptions(Options& options, Config& config) {

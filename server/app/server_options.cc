@@ -56,6 +56,7 @@ ClassifierOptions ClassifierOptionsOf(const Config& config,
                 .max_bytes = static_cast<std::size_t>(config.max_queue_bytes),
                 .max_wait = Milliseconds(config.max_queue_wait_ms)},
       .max_batch = static_cast<std::size_t>(config.max_batch),
+      .batch_objective = Milliseconds(config.batch_objective_ms),
       .decode_threads = static_cast<std::size_t>(plan.decode_threads),
       .workers = static_cast<std::size_t>(plan.workers),
       .on_worker_start = PlacementOf(plan)};

@@ -18,6 +18,7 @@
 #include "server/serving/batch_queue.h"
 #include "server/serving/batch_worker.h"
 #include "server/serving/classify_validation.h"
+#include "server/serving/decode_queue.h"
 #include "server/serving/pending_request.h"
 #include "server/serving/queue_account.h"
 #include "server/serving/rate_limiter.h"
@@ -63,8 +64,10 @@ class BatchingClassifier final : public Classifier {
   QueueAccount& AccountOf(const ModelName& name) ABSL_LOCKS_EXCLUDED(mutex_);
   void Prepare(const std::shared_ptr<PendingRequest>& request,
                std::size_t index);
-  void PrepareInPool(const std::shared_ptr<PendingRequest>& request,
-                     std::size_t index, Duration wait);
+  TakenBatch TakeForDecoding();
+  void DecodeNext();
+  void RefuseNext();
+  void PrepareInPool(QueuedImage image);
   absl::Status MakeInput(QueuedImage& image);
   absl::StatusOr<Pixels> DecodeAndResize(PendingRequest& request,
                                          std::size_t index, Duration wait);
@@ -89,6 +92,7 @@ class BatchingClassifier final : public Classifier {
   // hold references.
   std::map<ModelName, std::unique_ptr<QueueAccount>> accounts_
       ABSL_GUARDED_BY(mutex_);
+  DecodeQueue decode_queue_;
   BatchQueue queue_;
   std::vector<Thread> workers_;
   std::unique_ptr<ThreadPool> decode_pool_;
@@ -260,45 +264,66 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
     request->Finish(index, *unusable);
     return;
   }
-  const SteadyTime submitted = clock_.Now();
+  decode_queue_.Push({.request = request,
+                      .index = index,
+                      .pixels = {},
+                      .normalised = {},
+                      .decode_wait = {},
+                      .enqueued_at = clock_.Now(),
+                      .times = {}});
   pool_metrics_.AddQueued(1);
-  const bool taken = decode_pool_->TrySubmit([this, request, index, submitted] {
-    pool_metrics_.AddQueued(-1);
-    const SteadyTime started = clock_.Now();
-    PrepareInPool(request, index, started - submitted);
-    pool_metrics_.AddBusy(clock_.Now() - started);
-  });
-  if (!taken) {
-    pool_metrics_.AddQueued(-1);
-    const absl::Status full =
-        Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
-              "too many images wait for a decoder: try again later")
-            .RetryAfter(std::chrono::seconds(1));
-    request->Fail(full);
-    request->Finish(index, full);
+  if (!decode_pool_->TrySubmit([this] { DecodeNext(); })) {
+    RefuseNext();
   }
 }
 
-void BatchingClassifier::PrepareInPool(
-    const std::shared_ptr<PendingRequest>& request, std::size_t index,
-    Duration wait) {
+// What is taken for decoding; the gauge knows.
+TakenBatch BatchingClassifier::TakeForDecoding() {
+  TakenBatch taken = decode_queue_.Take(clock_.Now());
+  pool_metrics_.AddQueued(
+      -static_cast<int>(taken.images.size() + taken.dropped.size()));
+  return taken;
+}
+
+void BatchingClassifier::DecodeNext() {
+  TakenBatch taken = TakeForDecoding();
+  const SteadyTime started = clock_.Now();
+  for (std::vector<QueuedImage>* images : {&taken.dropped, &taken.images}) {
+    for (QueuedImage& image : *images) {
+      image.decode_wait = started - image.enqueued_at;
+      PrepareInPool(std::move(image));
+    }
+  }
+  pool_metrics_.AddBusy(clock_.Now() - started);
+}
+
+// No task was made for an image that was pushed, so one less is to be taken.
+void BatchingClassifier::RefuseNext() {
+  const absl::Status full =
+      Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
+            "too many images wait for a decoder: try again later")
+          .RetryAfter(std::chrono::seconds(1));
+  TakenBatch taken = TakeForDecoding();
+  for (std::vector<QueuedImage>* images : {&taken.dropped, &taken.images}) {
+    for (QueuedImage& image : *images) {
+      image.request->Fail(full);
+      image.request->Finish(image.index, full);
+    }
+  }
+}
+
+void BatchingClassifier::PrepareInPool(QueuedImage image) {
+  const std::shared_ptr<PendingRequest> request = image.request;
   if (stopping_.load()) {
     request->Fail(DrainingError());
   }
   if (const SteadyTime now = clock_.Now(); !request->IsWanted(now)) {
     request->CountIfLate(Stage::kDecode, now);
-    request->Finish(index, absl::CancelledError("not wanted any more"));
+    request->Finish(image.index, absl::CancelledError("not wanted any more"));
     return;
   }
-  QueuedImage image{.request = request,
-                    .index = index,
-                    .pixels = {},
-                    .normalised = {},
-                    .decode_wait = wait,
-                    .enqueued_at = {},
-                    .times = {}};
   if (absl::Status made = MakeInput(image); !made.ok()) {
-    request->Finish(index, std::move(made));
+    request->Finish(image.index, std::move(made));
     return;
   }
   image.enqueued_at = clock_.Now();

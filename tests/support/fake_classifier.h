@@ -44,6 +44,20 @@ class FakeClassifier final : public Classifier {
     answer_ = std::move(answer);
   }
 
+  // What Check() is to say.
+  void SetCheck(std::function<absl::Status(const ClassifyOutline&)> check) {
+    MutexLock lock(mutex_);
+    check_ = std::move(check);
+  }
+  absl::Status Check(const ClassifyOutline& outline) override {
+    std::function<absl::Status(const ClassifyOutline&)> check;
+    {
+      MutexLock lock(mutex_);
+      check = check_;
+    }
+    return check ? check(outline) : absl::OkStatus();
+  }
+
   // Waits until `count` requests are held.
   void AwaitHeld(std::size_t count) {
     MutexLock lock(mutex_);
@@ -187,6 +201,8 @@ class FakeClassifier final : public Classifier {
   mutable Mutex mutex_;
   CondVar changed_;
   bool holds_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<absl::Status(const ClassifyOutline&)> check_
+      ABSL_GUARDED_BY(mutex_);
   Answer answer_ ABSL_GUARDED_BY(mutex_);
   std::size_t requests_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<Pending> held_ ABSL_GUARDED_BY(mutex_);

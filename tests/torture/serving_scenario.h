@@ -59,6 +59,11 @@ struct ServingScenario {
   std::size_t decoders = 1;
   Duration max_decode{};
   std::size_t calls = 100;
+  // For so long, so many times as many calls come; what is refused is asked
+  // for again so often, whatever the server says about it.
+  Duration flood_for{};
+  double flood = 1;
+  int retries = 0;
   // One in so many; 0: never.
   std::uint64_t slow_batches = 0;
   std::uint64_t storms = 0;

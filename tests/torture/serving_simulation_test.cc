@@ -89,59 +89,6 @@ TEST(ServingSimulationTest, KeepsItsPromisesWhateverHappens) {
   EXPECT_GT(total.images_run, total.answered);
 }
 
-// A server of 100 images a second, one caller who asks for a hundred times of
-// that and one who asks for `load` of it.
-ServingScenario Flooded(double load) {
-  ServingScenario scenario(1);
-  scenario.workers = 1;
-  scenario.max_batch = 4;
-  scenario.objective = {};
-  scenario.limits = {};
-  scenario.rate = {};
-  scenario.models = {{.base = {}, .each = std::chrono::milliseconds(10)}};
-  scenario.callers.clear();
-  for (const double rate : {100.0, load}) {
-    scenario.callers.push_back(
-        {.identity = absl::StrCat("caller-", rate),
-         .mean_gap = Duration(static_cast<std::int64_t>(1e9 / (100 * rate))),
-         .max_images = 1,
-         .min_patience = 100,
-         .max_patience = 200,
-         .cancels = 0});
-  }
-  scenario.priorities = {Priority::kNormal};
-  scenario.max_decode = {};
-  scenario.calls = 200'000;
-  scenario.slow_batches = scenario.storms = scenario.jumps =
-      scenario.load_steps = 0;
-  scenario.is_exact = false;
-  return scenario;
-}
-
-TEST(ServingSharesTest, OneCallerAtAHundredTimesItsShareLeavesOthersTheirs) {
-  for (const double load : {0.1, 0.3, 0.45}) {
-    const ServingReport report =
-        ServingWorld(Flooded(load), 1, Sabotage::kNone).Run();
-    EXPECT_TRUE(report.violations.empty());
-    const auto share = [&report](std::size_t caller) {
-      return static_cast<double>(report.answered_of[caller]) /
-             static_cast<double>(report.calls_of[caller]);
-    };
-    EXPECT_GT(report.calls_of[1], 150U);
-    EXPECT_GE(share(1), 0.95) << load;
-    // What it leaves is not lost.
-    EXPECT_GE(static_cast<double>(report.answered) /
-                  (ToSeconds(report.simulated) - 100) / 100,
-              0.95);
-    // Not so for a scheduler that cannot tell them apart.
-    const ServingReport without =
-        ServingWorld(Flooded(load), 1, Sabotage::kOneCaller).Run();
-    EXPECT_LT(static_cast<double>(without.answered_of[1]) /
-                  static_cast<double>(without.calls_of[1]),
-              0.5);
-  }
-}
-
 class SabotageTest : public testing::TestWithParam<Sabotage> {};
 
 TEST_P(SabotageTest, IsFoundWithinAFewWorlds) {

@@ -18,6 +18,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr int kClasses = 2;
+// Of callers who do not do as they are told.
+constexpr Duration kRetryGap = milliseconds(50);
 // As many as violations are told; more help nobody.
 constexpr std::size_t kEnoughViolations = 3;
 
@@ -77,7 +79,11 @@ ServingWorld::ServingWorld(ServingScenario scenario, std::uint64_t seed,
 }
 
 ServingReport ServingWorld::Run() {
-  const SteadyTime begin = clock_.Now();
+  begin_ = clock_.Now();
+  if (scenario_.flood_for > Duration{}) {
+    load_ = scenario_.flood;
+    Plan(scenario_.flood_for, Kind::kLoad, 0);
+  }
   for (std::size_t i = 0; i < scenario_.callers.size(); ++i) {
     Plan({}, Kind::kArrive, i);
   }
@@ -93,7 +99,7 @@ ServingReport ServingWorld::Run() {
     CheckBooks();
   }
   CheckEnd();
-  report_.simulated = clock_.Now() - begin;
+  report_.simulated = clock_.Now() - begin_;
   return std::move(report_);
 }
 
@@ -108,6 +114,9 @@ void ServingWorld::Handle(const Event& event) {
   switch (event.kind) {
     case Kind::kArrive:
       Arrive(event.subject);
+      break;
+    case Kind::kAgain:
+      Ask(refused_[event.subject]);
       break;
     case Kind::kDecoded:
       Decoded(event.subject);
@@ -149,63 +158,84 @@ void ServingWorld::Arrive(std::size_t caller) {
   const int patience =
       who.min_patience + static_cast<int>(random_.Below(static_cast<unsigned>(
                              who.max_patience - who.min_patience)));
+  const bool is_after_flood =
+      clock_.Now() - begin_ >= scenario_.flood_for + seconds(5);
+  report_.calls_after_flood += is_after_flood ? 1 : 0;
   const auto call =
-      Ask(caller, model,
-          scenario_.priorities[random_.Below(scenario_.priorities.size())],
-          images, scenario_.TimeOf(model, images) * patience);
+      Ask({.caller = caller,
+           .model = model,
+           .priority =
+               scenario_.priorities[random_.Below(scenario_.priorities.size())],
+           .images = images,
+           .patience = scenario_.TimeOf(model, images) * patience,
+           .retries = scenario_.retries,
+           .is_after_flood = is_after_flood});
   if (call && who.cancels != 0 && random_.OneIn(who.cancels)) {
     Plan(microseconds(random_.Below(200'000)), Kind::kCancel, *call);
   }
 }
 
-std::optional<std::size_t> ServingWorld::Ask(std::size_t caller,
-                                             std::size_t model,
-                                             Priority priority,
-                                             std::size_t images,
-                                             Duration patience) {
+std::optional<std::size_t> ServingWorld::Ask(Wish wish) {
   ++report_.calls;
-  ++report_.calls_of[caller];
+  ++report_.calls_of[wish.caller];
   ClassifyRequest request;
-  request.priority = priority;
+  request.priority = wish.priority;
   request.identity = sabotage_ == Sabotage::kOneCaller
                          ? ""
-                         : scenario_.callers[caller].identity;
+                         : scenario_.callers[wish.caller].identity;
   request.arrived = clock_.Now();
-  request.deadline = clock_.Now() + patience;
+  request.deadline = clock_.Now() + wish.patience;
   request.cancelled = std::make_shared<std::atomic<bool>>(false);
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < images; ++i) {
+  for (std::size_t i = 0; i < wish.images; ++i) {
     request.images.emplace_back(
         EncodedImage{.bytes = Bytes(1 + random_.Below(100))});
     bytes += HeldBytes(request.images.back());
   }
-  if (!Reserve(model, {.images = images,
-                       .bytes = bytes,
-                       .priority = priority,
-                       .now = clock_.Now(),
-                       .deadline = request.deadline,
-                       .identity = request.identity})) {
+  if (!Reserve(wish.model, {.images = wish.images,
+                            .bytes = bytes,
+                            .priority = wish.priority,
+                            .now = clock_.Now(),
+                            .deadline = request.deadline,
+                            .identity = request.identity})) {
     ++report_.refused;
+    if (wish.retries-- > 0) {
+      Plan(kRetryGap, Kind::kAgain, refused_.size());
+      refused_.push_back(wish);
+    }
     return std::nullopt;
   }
-  held_[model] += images;
+  held_[wish.model] += wish.images;
+  return Start(wish, std::move(request));
+}
+
+std::size_t ServingWorld::Start(const Wish& wish, ClassifyRequest request) {
   const std::size_t number = calls_.size();
+  const WaitingImage waiting{.priority = wish.priority,
+                             .caller = wish.caller,
+                             .model = wish.model,
+                             .deadline = request.deadline,
+                             .cancelled = request.cancelled};
   calls_.push_back({.cancelled = request.cancelled,
                     .deadline = request.deadline,
-                    .images = images});
+                    .images = wish.images});
+  const SteadyTime asked_at = clock_.Now();
   const auto pending = std::make_shared<PendingRequest>(
-      std::move(request), versions_[model], *accounts_[model], clock_,
-      [this, number, caller](const absl::StatusOr<ClassifyResponse>& answer) {
+      std::move(request), versions_[wish.model], *accounts_[wish.model], clock_,
+      [this, number, wish,
+       asked_at](const absl::StatusOr<ClassifyResponse>& answer) {
         ++calls_[number].answers;
         calls_[number].is_ok = answer.ok();
-        ++(answer.ok() ? report_.answered : report_.failed);
-        report_.answered_of[caller] += answer.ok() ? 1 : 0;
+        if (!answer.ok()) {
+          ++report_.failed;
+          return;
+        }
+        ++report_.answered;
+        ++report_.answered_of[wish.caller];
+        report_.answered_after_flood += wish.is_after_flood ? 1 : 0;
+        report_.latencies.push_back(clock_.Now() - asked_at);
       });
-  Decode(pending, {.priority = priority,
-                   .caller = caller,
-                   .model = model,
-                   .deadline = calls_[number].deadline,
-                   .cancelled = calls_[number].cancelled});
+  Decode(pending, waiting);
   return number;
 }
 
@@ -390,8 +420,10 @@ void ServingWorld::CheckEnd() {
 void ServingWorld::CheckStillAnswers() {
   for (std::size_t model = 0; model < scenario_.models.size(); ++model) {
     clock_.Advance(seconds(100));
-    const auto call = Ask(0, model, Priority::kNormal, 1,
-                          2 * scenario_.TimeOf(model, 1) + milliseconds(50));
+    const auto call =
+        Ask({.caller = 0,
+             .model = model,
+             .patience = 2 * scenario_.TimeOf(model, 1) + milliseconds(50)});
     while (!events_.empty()) {
       const Event event = events_.top();
       events_.pop();

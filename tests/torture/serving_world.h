@@ -31,6 +31,11 @@ struct ServingReport {
   // Of each caller.
   std::vector<std::size_t> calls_of;
   std::vector<std::size_t> answered_of;
+  // Calls that came from five seconds after the flood on.
+  std::size_t calls_after_flood = 0;
+  std::size_t answered_after_flood = 0;
+  // From a call to its answer, of those that were answered.
+  std::vector<Duration> latencies;
 };
 
 // The scheduler of the server (admission, rates, the order of images, the
@@ -44,7 +49,15 @@ class ServingWorld {
   ServingReport Run();
 
  private:
-  enum class Kind { kArrive, kDecoded, kBatchDone, kCancel, kStorm, kLoad };
+  enum class Kind {
+    kArrive,
+    kAgain,
+    kDecoded,
+    kBatchDone,
+    kCancel,
+    kStorm,
+    kLoad
+  };
   struct Event {
     SteadyTime at;
     std::uint64_t order = 0;
@@ -53,6 +66,16 @@ class ServingWorld {
     bool operator<(const Event& other) const {
       return std::tie(other.at, other.order) < std::tie(at, order);
     }
+  };
+  // What somebody wants of the server.
+  struct Wish {
+    std::size_t caller = 0;
+    std::size_t model = 0;
+    Priority priority = Priority::kNormal;
+    std::size_t images = 1;
+    Duration patience{};
+    int retries = 0;
+    bool is_after_flood = false;
   };
   struct Call {
     CancelFlag cancelled;
@@ -75,9 +98,8 @@ class ServingWorld {
   void Handle(const Event& event);
   void Arrive(std::size_t caller);
   // The number of the call, if it was let in.
-  std::optional<std::size_t> Ask(std::size_t caller, std::size_t model,
-                                 Priority priority, std::size_t images,
-                                 Duration patience);
+  std::optional<std::size_t> Ask(Wish wish);
+  std::size_t Start(const Wish& wish, ClassifyRequest request);
   bool Reserve(std::size_t model, const AdmissionRequest& asked);
   void Decode(const std::shared_ptr<PendingRequest>& request,
               const WaitingImage& waiting);
@@ -110,6 +132,7 @@ class ServingWorld {
   std::priority_queue<Event> events_;
   std::uint64_t next_order_ = 0;
   std::vector<Call> calls_;
+  std::vector<Wish> refused_;  // that will be asked for again
   std::vector<Image> images_;
   std::vector<Batch> batches_;
   std::vector<SteadyTime> decoder_free_;
@@ -117,6 +140,7 @@ class ServingWorld {
   std::size_t idle_workers_;
   std::size_t arrivals_left_;
   double load_ = 1;
+  SteadyTime begin_;
 };
 
 }  // namespace resnetd

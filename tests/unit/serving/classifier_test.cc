@@ -1,5 +1,6 @@
 #include "server/serving/classifier.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -306,6 +307,107 @@ TEST_F(ClassifierTest, SharesBatchesAmongManyCallers) {
     caller.join();
   }
   EXPECT_EQ(right.load(), kCallers * kCalls);
+}
+
+TEST_F(ClassifierTest, ChecksWithoutTakingAndRefusesTheSame) {
+  FirstBatchHeld first;
+  ClassifierOptions options;
+  options.queue.max_images = 2;
+  Start(options, first.Hook());
+  ClassifyOutline outline{.images = 2};
+  EXPECT_TRUE(classifier_->Check(outline).ok());
+  AnswerBox held;
+  classifier_->Classify(PixelRequest(1), held.Taker());
+  first.WaitUntilRunning();
+  EXPECT_EQ(DetailsOf(classifier_->Check(outline)).reason, "QUEUE_FULL");
+  outline.images = 1;
+  EXPECT_TRUE(classifier_->Check(outline).ok());
+  outline.deadline = RealClock().Now();
+  EXPECT_EQ(DetailsOf(classifier_->Check(outline)).reason, "EXPIRED_IN_QUEUE");
+  // What Classify() says better.
+  outline.model.name = ModelName::Parse("nothing").value();
+  EXPECT_TRUE(classifier_->Check(outline).ok());
+  first.Release();
+  EXPECT_TRUE(held.Take().ok());
+  classifier_->Close();
+  EXPECT_TRUE(classifier_->Check({.images = 3}).ok());
+}
+
+TEST_F(ClassifierTest, RefusesACallerWhoUsedUpItsRate) {
+  ClassifierOptions options;
+  // Refilled in a day and a half.
+  options.rate = {.images_per_second = 1, .burst = 100'000};
+  options.queue.max_images = 3;
+  Start(options);
+  const auto call = [this](const char* who, std::size_t images) {
+    ClassifyRequest request = PixelRequest(images);
+    request.identity = who;
+    return Call(std::move(request)).status();
+  };
+  // Refused for want of room: costs nothing.
+  for (int i = 0; i < 1000; ++i) {
+    EXPECT_EQ(DetailsOf(call("a", 256)).reason, "QUEUE_FULL");
+  }
+  EXPECT_TRUE(call("a", 3).ok());
+}
+
+TEST_F(ClassifierTest, ARateIsOfEachCallerAndIsCountedAsSuch) {
+  ClassifierOptions options;
+  options.rate = {.images_per_second = 1, .burst = 2};
+  Start(options);
+  const auto call = [this](const char* who) {
+    ClassifyRequest request = PixelRequest(2);
+    request.identity = who;
+    return Call(std::move(request)).status();
+  };
+  EXPECT_TRUE(call("a").ok());
+  const absl::Status refused = call("a");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(RejectionLabel(refused), "quota");
+  EXPECT_FALSE(classifier_->Check({.images = 2, .identity = "a"}).ok());
+  EXPECT_TRUE(classifier_->Check({.images = 2, .identity = "b"}).ok());
+  EXPECT_TRUE(call("b").ok());
+  EXPECT_THAT(
+      telemetry_->Expose(),
+      testing::HasSubstr("rejected_total{model=\"fake\",reason=\"quota\"} 2"));
+}
+
+TEST_F(ClassifierTest, AFloodLeavesAnotherCallerItsShare) {
+  ClassifierOptions options;
+  options.max_batch = 1;
+  options.queue.max_wait = std::chrono::milliseconds(500);
+  Start(options, [](std::size_t) {
+    const SteadyTime end = RealClock().Now() + std::chrono::milliseconds(2);
+    while (RealClock().Now() < end) {
+      std::this_thread::yield();
+    }
+    return absl::OkStatus();
+  });
+  // Until the queue is full of it, and again as soon as there is room.
+  std::atomic<bool> stop{false};
+  std::atomic<int> refused{0};
+  std::jthread flood([&] {
+    while (!stop.load()) {
+      ClassifyRequest request = PixelRequest(4);
+      request.identity = "flood";
+      request.arrived = RealClock().Now();
+      classifier_->Classify(std::move(request), [&](const auto& answer) {
+        refused += answer.ok() ? 0 : 1;
+      });
+      std::this_thread::yield();
+    }
+  });
+  while (refused.load() < 10) {
+    std::this_thread::yield();
+  }
+  for (int i = 0; i < 20; ++i) {
+    ClassifyRequest request = PixelRequest(1);
+    request.identity = "other";
+    EXPECT_TRUE(Call(std::move(request)).ok()) << i;
+  }
+  stop.store(true);
+  flood.join();
+  classifier_.reset();
 }
 
 }  // namespace

@@ -1,0 +1,114 @@
+// What the scheduler makes of more than a server can do, without the noise of a
+// machine: a server of exactly 100 images a second, see serving_world.h.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "tests/torture/serving_world.h"
+
+namespace resnetd {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr double kCapacity = 100;
+// After its callers are done, a world waits so long and asks once more.
+constexpr double kIdleAtTheEnd = 100;
+
+// One caller for each of `loads`, in multiples of what the server can do, with
+// two seconds for each call.
+ServingScenario Offered(const std::vector<double>& loads, std::size_t calls) {
+  ServingScenario scenario(1);
+  scenario.workers = 1;
+  scenario.max_batch = 4;
+  scenario.objective = {};
+  scenario.limits = {};
+  scenario.rate = {};
+  scenario.models = {{.base = {}, .each = milliseconds(10)}};
+  scenario.callers.clear();
+  for (const double load : loads) {
+    scenario.callers.push_back(
+        {.identity = absl::StrCat("caller-", scenario.callers.size()),
+         .mean_gap =
+             Duration(static_cast<std::int64_t>(1e9 / (kCapacity * load))),
+         .max_images = 1,
+         .min_patience = 200,
+         .max_patience = 201,
+         .cancels = 0});
+  }
+  scenario.priorities = {Priority::kNormal};
+  scenario.max_decode = {};
+  scenario.calls = calls;
+  scenario.slow_batches = scenario.storms = scenario.jumps =
+      scenario.load_steps = 0;
+  scenario.is_exact = false;
+  return scenario;
+}
+
+double Share(std::size_t part, std::size_t whole) {
+  return static_cast<double>(part) / static_cast<double>(whole);
+}
+
+class ServingOverloadTest : public testing::TestWithParam<double> {};
+
+TEST_P(ServingOverloadTest, AnswersAsManyAsItCanAndNoneLate) {
+  const auto calls = static_cast<std::size_t>(60 * kCapacity * GetParam());
+  ServingReport report =
+      ServingWorld(Offered({GetParam()}, calls), 7, Sabotage::kNone).Run();
+  EXPECT_TRUE(report.violations.empty());
+  const double seconds_served = ToSeconds(report.simulated) - kIdleAtTheEnd;
+  EXPECT_GE(static_cast<double>(report.answered) / seconds_served / kCapacity,
+            0.98);
+  EXPECT_LE(Share(report.failed, report.answered), 0.001);
+  // The target for the wait, and two full batches.
+  std::sort(report.latencies.begin(), report.latencies.end());
+  EXPECT_LE(report.latencies[report.latencies.size() * 99 / 100],
+            seconds(1) + 2 * milliseconds(40));
+}
+
+INSTANTIATE_TEST_SUITE_P(Loads, ServingOverloadTest,
+                         testing::Values(1.2, 2, 5, 10));
+
+TEST(ServingRecoveryTest, IsBackWithinFiveSecondsOfAFloodOfRetries) {
+  // Ten times what it can do for 30 s, everything refused is asked for three
+  // times more; then 0.8 of it.
+  ServingScenario scenario = Offered({0.8}, 35'000);
+  scenario.flood_for = seconds(30);
+  scenario.flood = 12.5;
+  scenario.retries = 3;
+  const ServingReport report = ServingWorld(scenario, 3, Sabotage::kNone).Run();
+  EXPECT_TRUE(report.violations.empty());
+  EXPECT_GT(report.refused, 50'000U);
+  EXPECT_GT(report.calls_after_flood, 3000U);
+  EXPECT_GE(Share(report.answered_after_flood, report.calls_after_flood), 0.99);
+  EXPECT_LE(Share(report.failed, report.answered), 0.001);
+}
+
+class ServingSharesTest : public testing::TestWithParam<double> {};
+
+TEST_P(ServingSharesTest, ACallerAtAHundredTimesItsShareLeavesOthersTheirs) {
+  const ServingScenario scenario = Offered({100, GetParam()}, 200'000);
+  const ServingReport report = ServingWorld(scenario, 1, Sabotage::kNone).Run();
+  EXPECT_TRUE(report.violations.empty());
+  EXPECT_GT(report.calls_of[1], 150U);
+  EXPECT_GE(Share(report.answered_of[1], report.calls_of[1]), 0.95);
+  // What it leaves is not lost.
+  EXPECT_GE(static_cast<double>(report.answered) /
+                (ToSeconds(report.simulated) - kIdleAtTheEnd) / kCapacity,
+            0.95);
+  // Not so for a scheduler that cannot tell them apart.
+  const ServingReport without =
+      ServingWorld(scenario, 1, Sabotage::kOneCaller).Run();
+  EXPECT_LT(Share(without.answered_of[1], without.calls_of[1]), 0.5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Loads, ServingSharesTest,
+                         testing::Values(0.1, 0.3, 0.45));
+
+}  // namespace
+}  // namespace resnetd

@@ -1,0 +1,92 @@
+#include "server/serving/decode_queue.h"
+
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "tests/unit/serving/serving_fixture.h"
+
+namespace resnetd {
+namespace {
+
+using std::chrono::milliseconds;
+
+class DecodeQueueTest : public testing::Test {
+ protected:
+  void Push(const std::string& identity, Priority priority, std::size_t images,
+            AnswerBox& answer, SteadyTime deadline = kNoDeadline) {
+    ClassifyRequest request = PixelRequest(images);
+    request.identity = identity;
+    request.priority = priority;
+    request.deadline = deadline;
+    const auto pending = fixture_.Make(std::move(request), answer);
+    for (std::size_t i = 0; i < images; ++i) {
+      queue_.Push(fixture_.Decoded(pending, i));
+    }
+  }
+
+  // Whose image is next; finishes it and what is dropped.
+  std::string Take() {
+    TakenBatch taken = queue_.Take(fixture_.clock.Now());
+    std::string identity;
+    for (auto* images : {&taken.images, &taken.dropped}) {
+      for (QueuedImage& image : *images) {
+        if (images == &taken.images) {
+          identity = image.request->request().identity;
+        }
+        image.request->Finish(image.index, Classification{});
+      }
+    }
+    return identity;
+  }
+
+  ServingFixture fixture_;
+  DecodeQueue queue_;
+};
+
+TEST_F(DecodeQueueTest, ManyPicturesDoNotHoldUpAnUrgentOne) {
+  AnswerBox bulk;
+  AnswerBox urgent;
+  Push("bulk", Priority::kNormal, 100, bulk);
+  EXPECT_EQ(Take(), "bulk");
+  Push("urgent", Priority::kCritical, 1, urgent);
+  EXPECT_EQ(Take(), "urgent");
+  EXPECT_EQ(queue_.size(), 99U);
+  while (queue_.size() > 0) {
+    EXPECT_EQ(Take(), "bulk");
+  }
+  EXPECT_TRUE(bulk.HasAnswer());
+  EXPECT_EQ(Take(), "");
+}
+
+TEST_F(DecodeQueueTest, CallersTakeTurns) {
+  AnswerBox bulk;
+  AnswerBox other;
+  Push("bulk", Priority::kNormal, 20, bulk);
+  Push("other", Priority::kNormal, 10, other);
+  int others = 0;
+  for (int i = 0; i < 20; ++i) {
+    others += Take() == "other" ? 1 : 0;
+  }
+  EXPECT_NEAR(others, 10, 1);
+  while (queue_.size() > 0) {
+    Take();
+  }
+}
+
+TEST_F(DecodeQueueTest, WhatIsTooLateIsDroppedOnTheWay) {
+  AnswerBox late;
+  AnswerBox answer;
+  Push("late", Priority::kNormal, 3, late,
+       fixture_.clock.Now() + milliseconds(1));
+  Push("in time", Priority::kNormal, 1, answer);
+  fixture_.clock.Advance(milliseconds(1));
+  EXPECT_EQ(Take(), "in time");
+  EXPECT_EQ(queue_.size(), 0U);
+  EXPECT_TRUE(late.HasAnswer());
+}
+
+}  // namespace
+}  // namespace resnetd
