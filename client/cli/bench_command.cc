@@ -35,6 +35,8 @@ struct Prepared {
 // An open loop with --retry has at most so many calls out: as many as a server
 // takes of one connection, unless told otherwise.
 constexpr std::size_t kMostThreads = 256;
+// Each has a thread.
+constexpr int kMostClientsWithRetries = 1000;
 
 // The side of the input of what `model` names; empty: of the default model.
 absl::StatusOr<int> NetworkSize(const Session& session, Client& client,
@@ -156,6 +158,12 @@ absl::StatusOr<Prepared> Prepare(const Session& session,
 absl::StatusOr<std::vector<Prepared>> PrepareAll(const Session& session) {
   const BenchOptions& options = session.arguments.bench;
   const std::string& server = session.arguments.global.server;
+  if (options.retries && options.clients > kMostClientsWithRetries) {
+    return client::ClientError(
+        absl::StatusCode::kInvalidArgument, "TOO_MANY_CLIENTS",
+        absl::StrCat("--clients ", options.clients, ": with --retry at most ",
+                     kMostClientsWithRetries));
+  }
   ASSIGN_OR_RETURN(const std::vector<client::Image> given,
                    ReadPictures(options.pictures));
   std::vector<Prepared> sides(1);

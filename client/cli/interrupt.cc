@@ -10,6 +10,9 @@ namespace {
 std::atomic<bool> has_come_here = false;
 static_assert(std::atomic<bool>::is_always_lock_free);
 
+// The handler is called once: then the signal does what it did before.
+constexpr int kOnce = static_cast<int>(SA_RESETHAND);
+
 void Note(int /*signal*/) { has_come_here.store(true); }
 
 void Handle(int signal, void (*handler)(int), int flags) {
@@ -23,9 +26,8 @@ void Handle(int signal, void (*handler)(int), int flags) {
 
 Interrupt::Interrupt() {
   has_come_here.store(false);
-  // Once: then the signal does what it did before.
-  Handle(SIGINT, Note, SA_RESETHAND);
-  Handle(SIGTERM, Note, SA_RESETHAND);
+  Handle(SIGINT, Note, kOnce);
+  Handle(SIGTERM, Note, kOnce);
 }
 
 Interrupt::~Interrupt() {

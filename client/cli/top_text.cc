@@ -26,8 +26,11 @@ std::string Rate(double number) {
   if (number >= 100) {
     return Whole(number);
   }
-  return number == 0 ? "0"
-                     : absl::StrFormat(number < 10 ? "%.2f" : "%.1f", number);
+  if (number == 0) {
+    return "0";
+  }
+  return number < 10 ? absl::StrFormat("%.2f", number)
+                     : absl::StrFormat("%.1f", number);
 }
 
 std::string Time(const std::optional<double>& seconds) {

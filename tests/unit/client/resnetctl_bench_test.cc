@@ -93,6 +93,14 @@ TEST_F(BenchCommandTest, WithRetriesItCallsAsTheClientLibraryDoes) {
   EXPECT_THAT(text.out, HasSubstr("tries a call"));
 }
 
+TEST_F(BenchCommandTest, EachClientWithRetriesIsAThreadOfWhichThereAreFew) {
+  const ProcessResult result =
+      Run({"bench", Picture("a.jpg"), "--retry", "--clients", "1001"});
+  EXPECT_EQ(result.code, 8);
+  EXPECT_THAT(result.err, HasSubstr("at most 1000"));
+  EXPECT_EQ(fake_.calls(), 0);
+}
+
 TEST_F(BenchCommandTest, ComparesTwoServersOverTheSamePictures) {
   const json document =
       RunJson({"bench", Picture("a.jpg"), "--compare-server", fake_.address(),
