@@ -181,8 +181,7 @@ TEST(ClassifyStreamTest, GivesUpWhenNoAnswerComesAtAll) {
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(server.streams(), 4);
   for (std::size_t i = 0; i < sent.next; ++i) {
-    EXPECT_EQ(sent.answers[i]->status().code(),
-              absl::StatusCode::kUnavailable);
+    EXPECT_EQ(sent.answers[i]->status().code(), absl::StatusCode::kUnavailable);
   }
 }
 

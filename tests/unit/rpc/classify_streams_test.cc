@@ -1,7 +1,6 @@
 #include "server/rpc/classify_streams.h"
 
 #include <gmock/gmock.h>
-#include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -405,45 +404,6 @@ TEST_F(ClassifyStreamsTest, ADrainAnswersWhatIsInFlightAndEndsTheStream) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(ReasonOf(status), "DRAINING");
   drain.join();
-}
-
-TEST_F(ClassifyStreamsTest, BytesThatAreNoRequestAreAnswered) {
-  ListenReady();
-  grpc::GenericStub stub(channel_);
-  grpc::CompletionQueue queue;
-  grpc::ClientContext context;
-  LimitTime(context);
-  const auto next = [&queue] {
-    void* tag = nullptr;
-    bool ok = false;
-    return queue.Next(&tag, &ok) && ok;
-  };
-  const auto call = stub.PrepareCall(
-      &context, "/resnetd.v1.ClassificationService/ClassifyStream", &queue);
-  call->StartCall(nullptr);
-  ASSERT_TRUE(next());
-  for (const std::string& bytes :
-       {std::string("\xff\xff\xff"), std::string()}) {
-    grpc::Slice slice(bytes);
-    call->Write(grpc::ByteBuffer(&slice, 1), nullptr);
-    ASSERT_TRUE(next());
-    grpc::ByteBuffer answer;
-    call->Read(&answer, nullptr);
-    ASSERT_TRUE(next());
-    v1::ClassifyStreamResponse response;
-    ASSERT_TRUE(
-        grpc::SerializationTraits<v1::ClassifyStreamResponse>::Deserialize(
-            &answer, &response)
-            .ok());
-    EXPECT_EQ(response.error().code(), grpc::StatusCode::INVALID_ARGUMENT);
-    EXPECT_EQ(response.request_id(), "");
-  }
-  call->WritesDone(nullptr);
-  ASSERT_TRUE(next());
-  grpc::Status status;
-  call->Finish(&status, nullptr);
-  ASSERT_TRUE(next());
-  EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
 TEST_F(ClassifyStreamsTest, ManyStreamsThatComeAndGoAtAnyTimeLeaveNothing) {
