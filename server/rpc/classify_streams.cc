@@ -118,7 +118,8 @@ class ClassifyStreams::Stream final
   void Take(std::int64_t index) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<ClassifyRequest> Accept(Request& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void Finished(Request& request, absl::StatusOr<ClassifyResponse> response)
+  void Finished(Request& request,
+                const absl::StatusOr<ClassifyResponse>& response)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // `outcome` is that of the response, and becomes the reason why it cannot be
   // sent.
@@ -297,12 +298,13 @@ void ClassifyStreams::Stream::Take(std::int64_t index) {
     Finished(*request, accepted.status());
     return;
   }
-  streams_.classifier_.Classify(*std::move(accepted),
-                                [self = shared_from_this(), request](
-                                    absl::StatusOr<ClassifyResponse> response) {
-                                  self->Finished(*request, std::move(response));
-                                  self->Advance();
-                                });
+  streams_.classifier_.Classify(
+      *std::move(accepted),
+      [self = shared_from_this(),
+       request](const absl::StatusOr<ClassifyResponse>& response) {
+        self->Finished(*request, response);
+        self->Advance();
+      });
 }
 
 absl::StatusOr<ClassifyRequest> ClassifyStreams::Stream::Accept(
@@ -338,7 +340,7 @@ absl::StatusOr<ClassifyRequest> ClassifyStreams::Stream::Accept(
 }
 
 void ClassifyStreams::Stream::Finished(
-    Request& request, absl::StatusOr<ClassifyResponse> response) {
+    Request& request, const absl::StatusOr<ClassifyResponse>& response) {
   absl::Status outcome = response.status();
   Answer answer = MakeAnswer(request, response, outcome);
   CallEnvironment& environment = record_.environment();
