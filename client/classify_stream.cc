@@ -37,7 +37,7 @@ class Client::Stream {
   absl::Status Run() ABSL_LOCKS_EXCLUDED(mutex_) {
     int tries = 0;
     while (true) {
-      const absl::Status status = RunOnce();
+      absl::Status status = RunOnce();
       if (status.ok()) {
         return status;
       }
@@ -80,7 +80,7 @@ class Client::Stream {
         call->WritesDone();
       }
     }
-    const absl::Status status = FromGrpc(call->Finish());
+    absl::Status status = FromGrpc(call->Finish());
     MutexLock lock(mutex_);
     // However it ended: there is nothing left to ask.
     if (is_done_ && unanswered_.empty()) {
