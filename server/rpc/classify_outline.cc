@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "resnetd/v1/classification_service.pb.h"
+#include "server/rpc/convert_request.h"
 
 namespace resnetd {
 namespace {
@@ -58,20 +59,6 @@ bool ReadField(CodedInputStream& input, std::uint32_t tag,
            input.ReadVarint32(&fields.priority);
   }
   return WireFormatLite::SkipField(&input, tag);
-}
-
-std::optional<Priority> ToPriority(std::uint32_t value) {
-  switch (value) {
-    case v1::PRIORITY_UNSPECIFIED:
-    case v1::PRIORITY_NORMAL:
-      return Priority::kNormal;
-    case v1::PRIORITY_BATCH:
-      return Priority::kBatch;
-    case v1::PRIORITY_CRITICAL:
-      return Priority::kCritical;
-    default:
-      return std::nullopt;
-  }
 }
 
 std::optional<Fields> ReadFields(grpc::ByteBuffer& bytes,

@@ -32,20 +32,14 @@ ModelReference CheckModel(const std::string& model, Violations& violations) {
 }
 
 Priority CheckPriority(v1::Priority priority, Violations& violations) {
-  switch (priority) {
-    case v1::PRIORITY_UNSPECIFIED:
-    case v1::PRIORITY_NORMAL:
-      return Priority::kNormal;
-    case v1::PRIORITY_BATCH:
-      return Priority::kBatch;
-    case v1::PRIORITY_CRITICAL:
-      return Priority::kCritical;
-    default:
-      violations.Add("priority",
-                     absl::StrCat("priority ", static_cast<int>(priority),
-                                  " is not a value of resnetd.v1.Priority"));
-      return Priority::kNormal;
+  const std::optional<Priority> known =
+      ToPriority(static_cast<std::uint32_t>(priority));
+  if (!known) {
+    violations.Add("priority",
+                   absl::StrCat("priority ", static_cast<int>(priority),
+                                " is not a value of resnetd.v1.Priority"));
   }
+  return known.value_or(Priority::kNormal);
 }
 
 ImageSource ToSource(const std::string& encoded, absl::string_view field,
@@ -132,6 +126,20 @@ absl::StatusOr<ClassifyRequest> TakeCommon(const Message& message,
 }
 
 }  // namespace
+
+std::optional<Priority> ToPriority(std::uint32_t value) {
+  switch (value) {
+    case v1::PRIORITY_UNSPECIFIED:
+    case v1::PRIORITY_NORMAL:
+      return Priority::kNormal;
+    case v1::PRIORITY_BATCH:
+      return Priority::kBatch;
+    case v1::PRIORITY_CRITICAL:
+      return Priority::kCritical;
+    default:
+      return std::nullopt;
+  }
+}
 
 absl::StatusOr<ClassifyRequest> ToClassifyRequest(
     const v1::ClassifyRequest& message, const RequestLimits& limits) {

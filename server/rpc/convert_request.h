@@ -3,6 +3,8 @@
 #include <google/protobuf/repeated_field.h>
 
 #include <cstddef>
+#include <cstdint>
+#include <optional>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,6 +31,10 @@ absl::StatusOr<ClassifyRequest> ToClassifyRequest(
 // A request for embeddings alone.
 absl::StatusOr<ClassifyRequest> ToClassifyRequest(
     const v1::EmbedRequest& message, const RequestLimits& limits);
+
+// The domain's value; PRIORITY_UNSPECIFIED is NORMAL, nullopt: no value of the
+// proto.
+std::optional<Priority> ToPriority(std::uint32_t value);
 
 // OK for an id of printable ASCII within the limit; the empty id is one.
 // INVALID_ARGUMENT otherwise.
