@@ -102,7 +102,7 @@ at::Tensor PictureInput::Normalised(absl::Span<const ModelInput> batch) const {
     return Normalised(pictures);
   }
   const auto options = at::TensorOptions(full_scale_.device());
-  const at::Tensor inputs = at::empty(
+  at::Tensor inputs = at::empty(
       {static_cast<std::int64_t>(batch.size()), kChannels, side_, side_},
       options.dtype(at::kFloat), at::MemoryFormat::ChannelsLast);
   for (std::size_t i = 0; i < batch.size(); ++i) {
