@@ -124,7 +124,7 @@ void AddComputeOptions(Options& options, Config& config) {
                      "0: as large as allowed");
 }
 
-void AddLimitOptions(Options& options, Config& config) {
+void AddRequestLimits(Options& options, Config& config) {
   options.AddInRange("max-message-bytes", config.max_message_bytes, 1024,
                      kMaxMessageBytes, "Largest gRPC message");
   options.AddInRange("max-images-per-request", config.max_images_per_request, 1,
@@ -147,6 +147,9 @@ void AddLimitOptions(Options& options, Config& config) {
                      600'000, "Deadline of calls that bring none");
   options.AddInRange("max-deadline-ms", config.max_deadline_ms, 1, 3'600'000,
                      "Longest deadline; a later one is cut");
+}
+
+void AddCallLimits(Options& options, Config& config) {
   options.AddInRange("max-calls", config.max_calls, 1, 1'000'000,
                      "Calls at once, over all connections");
   options.AddInRange("max-calls-per-connection",
@@ -169,6 +172,9 @@ void AddLimitOptions(Options& options, Config& config) {
                      "Images at once within that; 0: those of one second");
   options.AddInRange("max-metadata-bytes", config.max_metadata_bytes, 1024,
                      1LL << 20, "Metadata of one call");
+}
+
+void AddConnectionLimits(Options& options, Config& config) {
   options.AddInRange("max-connection-age-ms", config.max_connection_age_ms,
                      1'000, 86'400'000, "Age at which a connection is renewed");
   options.AddInRange("max-connection-age-grace-ms",
@@ -186,6 +192,9 @@ void AddLimitOptions(Options& options, Config& config) {
   options.AddInRange("max-streams-per-connection",
                      config.max_streams_per_connection, 1, 65'536,
                      "Streams that HTTP/2 clients are told they may open");
+}
+
+void AddStoredLimits(Options& options, Config& config) {
   options.AddInRange("max-import-bytes", config.max_import_bytes, 1,
                      64 * kOneGiB, "Largest file that is imported");
   options.AddInRange("max-model-bytes", config.max_model_bytes, 0,
@@ -225,7 +234,10 @@ std::vector<std::string> AddSettings(CLI::App& app, Config& config) {
   AddRoleOptions(options, config);
   AddListenerOptions(options, config);
   AddComputeOptions(options, config);
-  AddLimitOptions(options, config);
+  AddRequestLimits(options, config);
+  AddCallLimits(options, config);
+  AddConnectionLimits(options, config);
+  AddStoredLimits(options, config);
   AddOperationOptions(options, config);
   app.add_option("--training-gives-way", config.training_gives_way)
       ->group("")
