@@ -253,6 +253,8 @@ def main() -> None:
     parser.add_argument("--architecture", default="resnet18")
     parser.add_argument("--input-size", type=int, default=112, help="pixels, of both networks")
     parser.add_argument("--batch", type=int, default=16, help="pictures of a step")
+    parser.add_argument("--train-threads", type=int, default=0,
+                        help="of a step; 0: what the server chooses")
     parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
     options = parser.parse_args()
     print(machine(), flush=True)
@@ -270,7 +272,8 @@ def main() -> None:
         for arm_name, flags in (("naive", ["--training-gives-way=false"]), ("ours", [])):
             shutil.copytree(folder / "data", folder / arm_name)
             arms[arm_name] = Arm(servers.enter_context(
-                Server("--data-dir", folder / arm_name, *flags)))
+                Server("--data-dir", folder / arm_name, "--train-threads",
+                       options.train_threads, *flags)))
             arms[arm_name].start_job(options)
         shown = pictures[::12]
         rounds = []

@@ -134,7 +134,7 @@ def speed() -> tuple[str, list[Json]]:
                            + ")", "not finite")], unit="ops", least=0, width=6),
         timeseries("Rejected pictures", "Uploaded pictures that datasets did not take, by cause.",
                    [target("sum by (code) (increase(" + PREFIX + "examples_rejected_total"
-                           + f"{{{SERVERS}}}[$__range])) > 0",
+                           + f"{{{SERVERS}}}[$__range]))",
                            "{{code}}")], unit="none", least=0, width=6),
         timeseries("Checkpoint and recovery", "Age of the newest checkpoint: what a crash would "
                    "cost. Returns to a checkpoint are counted.",
