@@ -49,7 +49,10 @@ void AnnounceClassify(const Session& session) {
   }
   constexpr absl::string_view kMethod =
       "resnetd.v1.ClassificationService/Classify";
-  Json request = {{"top_k", options.top_k}, {"options", {{"timing", true}}}};
+  Json request = {{"options", {{"timing", true}}}};
+  if (options.top_k > 0) {
+    request["top_k"] = options.top_k;
+  }
   if (!options.model.empty()) {
     request["model"] = options.model;
   }

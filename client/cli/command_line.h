@@ -34,7 +34,8 @@ struct GlobalOptions {
 struct ClassifyOptions {
   std::vector<std::string> images;
   std::string model;
-  int top_k = 5;
+  // 0: 5, or all classes of a model that has fewer.
+  int top_k = 0;
   float min_probability = 0;
   bool fail_fast = false;
   bool logits = false;

@@ -129,7 +129,7 @@ void AddClassify(CLI::App& root, Arguments& arguments) {
         options.model = ResourceOf(ref);
         return problem;
       }));
-  app->add_option("-k,--top-k", "Predictions per picture [5]")
+  app->add_option("-k,--top-k", "Predictions per picture [5, or all classes]")
       ->type_name("N")
       ->check(Check([&options](const std::string& text) {
         return ParseTopK(text, options.top_k);

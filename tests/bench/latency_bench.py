@@ -71,6 +71,8 @@ def decode_seconds(server: Server) -> float:
     times = []
     for _ in range(15):
         done = server.ctl("classify", JPEG, "-m", "served", "-o", "json")
+        if done.returncode != 0:
+            raise SystemExit(f"{done.stderr}{done.stdout}")
         timing = json.loads(done.stdout)["timing"]
         times.append((timing["decode_ms"] + timing["preprocess_ms"]) / 1e3)
     return statistics.median(times)

@@ -113,6 +113,12 @@ TEST_F(ClassifyCommandTest, PrintsJsonWithEveryField) {
                               {"requests", 1}}}}));
 }
 
+// A model with fewer classes than are shown by default answers all the same.
+TEST_F(ClassifyCommandTest, LeavesTheNumberOfPredictionsToTheServer) {
+  Run({"classify", Picture("cat.jpg")});
+  EXPECT_EQ(fake_.classify_requests().at(0).top_k(), 0);
+}
+
 TEST_F(ClassifyCommandTest, SendsWhatTheOptionsSay) {
   Run({"classify", Picture("cat.jpg"), "-m", "digits", "-k", "3",
        "--min-probability", "0.5", "--request-id", "job-1", "--fail-fast"});
@@ -370,7 +376,7 @@ TEST_F(ClassifyCommandTest, WritesAGrpcurlLineThatTheShellUnderstands) {
   const ProcessResult printed = RunProcess(shell);
   EXPECT_EQ(printed.code, 0) << printed.err;
   EXPECT_THAT(printed.out,
-              HasSubstr(R"({"images":[{"encoded":"cGl4ZWxz"}],"top_k":5,)"
+              HasSubstr(R"({"images":[{"encoded":"cGl4ZWxz"}],)"
                         R"("options":{"timing":true},"model":"it's"})"));
 }
 

@@ -68,7 +68,7 @@ TEST(ParseCommandLineTest, HasDefaults) {
   EXPECT_EQ(arguments.global.server, "localhost:8001");
   EXPECT_EQ(arguments.global.output, OutputFormat::kTable);
   EXPECT_EQ(arguments.global.timeout, std::chrono::seconds(10));
-  EXPECT_EQ(arguments.classify.top_k, 5);
+  EXPECT_EQ(arguments.classify.top_k, 0);
 }
 
 TEST(ParseCommandLineTest, TakesGlobalOptionsBeforeAndBehindTheCommand) {
