@@ -126,6 +126,15 @@ def check_one(tool, database, more, source, key):
     return source, run.returncode, findings, took
 
 
+def is_in_another_project(source: pathlib.Path) -> bool:
+    """Whether a folder between the root and `source` is a project of its own:
+    it is built against the installed package, by its test."""
+    folders = list(source.parents)
+    return any("\nproject(" in (folder / "CMakeLists.txt").read_text()
+               for folder in folders[:folders.index(ROOT)]
+               if (folder / "CMakeLists.txt").exists())
+
+
 def main() -> int:
     options = argparse.ArgumentParser()
     options.add_argument("--jobs", type=int, default=2)
@@ -141,7 +150,8 @@ def main() -> int:
     commands = compile_commands(build)
     wanted = {pathlib.Path(name).resolve() for name in options.files}
     sources = [p for p in lintlib.our_files(ROOT, ".cc")
-               if not wanted or p in wanted]
+               if (not wanted or p in wanted)
+               and not is_in_another_project(p)]
     failed = False
     for source in [p for p in sources if p not in commands]:
         print(f"{source.relative_to(ROOT)}: is in no target of {build.name}, "
