@@ -14,6 +14,7 @@
 #include "server/base/error.h"
 #include "server/base/ids.h"
 #include "server/rpc/convert_request.h"
+#include "server/rpc/deadline.h"
 #include "server/rpc/peer_identity.h"
 #include "server/rpc/status_codes.h"
 #include "server/rpc/trace_context.h"
@@ -108,6 +109,14 @@ void CallRecord::AnnounceRequestId() {
     announced_ = true;
     context_.AddInitialMetadata(kRequestIdKey, request_id_);
   }
+}
+
+SteadyTime CallRecord::ClientDeadline() const {
+  constexpr Duration kAsGoodAsNone = std::chrono::hours(24 * 365);
+  const Clock& clock = environment_.clock;
+  return DecideDeadline(context_.deadline(), clock.WallNow(), clock.Now(),
+                        kAsGoodAsNone, kAsGoodAsNone)
+      .at;
 }
 
 void CallRecord::AnnounceDefaultDeadline() {

@@ -71,6 +71,9 @@ class CallRecord {
   // Why a call is not carried on whose client is gone: CANCELLED, or
   // DEADLINE_EXCEEDED when its deadline has passed.
   absl::Status Gone() const;
+  // When the client stops waiting, for calls that may take as long as that: a
+  // year from now where it did not say, or is further away.
+  SteadyTime ClientDeadline() const;
   void Cancel() { cancelled_->store(true); }
   const CancelFlag& cancelled() const { return cancelled_; }
 

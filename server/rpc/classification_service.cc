@@ -36,6 +36,10 @@ class ImagesCall final : public UnaryCall {
   using UnaryCall::UnaryCall;
 
   void Start(const grpc::ByteBuffer& bytes, Classifier& classifier) {
+    const RequestLimits& limits = record().environment().limits;
+    deadline_ = DecideDeadline(
+        record().context().deadline(), std::chrono::system_clock::now(),
+        record().arrived(), limits.default_deadline, limits.max_deadline);
     absl::Status status =
         record().Enter(bytes.Length(), Availability::kWhenServing);
     if (status.ok()) {
@@ -60,13 +64,6 @@ class ImagesCall final : public UnaryCall {
   }
 
  private:
-  CallDeadline Deadline() {
-    const RequestLimits& limits = record().environment().limits;
-    return DecideDeadline(record().context().deadline(),
-                          std::chrono::system_clock::now(), record().arrived(),
-                          limits.default_deadline, limits.max_deadline);
-  }
-
   // Under overload most calls are refused here, before their pictures are
   // copied out of gRPC's memory.
   absl::Status CheckLoad(const grpc::ByteBuffer& bytes,
@@ -75,7 +72,7 @@ class ImagesCall final : public UnaryCall {
     if (!read) {
       return absl::OkStatus();
     }
-    read->outline.deadline = Deadline().at;
+    read->outline.deadline = deadline_.at;
     read->outline.identity = record().identity();
     absl::Status status = classifier.Check(read->outline);
     if (!status.ok()) {
@@ -90,9 +87,7 @@ class ImagesCall final : public UnaryCall {
     record().set_amount("images",
                         static_cast<std::size_t>(message_.images_size()));
     const RequestLimits& limits = record().environment().limits;
-    const CallDeadline deadline = Deadline();
-    deadline_ = deadline.at;
-    if (deadline.is_default) {
+    if (deadline_.is_default) {
       record().AnnounceDefaultDeadline();
     }
     ASSIGN_OR_RETURN(ClassifyRequest request,
@@ -100,7 +95,7 @@ class ImagesCall final : public UnaryCall {
     request.request_id = record().request_id();
     request.identity = record().identity();
     request.arrived = record().arrived();
-    request.deadline = deadline_;
+    request.deadline = deadline_.at;
     request.cancelled = record().cancelled();
     return request;
   }
@@ -123,12 +118,12 @@ class ImagesCall final : public UnaryCall {
   // would: the timeout travels rounded up by at most 1 %, and takes its time.
   bool IsAboutDeadline() {
     return record().environment().clock.Now() + kDeadlineSlack +
-               (deadline_ - record().arrived()) / 100 >=
-           deadline_;
+               (deadline_.at - record().arrived()) / 100 >=
+           deadline_.at;
   }
 
   Message message_;
-  SteadyTime deadline_ = kNoDeadline;
+  CallDeadline deadline_;
 };
 
 }  // namespace

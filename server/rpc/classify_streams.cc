@@ -28,9 +28,6 @@ using Reactor = grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>;
 // As which the requests of streams are counted.
 constexpr char kRequestMethod[] = "ClassifyStreamRequest";
 
-// A stream's deadline that is further away is as good as none.
-constexpr Duration kLongest = std::chrono::hours(24 * 365);
-
 absl::Status CheckId(absl::string_view id, const RequestLimits& limits) {
   if (id.empty()) {
     return BadPart("request.request_id",
@@ -211,10 +208,7 @@ void ClassifyStreams::Stream::Start() {
   record_.AnnounceRequestId();
   record_.AnnounceDefaultDeadline();
   StartSendInitialMetadata();
-  const Clock& clock = record_.environment().clock;
-  deadline_ = DecideDeadline(record_.context().deadline(), clock.WallNow(),
-                             clock.Now(), kLongest, kLongest)
-                  .at;
+  deadline_ = record_.ClientDeadline();
   {
     MutexLock lock(mutex_);
     started_ = true;

@@ -1,11 +1,9 @@
 #include "server/rpc/probe_call.h"
 
-#include <chrono>
 #include <utility>
 
 #include "server/base/status_macros.h"
 #include "server/rpc/convert_probe.h"
-#include "server/rpc/deadline.h"
 #include "server/rpc/job_reads.h"
 
 namespace resnetd {
@@ -107,21 +105,11 @@ absl::Status ProbeCall::TakeBatch(v1::ProbeBatch& batch) {
   return absl::OkStatus();
 }
 
-SteadyTime ProbeCall::Deadline() {
-  // A probe may take as long as its client waits; further away than that is as
-  // good as none.
-  constexpr Duration kLongest = std::chrono::hours(24 * 365);
-  const Clock& clock = record_.environment().clock;
-  return DecideDeadline(record_.context().deadline(), clock.WallNow(),
-                        clock.Now(), kLongest, kLongest)
-      .at;
-}
-
 absl::Status ProbeCall::Probe() {
   const CancelFlag& cancelled = record_.cancelled();
   const CallGate& gate = record_.environment().gate;
   const absl::StatusOr<Probed> probed =
-      lab_->Probe(*target_, examples_, Deadline(), [&] {
+      lab_->Probe(*target_, examples_, record_.ClientDeadline(), [&] {
         return !cancelled->load() && gate.state() != ServingState::kDraining;
       });
   if (absl::IsCancelled(probed.status())) {

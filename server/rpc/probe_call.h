@@ -43,8 +43,6 @@ class ProbeCall final : public grpc::ServerReadReactor<grpc::ByteBuffer> {
   absl::Status TakeHeader(const v1::ProbeHeader& header);
   absl::Status TakeBatch(v1::ProbeBatch& batch);
   absl::Status Probe();
-  // When the client stops waiting.
-  SteadyTime Deadline();
   void End(const absl::Status& outcome) { Finish(record_.End(outcome)); }
 
   CallRecord record_;

@@ -20,7 +20,9 @@ class FakeTelemetry final : public Telemetry {
   // A method and its code, in the order of their ends.
   using Ended = std::pair<std::string, absl::StatusCode>;
 
-  ModelMetrics& ForModel(absl::string_view) override { return nothing_; }
+  ModelMetrics& ForModel(absl::string_view) override {
+    return NullModelMetrics();
+  }
 
   void RpcStarted(absl::string_view) override {
     MutexLock lock(mutex_);
@@ -49,17 +51,6 @@ class FakeTelemetry final : public Telemetry {
   }
 
  private:
-  class Nothing final : public ModelMetrics {
-   public:
-    void ObserveStage(Stage, Duration) override {}
-    void ObserveBatch(std::size_t) override {}
-    void CountBatchClosed(BatchClose) override {}
-    void CountDeadlineMissed(Stage) override {}
-    void CountImage(absl::StatusCode) override {}
-    void CountRejected(absl::string_view) override {}
-    void SetQueue(std::size_t, std::size_t) override {}
-  };
-
   class NoPool final : public DecodePoolMetrics {
    public:
     void SetThreads(std::size_t) override {}
@@ -67,7 +58,6 @@ class FakeTelemetry final : public Telemetry {
     void AddBusy(Duration) override {}
   };
 
-  Nothing nothing_;
   NoPool pool_;
   mutable Mutex mutex_;
   int in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
