@@ -35,18 +35,40 @@ v1::RawImage::Format ToProto(RawImage::Format format) {
   return v1::RawImage::FORMAT_UNSPECIFIED;
 }
 
+v1::TensorImage::Type ToProto(TensorImage::Type type) {
+  switch (type) {
+    case TensorImage::Type::kFp32:
+      return v1::TensorImage::TYPE_FP32;
+    case TensorImage::Type::kFp16:
+      return v1::TensorImage::TYPE_FP16;
+  }
+  return v1::TensorImage::TYPE_UNSPECIFIED;
+}
+
+void Fill(EncodedImage image, v1::Image& out) {
+  out.set_encoded(std::move(image.bytes));
+}
+
+void Fill(RawImage image, v1::Image& out) {
+  v1::RawImage& raw = *out.mutable_raw();
+  raw.set_data(std::move(image.bytes));
+  raw.set_height(image.height);
+  raw.set_width(image.width);
+  raw.set_format(ToProto(image.format));
+  raw.set_at_network_size(image.at_network_size);
+}
+
+void Fill(TensorImage image, v1::Image& out) {
+  v1::TensorImage& tensor = *out.mutable_tensor();
+  tensor.set_data(std::move(image.bytes));
+  tensor.set_height(image.height);
+  tensor.set_width(image.width);
+  tensor.set_type(ToProto(image.type));
+}
+
 v1::Image ToProto(Image image) {
   v1::Image out;
-  if (auto* encoded = std::get_if<EncodedImage>(&image)) {
-    out.set_encoded(std::move(encoded->bytes));
-    return out;
-  }
-  RawImage& raw = std::get<RawImage>(image);
-  out.mutable_raw()->set_data(std::move(raw.bytes));
-  out.mutable_raw()->set_height(raw.height);
-  out.mutable_raw()->set_width(raw.width);
-  out.mutable_raw()->set_format(ToProto(raw.format));
-  out.mutable_raw()->set_at_network_size(raw.at_network_size);
+  std::visit([&out](auto& source) { Fill(std::move(source), out); }, image);
   return out;
 }
 
@@ -62,6 +84,8 @@ Classification FromProto(const v1::Classification& classification) {
   }
   out.logits.assign(classification.logits().begin(),
                     classification.logits().end());
+  out.embedding.assign(classification.embedding().begin(),
+                       classification.embedding().end());
   return out;
 }
 
@@ -120,6 +144,7 @@ v1::ClassifyRequest ToProto(ClassifyRequest request) {
   out.set_priority(ToProto(request.priority));
   out.mutable_options()->set_logits(request.logits);
   out.mutable_options()->set_timing(request.timing);
+  out.mutable_options()->set_embedding(request.embedding);
   out.set_fail_fast(request.fail_fast);
   return out;
 }

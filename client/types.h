@@ -33,7 +33,20 @@ struct RawImage {
   bool at_network_size = false;
 };
 
-using Image = std::variant<EncodedImage, RawImage>;
+// The network's input itself: resized, cropped and normalised by the caller.
+struct TensorImage {
+  // Single and half precision of IEEE 754, little-endian.
+  enum class Type { kFp32, kFp16 };
+  // 3 * height * width values, each finite and at most 65504 from zero: all of
+  // red, row by row, then green, then blue.
+  std::string bytes;
+  // Those of the network's input.
+  int height = 0;
+  int width = 0;
+  Type type = Type::kFp32;
+};
+
+using Image = std::variant<EncodedImage, RawImage, TensorImage>;
 
 enum class Priority { kBatch, kNormal, kCritical };
 
@@ -54,6 +67,8 @@ struct ClassifyRequest {
   bool logits = false;
   // Asks for the time of each stage.
   bool timing = false;
+  // Asks for what Embed gives, of each image.
+  bool embedding = false;
   // True: the first image that cannot be decoded fails the call.
   bool fail_fast = false;
 };
@@ -70,6 +85,8 @@ struct Classification {
   std::vector<Prediction> predictions;
   // One per class, if asked for.
   std::vector<float> logits;
+  // One for each channel that the last layer reads, if asked for.
+  std::vector<float> embedding;
 };
 
 struct ServedBy {
