@@ -24,7 +24,9 @@ class StrictLoader(yaml.SafeLoader):
 
 
 def _mapping(loader, node, deep=False):
-    keys = [loader.construct_object(key, deep=deep) for key, _ in node.value]
+    # Not what is merged in (<<), which keys beside it replace.
+    keys = [loader.construct_object(key, deep=deep) for key, _ in node.value
+            if key.tag != "tag:yaml.org,2002:merge"]
     for key in keys:
         if keys.count(key) > 1:
             raise yaml.YAMLError(f"key '{key}' twice, {node.start_mark}")
@@ -95,15 +97,16 @@ def dockerfile_complaints(root, name, text):
     text = re.sub(r"^\s*#[^\n]*\n", "", text, flags=re.MULTILINE)
     lines = re.sub(r"\\\n", " ", text).splitlines()
     words = [line.split() for line in lines if line.strip()]
-    stages, last = set(), []
+    # What a stage says, with what the stage that it is FROM said.
+    stages, given = {}, {}
     for word in words:
         if word[0] not in INSTRUCTIONS:
             yield f"{name}: unknown instruction {word[0]}"
         if word[0] == "FROM":
-            last = []
+            given = dict(stages.get(word[1], {}))
             if len(word) == 4 and word[2].upper() == "AS":
-                stages.add(word[3])
-        last.append(word)
+                stages[word[3]] = given
+        given[word[0]] = word[1:]
         if word[0] != "COPY":
             continue
         source = re.match(r"--from=(.+)", word[1])
@@ -114,7 +117,6 @@ def dockerfile_complaints(root, name, text):
                 yield f"{name}: COPY {file}: does not exist"
     if not words or words[0][0] not in ("FROM", "ARG"):
         yield f"{name}: does not begin with FROM"
-    given = {word[0]: word[1:] for word in last}
     if given.get("USER", ["root"])[0].split(":")[0] in ("root", "0"):
         yield f"{name}: the last stage runs as root"
     for wanted in ("HEALTHCHECK", "ENTRYPOINT"):

@@ -54,6 +54,17 @@ class ConfigsTest(SampleTreeTest):
         self.assert_finds(check_configs, "neither image nor build", "port 'x'",
                           "no runs-on", "either run or uses", "runs ./gone")
 
+    def test_a_stage_says_what_the_one_that_it_is_from_says(self):
+        self.write("dev", "")
+        self.write("deploy/docker/Dockerfile", DOCKERFILE.replace(
+            "FROM debian:12-slim\nCOPY --from=build /out /opt\n",
+            "FROM scratch AS base\n") + "FROM base\nCOPY --from=build /out /opt\n")
+        self.assert_finds(check_configs)
+
+    def test_what_is_merged_in_may_be_replaced(self):
+        self.write("a.yml", "x: &x\n  a: 1\ny:\n  <<: *x\n  a: 2\n")
+        self.assert_finds(check_configs)
+
     def test_refuses_each_fault_of_a_dockerfile(self):
         self.write("dev", "")
         for old, new, says in [

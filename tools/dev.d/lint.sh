@@ -83,6 +83,7 @@ run_lint() {
   setup_packages all
   setup_lint_tools
   setup_prometheus
+  setup_deploy_tools
   [[ $1 == none ]] || setup_torch slim
   say "lint"
   for script in tests/lint/check_*.py; do

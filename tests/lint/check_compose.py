@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Fails on a docker-compose.yml that Docker would refuse, or that starts something
+else than we promise.
+
+The schema of the compose specification (brought by ./dev setup), images by number,
+ports on this machine only, no privileges, limits, health checks, volumes and files
+that exist, flags that the server has, metrics' addresses that agree with
+prometheus.yml and with Grafana's data source, the versions of our own images.
+"""
+import json
+import re
+import sys
+
+import jsonschema
+import yaml
+
+import deploylib
+import lintlib
+
+FILE = "docker-compose.yml"
+MONITORING = "deploy/monitoring"
+VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+# Profile -> what it must bring beside what has none.
+PROFILES = {"cpu": "server", "gpu": "server-gpu", "loadgen": "loadgen",
+            "train-demo": "train-demo"}
+ALWAYS = {"prometheus", "grafana"}
+FLAVOURS = {"cpu", "train", "cuda"}
+
+
+def environment(root):
+    """What .env sets, which docker compose reads."""
+    path = root / ".env"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return dict(line.split("=", 1) for line in lines if re.match(r"\w+=", line))
+
+
+def substituted(text, variables):
+    return VARIABLE.sub(lambda match: variables.get(match[1], match[2] or ""), text)
+
+
+def schema_complaints(compose):
+    path = deploylib.TOOLS / "compose-spec.json"
+    if not path.exists():
+        raise deploylib.Missing("compose-spec.json (what compose files may hold)")
+    checker = jsonschema.Draft7Validator(json.loads(path.read_text()))
+    for error in sorted(checker.iter_errors(compose), key=str):
+        where = ".".join(map(str, error.absolute_path))
+        yield f"{where}: {jsonschema.exceptions.best_match([error]).message}"
+
+
+def hardening(service):
+    if service.get("read_only") is not True:
+        yield "its root can be written to"
+    if service.get("cap_drop") != ["ALL"] or service.get("privileged"):
+        yield "it has capabilities"
+    if "no-new-privileges:true" not in service.get("security_opt", []):
+        yield "it may gain privileges"
+    if not service.get("deploy", {}).get("resources", {}).get("limits", {}).get("memory"):
+        yield "its memory has no limit"
+    if "max-size" not in service.get("logging", {}).get("options", {}):
+        yield "its log may fill the disk"
+    if not service.get("healthcheck"):
+        yield "no healthcheck, nor one that is disabled on purpose"
+
+
+def image_complaints(root, service, version):
+    name, _, tag = service.get("image", "").rpartition(":")
+    if not re.search(r"\d+\.\d+\.\d+", tag):
+        yield f"image {service.get('image')} has no number"
+    if name == "resnetd":
+        flavour = tag.removeprefix(f"{version}-")
+        if flavour not in FLAVOURS:
+            yield f"image {service['image']} is no flavour of {version}"
+        build = service.get("build", {})
+        if build.get("target") != f"runtime-{flavour}":
+            yield f"builds {build.get('target')} as {service['image']}"
+        path = root / build.get("dockerfile", "Dockerfile")
+        if not path.exists():
+            yield f"no {build.get('dockerfile')}"
+        elif f"AS {build.get('target')}\n" not in path.read_text():
+            yield f"{build['dockerfile']} has no stage {build.get('target')}"
+
+
+def outside_complaints(root, service, volumes):
+    """Ports and files of this machine."""
+    for port in service.get("ports", []):
+        if not str(port).startswith("127.0.0.1:"):
+            yield f"port {port} is open to other machines"
+    for mount in service.get("volumes", []):
+        source, _, rest = mount.partition(":")
+        if source.startswith("."):
+            if not (root / source).exists():
+                yield f"{source} does not exist"
+            if not rest.endswith(":ro"):
+                yield f"{source} can be written to"
+        elif source not in volumes:
+            yield f"no volume {source}"
+
+
+def flag_complaints(service, flags):
+    """Of services that run the server, not the client."""
+    if not service["image"].startswith("resnetd:") or "entrypoint" in service:
+        return
+    given = {word.removeprefix("--").partition("=")[0] for word in service["command"]}
+    given |= {name.removeprefix("RESNETD_").lower().replace("_", "-")
+              for name in service.get("environment", {}) if name.startswith("RESNETD_")}
+    for name in sorted(given - flags):
+        yield f"the server has no setting '{name}'"
+
+
+def names_of(services):
+    """What a service is reached by -> the ports that are published for it."""
+    return {name: facts for service, facts in services.items()
+            for name in [service, *(facts.get("networks", {}) or {}).get(
+                "default", {}).get("aliases", [])]}
+
+
+def address_complaints(root, services):
+    """Who looks at whom: Prometheus at the server, Grafana at Prometheus."""
+    folder, known = root / MONITORING, names_of(services)
+    scrape = yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_configs"]
+    addresses = [target for job in scrape for group in job["static_configs"]
+                 for target in group["targets"]]
+    for path in sorted(folder.glob("grafana/provisioning/datasources/*.yml")):
+        for source in yaml.safe_load(path.read_text())["datasources"]:
+            addresses.append(source["url"].removeprefix("http://"))
+    for name, facts in services.items():
+        addresses += [word.removeprefix("--server=") for word in facts.get("command", [])
+                      if word.startswith("--server=")]
+    for address in addresses:
+        host, _, port = address.partition(":")
+        ports = [str(one).rpartition(":")[2] for one in known.get(host, {}).get("ports", [])]
+        if port not in ports:
+            yield f"nothing here listens on {address}"
+    for path in sorted(folder.glob("grafana/provisioning/dashboards/*.yml")):
+        for provider in yaml.safe_load(path.read_text())["providers"]:
+            target = provider["options"]["path"]
+            mounts = services.get("grafana", {}).get("volumes", [])
+            if not any(mount.split(":")[1] == target for mount in mounts):
+                yield f"grafana: {path.name} looks into {target}, which is not mounted"
+
+
+def home_complaints(root, services):
+    """The dashboard that Grafana opens with is one of those that it has."""
+    settings = services.get("grafana", {}).get("environment", {})
+    home = settings.get("GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH", "")
+    if not (root / MONITORING / "grafana/dashboards" / home.rpartition("/")[2]).is_file():
+        yield f"grafana: there is no home dashboard '{home}'"
+    if settings.get("GF_AUTH_ANONYMOUS_ORG_ROLE") != "Viewer" or \
+            settings.get("GF_AUTH_ANONYMOUS_ENABLED") != "true":
+        yield "grafana: who looks must log in, or may change things"
+
+
+def profile_complaints(services, chosen):
+    always = {name for name, facts in services.items() if not facts.get("profiles")}
+    if always != ALWAYS:
+        yield f"starts {', '.join(sorted(always))} whatever the profile"
+    for profile, service in PROFILES.items():
+        if services.get(service, {}).get("profiles") != [profile]:
+            yield f"profile {profile} does not bring {service}"
+    if chosen != "cpu":
+        yield f".env: COMPOSE_PROFILES is '{chosen}', not cpu"
+
+
+def complaints(root):
+    path = root / FILE
+    if not path.exists() or not (root / MONITORING).exists():
+        return
+    variables = environment(root)
+    compose = yaml.safe_load(substituted(path.read_text(), variables))
+    # What only serves to be merged in.
+    compose = {key: value for key, value in compose.items() if not key.startswith("x-")}
+    try:
+        faults = [f"{FILE}: {text}" for text in schema_complaints(compose)]
+    except deploylib.Missing as missing:
+        faults = [str(missing)]
+    yield from faults
+    if faults:
+        return
+    services, version = compose["services"], deploylib.version(root)
+    flags = deploylib.flags(root)
+    for name, service in services.items():
+        for text in [*hardening(service), *image_complaints(root, service, version),
+                     *outside_complaints(root, service, compose.get("volumes", {})),
+                     *flag_complaints(service, flags)]:
+            yield f"{FILE}: {name}: {text}"
+    for text in [*address_complaints(root, services), *home_complaints(root, services),
+                 *profile_complaints(services, variables.get("COMPOSE_PROFILES"))]:
+        yield f"{FILE}: {text}"
+
+
+if __name__ == "__main__":
+    sys.exit(lintlib.main(complaints))

@@ -1,0 +1,247 @@
+"""Faults put into the real overlays, each of which must be found."""
+import copy
+import pathlib
+import unittest
+
+import check_deploy
+import deploylib
+import k8s_policy
+import k8s_types
+from sampletree import SampleTreeTest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def overlay(name):
+    things, fault = deploylib.kustomized(ROOT / deploylib.K8S / "overlays" / name)
+    assert not fault, fault
+    return things
+
+
+def find(things, kind, name="resnetd"):
+    return next(one for one in things
+                if one["kind"] == kind and one["metadata"]["name"] == name)
+
+
+def put(thing, path, value):
+    """Sets, or with None removes, a field: "spec.template.spec.containers.0.image"."""
+    *way, last = [int(part) if part.isdigit() else part for part in path.split(".")]
+    for part in way:
+        thing = thing[part]
+    if value is None:
+        del thing[last]
+    else:
+        thing[last] = value
+
+
+class FaultsTest(unittest.TestCase):
+    """Base: renders once, breaks copies."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.things = {name: overlay(name) for name in ("split", "production", "single-gpu")}
+        cls.facts = check_deploy.facts_of(ROOT)
+
+    def complaints(self, things):
+        return list(check_deploy.overlay_complaints(things, self.facts))
+
+    def assert_found(self, name, kind, path, value, says, of="resnetd"):
+        things = copy.deepcopy(self.things[name])
+        put(find(things, kind, of), path, value)
+        found = self.complaints(things)
+        self.assertTrue(any(says in text for text in found), (path, says, found))
+
+    def test_the_overlays_themselves_are_clean(self):
+        for name, things in self.things.items():
+            with self.subTest(name):
+                self.assertEqual(self.complaints(things), [])
+
+
+class TypesTest(FaultsTest):
+
+    def test_finds_fields_that_the_api_does_not_have(self):
+        pod = "spec.template.spec.containers.0."
+        for kind, path, value, says in [
+                ("Deployment", pod + "livenessProb", {}, "did you mean 'livenessProbe'"),
+                ("Deployment", "spec.template.spec.terminationGracePeriod", 1,
+                 "there is no such field"),
+                ("Deployment", "spec.replicas", "2", "'2' is not an integer"),
+                ("Deployment", "spec.replicas", True, "True is not an integer"),
+                ("Deployment", "spec.selector", None, ".spec.selector: is missing"),
+                ("Deployment", pod + "args", "--x", "not a list"),
+                ("Deployment", pod + "ports.0.containerPort", None, "is missing"),
+                ("Deployment", "metadata.labels.a", 1, "is not a str"),
+                ("Deployment", "metadata.lables", {}, "did you mean 'labels'"),
+                ("Service", "spec.clusterIp", "None", "did you mean 'clusterIP'"),
+                ("NetworkPolicy", "spec.policyType", [], "did you mean 'policyTypes'")]:
+            with self.subTest(path):
+                self.assert_found("split", kind, path, value, says)
+
+    def test_finds_fields_that_custom_resources_do_not_have(self):
+        for kind, path, value, says in [
+                ("ScaledObject", "spec.minReplicas", 2, "did you mean 'minReplicaCount'"),
+                ("ScaledObject", "spec.triggers.0.metadata.threshold", 1, "not of type string"),
+                ("ScaledObject", "spec.scaleTargetRef", None, "is missing"),
+                ("PodMonitor", "spec.podMetricsEndpoint", [], "did you mean"),
+                ("PodMonitor", "spec.podMetricsEndpoints.0.interval", "10", "does not match"),
+                ("PodMonitor", "metadata.label", {}, "did you mean 'labels'"),
+                ("PrometheusRule", "spec.groups.0.rules.0.exp", "1", "did you mean 'expr'")]:
+            with self.subTest(path):
+                self.assert_found("production", kind, path, value, says)
+
+    def test_finds_apis_that_no_server_has(self):
+        for old, new in [("apps/v1", "apps/v1beta2"), ("policy/v1", "policy/v1beta1")]:
+            things = copy.deepcopy(self.things["split"])
+            thing = next(one for one in things if one["apiVersion"] == old)
+            thing["apiVersion"] = new
+            self.assertIn(f"no API has {new}", " ".join(self.complaints(things)))
+        gone = {"apiVersion": "autoscaling/v2beta2", "kind": "HorizontalPodAutoscaler"}
+        self.assertEqual(len(list(k8s_types.complaints(gone, deploylib.types()))), 1)
+
+
+class PolicyTest(FaultsTest):
+
+    def test_finds_each_breach_of_the_rules_of_a_pod(self):
+        spec, box = "spec.template.spec.", "spec.template.spec.containers.0."
+        for path, value, says in [
+                (spec + "securityContext.runAsNonRoot", False, "runAsNonRoot is not True"),
+                (spec + "securityContext.runAsUser", 0, "runAsUser is not 10001"),
+                (spec + "securityContext.seccompProfile", None, "seccompProfile is not"),
+                (spec + "securityContext.fsGroup", None, "fsGroup is not"),
+                (spec + "automountServiceAccountToken", True, "ServiceAccountToken is not"),
+                (spec + "hostNetwork", True, "hostNetwork is on"),
+                (box + "securityContext.readOnlyRootFilesystem", None, "readOnlyRoot"),
+                (box + "securityContext.allowPrivilegeEscalation", True, "allowPrivilege"),
+                (box + "securityContext.capabilities", {"drop": []}, "capabilities is not"),
+                (box + "securityContext.privileged", True, "is privileged"),
+                (box + "ports.0.hostPort", 8001, "hostPort"),
+                (box + "resources.requests.memory", None, "no resources.requests.memory"),
+                (box + "resources.limits.memory", None, "no resources.limits.memory"),
+                (box + "resources.requests", {"cpu": 1, "memory": "1Gi", "nvidia.com/gpu": 1},
+                 "limits only"),
+                (box + "resources.limits", {"memory": "1Gi", "nvidia.com/gpu": 1},
+                 "does not tolerate"),
+                (box + "resources.limits",
+                 {"memory": "1Gi", "nvidia.com/gpu": 1, "nvidia.com/mig-1g.10gb": 1},
+                 "two kinds of GPU"),
+                (box + "volumeMounts.0.name", "other", "mounted but not there"),
+                (box + "volumeMounts.0.readOnly", False, "not mounted read-only"),
+                (spec + "volumes.1", {"name": "tmp", "hostPath": {"path": "/"}},
+                 "a folder of the node"),
+                (spec + "volumes.1", {"name": "tmp", "emptyDir": {}}, "without sizeLimit"),
+                (box + "image", "resnetd:latest", "is no flavour of version"),
+                (box + "image", "resnetd", "is no flavour of version"),
+                (box + "imagePullPolicy", "Always", "imagePullPolicy"),
+                (box + "command", ["sh", "-c"], "wants a shell"),
+                (box + "lifecycle", {"preStop": {"exec": {"command": ["sleep"]}}},
+                 "a program is run"),
+                (box + "livenessProbe.httpGet.path", "/readyz", "livenessProbe does not ask"),
+                (box + "readinessProbe", {"grpc": {"port": 8001}}, "readinessProbe does not"),
+                (box + "readinessProbe.timeoutSeconds", 1, "less than 2"),
+                (box + "startupProbe.failureThreshold", 10, "gives up after 50 s"),
+                (spec + "terminationGracePeriodSeconds", 54, "is 54, less than 55"),
+                (box + "args.0", "--drain-delay=1", "no setting 'drain-delay'"),
+                (box + "env", [{"name": "RESNETD_LISTN", "value": ""}], "no setting 'listn'"),
+                (box + "ports.0.containerPort", 8003, "port grpc is 8003"),
+                (spec + "volumes.0.configMap.name", "other", "no ConfigMap with"),
+                ("spec.strategy.rollingUpdate.maxUnavailable", 1, "not (1, 0)"),
+                (spec + "topologySpreadConstraints", None, "is not spread over")]:
+            with self.subTest(says):
+                self.assert_found("split", "Deployment", path, value, says)
+
+    def test_finds_settings_that_do_not_agree(self):
+        things = copy.deepcopy(self.things["split"])
+        config = next(one for one in things if one["kind"] == "ConfigMap"
+                      and "serve" in one["data"]["resnetd.toml"])
+        text = config["data"]["resnetd.toml"]
+        for old, new, says in [
+                ("registry =", "registri =", "no setting 'registri'"),
+                ("drain-delay-ms = 5000", "drain-delay-ms = 4999", "less than 5000"),
+                ("drain-grace-ms = 30000", "drain-grace-ms = 36000", "is 60, less than 61"),
+                ('http-listen = ":8002"', 'http-listen = ":80"', "port http is 8002"),
+                ('registry = "', 'data-dir = "/data"\nregistry = "', "data-dir /data is no")]:
+            with self.subTest(says):
+                config["data"]["resnetd.toml"] = text.replace(old, new)
+                self.assertIn(says, " ".join(self.complaints(things)))
+
+    def test_a_store_has_one_owner(self):
+        for path, value, says in [
+                ("spec.replicas", 2, "has one owner"),
+                ("spec.strategy.rollingUpdate.maxSurge", 1, "would wait for the store")]:
+            self.assert_found("single-gpu", "Deployment", path, value, says)
+        self.assert_found("split", "StatefulSet", "spec.replicas", 2, "has one replica",
+                          "resnetd-trainer")
+
+
+class ReachTest(FaultsTest):
+
+    def test_finds_each_breach_of_the_rules_between_objects(self):
+        for kind, path, value, says in [
+                ("Namespace", "metadata.labels", {}, "does not enforce"),
+                ("ServiceAccount", "automountServiceAccountToken", None, "hands out"),
+                ("Deployment", "metadata.namespace", "default", "namespace is default"),
+                ("Deployment", "spec.template.spec.serviceAccountName", "x", "is not there"),
+                ("Service", "spec.selector", {"a": "b"}, "selects 0 workloads"),
+                ("Service", "spec.ports.0.targetPort", "gprc", "no port gprc"),
+                ("PodDisruptionBudget", "spec.maxUnavailable", 0, "not maxUnavailable 1"),
+                ("PodDisruptionBudget", "spec.minAvailable", 1, "not maxUnavailable 1"),
+                ("PodDisruptionBudget", "spec.selector.matchLabels.a", "b", "not exactly one"),
+                ("NetworkPolicy", "spec.policyTypes", ["Egress"], "no NetworkPolicy for Ing"),
+                ("NetworkPolicy", "spec.ingress.0.from", [], "without 'from'"),
+                ("NetworkPolicy", "spec.ingress.0.ports", [], "or ports"),
+                ("NetworkPolicy", "spec.ingress.0.from.0.namespaceSelector", {},
+                 "of everybody"),
+                ("NetworkPolicy", "spec.egress", [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}],
+                                                   "ports": [{"port": 1}]}], "to addresses"),
+                ("ScaledObject", "spec.minReplicaCount", 0, "below 2"),
+                ("ScaledObject", "spec.scaleTargetRef.name", "x", "is not there"),
+                ("ScaledObject", "spec.triggers.0.metadata.ignoreNullValues", None,
+                 "has no answer"),
+                ("ScaledObject", "spec.triggers.0.metadata.query", "rate(resnetd_x[1m])",
+                 "exports no resnetd_x"),
+                ("Deployment", "spec.replicas", 2, "beside an autoscaler"),
+                ("PodMonitor", "spec.selector.matchLabels.a", "b", "not look at all"),
+                ("PodMonitor", "spec.sampleLimit", 1, "sampleLimit is not"),
+                ("PodMonitor", "spec.podMetricsEndpoints.0.port", "htpp", "not scrape")]:
+            with self.subTest(says):
+                self.assert_found("production", kind, path, value, says)
+
+    def test_finds_a_second_autoscaler_and_a_missing_headless_service(self):
+        things = copy.deepcopy(self.things["production"])
+        things.append(copy.deepcopy(find(things, "ScaledObject")))
+        things.remove(find(things, "Service", "resnetd-headless"))
+        found = " ".join(self.complaints(things))
+        self.assertIn("two autoscalers", found)
+        self.assertIn("Deployment/resnetd: no headless service", found)
+
+    def test_finds_objects_that_kubectl_cannot_apply(self):
+        things = copy.deepcopy(self.things["split"])
+        find(things, "ServiceAccount")["metadata"]["annotations"] = {"a": "x" * 250_000}
+        self.assertIn("too large", " ".join(self.complaints(things)))
+
+
+class TreeTest(SampleTreeTest):
+
+    def test_finds_what_kustomize_refuses(self):
+        done = deploylib.kustomized(self.root)
+        self.assertTrue(done[1])
+        self.write("kustomization.yaml", "resource:\n  - x.yaml\n")
+        self.assertTrue(deploylib.kustomized(self.root)[1])
+
+    def test_hadolint_reads_the_dockerfile(self):
+        self.write(check_deploy.DOCKERFILE, "FROM debian:latest\nRUN cd /x && sudo ls\n")
+        found = " ".join(check_deploy.hadolint_complaints(self.root))
+        for rule in ("DL3007", "DL3004"):
+            self.assertIn(rule, found)
+
+    def test_the_flags_are_those_of_the_server(self):
+        self.assertLess({"listen", "http-listen", "data-dir", "max-batch"},
+                        deploylib.flags(ROOT))
+
+    def test_a_workload_that_only_calls_is_no_server(self):
+        job = {"kind": "Job", "spec": {"template": {"metadata": {"labels": {}}}}}
+        self.assertEqual(k8s_policy.servers([job]), [])
+
+
+if __name__ == "__main__":
+    unittest.main()
