@@ -2,6 +2,7 @@
 overlays, the flags of the server."""
 import functools
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -11,8 +12,19 @@ import tempfile
 import yaml
 
 K8S = "deploy/k8s"
-TOOLS = pathlib.Path(__file__).resolve().parents[2] / ".deps" / "deploy"
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 FLAG = re.compile(r'\bAdd(?:InRange)?\(\s*"([a-z0-9-]+)"')
+
+
+def _tools_folder():
+    """Where tools/dev.d/deploy_tools.sh puts them."""
+    script = (REPOSITORY / "tools" / "dev.d" / "deploy_tools.sh").read_text()
+    edition = re.search(r"deploy_edition=(\d+)", script)[1]
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return pathlib.Path(cache) / "resnetd" / f"deploy-{edition}"
+
+
+TOOLS = _tools_folder()
 # Combinations that no overlay ships and a user may want.
 VARIANTS = {
     "production+gpu": ("production", ["gpu"]),
