@@ -31,6 +31,8 @@ inline constexpr absl::string_view kReasonDownloadCorrupt = "DOWNLOAD_CORRUPT";
 inline constexpr absl::string_view kReasonSourceChanged = "SOURCE_CHANGED";
 // ABORTED: the events of the server began anew while they were watched.
 inline constexpr absl::string_view kReasonOtherStore = "OTHER_STORE";
+// DEADLINE_EXCEEDED: an alias was moved, and not every replica follows yet.
+inline constexpr absl::string_view kReasonReplicasBehind = "REPLICAS_BEHIND";
 
 // What an error of a call says beside its code and its text, decoded.
 struct ErrorInfo {

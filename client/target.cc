@@ -77,6 +77,11 @@ bool IsHostName(absl::string_view host) {
   return !host.empty();
 }
 
+std::string Shown(absl::string_view host, int port) {
+  return absl::StrContains(host, ":") ? absl::StrCat("[", host, "]:", port)
+                                      : absl::StrCat(host, ":", port);
+}
+
 absl::StatusOr<Target> ParseOne(absl::string_view server) {
   absl::string_view host;
   absl::string_view port;
@@ -90,10 +95,8 @@ absl::StatusOr<Target> ParseOne(absl::string_view server) {
       (!absl::SimpleAtoi(port, &number) || number < 1 || number > 65'535)) {
     return BadAddress(server, "has a port that is not 1 to 65535");
   }
-  const bool ipv6 = absl::StrContains(host, ":");
   Target target;
-  target.shown = ipv6 ? absl::StrCat("[", host, "]:", number)
-                      : absl::StrCat(host, ":", number);
+  target.shown = Shown(host, number);
   target.grpc = absl::StrCat("dns:///", target.shown);
   target.local = IsLocalHost(host);
   target.list = {{std::string(host), number}};
@@ -170,6 +173,36 @@ absl::StatusOr<Target> ResolveTarget(absl::string_view server) {
   }
   target.grpc = TargetOfAddresses(addresses);
   return target;
+}
+
+absl::StatusOr<std::vector<std::string>> EachServer(absl::string_view servers) {
+  absl::ConsumePrefix(&servers, "dns:///");
+  ASSIGN_OR_RETURN(const Target target, ParseTarget(servers));
+  if (target.list.empty()) {
+    return std::vector<std::string>{target.shown};
+  }
+  std::vector<std::string> each;
+  for (const auto& [host, port] : target.list) {
+    std::vector<std::string> addresses = LookUp(host);
+    const auto is_ipv6 = [](const std::string& address) {
+      return absl::StrContains(address, ":");
+    };
+    if (!std::all_of(addresses.begin(), addresses.end(), is_ipv6)) {
+      addresses.erase(
+          std::remove_if(addresses.begin(), addresses.end(), is_ipv6),
+          addresses.end());
+    }
+    if (addresses.empty()) {
+      addresses.push_back(host);
+    }
+    for (const std::string& address : addresses) {
+      std::string shown = Shown(address, port);
+      if (std::find(each.begin(), each.end(), shown) == each.end()) {
+        each.push_back(std::move(shown));
+      }
+    }
+  }
+  return each;
 }
 
 std::string TargetOfAddresses(

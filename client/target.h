@@ -31,6 +31,14 @@ absl::StatusOr<Target> ParseTarget(absl::string_view server);
 // found is left out. UNAVAILABLE with reason kReasonNoConnection: nothing is.
 absl::StatusOr<Target> ResolveTarget(absl::string_view server);
 
+// Each server that `servers` stands for, by itself, as Target::shown: a name
+// stands for one at each of its addresses, which is how a headless service
+// names its replicas. Where a name has addresses of both families it is those
+// of IPv4: a replica has one of each. A target of gRPC that is not "dns:///" is
+// one server. Blocks while names are looked up; one that is not known stays as
+// it is. INVALID_ARGUMENT with reason kReasonBadAddress: not addresses.
+absl::StatusOr<std::vector<std::string>> EachServer(absl::string_view servers);
+
 // The target of gRPC for addresses such as {"127.0.0.1", 1} and {"::1", 2}, at
 // least one, each once.
 std::string TargetOfAddresses(

@@ -169,6 +169,9 @@ constexpr std::array kAdvice = {
     Advice{client::kReasonDownloadCorrupt,
            "try again; `resnetctl models verify` checks what is stored"},
     Advice{client::kReasonOtherStore, "watch again without --after"},
+    Advice{client::kReasonReplicasBehind,
+           "the same command waits again; the log of a replica says why it "
+           "does not follow"},
     Advice{"MODEL_NOT_FOUND", "`resnetctl models list` shows what there is"},
     Advice{"VERSION_NOT_FOUND", "", VersionNotFound},
     Advice{"VERSION_NOT_READY", "", VersionNotReady},

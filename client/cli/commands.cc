@@ -85,6 +85,15 @@ absl::StatusOr<Client> Connect(const Session& session) {
                          .long_timeout = global.long_timeout});
 }
 
+absl::StatusOr<Client> ConnectTo(const Session& /*session*/,
+                                 const std::string& server,
+                                 std::chrono::nanoseconds timeout) {
+  return Client::Create({.server = server,
+                         .timeout = timeout,
+                         .long_timeout = timeout,
+                         .most_tries = 1});
+}
+
 void Announce(const Session& session, absl::string_view method,
               const Json& request) {
   const GlobalOptions& global = session.arguments.global;

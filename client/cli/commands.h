@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <istream>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -77,6 +79,10 @@ ExitCode RunCompletion(const Session& session);
 
 // A client for --server with --timeout.
 absl::StatusOr<Client> Connect(const Session& session);
+// The same for another server, with so long for one try of a call.
+absl::StatusOr<Client> ConnectTo(const Session& session,
+                                 const std::string& server,
+                                 std::chrono::nanoseconds timeout);
 
 // With -v: the call about to be made and the grpcurl line for it.
 void Announce(const Session& session, absl::string_view method,

@@ -52,6 +52,7 @@ inline constexpr char kModelsPromoteFooter[] =
     "  resnetctl models promote resnet50@2 --expect 1\n"
     "  resnetctl models promote resnet50@2 --alias canary --dry-run\n"
     "  resnetctl models promote cats@3 --override-gate \"seen by eye\"\n"
+    "  resnetctl models promote cats@3 --wait --replicas resnetd-serve:8001\n"
     "\n"
     "A version that was trained here must have passed its gate: `models show`\n"
     "tells. --override-gate promotes it all the same and keeps the reason; "

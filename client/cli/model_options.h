@@ -65,6 +65,10 @@ struct ModelsOptions {
   std::optional<std::int64_t> expected_version;
   // Absent: from now on.
   std::optional<std::int64_t> after_sequence;
+  // Until each of these servers answers with what the alias names; empty: each
+  // that --server stands for.
+  bool wait = false;
+  std::string replicas;
   bool allow_label_change = false;
   // Empty: the gate counts.
   std::string gate_override;

@@ -71,6 +71,20 @@ void AddExpect(CLI::App& app, ModelsOptions& options) {
       }));
 }
 
+// Behind AddDryRun().
+void AddWait(CLI::App& app, ModelsOptions& options) {
+  CLI::Option* wait =
+      app.add_flag("--wait", options.wait,
+                   "Until every replica answers with it, at most --timeout");
+  wait->excludes("--dry-run");
+  app.add_option("--replicas", options.replicas,
+                 "With --wait: which servers, with commas between; a name "
+                 "stands for one at each of its addresses "
+                 "[RESNETD_REPLICAS, else those of --server]")
+      ->type_name("HOST:PORT")
+      ->envname("RESNETD_REPLICAS");
+}
+
 void AddExport(CLI::App& models, Arguments& arguments) {
   ExportOptions& options = arguments.models.export_to;
   CLI::App* app = models.add_subcommand(
@@ -122,6 +136,7 @@ void AddMoves(CLI::App& models, Arguments& arguments) {
       ->type_name("REASON")
       ->check(Check(ParseReason));
   AddDryRun(*promote, options);
+  AddWait(*promote, options);
   AddRequestId(*promote, options);
   promote->footer(kModelsPromoteFooter);
   Selects(*promote, arguments, Command::kModelsPromote);
@@ -131,6 +146,7 @@ void AddMoves(CLI::App& models, Arguments& arguments) {
   AddRef(*rollback, arguments, ParseModelOnly, "NAME", "NAME or models/NAME");
   AddAlias(*rollback, options);
   AddDryRun(*rollback, options);
+  AddWait(*rollback, options);
   AddRequestId(*rollback, options);
   rollback->footer(kModelsRollbackFooter);
   Selects(*rollback, arguments, Command::kModelsRollback);
@@ -147,6 +163,7 @@ void AddMoves(CLI::App& models, Arguments& arguments) {
       ->check(Check(ParseAliasName));
   AddExpect(*set, options);
   AddDryRun(*set, options);
+  AddWait(*set, options);
   AddRequestId(*set, options);
   set->footer(kModelsAliasSetFooter);
   Selects(*set, arguments, Command::kModelsAliasSet);

@@ -1,11 +1,14 @@
 // The commands that move aliases: promote, rollback, alias set, alias delete.
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/cli/model_lookup.h"
 #include "client/cli/model_text.h"
+#include "client/cli/replica_wait.h"
+#include "client/cli/report.h"
 #include "client/cli/table.h"
 #include "client/cli/text.h"
 #include "server/base/ids.h"
@@ -48,19 +51,37 @@ ExitCode Print(const Session& session,
   if (!alias.ok()) {
     return Fail(session, alias.status());
   }
-  const bool dry = session.arguments.models.dry_run;
+  const ModelsOptions& options = session.arguments.models;
+  std::vector<ReplicaView> replicas;
+  const absl::Status waited =
+      options.wait ? AwaitReplicas(session, options.replicas, *alias, replicas)
+                   : absl::OkStatus();
   if (session.json()) {
-    session.console.out << JsonText(
-        {{"alias", AliasJson(*alias)}, {"dry_run", dry}});
-    return ExitCode::kOk;
+    Json json = {{"alias", AliasJson(*alias)}, {"dry_run", options.dry_run}};
+    if (options.wait) {
+      json["replicas"] = ReplicasJson(replicas);
+    }
+    if (!waited.ok()) {
+      json["error"] = ErrorJson(waited);
+    }
+    session.console.out << JsonText(json);
+  } else {
+    session.console.out
+        << Printable(options.dry_run
+                         ? absl::StrCat("checked, nothing was changed: it "
+                                        "would be that ",
+                                        Describe(*alias))
+                         : Describe(*alias))
+        << "\n";
+    if (options.wait && waited.ok()) {
+      session.console.out << Printable(FollowText(replicas, *alias)) << "\n";
+    }
   }
-  session.console.out << Printable(
-                             dry ? absl::StrCat("checked, nothing was changed: "
-                                                "it would be that ",
-                                                Describe(*alias))
-                                 : Describe(*alias))
-                      << "\n";
-  if (!dry && !session.arguments.global.quiet && !next.empty()) {
+  if (!waited.ok()) {
+    return ReportError(session.console, waited);
+  }
+  if (!session.json() && !options.dry_run && !session.arguments.global.quiet &&
+      !next.empty()) {
     session.console.err << "next: " << Printable(next) << "\n";
   }
   return ExitCode::kOk;

@@ -45,6 +45,51 @@ TEST_F(ModelsTest, ChecksAPromotionWithoutDoingIt) {
   EXPECT_EQ(RunJson({"models", "show", "cats"})["model"]["serving_version"], 1);
 }
 
+TEST_F(ModelsTest, WaitsUntilEveryReplicaFollows) {
+  ImportCats();
+  // Twice the same server is one replica.
+  const std::string replicas = fake_.address() + "," + fake_.address();
+  const ProcessResult result =
+      Run({"models", "promote", "cats@2", "--wait", "--replicas", replicas});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "stable of cats names version 2, before 1\n"
+            "1 of 1 replica serves cats@2\n");
+  // It stands for each of its addresses, of which the fake listens at one.
+  const std::string port = fake_.address().substr(fake_.address().find(':'));
+  const json document = RunJson({"models", "rollback", "cats", "--wait"});
+  EXPECT_EQ(document["replicas"], json::parse(R"([{"server": "127.0.0.1)" +
+                                              port + R"(", "version": 1}])"));
+}
+
+TEST_F(ModelsTest, TellsWhichReplicaDoesNotFollowInTime) {
+  ImportCats();
+  const std::string replicas = fake_.address() + ",127.0.0.1:1";
+  const json document = RunJson({"models", "promote", "cats@2", "--wait",
+                                 "--replicas", replicas, "--timeout", "300ms"},
+                                5);
+  EXPECT_EQ(document["alias"]["version"], 2);
+  EXPECT_EQ(document["replicas"][0]["version"], 2);
+  EXPECT_EQ(document["replicas"][1]["server"], "127.0.0.1:1");
+  EXPECT_EQ(document["replicas"][1]["error"]["reason"], "NO_CONNECTION");
+  EXPECT_EQ(document["error"]["reason"], "REPLICAS_BEHIND");
+  const ProcessResult result =
+      Run({"models", "promote", "cats@2", "--wait", "--replicas", replicas,
+           "--timeout", "300ms"});
+  EXPECT_EQ(result.code, 5);
+  EXPECT_THAT(result.out, StartsWith("stable of cats names version 2"));
+  EXPECT_THAT(result.err,
+              HasSubstr("error: stable of cats was moved, but after "
+                        "300.0 ms only 1 of 2 replicas serve cats@2: "
+                        "127.0.0.1:1 did not say: "));
+  EXPECT_THAT(result.err, HasSubstr("the same command waits again"));
+  EXPECT_EQ(Run({"models", "promote", "cats@2", "--wait", "--dry-run"}).code,
+            2);
+  EXPECT_EQ(
+      Run({"models", "promote", "cats@2", "--wait", "--replicas", "a b"}).code,
+      8);
+}
+
 TEST_F(ModelsTest, PromotesOnlyOverTheVersionThatIsExpected) {
   ImportCats();
   const ProcessResult result =

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "client/error_info.h"
 
@@ -51,6 +52,28 @@ TEST(ParseTargetTest, TakesAListAndKeepsItForWhoLooksItUp) {
   EXPECT_TRUE(ParseTarget("localhost:1,127.0.0.1:2")->local);
   // One name is looked up by gRPC, again and again.
   EXPECT_EQ(ParseTarget("gpu-1")->grpc, "dns:///gpu-1:8001");
+}
+
+TEST(EachServerTest, IsOneForEachAddress) {
+  using Servers = std::vector<std::string>;
+  EXPECT_EQ(*EachServer("127.0.0.1:1,127.0.0.2,127.0.0.1:1"),
+            (Servers{"127.0.0.1:1", "127.0.0.2:8001"}));
+  EXPECT_EQ(*EachServer("[::1]:7"), (Servers{"[::1]:7"}));
+  EXPECT_EQ(*EachServer("dns:///127.0.0.1:5"), (Servers{"127.0.0.1:5"}));
+  EXPECT_EQ(*EachServer("unix:/run/x.sock"), (Servers{"unix:/run/x.sock"}));
+  // It has an address of each family on many machines.
+  EXPECT_EQ(*EachServer("localhost:3"), (Servers{"127.0.0.1:3"}));
+  // What is not found may be found later.
+  EXPECT_EQ(*EachServer("no-such-host.invalid:4"),
+            (Servers{"no-such-host.invalid:4"}));
+}
+
+TEST(EachServerTest, RefusesWhatIsNoAddress) {
+  for (const char* bad : {"", "a b", "host:0", "1.2.3.4:5,", "http://x"}) {
+    const auto each = EachServer(bad);
+    ASSERT_FALSE(each.ok()) << bad;
+    EXPECT_EQ(ErrorInfoOf(each.status()).reason, kReasonBadAddress) << bad;
+  }
 }
 
 TEST(ResolveTargetTest, FindsTheAddressesOfAList) {
