@@ -112,8 +112,10 @@ class ClassifyStreams::Stream final
   };
 
   // Answers the message that was read, or hands it to the classifier.
-  void Take(std::int64_t index) ABSL_LOCKS_EXCLUDED(mutex_);
-  absl::StatusOr<ClassifyRequest> Accept(Request& request)
+  void Take(std::int64_t index, grpc::ByteBuffer& bytes)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<ClassifyRequest> Accept(grpc::ByteBuffer& bytes,
+                                         Request& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Finished(Request& request,
                 const absl::StatusOr<ClassifyResponse>& response)
@@ -227,6 +229,7 @@ void ClassifyStreams::Stream::Stop() {
 void ClassifyStreams::Stream::OnReadDone(bool ok) {
   // The call may be over before this returns.
   const auto self = shared_from_this();
+  grpc::ByteBuffer bytes;
   std::int64_t index = 0;
   {
     MutexLock lock(mutex_);
@@ -236,12 +239,14 @@ void ClassifyStreams::Stream::OnReadDone(bool ok) {
       return;
     }
     if (ok) {
+      // Any thread may begin the next read from here on.
+      bytes.Swap(&received_);
       index = messages_++;
       ++running_;
     }
   }
   if (ok) {
-    Take(index);
+    Take(index, bytes);
   }
   Advance();
 }
@@ -281,13 +286,14 @@ void ClassifyStreams::Stream::Abandon() {
   dropped.swap(ready_);
 }
 
-void ClassifyStreams::Stream::Take(std::int64_t index) {
+void ClassifyStreams::Stream::Take(std::int64_t index,
+                                   grpc::ByteBuffer& bytes) {
   record_.environment().telemetry.RpcStarted(kRequestMethod);
   auto request = std::make_shared<Request>();
   request->index = index;
-  request->bytes = received_.Length();
+  request->bytes = bytes.Length();
   request->arrived = record_.environment().clock.Now();
-  absl::StatusOr<ClassifyRequest> accepted = Accept(*request);
+  absl::StatusOr<ClassifyRequest> accepted = Accept(bytes, *request);
   if (!accepted.ok()) {
     Finished(*request, accepted.status());
     return;
@@ -302,9 +308,9 @@ void ClassifyStreams::Stream::Take(std::int64_t index) {
 }
 
 absl::StatusOr<ClassifyRequest> ClassifyStreams::Stream::Accept(
-    Request& request) {
+    grpc::ByteBuffer& bytes, Request& request) {
   v1::ClassifyStreamRequest& message = request.message;
-  RETURN_IF_ERROR(ParseMessage(received_, message));
+  RETURN_IF_ERROR(ParseMessage(bytes, message));
   const std::string& id = message.request().request_id();
   RETURN_IF_ERROR(CheckId(id, limits()));
   {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -24,9 +25,22 @@ class FakeTelemetry final : public Telemetry {
     return NullModelMetrics();
   }
 
-  void RpcStarted(absl::string_view) override {
+  // Called with the method when a call begins, in the thread that takes it.
+  void SetOnStarted(std::function<void(absl::string_view)> on_started) {
     MutexLock lock(mutex_);
-    ++in_flight_;
+    on_started_ = std::move(on_started);
+  }
+
+  void RpcStarted(absl::string_view method) override {
+    std::function<void(absl::string_view)> on_started;
+    {
+      MutexLock lock(mutex_);
+      ++in_flight_;
+      on_started = on_started_;
+    }
+    if (on_started) {
+      on_started(method);
+    }
   }
   void RpcEnded(absl::string_view method, absl::StatusCode code, Duration,
                 absl::string_view) override {
@@ -61,6 +75,7 @@ class FakeTelemetry final : public Telemetry {
   NoPool pool_;
   mutable Mutex mutex_;
   int in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::function<void(absl::string_view)> on_started_ ABSL_GUARDED_BY(mutex_);
   std::vector<Ended> ended_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <future>
 #include <limits>
+#include <map>
 #include <memory>
 #include <string>
 #include <thread>
@@ -19,6 +21,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::Key;
+using testing::Pair;
 using testing::UnorderedElementsAre;
 
 class ClassifyStreamsTest : public RpcTest {
@@ -404,6 +407,43 @@ TEST_F(ClassifyStreamsTest, ADrainAnswersWhatIsInFlightAndEndsTheStream) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(ReasonOf(status), "DRAINING");
   drain.join();
+}
+
+// An answer to an earlier request begins the next read in its own thread, also
+// while the message that was read last is not looked at yet.
+TEST_F(ClassifyStreamsTest, AMessageIsItsOwnWhileTheNextOneIsRead) {
+  classifier_.Hold();
+  Open();
+  ASSERT_TRUE(call_->Write(Message("a", 3)));
+  classifier_.AwaitHeld(1);
+  std::atomic<int> started = 0;
+  std::promise<void> next_came;
+  telemetry_.SetOnStarted([&](absl::string_view method) {
+    if (method != "ClassifyStreamRequest") {
+      return;
+    }
+    const int number = ++started;
+    if (number == 1) {
+      classifier_.ReleaseOne(0);
+      EXPECT_EQ(next_came.get_future().wait_for(std::chrono::seconds(10)),
+                std::future_status::ready);
+    } else if (number == 2) {
+      next_came.set_value();
+    }
+  });
+  ASSERT_TRUE(call_->Write(Message("b", 5)));
+  ASSERT_TRUE(call_->Write(Message("c", 7)));
+  EXPECT_EQ(ClassOf(Read()), 3);
+  classifier_.AwaitHeld(2);
+  classifier_.Release();
+  std::map<std::string, int> classes;
+  for (int i = 0; i < 2; ++i) {
+    const v1::ClassifyStreamResponse response = Read();
+    classes[response.request_id()] = ClassOf(response);
+  }
+  EXPECT_THAT(classes, UnorderedElementsAre(Pair("b", 5), Pair("c", 7)));
+  EXPECT_TRUE(Finish().ok());
+  telemetry_.SetOnStarted(nullptr);
 }
 
 TEST_F(ClassifyStreamsTest, ManyStreamsThatComeAndGoAtAnyTimeLeaveNothing) {
