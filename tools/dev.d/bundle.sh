@@ -7,16 +7,18 @@ readonly bundled=(resnetd resnetctl nn_test nn_lab_test torch_plugin_test
   plugin_test claims_test engine_test wire_test training_bench gradients_bench
   engine_bench claims_bench interference_load promotion_load)
 
-# Of glibc, which every machine has its own of, and of torch.
-readonly not_bundled='^(ld-linux|libc|libm|libdl|librt|libpthread|libresolv|libanl|libutil|libmvec|libtorch|libc10|libcu|libnv|libshm|libgomp)[-.0-9_a-z]*\.so'
+# Of glibc, which every machine has its own of, and what torch brings along.
+readonly of_glibc='^(ld-linux-x86-64|lib(c|m|dl|rt|pthread|resolv|anl|util|mvec))\.so'
+readonly of_torch='^lib(torch|c10|gomp|shm)|/torch/lib/|/nvidia/'
 
 # bundle_libraries FILE...: the distribution's libraries that they need.
 bundle_libraries() {
+  local path name
   ldd "$@" | awk '$2 == "=>" && $3 ~ /^\// {print $3}' | sort -u |
     while IFS= read -r path; do
       name=${path##*/}
-      [[ $name =~ $not_bundled ||
-        $path == *"/torch/lib/"* || $path == */nvidia/* ]] || echo "$path"
+      [[ $name =~ $of_glibc || $name =~ $of_torch || $path =~ $of_torch ]] ||
+        echo "$path"
     done
 }
 
@@ -85,7 +87,7 @@ run_bundle() {
   mkdir -p "$to"
   rm -rf "$to/unpacked"
   step "pack $(du -sh "$folder" | cut -f1)" \
-    tar -C "$folder" -c -I 'xz -T0 -6' -f "$to/bundle.tar.xz" .
+    tar -C "$folder" -c -I 'xz -T0 -2' -f "$to/bundle.tar.xz" .
   rm -rf "$folder"
   write_runner "$to/run"
   # What a GPU machine is sent holds 64 MiB with the working tree.
