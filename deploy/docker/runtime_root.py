@@ -28,10 +28,12 @@ GROUP = f"root:x:0:\nresnetd:x:{UID}:\n"
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\n"
 FOUND = re.compile(r"^\s*(?:\S+ => )?(/\S+) \(0x", re.MULTILINE)
 LOST = re.compile(r"^\s*(\S+) => not found", re.MULTILINE)
-# Of LibTorch's wheels, what is opened by name while it runs; without the parts of
-# cuDNN that only attention and recurrent networks use.
+# Of LibTorch's wheels with CUDA, what is opened by name while it runs; without the parts of
+# cuDNN that only attention and recurrent networks use, and twins of the compiler.
 OPENED = ("libcudnn_*.so*", "libnvrtc*.so*", "libcaffe2_nvrtc.so", "libnvJitLink.so*")
-UNUSED = ("libcudnn_adv",)
+UNUSED = ("libcudnn_adv", "libnvrtc.alt", "libnvrtc-builtins.alt")
+# Of NVIDIA's driver: mounted into the container.
+DRIVER = {"libcuda.so.1"}
 
 
 def needed(file: pathlib.Path, known: str = "") -> set[pathlib.Path]:
@@ -40,7 +42,7 @@ def needed(file: pathlib.Path, known: str = "") -> set[pathlib.Path]:
                           env={"PATH": os.environ["PATH"], "LD_LIBRARY_PATH": known})
     if said.returncode:
         sys.exit(f"ldd {file}: {said.stderr}{said.stdout}")
-    if lost := LOST.findall(said.stdout):
+    if lost := set(LOST.findall(said.stdout)) - DRIVER:
         sys.exit(f"{file} needs {', '.join(lost)}, which are not here")
     return {pathlib.Path(path) for path in FOUND.findall(said.stdout)}
 
@@ -78,8 +80,9 @@ def take_torch(prefix: pathlib.Path, root: pathlib.Path,
     plugin = prefix / "lib" / "libresnetd_torch.so"
     site = torch.parent
     loaded = needed(plugin, str(torch / "lib"))
-    loaded |= {path for pattern in OPENED for path in site.rglob(pattern)
-               if not path.name.startswith(UNUSED)}
+    if any(path.name == "libtorch_cuda.so" for path in loaded):
+        loaded |= {path for pattern in OPENED for path in site.rglob(pattern)
+                   if not path.name.startswith(UNUSED)}
     for path in sorted(loaded):
         loaded |= needed(path, str(torch / "lib"))
     copy(plugin, root / HOME / "lib" / plugin.name)

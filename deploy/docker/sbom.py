@@ -61,6 +61,13 @@ def _debian(package: str) -> dict[str, Any]:
                                  "referenceType": "purl", "referenceLocator": purl}])
 
 
+def _is_in(root: pathlib.Path, record: pathlib.Path) -> bool:
+    """Whether some library of a wheel, as its list of files has it, is in the image."""
+    names = (line.split(",")[0] for line in record.read_text().splitlines())
+    return any((root / "opt/resnetd/lib" / name).exists() for name in names
+               if ".so" in name)
+
+
 def _wheels(root: pathlib.Path, source: pathlib.Path) -> list[dict[str, Any]]:
     """Of the wheels that LibTorch is of, when it is in the image."""
     if not list((root / "opt/resnetd/lib").rglob("libtorch_cpu.so")):
@@ -70,7 +77,7 @@ def _wheels(root: pathlib.Path, source: pathlib.Path) -> list[dict[str, Any]]:
     for folder in (pathlib.Path(named), pathlib.Path(named).parent):
         for info in sorted(folder.glob("*.dist-info")):
             name, version = info.name.removesuffix(".dist-info").rsplit("-", 1)
-            if name == "torch" or name.startswith("nvidia_"):
+            if _is_in(root, info / "RECORD"):
                 purl = f"pkg:pypi/{name.replace('_', '-')}@{version}"
                 found.append(_entry(name, version, externalRefs=[
                     {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl",

@@ -201,6 +201,11 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
                "0 when it is sound, else 1")
       ->configurable(false);
 
+  app.add_option("--backup-store", parsed.backup,
+                 "Copy the store of --data-dir into a new folder of this name, "
+                 "also while a server runs on it, and exit")
+      ->configurable(false);
+
   const std::vector<std::string> names = AddSettings(app, parsed.config);
   const absl::Span<const char* const> given(argv,
                                             static_cast<std::size_t>(argc));
@@ -224,6 +229,11 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
       return ConfigError("--verify-store needs --data-dir, which it verifies");
     }
     parsed.command = Command::kVerifyStore;
+  } else if (!parsed.backup.empty()) {
+    if (parsed.config.data_dir.empty()) {
+      return ConfigError("--backup-store needs --data-dir, which it copies");
+    }
+    parsed.command = Command::kBackUpStore;
   }
   return parsed;
 }

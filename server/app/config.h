@@ -101,11 +101,13 @@ struct Config {
 };
 
 // What the command line asks for.
-enum class Command { kServe, kVerifyStore, kPrintConfig, kExit };
+enum class Command { kServe, kVerifyStore, kBackUpStore, kPrintConfig, kExit };
 
 struct ParsedCommandLine {
   Command command = Command::kServe;
   Config config;
+  // kBackUpStore: the folder that is made.
+  std::string backup;
   // kPrintConfig, kExit: goes to stdout as it is (TOML, help, version).
   std::string output;
 };

@@ -21,6 +21,7 @@
 #include "server/base/quote.h"
 #include "server/base/version.h"
 #include "server/engine/kernel_selftest.h"
+#include "server/store/backup.h"
 #include "server/store/store.h"
 
 namespace resnetd {
@@ -89,6 +90,17 @@ int Verify(const Config& config) {
   return findings->empty() ? kExitOk : kExitFailed;
 }
 
+int BackUp(const std::string& from, const std::string& to) {
+  const absl::StatusOr<BackedUp> taken = BackUpStore(from, to);
+  if (!taken.ok()) {
+    return Report(taken.status(), kExitFailed);
+  }
+  std::cout << "backed up: the database, " << taken->blobs << " files, "
+            << taken->bytes << " bytes, of which " << taken->linked
+            << " files are linked\n";
+  return kExitOk;
+}
+
 int Serve(const Config& config, const KernelSelftest& kernels) {
   const sigset_t signals = BlockEndSignals();
   absl::StatusOr<std::unique_ptr<Server>> server =
@@ -129,6 +141,9 @@ int RunServer(int argc, const char* const* argv) {
   ConfigureLog(LogOptionsOf(parsed->config));
   if (parsed->command == Command::kVerifyStore) {
     return Verify(parsed->config);
+  }
+  if (parsed->command == Command::kBackUpStore) {
+    return BackUp(parsed->config.data_dir, parsed->backup);
   }
   Log(LogLevel::kInfo, "starting", {{"version", kVersion}});
   // Before any thread exists: it forks.

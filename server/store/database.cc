@@ -306,6 +306,28 @@ void Database::CheckpointBeyond(int pages) {
   failed_ = IsDiskFailure(code);
 }
 
+absl::Status Database::CopyTo(const std::string& path) {
+  sqlite3* target = nullptr;
+  int code = sqlite3_open_v2(path.c_str(), &target,
+                             SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+                                 SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                             nullptr);
+  if (code == SQLITE_OK) {
+    sqlite3_busy_timeout(target, kBusyMilliseconds);
+    if (sqlite3_backup* const copy =
+            sqlite3_backup_init(target, "main", connection_, "main")) {
+      // All pages in one step: of one moment.
+      sqlite3_backup_step(copy, -1);
+      code = sqlite3_backup_finish(copy);
+    } else {
+      code = sqlite3_extended_errcode(target);
+    }
+  }
+  // The default is synchronous=FULL: closed is durable.
+  sqlite3_close(target);
+  return StatusOfCode(code);
+}
+
 // --- Transaction ---
 
 absl::StatusOr<Transaction> Transaction::Begin(Database& database) {

@@ -90,6 +90,9 @@ class Database {
   // killed between writing the log and syncing it, and a power cut must not
   // undo what was shown to anybody since.
   absl::Status Settle();
+  // Writes what is committed, as it is at one moment, into the new file `path`,
+  // durably. Writers go on meanwhile.
+  absl::Status CopyTo(const std::string& path);
   // Copies the log into the file when it has grown over `pages`. A failure
   // undoes no commit; it shows in failed().
   void CheckpointBeyond(int pages);

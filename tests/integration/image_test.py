@@ -164,6 +164,24 @@ exec {self.enter} {self.root} {self.volume} "$shared" {HOME}/bin/{program} "$@"
                 self.assertTrue((share / one["name"] / "copyright").exists(), one["name"])
         self.assertTrue((share / "resnetd" / "LICENSE").exists())
 
+    def test_the_package_holds_programs_unit_and_settings(self) -> None:
+        made = subprocess.run(["cpack", "-G", "DEB", "-B", self.folder / "package"],
+                              cwd=BUILD, check=False, capture_output=True, text=True)
+        self.assertEqual(made.returncode, 0, made.stdout + made.stderr)
+        package, = (self.folder / "package").glob("*.deb")
+        inside = self.folder / "inside"
+        subprocess.run(["dpkg-deb", "-x", package, inside], check=True)
+        unit = (inside / "usr/lib/systemd/system/resnetd.service").read_text()
+        self.assertIn("ExecStart=/usr/bin/resnetd --config=/etc/resnetd/resnetd.toml", unit)
+        self.assertTrue((inside / "usr/share/resnetd/models/digits/manifest.json").exists())
+        shown = run(inside / "usr/bin/resnetd", "--config", inside / "etc/resnetd/resnetd.toml",
+                    "--print-config")
+        self.assertEqual(shown.returncode, 0, shown.stderr)
+        self.assertIn('data-dir="/var/lib/resnetd"', shown.stdout)
+        needed = subprocess.run(["dpkg-deb", "-f", package, "Depends"], check=True,
+                                capture_output=True, text=True).stdout
+        self.assertIn("libsqlite3-0", needed)
+
     def test_a_library_that_is_missing_stops_the_making(self) -> None:
         prefix = self.folder / "broken"
         shutil.copytree(self.folder / "prefix", prefix)

@@ -6,7 +6,8 @@ Every overlay, and combinations of one with further components, is rendered by
 kustomize, checked field by field against the types of the Kubernetes API and of
 the custom resources, and held against the rules of k8s_policy.py and
 k8s_reach.py. Metrics of autoscalers are those that the server exports; rules and
-dashboards are those of deploy/monitoring. hadolint reads the Dockerfile.
+dashboards are those of deploy/monitoring. hadolint reads the Dockerfile, systemd
+the unit.
 """
 import json
 import re
@@ -21,6 +22,7 @@ import k8s_reach
 import k8s_types
 import lintlib
 import metriclib
+import systemd_unit
 
 MONITORING = "deploy/monitoring"
 DOCKERFILE = "deploy/docker/Dockerfile"
@@ -133,6 +135,7 @@ def complaints(root):
     if not (root / deploylib.K8S).exists():
         return
     facts = facts_of(root)
+    yield from systemd_unit.complaints(root, facts["flags"])
     try:
         if not deploylib.overlays(root):
             yield f"{deploylib.K8S}: no overlays"

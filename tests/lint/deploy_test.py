@@ -1,12 +1,15 @@
 """Faults put into the real overlays, each of which must be found."""
 import copy
 import pathlib
+import re
+import shutil
 import unittest
 
 import check_deploy
 import deploylib
 import k8s_policy
 import k8s_types
+import systemd_unit
 from sampletree import SampleTreeTest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -233,6 +236,37 @@ class TreeTest(SampleTreeTest):
         found = " ".join(check_deploy.hadolint_complaints(self.root))
         for rule in ("DL3007", "DL3004"):
             self.assertIn(rule, found)
+
+    def test_finds_faults_of_the_systemd_unit(self):
+        flags = deploylib.flags(ROOT)
+        files = {name: (ROOT / name).read_text()
+                 for name in (systemd_unit.UNIT, systemd_unit.SETTINGS)}
+        for name, old, new, says in [
+                (systemd_unit.UNIT, "", "", ""),
+                (systemd_unit.UNIT, "ProtectSystem=strict", "ProtectSystem=no",
+                 "ProtectSystem is not 'strict'"),
+                (systemd_unit.UNIT, "TimeoutStopSec=60", "TimeoutStopSec=50", "too short"),
+                (systemd_unit.UNIT, "StateDirectory=resnetd", "StateDirectory=x",
+                 "data-dir is not"),
+                (systemd_unit.SETTINGS, "drain-delay-ms", "drain-delay", "no setting")]:
+            for path, text in files.items():
+                self.write(path, text.replace(old, new) if path == name and old else text)
+            found = list(systemd_unit.complaints(self.root, flags))
+            with self.subTest(says):
+                self.assertEqual(bool(found), bool(says), found)
+                self.assertTrue(not says or any(says in text for text in found), found)
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "there is no systemd")
+    def test_systemd_refuses_a_misspelt_and_an_open_unit(self):
+        text = (ROOT / systemd_unit.UNIT).read_text()
+        self.write(systemd_unit.SETTINGS, (ROOT / systemd_unit.SETTINGS).read_text())
+        for broken, says in [
+                (text.replace("LockPersonality=", "LokPersonality="), "verify"),
+                (re.sub(r"(?m)^(Protect|Restrict|System).*\n", "", text), "security")]:
+            self.write(systemd_unit.UNIT, broken)
+            found = list(systemd_unit.complaints(self.root, deploylib.flags(ROOT)))
+            with self.subTest(says):
+                self.assertTrue(any(f"systemd-analyze {says}" in one for one in found), found)
 
     def test_the_flags_are_those_of_the_server(self):
         self.assertLess({"listen", "http-listen", "data-dir", "max-batch"},

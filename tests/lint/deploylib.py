@@ -13,7 +13,7 @@ import yaml
 
 K8S = "deploy/k8s"
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
-FLAG = re.compile(r'\bAdd(?:InRange)?\(\s*"([a-z0-9-]+)"')
+FLAG = re.compile(r'\bAdd(?:InRange|Switch)?\(\s*"([a-z0-9-]+)"')
 
 
 def _tools_folder():

@@ -146,6 +146,16 @@ TEST(ParseCommandLineTest, VerifyingAStoreNeedsItsFolder) {
   EXPECT_EQ(parsed->config.data_dir, "d");
 }
 
+TEST(ParseCommandLineTest, BackingAStoreUpNeedsItsFolder) {
+  EXPECT_EQ(ErrorOf({"--backup-store=b"}),
+            "--backup-store needs --data-dir, which it copies");
+  const auto parsed = Parse({"--backup-store=b", "--data-dir=d"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->command, Command::kBackUpStore);
+  EXPECT_EQ(parsed->backup, "b");
+  EXPECT_EQ(parsed->config.data_dir, "d");
+}
+
 TEST(ParseCommandLineTest, PrintsTheSettingsInForce) {
   const auto parsed = Parse({"--max-batch=7", "--print-config"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
