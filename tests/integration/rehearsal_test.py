@@ -47,11 +47,14 @@ class Compose:
         self.profile = variables["COMPOSE_PROFILES"]
 
     def command(self, service: str, **replaced: str) -> list[str]:
-        """The arguments of a service; paths of the image are those of the source."""
+        """The arguments of a service; paths of the image are those of the source, and
+        ports are free ones."""
         places = {"/var/lib/resnetd": str(self.folder / "data"),
                   f"{SHARE}/photos": str(self.folder / "photos"), SHARE: str(SOURCE)}
         words = []
         for word in self.services[service]["command"]:
+            if word.startswith(("--listen=", "--http-listen=")):
+                continue
             for old, new in {**places, **replaced}.items():
                 word = word.replace(old, new)
             words.append(word)
