@@ -9,7 +9,8 @@ foreach(program IN ITEMS resnetd resnetctl)
   endif()
 endforeach()
 install(DIRECTORY models demo DESTINATION share/resnetd)
-install(FILES LICENSE README.md CHANGELOG.md DESTINATION share/doc/resnetd)
+install(FILES LICENSE README.md CHANGELOG.md "${RESNETD_ARCHIVES}"
+  DESTINATION share/doc/resnetd)
 
 # The unit and its settings only in the package: an image has no systemd.
 install(FILES deploy/systemd/resnetd.service DESTINATION lib/systemd/system

@@ -2,6 +2,9 @@
 # shared libraries: an image then loads a third of the libraries. Not together with
 # the LibTorch plug-in, which shares abseil with the executable.
 option(RESNETD_STATIC_GRPC "Link gRPC, protobuf and abseil statically" OFF)
+# What is in the programs and no loader tells of: for the list of an image.
+set(RESNETD_ARCHIVES "${PROJECT_BINARY_DIR}/archives.txt")
+file(WRITE "${RESNETD_ARCHIVES}" "")
 if(NOT RESNETD_STATIC_GRPC)
   return()
 endif()
@@ -33,6 +36,7 @@ foreach(target IN LISTS imported)
       if(archive)
         set_target_properties(${target} PROPERTIES
           IMPORTED_LOCATION${suffix} "${archive}" IMPORTED_SONAME${suffix} "")
+        file(APPEND "${RESNETD_ARCHIVES}" "${archive}\n")
       endif()
     endif()
   endforeach()

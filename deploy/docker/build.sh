@@ -16,15 +16,19 @@ source tools/dev.d/common.sh
 source tools/dev.d/setup.sh
 
 targets=(resnetd resnetctl)
+# Fewer libraries, where no plug-in shares them.
+settings=(-DRESNETD_STATIC_GRPC=ON -DRESNETD_WITH_TORCH=OFF)
 case $torch in
-  none) ;;
+  none) setup_packages demo ;;
   slim | cuda)
     setup_packages all
     setup_torch "$torch"
     targets+=(resnetd_torch)
+    settings=(-DRESNETD_STATIC_GRPC=OFF -DRESNETD_WITH_TORCH=ON)
     ;;
   *) usage_error "slim or cuda, not '$torch'" ;;
 esac
+quietly cmake --preset release "${settings[@]}"
 ./dev build release "${targets[@]}"
 cmake --install build/release --prefix "$prefix" --strip
 # Pictures that the demo of fine-tuning learns from.

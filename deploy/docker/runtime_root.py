@@ -151,7 +151,8 @@ def main() -> int:
         libraries |= take_torch(prefix, root, torch_folder(source))
     for library in sorted(libraries):
         copy(library, place(root, library))
-    sbom.write(root, libraries, source)
+    archives = (prefix / "share/doc/resnetd/archives.txt").read_text().split()
+    sbom.write(root, libraries, {pathlib.Path(path) for path in archives}, source)
     if "--sizes" in sys.argv:
         print_sizes(root)
     print(f"{root}: {size(root) / 1e6:.1f} MB, {linked} shared libraries of the system")

@@ -85,8 +85,11 @@ def _wheels(root: pathlib.Path, source: pathlib.Path) -> list[dict[str, Any]]:
     return found
 
 
-def write(root: pathlib.Path, libraries: set[pathlib.Path], source: pathlib.Path) -> None:
-    """Licences and the document. A library that no package owns is named as a file."""
+def write(root: pathlib.Path, libraries: set[pathlib.Path],
+          archives: set[pathlib.Path], source: pathlib.Path) -> None:
+    """Licences and the document: of shared libraries, and of those whose archives are
+    in the programs. One that no package owns is named as a file."""
+    libraries = libraries | archives
     owners = packages_of(sorted(libraries))
     packages = set(owners.values())
     unowned = sorted(libraries - owners.keys())

@@ -5,7 +5,7 @@ else than we promise.
 The schema of the compose specification (brought by ./dev setup), images by number,
 ports on this machine only, no privileges, limits, health checks, volumes and files
 that exist, flags that the server has, metrics' addresses that agree with
-prometheus.yml and with Grafana's data source, the versions of our own images.
+prometheus.yml, Grafana's data source and documents, the versions of our own images.
 """
 import json
 import re
@@ -24,6 +24,7 @@ VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 PROFILES = {"cpu": "server", "gpu": "server-gpu", "loadgen": "loadgen",
             "train-demo": "train-demo"}
 ALWAYS = {"prometheus", "grafana"}
+DOCUMENTS = ("README.md", "docs/operations.md", "docs/kubernetes.md")
 FLAVOURS = {"cpu", "train", "cuda"}
 
 
@@ -140,6 +141,17 @@ def address_complaints(root, services):
                 yield f"grafana: {path.name} looks into {target}, which is not mounted"
 
 
+def document_complaints(root, services):
+    """Addresses that documents send people to are published by compose."""
+    published = {str(port).split(":")[1] for facts in services.values()
+                 for port in facts.get("ports", [])}
+    for name in DOCUMENTS:
+        path = root / name
+        for port in re.findall(r"localhost:(\d+)", path.read_text() if path.exists() else ""):
+            if port not in published:
+                yield f"{name} sends people to localhost:{port}, which nothing publishes"
+
+
 def home_complaints(root, services):
     """The dashboard that Grafana opens with is one of those that it has."""
     settings = services.get("grafana", {}).get("environment", {})
@@ -185,6 +197,7 @@ def complaints(root):
                      *flag_complaints(service, flags)]:
             yield f"{FILE}: {name}: {text}"
     for text in [*address_complaints(root, services), *home_complaints(root, services),
+                 *document_complaints(root, services),
                  *profile_complaints(services, variables.get("COMPOSE_PROFILES"))]:
         yield f"{FILE}: {text}"
 

@@ -7,7 +7,8 @@ import check_compose
 from sampletree import SampleTreeTest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-COPIED = (check_compose.FILE, ".env", "CMakeLists.txt", "deploy/docker/Dockerfile")
+COPIED = (check_compose.FILE, ".env", "CMakeLists.txt", "deploy/docker/Dockerfile",
+          "README.md")
 
 
 class ComposeTest(SampleTreeTest):
@@ -69,6 +70,7 @@ class ComposeTest(SampleTreeTest):
     def test_finds_other_files_that_do_not_agree(self):
         for name, old, new, says in [
                 (".env", "COMPOSE_PROFILES=cpu", "COMPOSE_PROFILES=gpu", "not cpu"),
+                ("README.md", "localhost:3000", "localhost:3001", "localhost:3001, which"),
                 (".env", "RESNETD_FLAVOUR=cpu", "RESNETD_FLAVOUR=slim", "no flavour"),
                 ("deploy/docker/Dockerfile", "AS runtime-cuda", "AS cuda", "has no stage"),
                 ("deploy/monitoring/prometheus.yml", "server:8002", "serve:8002",
