@@ -181,17 +181,20 @@ absl::StatusOr<std::vector<Prepared>> PrepareAll(const Session& session) {
   return sides;
 }
 
-client::LoadOptions LoadOf(const BenchOptions& options) {
+client::LoadOptions LoadOf(const BenchOptions& options,
+                           const Prepared& prepared) {
   return {.phases = options.phases,
           .spacing = options.spacing,
           .seed = options.seed,
           .clients = static_cast<std::size_t>(options.clients),
-          .length = options.length};
+          .length = options.length,
+          .parts = std::max<std::size_t>(prepared.side.models.size(), 1)};
 }
 
 // The same load, at its first rate, for as long as the warm-up takes.
-client::LoadOptions WarmUpOf(const BenchOptions& options) {
-  client::LoadOptions load = LoadOf(options);
+client::LoadOptions WarmUpOf(const BenchOptions& options,
+                             const Prepared& prepared) {
+  client::LoadOptions load = LoadOf(options, prepared);
   load.length = options.warm_up;
   if (!load.phases.empty()) {
     load.phases = {{.rate = load.phases.front().rate, .length = load.length}};
@@ -211,7 +214,7 @@ client::CallCounts Since(const client::CallCounts& before,
 void MeasureRound(const Session& session, int round, const std::string& prefix,
                   const Interrupt& interrupt, Prepared& prepared) {
   StatusLine line(session.console, !session.arguments.global.quiet);
-  client::LoadOptions load = LoadOf(session.arguments.bench);
+  client::LoadOptions load = LoadOf(session.arguments.bench, prepared);
   load.seed += static_cast<std::uint64_t>(round);
   load.is_over = [&interrupt] { return interrupt.has_come(); };
   prepared.side.rounds.push_back(
@@ -228,7 +231,7 @@ void Measure(const Session& session, std::vector<Prepared>& sides) {
   const Interrupt interrupt;
   std::vector<client::CallCounts> before;
   for (Prepared& prepared : sides) {
-    client::LoadOptions load = WarmUpOf(options);
+    client::LoadOptions load = WarmUpOf(options, prepared);
     load.is_over = [&interrupt] { return interrupt.has_come(); };
     client::RunLoad(load, *prepared.caller, RealClock());
     before.push_back(prepared.client->counts());

@@ -71,6 +71,10 @@ void Add(LoadFigures& sum, const LoadFigures& more) {
   for (const auto& [error, count] : more.errors) {
     sum.errors[error] += count;
   }
+  sum.parts.resize(std::max(sum.parts.size(), more.parts.size()));
+  for (std::size_t i = 0; i < more.parts.size(); ++i) {
+    Add(sum.parts[i], more.parts[i]);
+  }
 }
 
 LoadFigures Whole(const std::vector<LoadFigures>& phases) {
@@ -116,10 +120,11 @@ Json RatioJson(const BenchRatio& ratio) {
       {"median", ratio.median}, {"least", ratio.least}, {"most", ratio.most}};
 }
 
-std::vector<std::string> Row(const LoadFigures& figures,
+std::vector<std::string> Row(const std::string& what,
+                             const LoadFigures& figures,
                              const BenchOptions& options) {
   const LatencyHistogram& answered = Latencies(figures, CallEnd::kAnswered);
-  std::vector<std::string> cells = {LoadText(figures, options)};
+  std::vector<std::string> cells = {what};
   for (const CallEnd end : {CallEnd::kAnswered, CallEnd::kRefused,
                             CallEnd::kLate, CallEnd::kFailed}) {
     cells.push_back(FormatCount(static_cast<std::int64_t>(figures.Count(end))));
@@ -158,7 +163,11 @@ std::string SideText(const BenchSide& side, const BenchOptions& options) {
                {"most", Align::kRight}});
   std::string errors;
   for (const LoadFigures& phase : Merged(side)) {
-    table.AddRow(Row(phase, options));
+    table.AddRow(Row(LoadText(phase, options), phase, options));
+    for (std::size_t i = 0; i < phase.parts.size(); ++i) {
+      table.AddRow(Row(absl::StrCat("  ", ShortName(side.models[i])),
+                       phase.parts[i], options));
+    }
     for (const auto& [error, count] : phase.errors) {
       absl::StrAppend(&errors, "  ",
                       FormatCount(static_cast<std::int64_t>(count)), "  ",
@@ -247,6 +256,11 @@ Json BenchJson(const std::vector<BenchSide>& sides,
     Json phases = Json::array();
     for (const LoadFigures& phase : Merged(side)) {
       phases.push_back(FiguresJson(phase, options));
+      for (std::size_t i = 0; i < phase.parts.size(); ++i) {
+        Json of_model = {{"model", side.models[i]}};
+        of_model.update(FiguresJson(phase.parts[i], options));
+        phases.back()["models"].push_back(std::move(of_model));
+      }
     }
     out["sides"].push_back({{"server", side.server},
                             {"models", side.models},

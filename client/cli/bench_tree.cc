@@ -20,6 +20,7 @@ constexpr char kFooter[] =
     "  resnetctl bench photos/ --clients 8\n"
     "  resnetctl bench photos/ --rate 200 --for 30s --deadline 100ms\n"
     "  resnetctl bench --steps 50x10s,100x10s,200x10s -o json\n"
+    "  resnetctl bench -m digits -m resnet50 --clients 8\n"
     "  resnetctl bench -m digits@1 --compare-model digits@2 --clients 4\n"
     "\n"
     "Without a rate it calls as fast as answers come (a closed loop); with "
@@ -87,8 +88,8 @@ void AddWhat(CLI::App& app, BenchOptions& options) {
                  "noise, at the size of the network]")
       ->type_name("PATH...");
   app.add_option("-m,--model",
-                 "NAME, NAME@N or NAME@ALIAS; several are called in turns [the "
-                 "server's default]")
+                 "NAME, NAME@N or NAME@ALIAS; several are called in turns, "
+                 "each with figures of its own [the server's default]")
       ->type_name("MODEL")
       ->take_all()
       ->check(Check([&options](const std::string& text) {

@@ -23,7 +23,11 @@ class Run {
         on_progress_(on_progress),
         begun_(clock.Now()),
         figures_(std::max<std::size_t>(options.phases.size(), 1)),
-        last_end_(begun_) {}
+        last_end_(begun_) {
+    for (LoadFigures& figures : figures_) {
+      figures.parts.resize(options.parts > 1 ? options.parts : 0);
+    }
+  }
 
   std::vector<LoadFigures> Wait();
 
@@ -35,8 +39,11 @@ class Run {
   bool WaitForTurn(SteadyTime due, std::size_t most, SteadyTime end)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Send(SteadyTime due, std::size_t phase) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Ended(SteadyTime due, std::size_t phase, const CallOutcome& outcome)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Ended(SteadyTime due, std::size_t phase, std::size_t part,
+             const CallOutcome& outcome) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What a call counts for: the phase, and its part if there are several.
+  std::vector<LoadFigures*> FiguresOf(std::size_t phase, std::size_t part)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
   // Tells how far it is, if it is time.
   void Tell(SteadyTime now) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -140,24 +147,39 @@ bool Run::WaitForTurn(SteadyTime due, std::size_t most, SteadyTime end) {
 }
 
 void Run::Send(SteadyTime due, std::size_t phase) {
+  const std::size_t part =
+      next_number_ % std::max<std::size_t>(options_.parts, 1);
   {
     const MutexLock lock(mutex_);
-    ++figures_[phase].calls;
+    for (LoadFigures* const figures : FiguresOf(phase, part)) {
+      ++figures->calls;
+    }
   }
-  caller_.Call(next_number_++, [this, due, phase](const CallOutcome& outcome) {
-    Ended(due, phase, outcome);
-  });
+  caller_.Call(next_number_++,
+               [this, due, phase, part](const CallOutcome& outcome) {
+                 Ended(due, phase, part, outcome);
+               });
 }
 
-void Run::Ended(SteadyTime due, std::size_t phase, const CallOutcome& outcome) {
+std::vector<LoadFigures*> Run::FiguresOf(std::size_t phase, std::size_t part) {
+  LoadFigures& whole = figures_[phase];
+  if (whole.parts.empty()) {
+    return {&whole};
+  }
+  return {&whole, &whole.parts[part]};
+}
+
+void Run::Ended(SteadyTime due, std::size_t phase, std::size_t part,
+                const CallOutcome& outcome) {
   const SteadyTime now = clock_.Now();
   const MutexLock lock(mutex_);
-  LoadFigures& figures = figures_[phase];
-  figures.latencies[outcome.end].Record(now - due);
-  if (outcome.end != CallEnd::kAnswered) {
-    ++figures.errors[outcome.error];
-  } else if (now <= EndOf(phase)) {
-    ++figures.answered_within;
+  for (LoadFigures* const figures : FiguresOf(phase, part)) {
+    figures->latencies[outcome.end].Record(now - due);
+    if (outcome.end != CallEnd::kAnswered) {
+      ++figures->errors[outcome.error];
+    } else if (now <= EndOf(phase)) {
+      ++figures->answered_within;
+    }
   }
   last_end_ = std::max(last_end_, now);
   --outstanding_;
@@ -204,6 +226,12 @@ std::vector<LoadFigures> Run::Wait() {
   }
   if (options_.phases.empty()) {
     figures_[0].length = last_end_ - begun_;
+  }
+  for (LoadFigures& figures : figures_) {
+    for (LoadFigures& part : figures.parts) {
+      part.rate = figures.rate / static_cast<double>(figures.parts.size());
+      part.length = figures.length;
+    }
   }
   return std::move(figures_);
 }

@@ -53,6 +53,9 @@ struct LoadOptions {
   // An open loop keeps at most so many calls out; one that is due meanwhile
   // waits here, which counts as its latency.
   std::size_t most_outstanding = 10'000;
+  // Calls fall to so many parts in turns, such as models; each has figures of
+  // its own. >= 1.
+  std::size_t parts = 1;
   // Asked a few times a second: true ends the load before its time, once what
   // is out has ended. Empty: nobody ends it.
   std::function<bool()> is_over = {};
@@ -71,6 +74,8 @@ struct LoadFigures {
   std::map<CallEnd, LatencyHistogram> latencies;
   // How many calls ended with which error.
   std::map<std::string, std::size_t> errors;
+  // The same of each part, if there are several: the rate is its share.
+  std::vector<LoadFigures> parts = {};
 
   std::size_t Count(CallEnd end) const;
   // Answered calls a second: those within `length`, so that what a full queue

@@ -50,6 +50,37 @@ TEST_F(BenchCommandTest, ComparesTwoModelsInTurns) {
   EXPECT_GT(document["ratios"]["p50"]["median"], 0);
 }
 
+TEST_F(BenchCommandTest, SeveralModelsAreCalledInTurnsAndToldApart) {
+  fake_.hooks().classify = [](grpc::ServerContext& /*context*/,
+                              const v1::ClassifyRequest& request,
+                              v1::ClassifyResponse& response) {
+    FillAnswer(request, response);
+    return request.model() == "models/cats"
+               ? ToGrpc(RichError(grpc::StatusCode::RESOURCE_EXHAUSTED, "full",
+                                  "QUEUE_FULL"))
+               : grpc::Status::OK;
+  };
+  // The first call of each decides whether there is a load at all.
+  EXPECT_EQ(Run({"bench", Picture("a.jpg"), "-m", "digits", "-m", "cats"}).code,
+            6);
+  fake_.hooks().classify = FakeHooks::Default().classify;
+  const json document = RunJson(
+      {"bench", Picture("a.jpg"), "-m", "digits", "-m", "cats", "--rate",
+       "1000", "--arrivals", "constant", "--for", "100ms", "--warm-up", "1ms"});
+  const json& phase = document["sides"][0]["phases"][0];
+  EXPECT_EQ(phase["answered"], 99);
+  ASSERT_EQ(phase["models"].size(), 2U);
+  EXPECT_EQ(phase["models"][0]["model"], "models/digits");
+  EXPECT_EQ(phase["models"][0]["answered"], 50);
+  EXPECT_EQ(phase["models"][1]["answered"], 49);
+  EXPECT_EQ(phase["models"][1]["rate"], 500);
+  int of_digits = 0;
+  for (const v1::ClassifyRequest& request : fake_.classify_requests()) {
+    of_digits += request.model() == "models/digits" ? 1 : 0;
+  }
+  EXPECT_GE(of_digits, 50);
+}
+
 TEST_F(BenchCommandTest, RefusalsAreCountedAndNoFailure) {
   std::atomic<int> calls = 0;
   fake_.hooks().classify = [&calls](grpc::ServerContext& /*context*/,

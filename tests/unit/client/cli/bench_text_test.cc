@@ -16,6 +16,7 @@ using client::LoadFigures;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 using ::testing::Not;
 
 // `answers` calls of `latency` each within `length`, one of them late.
@@ -96,6 +97,32 @@ TEST(BenchTextTest, TwoSidesEndWithTheirRatios) {
   EXPECT_THAT(text, HasSubstr("p99        0.500"));
 }
 
+// What two models had of one load.
+LoadFigures OfTwoModels() {
+  LoadFigures both = Figures(30, milliseconds(4));
+  both.parts = {Figures(10, milliseconds(2)), Figures(20, milliseconds(8))};
+  return both;
+}
+
+TEST(BenchTextTest, EachOfSeveralModelsHasARow) {
+  const std::string text =
+      BenchText({Side({{OfTwoModels()}, {OfTwoModels()}})}, {.clients = 4});
+  EXPECT_THAT(text, MatchesRegex("(.|\n)*  4 clients +60 (.|\n)*"
+                                 "    digits +20 .*2\\.00 ms(.|\n)*"
+                                 "    cats@2 +40 .*8\\.00 ms(.|\n)*"));
+}
+
+TEST(BenchTextTest, EachOfSeveralModelsIsInTheDocument) {
+  const Json document = BenchJson({Side({{OfTwoModels()}})}, {.batch = 1});
+  const Json& models = document["sides"][0]["phases"][0]["models"];
+  ASSERT_EQ(models.size(), 2U);
+  EXPECT_EQ(models[0]["model"], "models/digits");
+  EXPECT_EQ(models[0]["answered"], 10);
+  EXPECT_EQ(models[1]["model"], "models/cats/versions/2");
+  EXPECT_EQ(models[1]["latency_ms"]["p50"], 8);
+  EXPECT_EQ(models[1]["pictures_per_second"], 10);
+}
+
 TEST(BenchTextTest, TheDocumentHasEveryFigure) {
   const Json document = BenchJson({Side({{Figures(10, milliseconds(4))}})},
                                   {.batch = 3, .clients = 1});
@@ -113,6 +140,7 @@ TEST(BenchTextTest, TheDocumentHasEveryFigure) {
   EXPECT_EQ(phase["latency_ms"]["p99"], 4);
   EXPECT_EQ(phase["errors"]["DEADLINE_EXCEEDED"], 1);
   EXPECT_FALSE(document.contains("ratios"));
+  EXPECT_FALSE(phase.contains("models"));
 }
 
 TEST(BenchTextTest, TheLineOfARunSaysHowItStands) {

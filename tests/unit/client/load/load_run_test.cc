@@ -196,6 +196,30 @@ TEST(LoadRunTest, EndsAreCountedByKindAndError) {
               ElementsAre(Pair("A", 4U), Pair("B", 2U), Pair("C", 2U)));
 }
 
+TEST(LoadRunTest, EachPartHasFiguresOfItsOwn) {
+  ReadyCaller caller({{}, {.end = CallEnd::kRefused, .error = "FULL"}, {}});
+  const auto figures =
+      RunLoad({.phases = {{.rate = 1000, .length = milliseconds(50)},
+                          {.rate = 500, .length = milliseconds(20)}},
+               .spacing = Spacing::kConstant,
+               .parts = 3},
+              caller, RealClock());
+  ASSERT_EQ(figures[0].parts.size(), 3U);
+  // 49 calls, of which the first part has one more than the others; the second
+  // phase goes on with the next part.
+  EXPECT_EQ(figures[0].parts[0].calls, 17U);
+  EXPECT_EQ(figures[0].parts[1].calls, 16U);
+  EXPECT_EQ(figures[1].parts[0].calls, 3U);
+  EXPECT_EQ(figures[1].parts[1].calls, 3U);
+  EXPECT_EQ(figures[0].parts[1].Count(CallEnd::kRefused), 16U);
+  EXPECT_EQ(figures[0].parts[1].errors.at("FULL"), 16U);
+  EXPECT_EQ(figures[0].parts[2].Count(CallEnd::kAnswered), 16U);
+  EXPECT_TRUE(figures[0].parts[2].errors.empty());
+  EXPECT_DOUBLE_EQ(figures[1].parts[2].rate, 500.0 / 3);
+  EXPECT_EQ(figures[1].parts[2].length, milliseconds(20));
+  EXPECT_EQ(figures[0].Count(CallEnd::kAnswered), 33U);
+}
+
 TEST(LoadRunTest, ALoadThatIsEndedEarlyCountsAsFarAsItCame) {
   // Looks at the clock cost 10 ms each.
   const SteppingClock clock(milliseconds(10));
