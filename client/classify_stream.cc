@@ -64,6 +64,7 @@ class Client::Stream {
   struct Request {
     v1::ClassifyStreamRequest message;
     std::size_t images = 0;
+    std::size_t bytes = 0;
   };
 
   absl::Status RunOnce() {
@@ -127,7 +128,8 @@ class Client::Stream {
   // False: the stream has broken.
   bool WaitForRoom() ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
-    while (!broken_ && unanswered_.size() >= handler_.most_in_flight) {
+    while (!broken_ && (unanswered_.size() >= handler_.most_in_flight ||
+                        bytes_ >= handler_.most_bytes_in_flight)) {
       changed_.Wait(mutex_);
     }
     return !broken_;
@@ -144,7 +146,9 @@ class Client::Stream {
       made->message.mutable_timeout()->set_nanos(
           static_cast<int>(nanos % 1'000'000'000));
     }
+    made->bytes = made->message.ByteSizeLong();
     MutexLock lock(mutex_);
+    bytes_ += made->bytes;
     const std::size_t index = next_index_++;
     made->message.mutable_request()->set_request_id(absl::StrCat(index));
     unanswered_.emplace(index, made);
@@ -181,6 +185,7 @@ class Client::Stream {
                                        request->images));
     MutexLock lock(mutex_);
     unanswered_.erase(index);
+    bytes_ -= request->bytes;
     answered_ = true;
     changed_.NotifyAll();
   }
@@ -205,6 +210,8 @@ class Client::Stream {
   std::size_t next_index_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::size_t, std::shared_ptr<const Request>> unanswered_
       ABSL_GUARDED_BY(mutex_);
+  // Of those.
+  std::size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool answered_ ABSL_GUARDED_BY(mutex_) = false;
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -143,6 +143,7 @@ struct EmbedAnswer {
 // What ClassifyStream asks and tells.
 struct StreamHandler {
   // The next request; nothing: there is none left. From the thread that called.
+  // It may take its time; a stream that breaks meanwhile is made anew after it.
   std::function<std::optional<ClassifyRequest>()> next;
   // The answer to request `index` of `next`, counted from 0, or why it has
   // none. Once for each, in any order, one after the other, from a thread of
@@ -153,6 +154,9 @@ struct StreamHandler {
   std::optional<std::chrono::nanoseconds> timeout = {};
   // Requests that are out at once; 1 to what the server takes (64).
   std::size_t most_in_flight = 32;
+  // `next` is not asked while requests of so many bytes are out: a server holds
+  // so much for one caller and no more.
+  std::size_t most_bytes_in_flight = std::size_t{48} << 20U;
 };
 
 struct Limit {

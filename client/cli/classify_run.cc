@@ -19,9 +19,17 @@ absl::Status NotSent() {
                              "not sent, as an earlier one failed");
 }
 
-// Which image of the request a failed call is about, if it is about one: the
-// server names it as "images[N]". A call with a single image fails with that
-// image's error.
+}  // namespace
+
+absl::Status CheckNames(const std::vector<std::string>& names) {
+  if (std::count(names.begin(), names.end(), "-") > 1) {
+    return client::ClientError(absl::StatusCode::kInvalidArgument,
+                               "STDIN_TWICE",
+                               "- (standard input) is named more than once");
+  }
+  return absl::OkStatus();
+}
+
 std::optional<std::size_t> GuiltyImage(const absl::Status& error,
                                        std::size_t images, bool fail_fast) {
   if (!absl::IsInvalidArgument(error) || (images > 1 && !fail_fast)) {
@@ -43,8 +51,6 @@ std::optional<std::size_t> GuiltyImage(const absl::Status& error,
   return std::nullopt;
 }
 
-// The error without "images[N]: " before its text: that number counts within
-// the request, which the caller does not know.
 absl::Status WithoutIndex(const absl::Status& error) {
   absl::string_view text = error.message();
   if (!absl::StartsWith(text, "images[")) {
@@ -61,8 +67,6 @@ absl::Status WithoutIndex(const absl::Status& error) {
       });
   return out;
 }
-
-}  // namespace
 
 void AddTiming(const client::Timing& timing,
                std::optional<client::Timing>& total) {

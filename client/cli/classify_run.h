@@ -43,6 +43,20 @@ struct ClassifySummary {
   absl::Status call_error;
 };
 
+// INVALID_ARGUMENT (STDIN_TWICE): "-" is there more than once; standard input
+// can be read only once.
+absl::Status CheckNames(const std::vector<std::string>& names);
+
+// Which image of the request a failed call is about, if it is about one: the
+// server names it as "images[N]". A call with a single image fails with that
+// image's error.
+std::optional<std::size_t> GuiltyImage(const absl::Status& error,
+                                       std::size_t images, bool fail_fast);
+
+// The error without "images[N]: " before its text: that number counts within
+// the request, which the caller does not know.
+absl::Status WithoutIndex(const absl::Status& error);
+
 // Adds the times of one more request.
 void AddTiming(const client::Timing& timing,
                std::optional<client::Timing>& total);

@@ -40,6 +40,22 @@ struct ClassifyOptions {
   bool fail_fast = false;
   bool logits = false;
   std::string request_id;
+  // All over one stream, each by itself.
+  bool stream = false;
+  // With it: the file that names more of them, a line each; "-": standard
+  // input.
+  std::string files_from;
+};
+
+struct EmbedOptions {
+  std::vector<std::string> images;
+  std::string model;
+  bool fail_fast = false;
+  std::string request_id;
+  // Where the features go, too; empty: nowhere.
+  std::string npy;
+  // Whether that file may be there already.
+  bool force = false;
 };
 
 struct HealthOptions {
@@ -69,6 +85,7 @@ struct CompletionOptions {
 
 enum class Command {
   kClassify,
+  kEmbed,
   kModelsList,
   kModelsShow,
   kModelsVersions,
@@ -121,6 +138,7 @@ struct Arguments {
   Command command = Command::kHealth;
   GlobalOptions global;
   ClassifyOptions classify;
+  EmbedOptions embed;
   ModelsOptions models;
   DataOptions data;
   TrainOptions train;

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/bench_tree.h"
+#include "client/cli/classify_tree.h"
 #include "client/cli/data_tree.h"
 #include "client/cli/gradients_tree.h"
 #include "client/cli/help.h"
@@ -36,16 +37,6 @@ constexpr char kRootFooter[] =
     "  4  no such model, job, ...       130  interrupted\n"
     "\n"
     "Data goes to stdout, everything else to stderr. NO_COLOR is honoured.";
-
-constexpr char kClassifyFooter[] =
-    "Examples:\n"
-    "  resnetctl classify cat.jpg\n"
-    "  resnetctl classify -m resnet50 -k 3 photos/*.jpg\n"
-    "  curl -s https://example.org/cat.jpg | resnetctl classify -\n"
-    "  resnetctl classify -o json cat.jpg dog.png > answers.json\n"
-    "\n"
-    "Several pictures travel in requests of at most 32 pictures and 48 MiB,\n"
-    "4 of them at a time. The exit code is 8 if any picture failed.";
 
 constexpr char kHealthFooter[] =
     "Examples:\n"
@@ -105,52 +96,6 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& global) {
   app.add_flag("-v,--verbose", global.verbose,
                "Print each call and the grpcurl line for it to stderr");
   app.add_flag("--no-color", global.no_color, "Print without colours");
-}
-
-void AddClassify(CLI::App& root, Arguments& arguments) {
-  ClassifyOptions& options = arguments.classify;
-  CLI::App* app = root.add_subcommand("classify", "Classify pictures");
-  app->add_option("images", options.images,
-                  "JPEG, PNG or WebP files; - reads one from standard input")
-      ->type_name("IMAGE...")
-      ->required();
-  app->add_option("-m,--model",
-                  "NAME, NAME@N, NAME@ALIAS or models/NAME/versions/N [the "
-                  "server's default]")
-      ->type_name("MODEL")
-      ->check(Check([&options](const std::string& text) -> std::string {
-        options.model = text;
-        // The server knows every other form.
-        if (text.find('@') == std::string::npos) {
-          return "";
-        }
-        ModelRef ref;
-        std::string problem = ParseModelRef(text, ref);
-        options.model = ResourceOf(ref);
-        return problem;
-      }));
-  app->add_option("-k,--top-k", "Predictions per picture [5, or all classes]")
-      ->type_name("N")
-      ->check(Check([&options](const std::string& text) {
-        return ParseTopK(text, options.top_k);
-      }));
-  app->add_option("--min-probability",
-                  "Leave out predictions below this probability, 0 to 1 [0]")
-      ->type_name("P")
-      ->check(Check([&options](const std::string& text) {
-        return ParseProbability(text, options.min_probability);
-      }));
-  app->add_flag("--fail-fast", options.fail_fast,
-                "Stop at the first picture that fails");
-  app->add_flag("--logits", options.logits,
-                "Add the logit of every class (with -o json)");
-  app->add_option("--request-id", options.request_id,
-                  "Id for the server's log lines; with several requests -1, "
-                  "-2, ... are put behind it")
-      ->type_name("ID")
-      ->check(Check(ParseRequestId));
-  app->footer(kClassifyFooter);
-  app->final_callback([&arguments] { arguments.command = Command::kClassify; });
 }
 
 void AddServerCommands(CLI::App& root, Arguments& arguments) {
@@ -216,7 +161,7 @@ std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
       "Client of resnetd: classifies pictures, fine-tunes models, shows state.",
       "resnetctl");
   AddGlobalOptions(*root, arguments.global);
-  AddClassify(*root, arguments);
+  AddClassifyCommands(*root, arguments);
   AddModelCommands(*root, arguments);
   AddDataCommands(*root, arguments);
   AddTrainCommands(*root, arguments);

@@ -20,6 +20,7 @@ struct Entry {
 
 constexpr Entry kEntries[] = {
     {Command::kClassify, RunClassify},
+    {Command::kEmbed, RunEmbed},
     {Command::kModelsList, RunModelsList},
     {Command::kModelsShow, RunModelsShow},
     {Command::kModelsVersions, RunModelsVersions},

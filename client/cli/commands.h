@@ -31,6 +31,7 @@ ExitCode RunCommand(const Session& session);
 // One function a command, in <name>_command.cc; models_*_command.cc and
 // train_*_command.cc hold several.
 ExitCode RunClassify(const Session& session);
+ExitCode RunEmbed(const Session& session);
 ExitCode RunModelsList(const Session& session);
 ExitCode RunModelsShow(const Session& session);
 ExitCode RunModelsVersions(const Session& session);

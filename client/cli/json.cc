@@ -26,6 +26,8 @@ double Shortest(float value) {
   return out;
 }
 
+}  // namespace
+
 Json FloatsJson(const std::vector<float>& values) {
   Json out = Json::array();
   for (const float value : values) {
@@ -33,8 +35,6 @@ Json FloatsJson(const std::vector<float>& values) {
   }
   return out;
 }
-
-}  // namespace
 
 std::string TimeText(std::chrono::system_clock::time_point time) {
   return absl::FormatTime(absl::RFC3339_full, absl::FromChrono(time),

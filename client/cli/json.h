@@ -23,6 +23,8 @@ std::string TimeText(std::chrono::system_clock::time_point time);
 Json ErrorJson(const absl::Status& error);
 Json PredictionsJson(const client::Classification& classification);
 Json LogitsJson(const client::Classification& classification);
+// Each as the shortest number that reads back as the same float.
+Json FloatsJson(const std::vector<float>& values);
 Json ServedByJson(const client::ServedBy& served_by);
 Json TimingJson(const client::Timing& timing);
 Json AliasJson(const client::Alias& alias);

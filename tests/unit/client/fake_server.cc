@@ -8,6 +8,28 @@
 #include "absl/strings/str_cat.h"
 
 namespace resnetd::test {
+namespace {
+
+void FillServedBy(v1::ServedBy& served_by) {
+  served_by.set_model("models/digits");
+  served_by.set_version(3);
+  served_by.set_weights_sha256("abc123");
+  served_by.set_precision("fp32");
+  served_by.set_backend("engine");
+  served_by.set_alias("stable");
+}
+
+void FillTiming(int images, v1::Timing& timing) {
+  timing.mutable_queue()->set_nanos(100'000);
+  timing.mutable_decode()->set_nanos(2'000'000);
+  timing.mutable_preprocess()->set_nanos(500'000);
+  timing.mutable_compute()->set_nanos(20'000'000);
+  timing.mutable_postprocess()->set_nanos(50'000);
+  timing.mutable_total()->set_nanos(25'000'000);
+  timing.set_batch_size(images);
+}
+
+}  // namespace
 
 void FillAnswer(const v1::ClassifyRequest& request,
                 v1::ClassifyResponse& response) {
@@ -28,22 +50,30 @@ void FillAnswer(const v1::ClassifyRequest& request,
       classification->add_logits(0.1F);
     }
   }
-  auto* served_by = response.mutable_served_by();
-  served_by->set_model("models/digits");
-  served_by->set_version(3);
-  served_by->set_weights_sha256("abc123");
-  served_by->set_precision("fp32");
-  served_by->set_backend("engine");
-  served_by->set_alias("stable");
+  FillServedBy(*response.mutable_served_by());
   if (request.options().timing()) {
-    v1::Timing* timing = response.mutable_timing();
-    timing->mutable_queue()->set_nanos(100'000);
-    timing->mutable_decode()->set_nanos(2'000'000);
-    timing->mutable_preprocess()->set_nanos(500'000);
-    timing->mutable_compute()->set_nanos(20'000'000);
-    timing->mutable_postprocess()->set_nanos(50'000);
-    timing->mutable_total()->set_nanos(25'000'000);
-    timing->set_batch_size(request.images_size());
+    FillTiming(request.images_size(), *response.mutable_timing());
+  }
+  response.set_request_id(request.request_id());
+}
+
+void FillAnswer(const v1::EmbedRequest& request, v1::EmbedResponse& response) {
+  for (const v1::Image& image : request.images()) {
+    v1::EmbedResult& result = *response.add_results();
+    if (image.encoded() == "broken") {
+      *result.mutable_error() =
+          RichError(grpc::StatusCode::INVALID_ARGUMENT,
+                    "the JPEG ends too early", "IMAGE_DECODE_FAILED");
+      continue;
+    }
+    result.mutable_embedding()->add_values(
+        static_cast<float>(image.encoded().size()));
+    result.mutable_embedding()->add_values(0.5F);
+    result.mutable_embedding()->add_values(-2);
+  }
+  FillServedBy(*response.mutable_served_by());
+  if (request.options().timing()) {
+    FillTiming(request.images_size(), *response.mutable_timing());
   }
   response.set_request_id(request.request_id());
 }
@@ -79,6 +109,11 @@ FakeHooks FakeHooks::Default() {
   hooks.classify = [](grpc::ServerContext& /*context*/,
                       const v1::ClassifyRequest& request,
                       v1::ClassifyResponse& response) {
+    FillAnswer(request, response);
+    return grpc::Status::OK;
+  };
+  hooks.embed = [](const v1::EmbedRequest& request,
+                   v1::EmbedResponse& response) {
     FillAnswer(request, response);
     return grpc::Status::OK;
   };
@@ -136,6 +171,44 @@ grpc::Status FakeServer::Classify(grpc::ServerContext* context,
     classify_requests_.push_back(*request);
   }
   return hooks_.classify(*context, *request, *response);
+}
+
+std::vector<v1::EmbedRequest> FakeServer::embed_requests() const {
+  MutexLock lock(mutex_);
+  return embed_requests_;
+}
+
+grpc::Status FakeServer::ClassifyStream(
+    grpc::ServerContext* context,
+    grpc::ServerReaderWriter<v1::ClassifyStreamResponse,
+                             v1::ClassifyStreamRequest>* stream) {
+  ++streams_;
+  v1::ClassifyStreamRequest message;
+  while (stream->Read(&message)) {
+    v1::ClassifyStreamResponse answer;
+    answer.set_request_id(message.request().request_id());
+    const grpc::Status status =
+        Classify(context, &message.request(), answer.mutable_response());
+    if (!status.ok()) {
+      google::rpc::Status& error = *answer.mutable_error();
+      error.ParseFromString(status.error_details());
+      error.set_code(status.error_code());
+      error.set_message(status.error_message());
+    }
+    stream->Write(answer);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeServer::Embed(grpc::ServerContext* /*context*/,
+                               const v1::EmbedRequest* request,
+                               v1::EmbedResponse* response) {
+  ++calls_;
+  {
+    MutexLock lock(mutex_);
+    embed_requests_.push_back(*request);
+  }
+  return hooks_.embed(*request, *response);
 }
 
 grpc::Status FakeServer::GetServerInfo(

@@ -21,15 +21,22 @@ namespace resnetd::test {
 // whom every picture is a tabby cat.
 void FillAnswer(const v1::ClassifyRequest& request,
                 v1::ClassifyResponse& response);
+// Every picture is embedded as {number of its bytes, 0.5, -2}; one that holds
+// "broken" is an error.
+void FillAnswer(const v1::EmbedRequest& request, v1::EmbedResponse& response);
 void FillInfo(v1::GetServerInfoResponse& info);
 
 // What the fake answers; each is called once a try, from gRPC's threads.
 struct FakeHooks {
   using Classify = std::function<grpc::Status(
       grpc::ServerContext&, const v1::ClassifyRequest&, v1::ClassifyResponse&)>;
+  using Embed =
+      std::function<grpc::Status(const v1::EmbedRequest&, v1::EmbedResponse&)>;
   using GetServerInfo = std::function<grpc::Status(v1::GetServerInfoResponse&)>;
 
+  // Of calls, and of each message of a stream.
   Classify classify;
+  Embed embed;
   GetServerInfo server_info;
 
   // Those of the server above.
@@ -58,6 +65,10 @@ class FakeServer : private v1::ClassificationService::Service,
   // The requests that Classify has got, each try by itself.
   std::vector<v1::ClassifyRequest> classify_requests() const
       ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<v1::EmbedRequest> embed_requests() const
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Streams that were opened.
+  int streams() const { return streams_; }
   // Calls of every kind but health so far, each try by itself.
   int calls() const {
     return calls_ + models_.calls() + jobs_.calls() + labs_.calls();
@@ -67,6 +78,13 @@ class FakeServer : private v1::ClassificationService::Service,
   grpc::Status Classify(grpc::ServerContext* context,
                         const v1::ClassifyRequest* request,
                         v1::ClassifyResponse* response) override;
+  grpc::Status ClassifyStream(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<v1::ClassifyStreamResponse,
+                               v1::ClassifyStreamRequest>* stream) override;
+  grpc::Status Embed(grpc::ServerContext* context,
+                     const v1::EmbedRequest* request,
+                     v1::EmbedResponse* response) override;
   grpc::Status GetServerInfo(grpc::ServerContext* context,
                              const v1::GetServerInfoRequest* request,
                              v1::GetServerInfoResponse* response) override;
@@ -77,9 +95,12 @@ class FakeServer : private v1::ClassificationService::Service,
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
   FakeHooks hooks_ = FakeHooks::Default();
-  std::atomic<int> calls_ = 0;  // A counter.
+  // Counters.
+  std::atomic<int> calls_ = 0;
+  std::atomic<int> streams_ = 0;
   mutable Mutex mutex_;
   std::vector<v1::ClassifyRequest> classify_requests_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::EmbedRequest> embed_requests_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace resnetd::test
