@@ -38,7 +38,7 @@ bool MayRepeatAsIs(const Request& request) {
 // The channels of a Client with the stubs on them. Thread-safe.
 class Client::Calls {
  public:
-  Calls(Target target, const ClientOptions& options);
+  Calls(Target target, ChannelSecurity security, const ClientOptions& options);
 
   // Makes a unary call to a service within `timeout`, e.g.
   //   Ask(short_timeout, &v1::ModelService::Stub::GetModel, request, response)

@@ -25,14 +25,16 @@ absl::string_view ServingName(Serving serving) {
   return "UNKNOWN";
 }
 
-Client::Calls::Calls(Target target, const ClientOptions& options)
+Client::Calls::Calls(Target target, ChannelSecurity security,
+                     const ClientOptions& options)
     : short_timeout(options.timeout),
       long_timeout(options.long_timeout),
       most_tries(options.most_tries),
       connection(std::move(target),
                  {.health = options.health,
                   .retries = {.most_tries = options.most_tries},
-                  .retry_share = options.retry_share}),
+                  .retry_share = options.retry_share,
+                  .security = std::move(security)}),
       classification(v1::ClassificationService::NewStub(
           connection.channel(Route::kHealthy))),
       models(v1::ModelService::NewStub(connection.channel(Route::kAny))),
@@ -48,7 +50,10 @@ Client::~Client() = default;
 
 absl::StatusOr<Client> Client::Create(const ClientOptions& options) {
   ASSIGN_OR_RETURN(Target target, ResolveTarget(options.server));
-  return Client(std::make_unique<Calls>(std::move(target), options));
+  ASSIGN_OR_RETURN(ChannelSecurity security,
+                   MakeSecurity(options.security, target));
+  return Client(
+      std::make_unique<Calls>(std::move(target), std::move(security), options));
 }
 
 absl::StatusOr<ClassifyAnswer> Client::Classify(ClassifyRequest request) {

@@ -20,6 +20,7 @@
 #include "client/model_requests.h"
 #include "client/model_types.h"
 #include "client/probe_types.h"
+#include "client/security.h"
 #include "client/types.h"
 
 namespace resnetd::client {
@@ -47,6 +48,8 @@ struct ClientOptions {
   // Repetitions that all calls together may add: of so many calls one, and 20
   // from the beginning.
   double retry_share = 0.1;
+  // TLS, certificates, tokens.
+  SecurityOptions security = {};
 };
 
 // What WatchModels tells, from the thread that called it.
@@ -81,7 +84,10 @@ struct PublishedCheckpoint {
 //
 // Errors carry ErrorInfoOf(). Beside what each RPC documents:
 //   UNAVAILABLE: nothing answers at the address (kReasonNoConnection) or nobody
-//     there takes calls now (kReasonNotServing).
+//     there takes calls now (kReasonNotServing), or TLS with it failed
+//     (kReasonTlsFailed).
+//   UNAUTHENTICATED, PERMISSION_DENIED: the server asks for credentials that
+//     the client does not have.
 //   DEADLINE_EXCEEDED: the timeout passed (kReasonNoAnswer).
 //   INTERNAL: the answer does not fit the request (kReasonBadAnswer).
 // A change that ends with DEADLINE_EXCEEDED, UNAVAILABLE or CANCELLED may have
@@ -91,7 +97,8 @@ struct PublishedCheckpoint {
 // side. Must not be moved or destroyed while a call runs.
 class Client {
  public:
-  // INVALID_ARGUMENT: `options.server` is not an address (kReasonBadAddress).
+  // INVALID_ARGUMENT: `options.server` is not an address (kReasonBadAddress),
+  // `options.security` cannot be used (kReasonBadCredentials).
   // UNAVAILABLE: it is a list of names, of which none is known
   // (kReasonNoConnection).
   static absl::StatusOr<Client> Create(const ClientOptions& options = {});

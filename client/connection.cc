@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "client/convert.h"
@@ -32,8 +33,10 @@ constexpr int kFirstReconnectMilliseconds = 100;
 constexpr int kLongestReconnectMilliseconds = 5'000;
 
 std::shared_ptr<grpc::Channel> MakeChannel(
-    const Target& target, const std::optional<std::string>& health) {
-  grpc::ChannelArguments arguments = CommonArguments(target, "resnetd-client");
+    const Target& target, const ChannelSecurity& security,
+    const std::optional<std::string>& health) {
+  grpc::ChannelArguments arguments =
+      CommonArguments(target, security, "resnetd-client");
   arguments.SetServiceConfigJSON(ServiceConfig(health));
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 30'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
@@ -41,8 +44,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(
                    kFirstReconnectMilliseconds);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
                    kLongestReconnectMilliseconds);
-  return grpc::CreateCustomChannel(
-      target.grpc, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(target.grpc, security.credentials,
+                                   arguments);
 }
 
 // What the server said about the next try, in the metadata behind the answer.
@@ -62,6 +65,23 @@ std::chrono::system_clock::time_point ToSystem(nanoseconds from_now) {
              from_now);
 }
 
+// What a text of gRPC says of TLS; empty: nothing.
+std::string WhyTlsFailed(const std::string& text) {
+  if (absl::StrContains(text, "verify failed")) {
+    return "its certificate is not vouched for by the authorities given, or "
+           "has expired";
+  }
+  if (absl::StrContains(text, "ostname") ||
+      absl::StrContains(text, "not in peer certificate")) {
+    return "its certificate is for another name";
+  }
+  if (absl::StrContains(text, "andshake") || absl::StrContains(text, "SSL")) {
+    return "does it speak TLS, and does it ask for a certificate that it did "
+           "not get?";
+  }
+  return "";
+}
+
 void IgnoreLog(gpr_log_func_args* /*args*/) {}
 
 }  // namespace
@@ -76,6 +96,7 @@ std::string ServiceConfig(const std::optional<std::string>& health) {
 }
 
 grpc::ChannelArguments CommonArguments(const Target& target,
+                                       const ChannelSecurity& security,
                                        absl::string_view agent) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
@@ -84,6 +105,9 @@ grpc::ChannelArguments CommonArguments(const Target& target,
     // A proxy of the environment cannot reach this machine's own ports.
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   }
+  if (!security.server_name.empty()) {
+    arguments.SetSslTargetNameOverride(security.server_name);
+  }
   arguments.SetUserAgentPrefix(absl::StrCat(agent, "/", kVersion));
   return arguments;
 }
@@ -91,8 +115,9 @@ grpc::ChannelArguments CommonArguments(const Target& target,
 Connection::Connection(Target target, const Options& options)
     : target_(std::move(target)),
       retries_(options.retries),
-      healthy_(MakeChannel(target_, options.health)),
-      any_(MakeChannel(target_, std::nullopt)),
+      is_tls_(options.security.is_tls),
+      healthy_(MakeChannel(target_, options.security, options.health)),
+      any_(MakeChannel(target_, options.security, std::nullopt)),
       budget_(options.retry_share) {}
 
 absl::Status Connection::Call(const Manner& manner, const Try& attempt) const {
@@ -169,6 +194,9 @@ absl::Status Connection::ExplainUnreachable(const Manner& manner,
                        " takes no calls now: it is starting or shutting down"));
     }
   }
+  if (absl::Status tls = ExplainTls(status); !tls.ok()) {
+    return tls;
+  }
   const std::string within =
       unavailable ? ""
                   : absl::StrCat(
@@ -185,6 +213,16 @@ absl::Status Connection::ExplainUnreachable(const Manner& manner,
              : ClientError(
                    absl::StatusCode::kDeadlineExceeded, kReasonNoAnswer,
                    absl::StrCat("no answer from ", target_.shown, within));
+}
+
+absl::Status Connection::ExplainTls(const grpc::Status& status) const {
+  const std::string why = is_tls_ ? WhyTlsFailed(status.error_message()) : "";
+  if (why.empty()) {
+    return absl::OkStatus();
+  }
+  return ClientError(
+      absl::StatusCode::kUnavailable, kReasonTlsFailed,
+      absl::StrCat("TLS with ", target_.shown, " failed: ", why));
 }
 
 grpc::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel,

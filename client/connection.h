@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "client/credentials.h"
 #include "client/retry_policy.h"
 #include "client/target.h"
 #include "client/types.h"
@@ -34,6 +35,7 @@ std::string ServiceConfig(const std::optional<std::string>& health);
 // What every channel of ours has in common. `agent` goes before gRPC's own name
 // in the user agent, e.g. "resnetd-client".
 grpc::ChannelArguments CommonArguments(const Target& target,
+                                       const ChannelSecurity& security,
                                        absl::string_view agent);
 
 // Runs calls on two channels to one target. `kHealthy` sends only to servers
@@ -63,6 +65,7 @@ class Connection {
     RetryLimits retries = {};
     // Of RetryBudget.
     double retry_share = 0.1;
+    ChannelSecurity security = Plaintext();
   };
 
   explicit Connection(Target target) : Connection(std::move(target), {}) {}
@@ -91,9 +94,12 @@ class Connection {
   // The error of a call that no server answered, in words of ours.
   absl::Status ExplainUnreachable(const Manner& manner,
                                   const grpc::Status& status) const;
+  // The same where TLS is what failed; OK: it is not.
+  absl::Status ExplainTls(const grpc::Status& status) const;
 
   const Target target_;
   const RetryLimits retries_;
+  const bool is_tls_;
   const std::shared_ptr<grpc::Channel> healthy_;
   const std::shared_ptr<grpc::Channel> any_;
   mutable RetryBudget budget_;

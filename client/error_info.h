@@ -23,6 +23,11 @@ inline constexpr absl::string_view kReasonNotServing = "NOT_SERVING";
 inline constexpr absl::string_view kReasonNoAnswer = "NO_ANSWER";
 // INVALID_ARGUMENT: ClientOptions::server is not an address.
 inline constexpr absl::string_view kReasonBadAddress = "BAD_ADDRESS";
+// INVALID_ARGUMENT: ClientOptions::security cannot be used: a file, or what
+// contradicts itself.
+inline constexpr absl::string_view kReasonBadCredentials = "BAD_CREDENTIALS";
+// UNAVAILABLE: the server is there, and TLS with it failed.
+inline constexpr absl::string_view kReasonTlsFailed = "TLS_FAILED";
 // INTERNAL: the answer does not fit the request.
 inline constexpr absl::string_view kReasonBadAnswer = "BAD_ANSWER";
 // DATA_LOSS: what was downloaded does not have the digest or size announced.

@@ -166,6 +166,17 @@ constexpr std::array kAdvice = {
            "RESNETD_SERVER"},
     Advice{client::kReasonNotServing,
            "try again in a moment; `resnetctl doctor` tells more"},
+    Advice{client::kReasonTlsFailed,
+           "--ca FILE names the authorities to believe, --server-name the name "
+           "in the certificate, --cert and --key show one; docs/security.md"},
+    Advice{"CREDENTIALS_MISSING",
+           "say --token-file FILE or RESNETD_TOKEN_FILE; an operator makes "
+           "one with `resnetctl token new`"},
+    Advice{"CREDENTIALS_WRONG",
+           "is it the token of this server? `resnetctl token new` makes "
+           "another one"},
+    Advice{"ROLE_MISSING",
+           "ask the operator for a token with the role it needs"},
     Advice{client::kReasonDownloadCorrupt,
            "try again; `resnetctl models verify` checks what is stored"},
     Advice{client::kReasonOtherStore, "watch again without --after"},

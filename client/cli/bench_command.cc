@@ -133,7 +133,10 @@ absl::StatusOr<Prepared> Prepare(const Session& session,
                    Client::Create({.server = server,
                                    .timeout = options.retries ? options.deadline
                                                               : global.timeout,
-                                   .long_timeout = global.long_timeout}));
+                                   .long_timeout = global.long_timeout,
+                                   .security = global.security}));
+  ASSIGN_OR_RETURN(client::ChannelSecurity security,
+                   client::MakeSecurity(global.security, target));
   Prepared prepared{.client = std::make_unique<Client>(std::move(client))};
   ASSIGN_OR_RETURN(std::vector<client::ClassifyRequest> requests,
                    MakeRequests(session, *prepared.client, given, models));
@@ -149,6 +152,7 @@ absl::StatusOr<Prepared> Prepare(const Session& session,
                                 : kMostThreads})
           : client::MakeGrpcCaller(
                 {.target = target,
+                 .security = std::move(security),
                  .requests = std::move(requests),
                  .timeout = options.deadline,
                  .connections = static_cast<std::size_t>(options.connections)});

@@ -68,7 +68,8 @@ void AnnouncePictures(const Session& session, absl::string_view method,
                              session.arguments.global.server, method,
                              absl::StrCat(R"({"images":[)",
                                           GrpcurlImage(first_picture), "],",
-                                          rest)))
+                                          rest),
+                             session.arguments.global.security))
                       << "\n";
 }
 

@@ -14,6 +14,7 @@
 #include "client/cli/gradients_options.h"
 #include "client/cli/model_options.h"
 #include "client/cli/train_options.h"
+#include "client/security.h"
 
 namespace resnetd::cli {
 
@@ -26,6 +27,7 @@ struct GlobalOptions {
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
   // Of the calls that move files or run networks.
   std::chrono::nanoseconds long_timeout = std::chrono::minutes(10);
+  client::SecurityOptions security;
   bool quiet = false;
   bool verbose = false;
   bool no_color = false;
@@ -79,6 +81,15 @@ struct TopOptions {
   std::int64_t count = 0;
 };
 
+struct TokenOptions {
+  std::string name;
+  std::string role;
+  // As the file of tokens has it; empty: it never ends.
+  std::string not_after;
+  // File for the token; empty: it is printed.
+  std::string out;
+};
+
 struct CompletionOptions {
   std::string shell;
 };
@@ -128,6 +139,7 @@ enum class Command {
   kBench,
   kTop,
   kHealth,
+  kTokenNew,
   kVersion,
   kDoctor,
   kCompletion,
@@ -148,6 +160,7 @@ struct Arguments {
   HealthOptions health;
   VersionOptions version;
   DoctorOptions doctor;
+  TokenOptions token;
   CompletionOptions completion;
 };
 

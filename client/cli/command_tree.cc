@@ -12,6 +12,7 @@
 #include "client/cli/model_tree.h"
 #include "client/cli/option_check.h"
 #include "client/cli/option_values.h"
+#include "client/cli/token_tree.h"
 #include "client/cli/top_tree.h"
 #include "client/cli/train_tree.h"
 #include "server/base/version.h"
@@ -98,6 +99,36 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& global) {
   app.add_flag("--no-color", global.no_color, "Print without colours");
 }
 
+// No option takes a token itself: everybody on the machine can read the words
+// of a process.
+void AddSecurityOptions(CLI::App& app, client::SecurityOptions& security) {
+  app.add_flag("--tls", security.tls,
+               "Use TLS, and believe the authorities of the system "
+               "[RESNETD_TLS]")
+      ->envname("RESNETD_TLS");
+  app.add_option("--ca", security.ca_file,
+                 "Use TLS, and believe the authorities of this PEM file "
+                 "[RESNETD_CA]")
+      ->type_name("FILE")
+      ->envname("RESNETD_CA");
+  app.add_option("--cert", security.certificate_file,
+                 "Show the certificate of this PEM file [RESNETD_CERT]")
+      ->type_name("FILE")
+      ->envname("RESNETD_CERT");
+  app.add_option("--key", security.key_file, "Its private key [RESNETD_KEY]")
+      ->type_name("FILE")
+      ->envname("RESNETD_KEY");
+  app.add_option("--server-name", security.server_name,
+                 "Name in the server's certificate [RESNETD_SERVER_NAME, else "
+                 "that of --server]")
+      ->type_name("NAME")
+      ->envname("RESNETD_SERVER_NAME");
+  app.add_option("--token-file", security.token_file,
+                 "Send the token in this file [RESNETD_TOKEN_FILE]")
+      ->type_name("FILE")
+      ->envname("RESNETD_TOKEN_FILE");
+}
+
 void AddServerCommands(CLI::App& root, Arguments& arguments) {
   CLI::App* health = root.add_subcommand("health", "Ask whether it serves");
   health
@@ -161,6 +192,7 @@ std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
       "Client of resnetd: classifies pictures, fine-tunes models, shows state.",
       "resnetctl");
   AddGlobalOptions(*root, arguments.global);
+  AddSecurityOptions(*root, arguments.global.security);
   AddClassifyCommands(*root, arguments);
   AddModelCommands(*root, arguments);
   AddDataCommands(*root, arguments);
@@ -168,6 +200,7 @@ std::unique_ptr<CLI::App> CommandTree(Arguments& arguments) {
   AddGradientsCommand(*root, arguments);
   AddBenchCommand(*root, arguments);
   AddTopCommand(*root, arguments);
+  AddTokenCommands(*root, arguments);
   AddServerCommands(*root, arguments);
   Prepare(*root);
   root->set_version_flag("--version", absl::StrCat("resnetctl ", kVersion),

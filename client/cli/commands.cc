@@ -63,6 +63,7 @@ constexpr Entry kEntries[] = {
     {Command::kBench, RunBench},
     {Command::kTop, RunTop},
     {Command::kHealth, RunHealth},
+    {Command::kTokenNew, RunTokenNew},
     {Command::kVersion, RunVersion},
     {Command::kDoctor, RunDoctor},
     {Command::kCompletion, RunCompletion},
@@ -83,16 +84,18 @@ absl::StatusOr<Client> Connect(const Session& session) {
   const GlobalOptions& global = session.arguments.global;
   return Client::Create({.server = global.server,
                          .timeout = global.timeout,
-                         .long_timeout = global.long_timeout});
+                         .long_timeout = global.long_timeout,
+                         .security = global.security});
 }
 
-absl::StatusOr<Client> ConnectTo(const Session& /*session*/,
+absl::StatusOr<Client> ConnectTo(const Session& session,
                                  const std::string& server,
                                  std::chrono::nanoseconds timeout) {
   return Client::Create({.server = server,
                          .timeout = timeout,
                          .long_timeout = timeout,
-                         .most_tries = 1});
+                         .most_tries = 1,
+                         .security = session.arguments.global.security});
 }
 
 void Announce(const Session& session, absl::string_view method,
@@ -105,7 +108,8 @@ void Announce(const Session& session, absl::string_view method,
       request.empty() ? ""
                       : absl::StrReplaceAll(request.dump(), {{"'", R"('\'')"}});
   session.console.err << "call: " << method << "\nlike: "
-                      << Printable(GrpcurlLine(global.server, method, body))
+                      << Printable(GrpcurlLine(global.server, method, body,
+                                               global.security))
                       << "\n";
 }
 
@@ -114,7 +118,9 @@ ExitCode Fail(const Session& session, const absl::Status& error) {
     session.console.out << JsonText({{"error", ErrorJson(error)}});
   }
   const ExitCode code = ReportError(session.console, error);
-  return client::ErrorInfoOf(error).reason == client::kReasonBadAddress
+  const std::string reason = client::ErrorInfoOf(error).reason;
+  return reason == client::kReasonBadAddress ||
+                 reason == client::kReasonBadCredentials
              ? ExitCode::kUsage
              : code;
 }

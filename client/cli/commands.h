@@ -74,6 +74,7 @@ ExitCode RunGradientsProbe(const Session& session);
 ExitCode RunBench(const Session& session);
 ExitCode RunTop(const Session& session);
 ExitCode RunHealth(const Session& session);
+ExitCode RunTokenNew(const Session& session);
 ExitCode RunVersion(const Session& session);
 ExitCode RunDoctor(const Session& session);
 ExitCode RunCompletion(const Session& session);

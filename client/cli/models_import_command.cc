@@ -124,7 +124,8 @@ void AnnounceImport(const Session& session,
                         << Printable(GrpcurlUpload(
                                session.arguments.global.server, kImportMethod,
                                HeaderJson(request).dump(),
-                               session.arguments.models.import.file))
+                               session.arguments.models.import.file,
+                               session.arguments.global.security))
                         << "\n";
   }
 }

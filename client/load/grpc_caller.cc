@@ -14,13 +14,14 @@
 namespace resnetd::client {
 namespace {
 
-std::shared_ptr<grpc::Channel> MakeChannel(const Target& target) {
-  grpc::ChannelArguments arguments = CommonArguments(target, "resnetd-load");
+std::shared_ptr<grpc::Channel> MakeChannel(const GrpcCallerOptions& options) {
+  grpc::ChannelArguments arguments =
+      CommonArguments(options.target, options.security, "resnetd-load");
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Each channel has connections of its own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(
-      target.grpc, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(options.target.grpc,
+                                   options.security.credentials, arguments);
 }
 
 // A call whose pictures were not all classified is none that was answered.
@@ -45,7 +46,7 @@ class GrpcCaller final : public Caller {
     }
     for (std::size_t i = 0; i < options.connections; ++i) {
       stubs_.push_back(
-          v1::ClassificationService::NewStub(MakeChannel(options.target)));
+          v1::ClassificationService::NewStub(MakeChannel(options)));
     }
     thread_ = Thread("answers", [this] { TakeAnswers(); });
   }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "client/credentials.h"
 #include "client/load/load_run.h"
 #include "client/target.h"
 #include "client/types.h"
@@ -17,6 +18,7 @@ namespace resnetd::client {
 
 struct GrpcCallerOptions {
   Target target;
+  ChannelSecurity security = Plaintext();
   // Taken in turns; at least one.
   std::vector<ClassifyRequest> requests;
   // The deadline of each call.

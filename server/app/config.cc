@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/app/access_settings.h"
 #include "server/app/config_options.h"
 #include "server/app/endpoint.h"
 #include "server/base/error.h"
@@ -130,6 +131,7 @@ absl::Status ValidateTogether(const Config& config) {
   RETURN_IF_ERROR(ValidateRoles(config));
   RETURN_IF_ERROR(ParseEndpoint("--listen", config.listen).status());
   RETURN_IF_ERROR(ParseEndpoint("--http-listen", config.http_listen).status());
+  RETURN_IF_ERROR(ValidateAccess(config));
   if (config.device == "cuda" && config.backend != "torch") {
     return ConfigError(
         "--device=cuda needs --backend=torch: the engine computes on the CPU");

@@ -38,8 +38,23 @@ struct Config {
   std::int64_t collect_grace_s = 86'400;
   int keep_versions = 0;  // 0: all
 
+  // How this server proves itself to the registry, and checks it.
+  std::string registry_ca;
+  std::string registry_cert;
+  std::string registry_key;
+  std::string registry_token_file;
+  std::string registry_server_name;  // empty: the host of `registry`
+
+  // Who may call. Without a certificate, and without insecure_plaintext, only
+  // the loopback is listened on.
+  std::string tls_cert;
+  std::string tls_key;
+  std::string tls_client_ca;  // empty: clients need no certificate
+  std::string tokens;         // empty: no roles
+  bool insecure_plaintext = false;
+
   // Where to listen.
-  std::string listen = ":8001";
+  std::string listen = "localhost:8001";
   std::string http_listen = ":8002";
   std::string port_file;  // empty: none
 

@@ -38,6 +38,13 @@ class Options {
     }
   }
 
+  // True where it is given; --name=false takes it back.
+  void AddSwitch(const std::string& name, bool& value,
+                 const std::string& help) {
+    names_.push_back(name);
+    app_.add_flag("--" + name, value, help)->envname(VariableOf(name));
+  }
+
   template <typename T>
   void AddInRange(const std::string& name, T& value, std::int64_t least,
                   std::int64_t most, const std::string& help) {
@@ -99,8 +106,38 @@ void AddRoleOptions(Options& options, Config& config) {
               "HOST:PORT of the server whose models --roles=serve serves");
 }
 
+void AddRegistryOptions(Options& options, Config& config) {
+  options.Add("registry-ca", config.registry_ca,
+              "PEM file of the authorities that vouch for the registry; with "
+              "it the registry is spoken to over TLS");
+  options.Add("registry-cert", config.registry_cert,
+              "PEM file of the certificate shown to the registry");
+  options.Add("registry-key", config.registry_key, "Its private key");
+  options.Add("registry-token-file", config.registry_token_file,
+              "File with the token that the registry knows this server by");
+  options.Add("registry-server-name", config.registry_server_name,
+              "Name in the registry's certificate. Default: the host of "
+              "--registry");
+}
+
+void AddAccessOptions(Options& options, Config& config) {
+  options.Add("tls-cert", config.tls_cert,
+              "PEM file of the server's certificate and its chain; gRPC over "
+              "TLS alone. Read again when it changes");
+  options.Add("tls-key", config.tls_key, "PEM file of its private key");
+  options.Add("tls-client-ca", config.tls_client_ca,
+              "PEM file of authorities: clients need a certificate of one");
+  options.Add("tokens", config.tokens,
+              "TOML file of who may do what, by tokens and certificates "
+              "(resnetctl token new). Read again when it changes");
+  options.AddSwitch("insecure-plaintext", config.insecure_plaintext,
+                    "Listen, and speak to --registry, beyond the loopback "
+                    "without TLS: everybody on the network reads and calls");
+}
+
 void AddListenerOptions(Options& options, Config& config) {
-  options.Add("listen", config.listen, "HOST:PORT of gRPC; port 0: any free");
+  options.Add("listen", config.listen,
+              "HOST:PORT of gRPC; :PORT: all addresses; port 0: any free");
   options.Add("http-listen", config.http_listen,
               "HOST:PORT of /metrics /livez /readyz /version");
   options.Add("port-file", config.port_file,
@@ -232,6 +269,8 @@ std::vector<std::string> AddSettings(CLI::App& app, Config& config) {
   AddModelOptions(options, config);
   AddStoreOptions(options, config);
   AddRoleOptions(options, config);
+  AddRegistryOptions(options, config);
+  AddAccessOptions(options, config);
   AddListenerOptions(options, config);
   AddComputeOptions(options, config);
   AddRequestLimits(options, config);

@@ -1,5 +1,8 @@
 #include "server/app/endpoint.h"
 
+#include <arpa/inet.h>
+
+#include <cstdint>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -35,6 +38,19 @@ absl::StatusOr<Endpoint> ParseEndpoint(const std::string& flag,
     host = host.substr(1, host.size() - 2);
   }
   return Endpoint{.host = std::move(host), .port = port};
+}
+
+bool IsLoopback(const Endpoint& endpoint) {
+  constexpr std::uint32_t kNet127 = 127;
+  in_addr v4{};
+  if (inet_pton(AF_INET, endpoint.host.c_str(), &v4) == 1) {
+    return (ntohl(v4.s_addr) >> 24U) == kNet127;
+  }
+  in6_addr v6{};
+  if (inet_pton(AF_INET6, endpoint.host.c_str(), &v6) == 1) {
+    return IN6_IS_ADDR_LOOPBACK(&v6);
+  }
+  return endpoint.host == "localhost";
 }
 
 }  // namespace resnetd

@@ -21,4 +21,7 @@ struct Endpoint {
 absl::StatusOr<Endpoint> ParseEndpoint(const std::string& flag,
                                        const std::string& text);
 
+// Whether only this machine reaches it: "localhost", 127.0.0.0/8, ::1.
+bool IsLoopback(const Endpoint& endpoint);
+
 }  // namespace resnetd

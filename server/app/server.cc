@@ -13,6 +13,7 @@
 #include "server/app/apply_declarations.h"
 #include "server/app/backends.h"
 #include "server/app/cpu.h"
+#include "server/app/credential_files.h"
 #include "server/app/declarations.h"
 #include "server/app/default_model.h"
 #include "server/app/endpoint.h"
@@ -49,6 +50,9 @@ namespace {
 
 // How often the store looks for what nothing names any more.
 constexpr Duration kCollectInterval = std::chrono::hours(1);
+
+// How often the files of certificates and tokens are looked at.
+constexpr Duration kCredentialInterval = std::chrono::seconds(1);
 
 std::chrono::milliseconds Milliseconds(std::int64_t value) {
   return std::chrono::milliseconds(value);
@@ -113,6 +117,7 @@ class ServerParts final : public Server {
   ModelEventMetrics events_{*telemetry_};
   PriorityGate gate_;
   VersionTallies tallies_;
+  std::unique_ptr<CredentialFiles> credentials_;
   std::unique_ptr<ModelLoader> loader_;
   std::unique_ptr<Store> store_;
   ModelRegistry registry_;
@@ -126,6 +131,7 @@ class ServerParts final : public Server {
   std::unique_ptr<PeriodicTask> collector_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<PeriodicTask> reloader_;
   // Of a server that follows a registry.
   std::unique_ptr<Registry> source_;
   std::optional<Replica> replica_;
@@ -133,6 +139,7 @@ class ServerParts final : public Server {
 };
 
 absl::Status ServerParts::Build(const KernelSelftest& kernels) {
+  ASSIGN_OR_RETURN(credentials_, CredentialFiles::Load(config_, clock_, {}));
   ASSIGN_OR_RETURN(loader_, CreateBackend(config_, plan_));
   ASSIGN_OR_RETURN(store_, Store::Open(StoreOptionsOf(config_), clock_));
   Log(LogLevel::kInfo, "serving is planned", {{"plan", Describe(plan_)}});
@@ -183,7 +190,8 @@ absl::Status ServerParts::BuildTraining() {
 
 absl::Status ServerParts::FollowRegistry() {
   RETURN_IF_ERROR(manager_->Start());
-  source_ = ConnectRegistry(config_.registry, {});
+  ASSIGN_OR_RETURN(
+      source_, ConnectRegistry(config_.registry, RegistryOptionsOf(config_)));
   replica_.emplace(*source_, *store_, *manager_);
   follower_ = std::make_unique<Follower>(*source_, *replica_, registry_,
                                          [this] { SetReady(true); });
@@ -202,9 +210,12 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
   for (const auto& [name, value] : LimitsOf(config_)) {
     facts.limits.push_back({.name = name, .value = value});
   }
+  GrpcServerOptions options = GrpcOptionsOf(config_, grpc);
+  options.tls = credentials_->tls();
+  options.access = credentials_->access();
   ASSIGN_OR_RETURN(
-      grpc_, GrpcServer::Start(GrpcOptionsOf(config_, grpc), *classifier_,
-                               registry_, *manager_, *telemetry_, facts, clock_,
+      grpc_, GrpcServer::Start(options, *classifier_, registry_, *manager_,
+                               *telemetry_, facts, clock_,
                                {.jobs = jobs_.get(),
                                 .datasets = datasets_.get(),
                                 .evaluator = evaluator_.get(),
@@ -212,6 +223,11 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
   ASSIGN_OR_RETURN(
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));
+  if (options.tls != nullptr || options.access != nullptr) {
+    reloader_ =
+        std::make_unique<PeriodicTask>("credentials", kCredentialInterval,
+                                       [this] { credentials_->Refresh(); });
+  }
   return absl::OkStatus();
 }
 

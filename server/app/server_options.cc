@@ -102,6 +102,16 @@ GrpcServerOptions GrpcOptionsOf(const Config& config,
   return options;
 }
 
+RegistryClientOptions RegistryOptionsOf(const Config& config) {
+  RegistryClientOptions options;
+  options.ca_file = config.registry_ca;
+  options.certificate_file = config.registry_cert;
+  options.key_file = config.registry_key;
+  options.token_file = config.registry_token_file;
+  options.server_name = config.registry_server_name;
+  return options;
+}
+
 StoreOptions StoreOptionsOf(const Config& config) {
   StoreOptions options;
   options.folder = config.data_dir;

@@ -7,6 +7,7 @@
 #include "server/finetune/job_manager.h"
 #include "server/models/model_manager.h"
 #include "server/rpc/grpc_server.h"
+#include "server/rpc/registry_client.h"
 #include "server/serving/classifier.h"
 #include "server/store/store.h"
 
@@ -17,6 +18,7 @@ namespace resnetd {
 ClassifierOptions ClassifierOptionsOf(const Config& config,
                                       const ThreadPlan& plan);
 GrpcServerOptions GrpcOptionsOf(const Config& config, const Endpoint& endpoint);
+RegistryClientOptions RegistryOptionsOf(const Config& config);
 StoreOptions StoreOptionsOf(const Config& config);
 ModelManagerOptions ManagerOptionsOf(const Config& config);
 DatasetOptions DatasetOptionsOf(const Config& config, const ThreadPlan& plan);

@@ -197,6 +197,14 @@ absl::string_view ReasonName(Reason reason) {
       return "JOB_TIME_LIMIT";
     case Reason::kReplica:
       return "REPLICA";
+    case Reason::kCredentialsMissing:
+      return "CREDENTIALS_MISSING";
+    case Reason::kCredentialsWrong:
+      return "CREDENTIALS_WRONG";
+    case Reason::kCredentialsExpired:
+      return "CREDENTIALS_EXPIRED";
+    case Reason::kRoleMissing:
+      return "ROLE_MISSING";
   }
   return "INTERNAL";
 }

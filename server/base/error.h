@@ -128,6 +128,17 @@ enum class Reason {
   // FAILED_PRECONDITION: this server follows a registry; its models are changed
   // there.
   kReplica,
+  // UNAUTHENTICATED: the call brings no credentials, and the server asks for
+  // them.
+  kCredentialsMissing,
+  // UNAUTHENTICATED: the token, or the client's certificate, is nobody's.
+  kCredentialsWrong,
+  // UNAUTHENTICATED: the token, or what is granted to the certificate, has
+  // expired. Metadata: "not_after".
+  kCredentialsExpired,
+  // PERMISSION_DENIED: the caller is known, and its role does not include this
+  // method. Metadata: "principal", "role", "required_role", "method".
+  kRoleMissing,
 };
 
 // The upper-case name, e.g. "MODEL_NOT_FOUND".

@@ -10,7 +10,7 @@ namespace {
 
 // The reason of that name; REQUEST_INVALID for none of ours.
 Reason ReasonNamed(absl::string_view name) {
-  for (int i = 0; i <= static_cast<int>(Reason::kReplica); ++i) {
+  for (int i = 0; i <= static_cast<int>(Reason::kRoleMissing); ++i) {
     if (const auto reason = static_cast<Reason>(i);
         ReasonName(reason) == name) {
       return reason;

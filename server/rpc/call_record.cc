@@ -1,5 +1,6 @@
 #include "server/rpc/call_record.h"
 
+#include <grpc/grpc_security_constants.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <atomic>
@@ -13,8 +14,10 @@
 #include "absl/strings/str_format.h"
 #include "server/base/error.h"
 #include "server/base/ids.h"
+#include "server/base/status_macros.h"
 #include "server/rpc/convert_request.h"
 #include "server/rpc/deadline.h"
+#include "server/rpc/method_roles.h"
 #include "server/rpc/peer_identity.h"
 #include "server/rpc/status_codes.h"
 #include "server/rpc/trace_context.h"
@@ -25,6 +28,7 @@ namespace {
 constexpr char kRequestIdKey[] = "x-request-id";
 constexpr char kDefaultDeadlineKey[] = "resnetd-default-deadline-ms";
 constexpr char kTraceParentKey[] = "traceparent";
+constexpr char kAuthorizationKey[] = "authorization";
 // gRFC A6: clients that retry wait this long before the next attempt.
 constexpr char kPushbackKey[] = "grpc-retry-pushback-ms";
 
@@ -39,6 +43,30 @@ absl::string_view SingleMetadata(const grpc::CallbackServerContext& context,
     return {};
   }
   return {begin->second.data(), begin->second.size()};
+}
+
+// What the client proved and said of itself.
+Credentials CredentialsOf(const grpc::CallbackServerContext& context) {
+  Credentials credentials;
+  const auto& metadata = context.client_metadata();
+  const auto [begin, end] = metadata.equal_range(kAuthorizationKey);
+  for (auto at = begin; at != end; ++at) {
+    credentials.authorization.emplace_back(at->second.data(),
+                                           at->second.size());
+  }
+  const auto connection = context.auth_context();
+  if (connection == nullptr || !connection->IsPeerAuthenticated()) {
+    return credentials;
+  }
+  for (const char* const property :
+       {GRPC_PEER_URI_PROPERTY_NAME, GRPC_PEER_DNS_PROPERTY_NAME,
+        GRPC_X509_CN_PROPERTY_NAME}) {
+    for (const grpc::string_ref& name :
+         connection->FindPropertyValues(property)) {
+      credentials.certificate_names.emplace_back(name.data(), name.size());
+    }
+  }
+  return credentials;
 }
 
 std::string FormatMilliseconds(Duration duration) {
@@ -68,7 +96,8 @@ CallRecord::CallRecord(CallEnvironment& environment, absl::string_view method,
       context_(context),
       arrived_(environment.clock.Now()),
       cancelled_(std::make_shared<std::atomic<bool>>(false)),
-      identity_(IdentityOfPeer(context.peer())) {
+      identity_(IdentityOfPeer(context.peer())),
+      allowed_(Authorise()) {
   environment_.telemetry.RpcStarted(method_);
   UseRequestId(SingleMetadata(context_, kRequestIdKey));
   if (request_id_.empty()) {
@@ -82,7 +111,21 @@ CallRecord::CallRecord(CallEnvironment& environment, absl::string_view method,
   }
 }
 
+absl::Status CallRecord::Authorise() {
+  if (environment_.access == nullptr) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(Principal principal,
+                   environment_.access->Identify(CredentialsOf(context_),
+                                                 environment_.clock.WallNow()));
+  absl::Status status = CheckRole(principal, method_, RoleOfMethod(method_));
+  identity_ = principal.name;
+  actor_ = std::move(principal.name);
+  return status;
+}
+
 absl::Status CallRecord::Enter(std::size_t bytes, Availability availability) {
+  RETURN_IF_ERROR(allowed_);
   absl::StatusOr<CallGate::Ticket> ticket = EnterPart(bytes, availability);
   if (!ticket.ok()) {
     return ticket.status();
@@ -161,6 +204,7 @@ void CallRecord::LogEnd(const absl::Status& outcome, Duration took) {
          {"code", "OK"},
          {amount_of_, absl::StrCat(amount_)},
          {"ms", ms},
+         {"caller", actor_},
          {"peer", context_.peer()}});
     return;
   }
@@ -179,6 +223,7 @@ void CallRecord::LogEnd(const absl::Status& outcome, Duration took) {
        {"reason", unexpected ? "INTERNAL" : DetailsOf(outcome).reason},
        {amount_of_, absl::StrCat(amount_)},
        {"ms", ms},
+       {"caller", actor_},
        {"error", SafeText(outcome.message(), kMaxErrorTextBytes)}});
 }
 

@@ -11,7 +11,9 @@
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
 #include "server/base/log.h"
+#include "server/rpc/access.h"
 #include "server/rpc/call_gate.h"
+#include "server/rpc/mutation_of.h"
 #include "server/rpc/request_limits.h"
 #include "server/serving/classify_types.h"
 #include "server/telemetry/serving_metrics.h"
@@ -27,12 +29,15 @@ struct CallEnvironment {
   std::size_t max_response_bytes = 64U << 20U;
   // See GrpcServerOptions.
   bool is_replica = false;
+  // Null: nobody is asked for credentials.
+  const AccessControl* access = nullptr;
   // A flood of bad calls must not be a flood of log lines.
   LogLimiter failures{100};
 };
 
-// What every call has, be it unary or a stream: admission, request id, trace
-// context, metrics, one log line, the wire form of its error. A part of
+// What every call has, be it unary or a stream: who calls and whether they may,
+// admission, request id, trace context, metrics, one log line, the wire form of
+// its error. A part of
 // UnaryCall, ServerStream and ImportCall; every method of resnetd.v1 goes
 // through one.
 //
@@ -46,7 +51,8 @@ class CallRecord {
   CallRecord(const CallRecord&) = delete;
   CallRecord& operator=(const CallRecord&) = delete;
 
-  // Admits the call, which holds `bytes`. The errors of CallGate::Enter.
+  // Admits the call, which holds `bytes`. The errors of AccessList::Identify
+  // and CheckRole, then those of CallGate::Enter.
   absl::Status Enter(std::size_t bytes, Availability availability);
 
   // Lets something in that is part of this call and counts like a call of its
@@ -78,8 +84,10 @@ class CallRecord {
   const CancelFlag& cancelled() const { return cancelled_; }
 
   const std::string& request_id() const { return request_id_; }
-  // Who calls, see IdentityOfPeer().
+  // Who calls: the principal of its credentials, else see IdentityOfPeer().
   const std::string& identity() const { return identity_; }
+  // For the audit: the principal, or "anonymous".
+  const std::string& actor() const { return actor_; }
   SteadyTime arrived() const { return arrived_; }
   grpc::CallbackServerContext& context() { return context_; }
   CallEnvironment& environment() { return environment_; }
@@ -91,6 +99,9 @@ class CallRecord {
   }
 
  private:
+  // Whether the call may be made; sets identity_ and actor_ when it is known
+  // who makes it.
+  absl::Status Authorise();
   void LogEnd(const absl::Status& outcome, Duration took);
 
   CallEnvironment& environment_;
@@ -98,7 +109,10 @@ class CallRecord {
   grpc::CallbackServerContext& context_;
   const SteadyTime arrived_;
   const CancelFlag cancelled_;
-  const std::string identity_;
+  std::string identity_;
+  std::string actor_ = kAnonymous;
+  // What Authorise() said.
+  const absl::Status allowed_;
   std::string request_id_;
   bool announced_ = false;
   std::string trace_id_;

@@ -59,7 +59,7 @@ absl::StatusOr<v1::Dataset> Rehearse(DatasetManager& manager,
 
 absl::StatusOr<v1::CreateDatasetResponse> CreateDataset(
     DatasetManager& manager, const RequestLimits& limits,
-    const v1::CreateDatasetRequest& request) {
+    const v1::CreateDatasetRequest& request, absl::string_view actor) {
   Violations violations;
   const std::optional<DatasetName> name =
       violations.Take("name", ParseDatasetName("name", request.name()));
@@ -76,20 +76,22 @@ absl::StatusOr<v1::CreateDatasetResponse> CreateDataset(
                      Rehearse(manager, *name, std::move(labels)));
     return response;
   }
-  ASSIGN_OR_RETURN(const DatasetRow dataset,
-                   manager.CreateDataset(*name, labels,
-                                         MutationOf("CreateDataset", request)));
+  ASSIGN_OR_RETURN(
+      const DatasetRow dataset,
+      manager.CreateDataset(*name, labels,
+                            MutationOf("CreateDataset", request, actor)));
   *response.mutable_dataset() = ToProto(dataset, DatasetLabels::kInclude);
   return response;
 }
 
 absl::StatusOr<v1::SealDatasetResponse> SealDataset(
     DatasetManager& manager, const RequestLimits& limits,
-    const v1::SealDatasetRequest& request) {
+    const v1::SealDatasetRequest& request, absl::string_view actor) {
   ASSIGN_OR_RETURN(const DatasetName name, NameOf(request, limits));
-  ASSIGN_OR_RETURN(const DatasetRow dataset,
-                   manager.SealDataset(name, request.etag(),
-                                       MutationOf("SealDataset", request)));
+  ASSIGN_OR_RETURN(
+      const DatasetRow dataset,
+      manager.SealDataset(name, request.etag(),
+                          MutationOf("SealDataset", request, actor)));
   v1::SealDatasetResponse response;
   *response.mutable_dataset() = ToProto(dataset, DatasetLabels::kInclude);
   return response;
@@ -97,11 +99,12 @@ absl::StatusOr<v1::SealDatasetResponse> SealDataset(
 
 absl::StatusOr<v1::DeleteDatasetResponse> DeleteDataset(
     DatasetManager& manager, const RequestLimits& limits,
-    const v1::DeleteDatasetRequest& request) {
+    const v1::DeleteDatasetRequest& request, absl::string_view actor) {
   ASSIGN_OR_RETURN(const DatasetName name, NameOf(request, limits));
-  ASSIGN_OR_RETURN(const DatasetRow dataset,
-                   manager.DeleteDataset(name, request.etag(),
-                                         MutationOf("DeleteDataset", request)));
+  ASSIGN_OR_RETURN(
+      const DatasetRow dataset,
+      manager.DeleteDataset(name, request.etag(),
+                            MutationOf("DeleteDataset", request, actor)));
   v1::DeleteDatasetResponse response;
   *response.mutable_dataset() = ToProto(dataset, DatasetLabels::kInclude);
   return response;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "resnetd/v1/dataset_service.pb.h"
 #include "server/finetune/dataset_manager.h"
+#include "server/rpc/mutation_of.h"
 #include "server/rpc/request_limits.h"
 
 namespace resnetd {
@@ -13,12 +15,15 @@ namespace resnetd {
 
 absl::StatusOr<v1::CreateDatasetResponse> CreateDataset(
     DatasetManager& manager, const RequestLimits& limits,
-    const v1::CreateDatasetRequest& request);
+    const v1::CreateDatasetRequest& request,
+    absl::string_view actor = kAnonymous);
 absl::StatusOr<v1::SealDatasetResponse> SealDataset(
     DatasetManager& manager, const RequestLimits& limits,
-    const v1::SealDatasetRequest& request);
+    const v1::SealDatasetRequest& request,
+    absl::string_view actor = kAnonymous);
 absl::StatusOr<v1::DeleteDatasetResponse> DeleteDataset(
     DatasetManager& manager, const RequestLimits& limits,
-    const v1::DeleteDatasetRequest& request);
+    const v1::DeleteDatasetRequest& request,
+    absl::string_view actor = kAnonymous);
 
 }  // namespace resnetd

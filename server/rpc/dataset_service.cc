@@ -44,7 +44,7 @@ grpc::ServerUnaryReactor* DatasetService::Change(
     absl::string_view method, grpc::CallbackServerContext& context,
     const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
     absl::StatusOr<Response> (*change)(DatasetManager&, const RequestLimits&,
-                                       const Request&)) {
+                                       const Request&, absl::string_view)) {
   auto* call = new PooledCall<Request, Response>(environment_, method, context,
                                                  response);
   call->Start(request, Availability::kWhenServing, control_,
@@ -53,7 +53,8 @@ grpc::ServerUnaryReactor* DatasetService::Change(
                 record.UseRequestId(message.request_id());
                 return manager_ == nullptr
                            ? NoTraining()
-                           : change(*manager_, environment_.limits, message);
+                           : change(*manager_, environment_.limits, message,
+                                    record.actor());
               });
   return call;
 }

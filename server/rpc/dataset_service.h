@@ -84,7 +84,7 @@ class DatasetService final : public raw::DatasetService {
       absl::string_view method, grpc::CallbackServerContext& context,
       const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
       absl::StatusOr<Response> (*change)(DatasetManager&, const RequestLimits&,
-                                         const Request&));
+                                         const Request&, absl::string_view));
 
   CallEnvironment& environment_;
   DatasetManager* const manager_;

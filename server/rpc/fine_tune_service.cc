@@ -40,7 +40,7 @@ grpc::ServerUnaryReactor* FineTuneService::Change(
     grpc::CallbackServerContext& context, const grpc::ByteBuffer& request,
     grpc::ByteBuffer& response,
     absl::StatusOr<Response> (*change)(JobManager&, const RequestLimits&,
-                                       const Request&)) {
+                                       const Request&, absl::string_view)) {
   auto* call = new PooledCall<Request, Response>(environment_, method, context,
                                                  response);
   call->Start(request, Availability::kWhenServing, lane,
@@ -51,7 +51,8 @@ grpc::ServerUnaryReactor* FineTuneService::Change(
                 }
                 return manager_ == nullptr
                            ? NoTraining()
-                           : change(*manager_, environment_.limits, message);
+                           : change(*manager_, environment_.limits, message,
+                                    record.actor());
               });
   return call;
 }

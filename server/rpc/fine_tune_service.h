@@ -149,7 +149,7 @@ class FineTuneService final : public raw::FineTuneService {
       grpc::CallbackServerContext& context, const grpc::ByteBuffer& request,
       grpc::ByteBuffer& response,
       absl::StatusOr<Response> (*change)(JobManager&, const RequestLimits&,
-                                         const Request&));
+                                         const Request&, absl::string_view));
 
   CallEnvironment& environment_;
   JobManager* const manager_;

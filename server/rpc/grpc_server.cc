@@ -2,12 +2,16 @@
 
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/server_builder_plugin.h>
 
 #include <algorithm>
 #include <chrono>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -22,6 +26,7 @@
 #include "server/rpc/library_logs.h"
 #include "server/rpc/model_service.h"
 #include "server/rpc/server_service.h"
+#include "server/rpc/tls_credentials.h"
 #include "server/rpc/unary_call.h"
 
 namespace resnetd {
@@ -61,6 +66,18 @@ void BoundReflection(grpc::ServerBuilder& builder) {
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 2);
 }
+
+// A library that is linked puts reflection into every server, as gRPC's only
+// plug-in here. Its streams pass none of our checks: where callers are asked
+// who they are, there is none.
+class WithoutReflection final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>*
+                         plugins) override {
+    plugins->clear();
+  }
+};
 
 void SetTransportLimits(const GrpcServerOptions& options,
                         grpc::ServerBuilder& builder) {
@@ -108,7 +125,8 @@ class GrpcServer::Impl {
                      .clock = clock,
                      .limits = options.requests,
                      .max_response_bytes = options.max_message_bytes,
-                     .is_replica = options.is_replica},
+                     .is_replica = options.is_replica,
+                     .access = options.access},
         classifies_(options.classifies),
         health_(options.calls),
         classification_(environment_, classifier),
@@ -146,9 +164,13 @@ class GrpcServer::Impl {
     grpc::ServerBuilder builder;
     SetTransportLimits(options, builder);
     BoundReflection(builder);
+    if (options.access != nullptr) {
+      builder.SetOption(std::make_unique<WithoutReflection>());
+    }
     const std::string address = FormatAddress(options.host, options.port);
-    builder.AddListeningPort(address, grpc::InsecureServerCredentials(),
-                             &port_);
+    credentials_ = options.tls == nullptr ? grpc::InsecureServerCredentials()
+                                          : TlsCredentials(*options.tls);
+    builder.AddListeningPort(address, credentials_, &port_);
     if (classifies_) {
       builder.RegisterService(&classification_);
     }
@@ -249,6 +271,8 @@ class GrpcServer::Impl {
   Mutex mutex_;
   CondVar changed_;
   bool drained_ ABSL_GUARDED_BY(mutex_) = false;
+  // Asked for certificates at each handshake.
+  std::shared_ptr<grpc::ServerCredentials> credentials_;
   // Last, so that it ends before what its calls use.
   std::unique_ptr<grpc::Server> server_;
 };

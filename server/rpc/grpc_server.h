@@ -15,9 +15,11 @@
 #include "server/finetune/version_prober.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
+#include "server/rpc/access.h"
 #include "server/rpc/call_gate.h"
 #include "server/rpc/request_limits.h"
 #include "server/rpc/server_facts.h"
+#include "server/rpc/tls_source.h"
 #include "server/serving/classifier.h"
 #include "server/telemetry/serving_metrics.h"
 
@@ -30,6 +32,11 @@ struct GrpcServerOptions {
   int port = 8001;
   RequestLimits requests;
   CallLimits calls;
+  // What connections are made with; null: plaintext. Outlives the server.
+  const TlsSource* tls = nullptr;
+  // Who may call what; null: everybody everything. Health is asked without
+  // credentials. Outlives the server.
+  const AccessControl* access = nullptr;
   // The models are another server's: calls that change them answer
   // FAILED_PRECONDITION (REPLICA).
   bool is_replica = false;
@@ -64,7 +71,7 @@ struct TrainingParts {
 };
 
 // The gRPC listener: resnetd.v1 (Classification, Model, Dataset, FineTune,
-// VersionProber, Server), health and reflection. Plaintext.
+// VersionProber, Server), health and reflection.
 //
 // Calls run in gRPC's threads; none of them blocks. Thread-safe.
 class GrpcServer {

@@ -118,7 +118,8 @@ absl::Status ImportCall::TakeHeader(v1::ImportVersionHeader& header) {
                    "a second header; the first message alone has one");
   }
   record_.UseRequestId(header.request_id());
-  const Mutation mutation = MutationOf("ImportVersion", header);
+  const Mutation mutation =
+      MutationOf("ImportVersion", header, record_.actor());
   RETURN_IF_ERROR(CheckOwnsModels(record_.environment().is_replica));
   ASSIGN_OR_RETURN(const ImportHeader domain,
                    ToImportHeader(header, record_.environment().limits));

@@ -37,11 +37,13 @@ absl::StatusOr<Name> NamedBy(const Request& request,
 template <typename Response, typename Request>
 absl::StatusOr<Response> Call(JobManager& manager, const RequestLimits& limits,
                               const Request& request, JobCall call,
-                              absl::string_view method) {
+                              absl::string_view method,
+                              absl::string_view actor) {
   ASSIGN_OR_RETURN(const JobNumber number,
                    NamedBy(request, limits, ParseJobName));
-  ASSIGN_OR_RETURN(const Job job, manager.CallJob(number, call, request.etag(),
-                                                  MutationOf(method, request)));
+  ASSIGN_OR_RETURN(const Job job,
+                   manager.CallJob(number, call, request.etag(),
+                                   MutationOf(method, request, actor)));
   Response response;
   *response.mutable_job() = ToProto(job);
   return response;
@@ -61,7 +63,7 @@ absl::Status InSpec(const absl::Status& error) {
 
 absl::StatusOr<v1::CreateFineTuneJobResponse> CreateFineTuneJob(
     JobManager& manager, const RequestLimits& limits,
-    const v1::CreateFineTuneJobRequest& request) {
+    const v1::CreateFineTuneJobRequest& request, absl::string_view actor) {
   Violations violations;
   const JobSpec spec = ToJobSpec(request.spec(), violations);
   if (!v1::JobStart_IsValid(request.start())) {
@@ -73,7 +75,7 @@ absl::StatusOr<v1::CreateFineTuneJobResponse> CreateFineTuneJob(
   RETURN_IF_ERROR(violations.ToStatus());
   const absl::StatusOr<NewJob> created = manager.CreateJob(
       spec, request.start() == v1::JOB_START_MANUAL, request.validate_only(),
-      MutationOf("CreateFineTuneJob", request));
+      MutationOf("CreateFineTuneJob", request, actor));
   if (!created.ok()) {
     return InSpec(created.status());
   }
@@ -85,60 +87,60 @@ absl::StatusOr<v1::CreateFineTuneJobResponse> CreateFineTuneJob(
 
 absl::StatusOr<v1::StartFineTuneJobResponse> StartFineTuneJob(
     JobManager& manager, const RequestLimits& limits,
-    const v1::StartFineTuneJobRequest& request) {
+    const v1::StartFineTuneJobRequest& request, absl::string_view actor) {
   return Call<v1::StartFineTuneJobResponse>(
-      manager, limits, request, JobCall::kStart, "StartFineTuneJob");
+      manager, limits, request, JobCall::kStart, "StartFineTuneJob", actor);
 }
 
 absl::StatusOr<v1::PauseFineTuneJobResponse> PauseFineTuneJob(
     JobManager& manager, const RequestLimits& limits,
-    const v1::PauseFineTuneJobRequest& request) {
+    const v1::PauseFineTuneJobRequest& request, absl::string_view actor) {
   return Call<v1::PauseFineTuneJobResponse>(
-      manager, limits, request, JobCall::kPause, "PauseFineTuneJob");
+      manager, limits, request, JobCall::kPause, "PauseFineTuneJob", actor);
 }
 
 absl::StatusOr<v1::ResumeFineTuneJobResponse> ResumeFineTuneJob(
     JobManager& manager, const RequestLimits& limits,
-    const v1::ResumeFineTuneJobRequest& request) {
+    const v1::ResumeFineTuneJobRequest& request, absl::string_view actor) {
   return Call<v1::ResumeFineTuneJobResponse>(
-      manager, limits, request, JobCall::kResume, "ResumeFineTuneJob");
+      manager, limits, request, JobCall::kResume, "ResumeFineTuneJob", actor);
 }
 
 absl::StatusOr<v1::CancelFineTuneJobResponse> CancelFineTuneJob(
     JobManager& manager, const RequestLimits& limits,
-    const v1::CancelFineTuneJobRequest& request) {
+    const v1::CancelFineTuneJobRequest& request, absl::string_view actor) {
   return Call<v1::CancelFineTuneJobResponse>(
-      manager, limits, request, JobCall::kCancel, "CancelFineTuneJob");
+      manager, limits, request, JobCall::kCancel, "CancelFineTuneJob", actor);
 }
 
 absl::StatusOr<v1::DeleteFineTuneJobResponse> DeleteFineTuneJob(
     JobManager& manager, const RequestLimits& limits,
-    const v1::DeleteFineTuneJobRequest& request) {
+    const v1::DeleteFineTuneJobRequest& request, absl::string_view actor) {
   ASSIGN_OR_RETURN(const JobNumber job, NamedBy(request, limits, ParseJobName));
-  RETURN_IF_ERROR(manager.DeleteJob(job, request.etag(),
-                                    MutationOf("DeleteFineTuneJob", request)));
+  RETURN_IF_ERROR(manager.DeleteJob(
+      job, request.etag(), MutationOf("DeleteFineTuneJob", request, actor)));
   return v1::DeleteFineTuneJobResponse();
 }
 
 absl::StatusOr<v1::DeleteCheckpointResponse> DeleteCheckpoint(
     JobManager& manager, const RequestLimits& limits,
-    const v1::DeleteCheckpointRequest& request) {
+    const v1::DeleteCheckpointRequest& request, absl::string_view actor) {
   ASSIGN_OR_RETURN(const CheckpointReference wanted,
                    NamedBy(request, limits, ParseCheckpointName));
   RETURN_IF_ERROR(manager.DeleteCheckpoint(
-      wanted.job, wanted.step, MutationOf("DeleteCheckpoint", request)));
+      wanted.job, wanted.step, MutationOf("DeleteCheckpoint", request, actor)));
   return v1::DeleteCheckpointResponse();
 }
 
 absl::StatusOr<v1::PublishCheckpointResponse> PublishCheckpoint(
     JobManager& manager, const RequestLimits& limits,
-    const v1::PublishCheckpointRequest& request) {
+    const v1::PublishCheckpointRequest& request, absl::string_view actor) {
   ASSIGN_OR_RETURN(const CheckpointReference wanted,
                    NamedBy(request, limits, ParseCheckpointName));
-  ASSIGN_OR_RETURN(
-      const Imported made,
-      manager.PublishCheckpoint(wanted.job, wanted.step,
-                                MutationOf("PublishCheckpoint", request)));
+  ASSIGN_OR_RETURN(const Imported made,
+                   manager.PublishCheckpoint(
+                       wanted.job, wanted.step,
+                       MutationOf("PublishCheckpoint", request, actor)));
   v1::PublishCheckpointResponse response;
   *response.mutable_version() = ToProto(made.version, Labels::kInclude);
   response.set_created(made.created);
@@ -147,7 +149,8 @@ absl::StatusOr<v1::PublishCheckpointResponse> PublishCheckpoint(
 
 absl::StatusOr<v1::EstimateFineTuneJobResponse> EstimateFineTuneJob(
     JobManager& manager, const RequestLimits& /*limits*/,
-    const v1::EstimateFineTuneJobRequest& request) {
+    const v1::EstimateFineTuneJobRequest& request,
+    absl::string_view /*actor*/) {
   Violations violations;
   const JobSpec spec = ToJobSpec(request.spec(), violations);
   RETURN_IF_ERROR(violations.ToStatus());

@@ -114,7 +114,7 @@ absl::Status CheckOwnsModels(bool is_replica) {
 
 absl::StatusOr<v1::DeleteVersionResponse> DeleteVersion(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::DeleteVersionRequest& request) {
+    const v1::DeleteVersionRequest& request, absl::string_view actor) {
   Violations violations;
   const std::optional<VersionName> name =
       violations.Take("name", ParseVersionName("name", request.name()));
@@ -124,7 +124,7 @@ absl::StatusOr<v1::DeleteVersionResponse> DeleteVersion(
       const VersionView version,
       manager.DeleteVersion(name->model, name->version, request.etag(),
                             request.validate_only(),
-                            MutationOf("DeleteVersion", request)));
+                            MutationOf("DeleteVersion", request, actor)));
   v1::DeleteVersionResponse response;
   *response.mutable_version() = ToProto(version, Labels::kInclude);
   return response;
@@ -167,11 +167,11 @@ absl::StatusOr<v1::WarmUpVersionResponse> WarmUpVersion(
 
 absl::StatusOr<v1::SetAliasResponse> SetAlias(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::SetAliasRequest& request) {
+    const v1::SetAliasRequest& request, absl::string_view actor) {
   ASSIGN_OR_RETURN(const AliasMove move, ToMove(request, limits));
   ASSIGN_OR_RETURN(const AliasRow alias,
                    manager.SetAlias(move, request.validate_only(),
-                                    MutationOf("SetAlias", request)));
+                                    MutationOf("SetAlias", request, actor)));
   v1::SetAliasResponse response;
   *response.mutable_alias() = ToProto(alias);
   return response;
@@ -179,12 +179,13 @@ absl::StatusOr<v1::SetAliasResponse> SetAlias(
 
 absl::StatusOr<v1::RollbackAliasResponse> RollbackAlias(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::RollbackAliasRequest& request) {
+    const v1::RollbackAliasRequest& request, absl::string_view actor) {
   ASSIGN_OR_RETURN(const AliasName name, AliasOf(request, limits));
-  ASSIGN_OR_RETURN(const AliasRow alias,
-                   manager.RollbackAlias(name.model, name.alias, request.etag(),
-                                         request.validate_only(),
-                                         MutationOf("RollbackAlias", request)));
+  ASSIGN_OR_RETURN(
+      const AliasRow alias,
+      manager.RollbackAlias(name.model, name.alias, request.etag(),
+                            request.validate_only(),
+                            MutationOf("RollbackAlias", request, actor)));
   v1::RollbackAliasResponse response;
   *response.mutable_alias() = ToProto(alias);
   return response;
@@ -192,16 +193,17 @@ absl::StatusOr<v1::RollbackAliasResponse> RollbackAlias(
 
 absl::StatusOr<v1::DeleteAliasResponse> DeleteAlias(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::DeleteAliasRequest& request) {
+    const v1::DeleteAliasRequest& request, absl::string_view actor) {
   ASSIGN_OR_RETURN(const AliasName name, AliasOf(request, limits));
-  RETURN_IF_ERROR(manager.DeleteAlias(name.model, name.alias, request.etag(),
-                                      MutationOf("DeleteAlias", request)));
+  RETURN_IF_ERROR(
+      manager.DeleteAlias(name.model, name.alias, request.etag(),
+                          MutationOf("DeleteAlias", request, actor)));
   return v1::DeleteAliasResponse();
 }
 
 absl::StatusOr<v1::PromoteVersionResponse> PromoteVersion(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::PromoteVersionRequest& request) {
+    const v1::PromoteVersionRequest& request, absl::string_view actor) {
   ASSIGN_OR_RETURN(const AliasMove move, ToMove(request, limits));
   ASSIGN_OR_RETURN(
       const AliasRow alias,
@@ -209,7 +211,7 @@ absl::StatusOr<v1::PromoteVersionResponse> PromoteVersion(
                       {.allow_label_change = request.allow_label_change(),
                        .gate_override = request.gate_override()},
                       request.validate_only(),
-                      MutationOf("PromoteVersion", request)));
+                      MutationOf("PromoteVersion", request, actor)));
   v1::PromoteVersionResponse response;
   *response.mutable_alias() = ToProto(alias);
   return response;

@@ -2,8 +2,10 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "resnetd/v1/model_service.pb.h"
 #include "server/models/model_manager.h"
+#include "server/rpc/mutation_of.h"
 #include "server/rpc/request_limits.h"
 
 namespace resnetd {
@@ -18,7 +20,8 @@ absl::Status CheckOwnsModels(bool is_replica);
 
 absl::StatusOr<v1::DeleteVersionResponse> DeleteVersion(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::DeleteVersionRequest& request);
+    const v1::DeleteVersionRequest& request,
+    absl::string_view actor = kAnonymous);
 
 absl::StatusOr<v1::LoadVersionResponse> LoadVersion(
     ModelManager& manager, const v1::LoadVersionRequest& request);
@@ -29,15 +32,18 @@ absl::StatusOr<v1::WarmUpVersionResponse> WarmUpVersion(
 
 absl::StatusOr<v1::SetAliasResponse> SetAlias(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::SetAliasRequest& request);
+    const v1::SetAliasRequest& request, absl::string_view actor = kAnonymous);
 absl::StatusOr<v1::RollbackAliasResponse> RollbackAlias(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::RollbackAliasRequest& request);
+    const v1::RollbackAliasRequest& request,
+    absl::string_view actor = kAnonymous);
 absl::StatusOr<v1::DeleteAliasResponse> DeleteAlias(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::DeleteAliasRequest& request);
+    const v1::DeleteAliasRequest& request,
+    absl::string_view actor = kAnonymous);
 absl::StatusOr<v1::PromoteVersionResponse> PromoteVersion(
     ModelManager& manager, const RequestLimits& limits,
-    const v1::PromoteVersionRequest& request);
+    const v1::PromoteVersionRequest& request,
+    absl::string_view actor = kAnonymous);
 
 }  // namespace resnetd

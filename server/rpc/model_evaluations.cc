@@ -23,7 +23,8 @@ std::optional<Measurement> TakeMeasurement(const v1::Measurement& message,
 
 absl::StatusOr<v1::EvaluateModelResponse> EvaluateModel(
     Evaluator& evaluator, const RequestLimits& /*limits*/,
-    const v1::EvaluateModelRequest& request, const Evaluator::GoOn& go_on) {
+    const v1::EvaluateModelRequest& request, const Evaluator::GoOn& go_on,
+    absl::string_view /*actor*/) {
   Violations violations;
   const std::optional<VersionName> name =
       violations.Take("name", ParseVersionName("name", request.name()));
@@ -40,7 +41,8 @@ absl::StatusOr<v1::EvaluateModelResponse> EvaluateModel(
 
 absl::StatusOr<v1::CompareVersionsResponse> CompareVersions(
     Evaluator& evaluator, const RequestLimits& /*limits*/,
-    const v1::CompareVersionsRequest& request, const Evaluator::GoOn& go_on) {
+    const v1::CompareVersionsRequest& request, const Evaluator::GoOn& go_on,
+    absl::string_view /*actor*/) {
   Violations violations;
   const std::optional<VersionName> champion = violations.Take(
       "champion", ParseVersionName("champion", request.champion()));
@@ -60,7 +62,8 @@ absl::StatusOr<v1::CompareVersionsResponse> CompareVersions(
 
 absl::StatusOr<v1::CalibrateVersionResponse> CalibrateVersion(
     Evaluator& evaluator, const RequestLimits& limits,
-    const v1::CalibrateVersionRequest& request, const Evaluator::GoOn& go_on) {
+    const v1::CalibrateVersionRequest& request, const Evaluator::GoOn& go_on,
+    absl::string_view actor) {
   Violations violations;
   const std::optional<VersionName> name =
       violations.Take("name", ParseVersionName("name", request.name()));
@@ -71,9 +74,9 @@ absl::StatusOr<v1::CalibrateVersionResponse> CalibrateVersion(
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(
       const Calibration calibration,
-      evaluator.Calibrate(name->model, name->version, *what,
-                          request.validate_only(),
-                          MutationOf("CalibrateVersion", request), go_on));
+      evaluator.Calibrate(
+          name->model, name->version, *what, request.validate_only(),
+          MutationOf("CalibrateVersion", request, actor), go_on));
   v1::CalibrateVersionResponse response;
   *response.mutable_version() =
       ToProto(calibration.calibrated.version, Labels::kInclude);

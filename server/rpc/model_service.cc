@@ -62,7 +62,7 @@ grpc::ServerUnaryReactor* ModelService::Change(
     absl::string_view method, grpc::CallbackServerContext& context,
     const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
     absl::StatusOr<Response> (*change)(ModelManager&, const RequestLimits&,
-                                       const Request&)) {
+                                       const Request&, absl::string_view)) {
   auto* call = new PooledCall<Request, Response>(environment_, method, context,
                                                  response);
   call->Start(
@@ -74,7 +74,7 @@ grpc::ServerUnaryReactor* ModelService::Change(
           return absl::StatusOr<Response>(std::move(owns));
         }
         absl::StatusOr<Response> answer =
-            change(manager_, environment_.limits, message);
+            change(manager_, environment_.limits, message, record.actor());
         // Before the answer: who asks for the health then sees it.
         health_.Refresh();
         return answer;
@@ -87,8 +87,8 @@ grpc::ServerUnaryReactor* ModelService::Measure(
     absl::string_view method, grpc::CallbackServerContext& context,
     const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
     absl::StatusOr<Response> (*measure)(Evaluator&, const RequestLimits&,
-                                        const Request&,
-                                        const Evaluator::GoOn&)) {
+                                        const Request&, const Evaluator::GoOn&,
+                                        absl::string_view)) {
   auto* call = new PooledCall<Request, Response>(environment_, method, context,
                                                  response);
   call->Start(request, Availability::kWhenServing, lanes_->evaluations,
@@ -99,11 +99,13 @@ grpc::ServerUnaryReactor* ModelService::Measure(
                 }
                 const CancelFlag& cancelled = record.cancelled();
                 const CallGate& gate = environment_.gate;
-                absl::StatusOr<Response> answer =
-                    measure(*evaluator_, environment_.limits, message, [&] {
+                absl::StatusOr<Response> answer = measure(
+                    *evaluator_, environment_.limits, message,
+                    [&] {
                       return !cancelled->load() &&
                              gate.state() != ServingState::kDraining;
-                    });
+                    },
+                    record.actor());
                 if (!absl::IsCancelled(answer.status())) {
                   return answer;
                 }

@@ -153,7 +153,7 @@ class ModelService final : public raw::ModelService {
       absl::string_view method, grpc::CallbackServerContext& context,
       const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
       absl::StatusOr<Response> (*change)(ModelManager&, const RequestLimits&,
-                                         const Request&));
+                                         const Request&, absl::string_view));
   // A call that takes pictures through networks, until its caller goes away or
   // the server drains.
   template <typename Request, typename Response>
@@ -162,7 +162,8 @@ class ModelService final : public raw::ModelService {
       const grpc::ByteBuffer& request, grpc::ByteBuffer& response,
       absl::StatusOr<Response> (*measure)(Evaluator&, const RequestLimits&,
                                           const Request&,
-                                          const Evaluator::GoOn&));
+                                          const Evaluator::GoOn&,
+                                          absl::string_view));
   // A call that streams a blob.
   template <typename Request, typename Response>
   grpc::ServerWriteReactor<grpc::ByteBuffer>* Stream(

@@ -29,10 +29,11 @@ std::string DigestOf(const google::protobuf::Message& message) {
 }  // namespace
 
 Mutation MutationOf(absl::string_view method,
-                    const google::protobuf::Message& request) {
+                    const google::protobuf::Message& request,
+                    absl::string_view actor) {
   const google::protobuf::FieldDescriptor* id =
       request.GetDescriptor()->FindFieldByName("request_id");
-  Mutation mutation{.method = std::string(method)};
+  Mutation mutation{.actor = std::string(actor), .method = std::string(method)};
   mutation.request_id = request.GetReflection()->GetString(request, id);
   const std::unique_ptr<google::protobuf::Message> rest(request.New());
   rest->CopyFrom(request);

@@ -8,10 +8,15 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "resnetd/v1/model_service.grpc.pb.h"
 #include "server/base/bytes.h"
+#include "server/base/certificate.h"
+#include "server/base/error.h"
 #include "server/base/mutex.h"
+#include "server/base/quote.h"
+#include "server/base/secret_file.h"
 #include "server/base/status_macros.h"
 #include "server/models/model_registry.h"
 #include "server/rpc/library_logs.h"
@@ -27,8 +32,64 @@ constexpr int kKeepaliveTimeoutMs = 10'000;
 // Between tries to connect, at most: a registry that is back is followed soon.
 constexpr int kMaxReconnectMs = 2'000;
 
-std::shared_ptr<grpc::Channel> Connect(const std::string& address,
-                                       const RegistryClientOptions& options) {
+// Of a PEM file, and of a file with a token.
+constexpr std::size_t kMaxPemBytes = 1U << 20U;
+constexpr std::size_t kMaxTokenBytes = 4096;
+
+absl::StatusOr<PemText> ReadPem(const std::string& flag,
+                                const std::string& path, Secrecy secrecy) {
+  ASSIGN_OR_RETURN(std::string text,
+                   ReadNamedFile(flag, path, kMaxPemBytes, secrecy));
+  return PemText{.origin = absl::StrCat(flag, " ", Quoted(path, 256)),
+                 .text = std::move(text)};
+}
+
+absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ReadCredentials(
+    const RegistryClientOptions& options) {
+  if (options.ca_file.empty()) {
+    return grpc::InsecureChannelCredentials();
+  }
+  const auto now = std::chrono::system_clock::now();
+  ASSIGN_OR_RETURN(PemText authorities,
+                   ReadPem("--registry-ca", options.ca_file, Secrecy::kPublic));
+  RETURN_IF_ERROR(CheckAuthorities(authorities, now));
+  grpc::SslCredentialsOptions tls;
+  tls.pem_root_certs = std::move(authorities.text);
+  if (!options.certificate_file.empty()) {
+    ASSIGN_OR_RETURN(
+        PemText chain,
+        ReadPem("--registry-cert", options.certificate_file, Secrecy::kPublic));
+    ASSIGN_OR_RETURN(PemText key, ReadPem("--registry-key", options.key_file,
+                                          Secrecy::kSecret));
+    RETURN_IF_ERROR(CheckKeyPair(chain, key, now).status());
+    tls.pem_cert_chain = std::move(chain.text);
+    tls.pem_private_key = std::move(key.text);
+  }
+  return grpc::SslCredentials(tls);
+}
+
+// The value of the metadata "authorization"; empty: there is no token.
+absl::StatusOr<std::string> ReadAuthorization(const std::string& token_file) {
+  if (token_file.empty()) {
+    return std::string();
+  }
+  ASSIGN_OR_RETURN(const std::string text,
+                   ReadNamedFile("--registry-token-file", token_file,
+                                 kMaxTokenBytes, Secrecy::kSecret));
+  const absl::string_view token = absl::StripAsciiWhitespace(text);
+  if (token.empty() || !std::all_of(token.begin(), token.end(), [](char c) {
+        return c > ' ' && c < '\x7f';
+      })) {
+    return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+                 absl::StrCat("--registry-token-file ", Quoted(token_file, 256),
+                              " holds no token: one line of visible ASCII"));
+  }
+  return absl::StrCat("Bearer ", token);
+}
+
+std::shared_ptr<grpc::Channel> Connect(
+    const std::string& address, const RegistryClientOptions& options,
+    const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   RouteLibraryLogs();
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(
@@ -36,8 +97,10 @@ std::shared_ptr<grpc::Channel> Connect(const std::string& address,
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, kKeepaliveTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kMaxReconnectMs);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                   arguments);
+  if (!options.server_name.empty()) {
+    arguments.SetSslTargetNameOverride(options.server_name);
+  }
+  return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
 absl::Status FromGrpc(const grpc::Status& status) {
@@ -70,9 +133,11 @@ absl::StatusOr<RegistryModel> ToModel(const v1::Model& message) {
 
 class Client final : public Registry {
  public:
-  Client(const std::string& address, const RegistryClientOptions& options)
-      : options_(options),
-        stub_(v1::ModelService::NewStub(Connect(address, options))) {}
+  Client(std::string address, RegistryClientOptions options)
+      : address_(std::move(address)), options_(std::move(options)) {}
+
+  // Reads the files that have changed; the first time all.
+  absl::Status ReadFiles();
 
   absl::StatusOr<RegistryState> List() override;
   absl::StatusOr<RegistryVersion> Describe(const ModelName& model,
@@ -92,6 +157,9 @@ class Client final : public Registry {
   class Running {
    public:
     Running(Client& client, Duration timeout) : client_(client) {
+      if (!client_.authorization_.empty()) {
+        context_.AddMetadata("authorization", client_.authorization_);
+      }
       if (timeout > Duration::zero()) {
         context_.set_deadline(
             std::chrono::system_clock::now() +
@@ -118,14 +186,35 @@ class Client final : public Registry {
     grpc::ClientContext context_;
   };
 
+  const std::string address_;
   const RegistryClientOptions options_;
-  const std::unique_ptr<v1::ModelService::Stub> stub_;
+  // Of the thread that follows: how the files looked that these were made of.
+  std::vector<FileStamp> stamps_;
+  std::unique_ptr<v1::ModelService::Stub> stub_;
+  std::string authorization_;
   Mutex mutex_;
   grpc::ClientContext* running_ ABSL_GUARDED_BY(mutex_) = nullptr;
   bool is_stopped_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+absl::Status Client::ReadFiles() {
+  std::vector<FileStamp> stamps;
+  for (const std::string* file : {&options_.ca_file, &options_.certificate_file,
+                                  &options_.key_file, &options_.token_file}) {
+    stamps.push_back(StampOf(*file));
+  }
+  if (stub_ != nullptr && stamps == stamps_) {
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const auto credentials, ReadCredentials(options_));
+  ASSIGN_OR_RETURN(authorization_, ReadAuthorization(options_.token_file));
+  stub_ = v1::ModelService::NewStub(Connect(address_, options_, credentials));
+  stamps_ = std::move(stamps);
+  return absl::OkStatus();
+}
+
 absl::StatusOr<RegistryState> Client::List() {
+  RETURN_IF_ERROR(ReadFiles());
   RegistryState state;
   v1::ListModelsRequest request;
   request.set_page_size(kPageSize);
@@ -207,9 +296,11 @@ absl::Status Client::AwaitChange(std::int64_t sequence) {
 
 }  // namespace
 
-std::unique_ptr<Registry> ConnectRegistry(
+absl::StatusOr<std::unique_ptr<Registry>> ConnectRegistry(
     const std::string& address, const RegistryClientOptions& options) {
-  return std::make_unique<Client>(address, options);
+  auto client = std::make_unique<Client>(address, options);
+  RETURN_IF_ERROR(client->ReadFiles());
+  return std::unique_ptr<Registry>(std::move(client));
 }
 
 }  // namespace resnetd

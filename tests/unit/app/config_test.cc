@@ -30,7 +30,7 @@ TEST(ParseCommandLineTest, WithoutArgumentsEveryDefaultHolds) {
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->command, Command::kServe);
   EXPECT_TRUE(parsed->config.models.empty());
-  EXPECT_EQ(parsed->config.listen, ":8001");
+  EXPECT_EQ(parsed->config.listen, "localhost:8001");
   EXPECT_EQ(parsed->config.max_images_per_request, 256);
 }
 
@@ -107,7 +107,7 @@ TEST(ParseCommandLineTest, AReplicaNeedsARegistryAndNothingOfItsOwn) {
                      " does not go with --roles=serve: the registry says "
                      "what is served"));
   }
-  const auto parsed = Parse({"--roles=serve", "--registry=a:1"});
+  const auto parsed = Parse({"--roles=serve", "--registry=127.0.0.1:1"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_TRUE(IsReplica(parsed->config));
   EXPECT_TRUE(Classifies(parsed->config));
@@ -161,7 +161,8 @@ TEST(ParseCommandLineTest, PrintsTheSettingsInForce) {
   ASSERT_TRUE(parsed.ok()) << parsed.status();
   EXPECT_EQ(parsed->command, Command::kPrintConfig);
   EXPECT_NE(parsed->output.find("max-batch=7\n"), std::string::npos);
-  EXPECT_NE(parsed->output.find("listen=\":8001\"\n"), std::string::npos);
+  EXPECT_NE(parsed->output.find("listen=\"localhost:8001\"\n"),
+            std::string::npos);
 }
 
 TEST(LimitsOfTest, EveryLimitIsAFlag) {

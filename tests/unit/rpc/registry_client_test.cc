@@ -43,8 +43,8 @@ class RegistryClientTest : public RpcTest {
     manager_.Add("a", "weights of a");
     manager_.Add("b", "weights of b");
     ListenReady();
-    registry_ =
-        ConnectRegistry(absl::StrCat("127.0.0.1:", server_->port()), {});
+    registry_ = ConnectRegistry(absl::StrCat("127.0.0.1:", server_->port()), {})
+                    .value();
   }
   // The client's calls end before the server.
   void TearDown() override { registry_.reset(); }
@@ -120,7 +120,7 @@ TEST_F(RegistryClientTest, StopEndsAWaitAndEveryCallAfterIt) {
 }
 
 TEST_F(RegistryClientTest, ARegistryThatIsAwayIsUnavailable) {
-  const auto nobody = ConnectRegistry("127.0.0.1:1", {});
+  const auto nobody = ConnectRegistry("127.0.0.1:1", {}).value();
   EXPECT_TRUE(absl::IsUnavailable(nobody->List().status()));
 }
 

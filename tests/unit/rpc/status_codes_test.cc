@@ -63,7 +63,7 @@ TEST(StatusCodesTest, EveryReasonIsInTheProtosAndTheOtherWayRound) {
     }
   }
   std::set<std::string> used;
-  constexpr int kLast = static_cast<int>(Reason::kReplica);
+  constexpr int kLast = static_cast<int>(Reason::kRoleMissing);
   for (int i = 0; i <= kLast; ++i) {
     used.insert(std::string(ReasonName(static_cast<Reason>(i))));
   }

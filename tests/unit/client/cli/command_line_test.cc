@@ -178,6 +178,41 @@ TEST(ParseCommandLineTest, TakesTheServerFromTheEnvironment) {
   ASSERT_EQ(unsetenv("RESNETD_SERVER"), 0);
 }
 
+TEST(ParseCommandLineTest, TakesCredentialsAsFilesFromFlagsAndEnvironment) {
+  ASSERT_EQ(setenv("RESNETD_TOKEN_FILE", "env.token", 1), 0);
+  ASSERT_EQ(setenv("RESNETD_CA", "env.pem", 1), 0);
+  const GlobalOptions from_both =
+      Parsed({"health", "--ca", "flag.pem", "--server-name", "n"}).global;
+  EXPECT_EQ(from_both.security.token_file, "env.token");
+  EXPECT_EQ(from_both.security.ca_file, "flag.pem");
+  EXPECT_EQ(from_both.security.server_name, "n");
+  ASSERT_EQ(unsetenv("RESNETD_TOKEN_FILE"), 0);
+  ASSERT_EQ(unsetenv("RESNETD_CA"), 0);
+  EXPECT_TRUE(Parsed({"--tls", "health"}).global.security.tls);
+  EXPECT_FALSE(Parsed({"health"}).global.security.uses_tls());
+}
+
+TEST(ParseCommandLineTest, ATokenIsForANameAndARole) {
+  const TokenOptions token =
+      Parsed({"token", "new", "--name", "ci", "--role", "trainer",
+              "--not-after", "2027-01-31T12:00:00+01:00"})
+          .token;
+  EXPECT_EQ(token.name, "ci");
+  EXPECT_EQ(token.role, "trainer");
+  EXPECT_EQ(token.not_after, "2027-01-31T11:00:00Z");
+  for (const std::vector<std::string>& wrong :
+       {std::vector<std::string>{"token", "new", "--name", "ci"},
+        {"token", "new", "--role", "viewer"},
+        {"token", "new", "--name", "ci", "--role", "king"},
+        {"token", "new", "--name", "a b", "--role", "viewer"},
+        {"token", "new", "--name", "a\"b", "--role", "viewer"},
+        {"token", "new", "--name", std::string(65, 'x'), "--role", "viewer"},
+        {"token", "new", "--name", "ci", "--role", "viewer", "--not-after",
+         "tomorrow"}}) {
+    EXPECT_TRUE(std::holds_alternative<Ending>(ParseCommandLine(wrong)));
+  }
+}
+
 // The help of all commands is a golden file, so that a change of it is seen.
 // To write it anew: RESNETD_UPDATE_GOLDEN=1 build/dev/bin/cli_test
 TEST(HelpTest, IsTheGoldenText) {

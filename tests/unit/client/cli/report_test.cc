@@ -60,6 +60,17 @@ TEST(GrpcurlLineTest, AsksTheFirstServerOfAList) {
   EXPECT_EQ(GrpcurlLine("a:1,b:2", "x/Y", ""), "grpcurl -plaintext a:1 x/Y");
 }
 
+TEST(GrpcurlLineTest, ConnectsAsTheClientDoesAndLetsTheShellReadTheToken) {
+  EXPECT_EQ(
+      GrpcurlLine(
+          "h:1", "S/M", "",
+          {.ca_file = "c a.pem", .server_name = "n", .token_file = "t"}),
+      "grpcurl -cacert 'c a.pem' -authority n -H \"authorization: Bearer $(cat "
+      "t)\" h:1 S/M");
+  EXPECT_EQ(GrpcurlLine("h:1", "S/M", "", {.token_file = "t"}),
+            "grpcurl -plaintext -H \"authorization: Bearer $(cat t)\" h:1 S/M");
+}
+
 TEST(GrpcurlLineTest, LeavesOutAnEmptyRequest) {
   EXPECT_EQ(GrpcurlLine("h:1", "S/M", ""), "grpcurl -plaintext h:1 S/M");
   EXPECT_EQ(GrpcurlLine("h:1", "S/M", "{}"),
