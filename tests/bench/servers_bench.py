@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""resnetd beside other servers of the same network, side by side on one machine.
+
+resnetd, LitServe, TorchServe, FastAPI with torch, and Triton's Python backend
+(nvidia-pytriton) serve one ResNet-50 with the same weights in fp32: a JPEG in, five
+classes out. All of them run all the time and are called in turns, in interleaved rounds:
+
+  closed   --clients callers, each one call after the other: images a second
+  equal    Poisson calls at 0.7 of what the peer did in this round, the same calls to the
+           peer and to resnetd: p99
+
+Callers are threads of this program with a connection each, over HTTP or gRPC; their
+processor time a call is printed, and that of the server a picture, which means something
+on a busy machine too. Each server has to find the class that torch finds.
+
+Prints, and asserts nothing: the ratios by peer, median and range of the rounds (goals:
+>= 1.3 images/s, <= 0.5 p99). A peer that does not start is named with its last words.
+
+The peers are installed into .deps/servers/venv, some 0.4 GB, at the versions below; torch
+is taken from RESNETD_TORCH_PYTHON where that has it, else downloaded (4.6 GB).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+SOURCE = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(SOURCE / "tests" / "integration")]
+
+from interference_bench import machine  # noqa: E402
+from servers_load import Figures, closed_loop, open_loop  # noqa: E402
+from servers_peers import PEER_SERVERS, Running, Setting, resnetd  # noqa: E402
+
+VENV = SOURCE / ".deps" / "servers" / "venv"
+TORCH = ("torch==2.11.0", "torchvision==0.26.0")
+PACKAGES = ("fastapi==0.165.0", "httptools==0.9.0", "litserve==0.2.19",
+            "nvidia-pytriton==0.7.0", "python-multipart==0.0.34", "setuptools==66.1.1",
+            "torch-model-archiver==0.12.0", "torchserve==0.12.0", "uvicorn==0.54.0",
+            "uvloop==0.23.0")
+TORCH_PYTHONS = (os.environ.get("RESNETD_TORCH_PYTHON", ""), "/opt/oracle/venv/bin/python")
+JPEG = SOURCE / "tests" / "golden" / "image" / "flower.jpg"
+SHARE = 0.7
+OURS = "resnetd"
+
+
+def run(*words: object) -> str:
+    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, text=True,
+                          check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(map(str, words))} ended with {done.returncode}")
+    return done.stdout
+
+
+def folder_with_torch() -> str:
+    """The packages of a Python of this version that has torch; empty: there is none."""
+    ask = ("import sys, torch, torchvision, pathlib; print(torch.__version__.split('+')[0],"
+           " '%d.%d' % sys.version_info[:2], pathlib.Path(torch.__file__).parents[1])")
+    for python in filter(None, TORCH_PYTHONS):
+        if not pathlib.Path(python).exists():
+            continue
+        told = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
+        version, _, rest = told.stdout.strip().partition(" ")
+        of_python, _, folder = rest.partition(" ")
+        if TORCH[0].endswith(f"={version}") and of_python == "%d.%d" % sys.version_info[:2]:
+            return folder
+    return ""
+
+
+def install() -> pathlib.Path:
+    """The Python with all peers; does nothing where it is there."""
+    python = VENV / "bin" / "python"
+    wanted = "\n".join((*TORCH, *PACKAGES))
+    mark = VENV / "installed"
+    if mark.exists() and mark.read_text() == wanted:
+        return python
+    print(f"installing {len(PACKAGES)} packages into {VENV.relative_to(SOURCE)}", flush=True)
+    run(sys.executable, "-m", "venv", VENV)
+    torch = folder_with_torch()
+    if torch:
+        [packages] = (VENV / "lib").glob("python*/site-packages")
+        (packages / "torch.pth").write_text(torch + "\n")
+    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+        *(() if torch else TORCH), *PACKAGES)
+    mark.write_text(wanted)
+    return python
+
+
+def start(setting: Setting, options: argparse.Namespace) -> list[Running]:
+    """Every server that answers, ours first."""
+    binary = pathlib.Path(os.environ["RESNETD_BIN_DIR"]) / "resnetd"
+    starts = [lambda: resnetd(setting, binary)]
+    if options.best:
+        starts.append(lambda: resnetd(setting, binary, f"{OURS} {options.best}",
+                                      tuple(options.best.split())))
+    starts += [lambda name=name: PEER_SERVERS[name](setting) for name in options.peers]
+    running: list[Running] = []
+    try:
+        for begin in starts:
+            try:
+                running.append(begin())
+            except (OSError, RuntimeError, subprocess.CalledProcessError) as error:
+                print(f"not measured: {error}", flush=True)
+        for server in list(running):
+            why = server.wait() or disagreement(server, setting)
+            if why:
+                print(f"{server.name} is not measured: {why}", flush=True)
+                server.end()
+                running.remove(server)
+        if not running or running[0].name != OURS:
+            raise SystemExit("resnetd did not start")
+    except BaseException:
+        for server in running:
+            server.end()
+        raise
+    return running
+
+
+def disagreement(server: Running, setting: Setting) -> str | None:
+    """What is wrong with its answer."""
+    best = json.loads((setting.folder / "expected.json").read_text())
+    answer = server.make_caller().call()
+    # Whatever the form, the label or the index of the best class stands first.
+    found = (f"class {best['index']}".encode() in answer.partition(b"models/")[0]
+             if server.name.startswith(OURS)
+             else f'"index":{best["index"]},'.encode() in answer.replace(b" ", b"").replace(
+                 b"\\", b"")[:600])
+    return None if found else f"another class than {best['index']}: {answer[:200]!r}"
+
+
+def measure(servers: list[Running], options: argparse.Namespace,
+            number: int) -> dict[str, dict[str, Figures]]:
+    """[load][server]; the equal load of a peer has the figures of both."""
+    turns = servers[number % len(servers):] + servers[:number % len(servers)]
+    closed = {}
+    for server in turns:
+        callers = [server.make_caller() for _ in range(options.clients)]
+        before = server.cpu_seconds()
+        figures = closed_loop(callers, options.seconds)
+        figures.server_cost = (server.cpu_seconds() - before) / max(len(figures.latencies), 1)
+        closed[server.name] = figures
+    result = {"closed": closed}
+    for peer in (server for server in turns if not server.name.startswith(OURS)):
+        rate = SHARE * closed[peer.name].per_second
+        pair = [servers[0], peer] if number % 2 == 0 else [peer, servers[0]]
+        result[peer.name] = {
+            server.name: open_loop(server.make_caller, rate, options.seconds, number + 1)
+            for server in pair}
+    return result
+
+
+def spread(values: list[float], digits: int = 2) -> str:
+    return (f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to"
+            f" {max(values):.{digits}f})")
+
+
+def report(servers: list[Running], rounds: list[dict[str, dict[str, Figures]]],
+           options: argparse.Namespace) -> None:
+    print(f"\n{options.clients} callers, {options.seconds:g} s, {len(rounds)} rounds:"
+          f"\n{'':22}{'images/s':>24}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}{'cpu ms':>9}"
+          f"{'caller ms':>11}")
+    for server in servers:
+        parts = [part["closed"][server.name] for part in rounds]
+        print(f"{server.name:22}{spread([part.per_second for part in parts], 1):>24}"
+              f"{1e3 * statistics.median(part.quantile(0.5) for part in parts):9.0f}"
+              f"{1e3 * statistics.median(part.quantile(0.99) for part in parts):9.0f}"
+              f"{sum(part.failed for part in parts):8d}"
+              f"{1e3 * statistics.median(part.server_cost for part in parts):9.1f}"
+              f"{1e3 * statistics.median(part.cost for part in parts):11.2f}")
+    for ours in (server.name for server in servers if server.name.startswith(OURS)):
+        for peer in (server.name for server in servers if not server.name.startswith(OURS)):
+            more = [part["closed"][ours].per_second / part["closed"][peer].per_second
+                    for part in rounds]
+            thrift = [part["closed"][peer].server_cost / part["closed"][ours].server_cost
+                      for part in rounds]
+            goal = 1.3 if ours == OURS else 4.0
+            line = (f"{ours} over {peer}: images/s {spread(more)}, goal >= {goal}:"
+                    f" {'yes' if statistics.median(more) >= goal else 'NO'}"
+                    f"; images a CPU-second {spread(thrift)}")
+            if ours == OURS:
+                late = [part[peer][ours].quantile(0.99) / part[peer][peer].quantile(0.99)
+                        for part in rounds]
+                line += (f"; p99 at {SHARE:g} of its load {spread(late)}, goal <= 0.5:"
+                         f" {'yes' if statistics.median(late) <= 0.5 else 'NO'}")
+            print(line)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=15, help="of each load")
+    parser.add_argument("--clients", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=4, help="largest batch of the peers")
+    parser.add_argument("--peers", nargs="+", choices=PEER_SERVERS, default=[*PEER_SERVERS])
+    parser.add_argument("--best", help="flags of a second resnetd, with its best precision")
+    parser.add_argument("--quick", action="store_true",
+                        help="one short round, which shows that everything works")
+    parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 1.5
+    python = install()
+    if pathlib.Path(sys.prefix) != VENV:
+        # gRPC for Python is there.
+        os.execv(python, [str(python), *sys.argv])
+    print(machine(), flush=True)
+    with tempfile.TemporaryDirectory(prefix="resnetd-servers-") as name:
+        folder = pathlib.Path(name)
+        run(python, HERE / "peers" / "make_weights.py", folder, JPEG)
+        setting = Setting(folder=folder, python=python, picture=JPEG.read_bytes(),
+                          workers=len(os.sched_getaffinity(0)), batch=options.batch)
+        servers = start(setting, options)
+        rounds = []
+        try:
+            for number in range(options.rounds):
+                rounds.append(measure(servers, options, number))
+                print(f"round {number + 1}: " + ", ".join(
+                    f"{name} {part.per_second:.1f}/s"
+                    for name, part in rounds[-1]["closed"].items()), flush=True)
+        finally:
+            for server in servers:
+                server.end()
+    if options.raw:
+        options.raw.write_text(json.dumps(rounds, default=vars))
+    report(servers, rounds, options)
+
+
+if __name__ == "__main__":
+    main()
