@@ -145,6 +145,9 @@ def complaints(root):
                 continue
             for text in overlay_complaints(things, facts):
                 yield f"{deploylib.K8S}: {name}: {text}"
+            for server in k8s_policy.servers(things) if "production" in name else []:
+                for text in k8s_policy.wire(server):
+                    yield f"{deploylib.K8S}: {name}: {deploylib.title(server)}: {text}"
         yield from adapter_complaints(root, facts)
         yield from monitoring_complaints(root)
         yield from hadolint_complaints(root)

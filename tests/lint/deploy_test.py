@@ -167,6 +167,12 @@ class PolicyTest(FaultsTest):
                 config["data"]["resnetd.toml"] = text.replace(old, new)
                 self.assertIn(says, " ".join(self.complaints(things)))
 
+    def test_production_speaks_tls_and_asks_for_tokens(self):
+        for server in k8s_policy.servers(self.things["production"]):
+            self.assertEqual(list(k8s_policy.wire(server)), [])
+        for server in k8s_policy.servers(self.things["split"]):
+            self.assertEqual(len(list(k8s_policy.wire(server))), 4)
+
     def test_a_store_has_one_owner(self):
         for path, value, says in [
                 ("spec.replicas", 2, "has one owner"),

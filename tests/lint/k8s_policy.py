@@ -183,6 +183,16 @@ def configured(workload, things, flags):
         yield f"data-dir {data} is no volume"
 
 
+def wire(workload):
+    """In production: TLS, tokens, and no plaintext that settings would allow."""
+    args = pod(workload)["containers"][0].get("args", [])
+    given = {arg.removeprefix("--").partition("=")[0] for arg in args}
+    for flag in sorted({"tls-cert", "tls-key", "tokens"} - given):
+        yield f"no --{flag}"
+    if "--insecure-plaintext=false" not in args:
+        yield "plaintext is not taken back"
+
+
 def updates(workload, things):
     if workload["kind"] != "Deployment":
         if workload["spec"].get("replicas") != 1:
