@@ -103,6 +103,7 @@ Version FromProto(const v1::Version& version) {
   out.preprocess.std.assign(version.preprocess().std().begin(),
                             version.preprocess().std().end());
   out.precision = version.precision();
+  out.precision_choice = version.precision_choice();
   out.backend = version.backend();
   out.weights_sha256 = version.weights_sha256();
   out.weights_bytes = version.weights_bytes();

@@ -102,6 +102,7 @@ struct Version {
   std::vector<std::string> labels;
   Preprocess preprocess;
   std::string precision;
+  std::string precision_choice;
   std::string backend;
   std::string weights_sha256;
   std::int64_t weights_bytes = 0;

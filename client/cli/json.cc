@@ -145,6 +145,7 @@ Json VersionJson(const client::Version& version) {
       {"labels", version.labels},
       {"preprocess", PreprocessJson(version.preprocess)},
       {"precision", version.precision},
+      {"precision_choice", version.precision_choice},
       {"backend", version.backend},
       {"weights_sha256", version.weights_sha256},
       {"weights_bytes", version.weights_bytes},

@@ -46,6 +46,9 @@ void AddResidency(const client::Version& version, Table& table) {
     table.AddRow({"computed by",
                   absl::StrCat(version.backend, " in ", version.precision)});
   }
+  if (!version.precision_choice.empty()) {
+    table.AddRow({"precision", version.precision_choice});
+  }
   if (version.resident_bytes > 0) {
     table.AddRow({"in memory", FormatBytes(version.resident_bytes)});
     table.AddRow({"loaded in", FormatDuration(version.load_time)});

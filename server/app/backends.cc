@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/app/calibration_folder.h"
 #include "server/app/plugin.h"
+#include "server/app/server_options.h"
 #include "server/base/status_macros.h"
 #include "server/engine/cpu_engine.h"
 
@@ -50,7 +52,14 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
   if (config.backend == "torch") {
     return CreateTorch(config, plan);
   }
-  return CreateCpuEngine({.threads = plan.threads});
+  return CreateCpuEngine(
+      {.threads = plan.threads,
+       .precision = config.precision,
+       .pictures = CalibrationFolder(config.calibration_pictures,
+                                     DatasetOptionsOf(config, plan).decode),
+       .record_folder = config.data_dir.empty()
+                            ? ""
+                            : absl::StrCat(config.data_dir, "/precision")});
 }
 
 std::vector<ServerFacts::Backend> DescribeBackends(

@@ -136,6 +136,16 @@ absl::Status ValidateTogether(const Config& config) {
     return ConfigError(
         "--device=cuda needs --backend=torch: the engine computes on the CPU");
   }
+  if (config.precision != "fp32" && config.backend != "engine") {
+    return ConfigError(absl::StrCat("--precision=", config.precision,
+                                    " needs --backend=engine: torch computes "
+                                    "in fp32"));
+  }
+  if (config.precision == "int8" && config.calibration_pictures.empty()) {
+    return ConfigError(
+        "--precision=int8 needs --calibration-pictures FOLDER: without "
+        "pictures nobody knows how large the activations are");
+  }
   if (config.default_deadline_ms > config.max_deadline_ms) {
     return ConfigError(absl::StrCat(
         "--default-deadline-ms is ", config.default_deadline_ms,

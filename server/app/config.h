@@ -16,15 +16,17 @@ namespace resnetd {
 // the environment beats the file.
 struct Config {
   // What to serve.
-  std::vector<std::string> models;  // folders
-  std::string weights;              // one file, .safetensors or .pth
-  std::string labels;               // of weights; empty: numbered
-  std::string architecture;         // of weights; empty: recognised
-  std::string model_name;           // of weights; empty: the file's name
-  std::string models_file;          // TOML list of models
-  std::string default_model;        // name; empty: the first
-  std::string backend = "engine";   // engine | torch
-  std::string device = "cpu";       // cpu | cuda (torch only)
+  std::vector<std::string> models;   // folders
+  std::string weights;               // one file, .safetensors or .pth
+  std::string labels;                // of weights; empty: numbered
+  std::string architecture;          // of weights; empty: recognised
+  std::string model_name;            // of weights; empty: the file's name
+  std::string models_file;           // TOML list of models
+  std::string default_model;         // name; empty: the first
+  std::string backend = "engine";    // engine | torch
+  std::string device = "cpu";        // cpu | cuda (torch only)
+  std::string precision = "fp32";    // fp32 | bf16 | int8 | auto (engine only)
+  std::string calibration_pictures;  // folder; empty: none
 
   // What this server does: "all"; "serve": it owns no store and follows the
   // models of `registry`; "control,train": it owns the store, changes models

@@ -81,6 +81,16 @@ void AddModelOptions(Options& options, Config& config) {
       ->check(CLI::IsMember({"engine", "torch"}));
   options.Add("device", config.device, "Device of the torch backend")
       ->check(CLI::IsMember({"cpu", "cuda"}));
+  options
+      .Add("precision", config.precision,
+           "Arithmetic of the engine: fp32, or after a start in fp32 bf16, "
+           "int8 or auto (the fastest on this machine), where it agrees with "
+           "fp32")
+      ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}));
+  options.Add("calibration-pictures", config.calibration_pictures,
+              "Folder of pictures like those that will be asked for, for int8; "
+              "in a folder MODEL in it those of one model. Default: none, no "
+              "int8");
 }
 
 void AddStoreOptions(Options& options, Config& config) {

@@ -15,6 +15,16 @@ std::string TextOf(VersionNumber version) {
   return absl::StrCat(version.value);
 }
 
+ModelInfoLabels LabelsOf(const ServedVersion& version) {
+  const VersionFacts& facts = version.facts;
+  return {.model = facts.name.text(),
+          .version = TextOf(facts.version),
+          .digest = facts.weights_sha256,
+          .architecture = facts.architecture.name,
+          .precision = version.model->precision(),
+          .backend = version.model->backend()};
+}
+
 AliasSwitch SwitchOf(const ModelMetricsSink::AliasMoved& moved) {
   if (moved.restored) {
     return AliasSwitch::kRestored;
@@ -26,14 +36,11 @@ AliasSwitch SwitchOf(const ModelMetricsSink::AliasMoved& moved) {
 }  // namespace
 
 void ModelEventMetrics::VersionLoaded(const ServedVersion& version) {
-  const VersionFacts& facts = version.facts;
-  telemetry_.versions().VersionLoaded({.model = facts.name.text(),
-                                       .version = TextOf(facts.version),
-                                       .digest = facts.weights_sha256,
-                                       .architecture = facts.architecture.name,
-                                       .precision = version.model->precision(),
-                                       .backend = version.model->backend()},
-                                      version.load_time);
+  telemetry_.versions().VersionLoaded(LabelsOf(version), version.load_time);
+}
+
+void ModelEventMetrics::PrecisionChosen(const ServedVersion& version) {
+  telemetry_.versions().PrecisionChosen(LabelsOf(version));
 }
 
 void ModelEventMetrics::VersionUnloaded(const ModelName& model,

@@ -19,6 +19,7 @@ class ModelEventMetrics final : public ModelMetricsSink {
   explicit ModelEventMetrics(Telemetry& telemetry) : telemetry_(telemetry) {}
 
   void VersionLoaded(const ServedVersion& version) override;
+  void PrecisionChosen(const ServedVersion& version) override;
   void VersionUnloaded(const ModelName& model, VersionNumber version) override;
   void LoadFailed(const ModelName& model, const absl::Status& why) override;
   void AliasPointed(const AliasMoved& moved) override;

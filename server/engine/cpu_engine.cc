@@ -12,10 +12,13 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/status_macros.h"
+#include "server/engine/adaptive_model.h"
 #include "server/engine/cpu_model.h"
 #include "server/engine/engine_checks.h"
 #include "server/engine/onednn_api.h"
 #include "server/engine/onednn_status.h"
+#include "server/engine/precision_choice.h"
+#include "server/engine/precision_record.h"
 #include "server/engine/program.h"
 #include "server/models/model.h"
 #include "server/models/model_package.h"
@@ -41,39 +44,66 @@ namespace {
 
 class CpuEngine final : public ModelLoader {
  public:
-  CpuEngine(dnnl::engine engine, int threads)
-      : engine_(std::move(engine)), threads_(threads) {}
+  // `chooser`: null for float32 alone.
+  CpuEngine(dnnl::engine engine, int threads,
+            std::shared_ptr<PrecisionChooser> chooser)
+      : engine_(std::move(engine)),
+        threads_(threads),
+        chooser_(std::move(chooser)) {}
 
   absl::StatusOr<std::unique_ptr<Model>> Load(const ModelPackage& package,
                                               std::size_t max_batch) override {
     RETURN_IF_ERROR(CheckMaxBatch(max_batch));
     const double flops = FlopsPerPicture(
         BuildProgram(package.network, package.facts.preprocess.crop));
-    return CpuModel::Load(engine_, package, max_batch,
-                          UsefulThreads(flops, threads_));
+    ASSIGN_OR_RETURN(std::unique_ptr<CpuModel> model,
+                     CpuModel::Load(engine_, package, max_batch,
+                                    UsefulThreads(flops, threads_)));
+    if (!chooser_) {
+      return model;
+    }
+    return std::make_unique<AdaptiveModel>(engine_, package.facts,
+                                           std::move(model), chooser_);
   }
 
   std::string description() const override {
     return absl::StrCat(LibraryVersion(), ", ", EffectiveIsa().name, ", up to ",
                         threads_, threads_ == 1 ? " thread" : " threads",
-                        " a batch");
+                        " a batch, precision ",
+                        chooser_ ? chooser_->policy_name : "fp32");
   }
 
  private:
   const dnnl::engine engine_;
   const int threads_;
+  const std::shared_ptr<PrecisionChooser> chooser_;
 };
+
+std::shared_ptr<PrecisionChooser> ChooserOf(const CpuEngineOptions& options,
+                                            PrecisionPolicy policy) {
+  if (policy.candidates.empty()) {
+    return nullptr;
+  }
+  return std::shared_ptr<PrecisionChooser>(
+      new PrecisionChooser{.policy = std::move(policy),
+                           .policy_name = options.precision,
+                           .pictures = options.pictures,
+                           .records = PrecisionRecords(options.record_folder),
+                           .jobs = {}});
+}
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateCpuEngine(
     const CpuEngineOptions& options) {
   RETURN_IF_ERROR(CheckThreads(options.threads));
+  ASSIGN_OR_RETURN(PrecisionPolicy policy, CheckPolicy(options.precision));
   ASSIGN_OR_RETURN(dnnl::engine engine, CallOneDnn("starting", [] {
                      return dnnl::engine(dnnl::engine::kind::cpu, 0);
                    }));
   return std::unique_ptr<ModelLoader>(
-      std::make_unique<CpuEngine>(std::move(engine), options.threads));
+      std::make_unique<CpuEngine>(std::move(engine), options.threads,
+                                  ChooserOf(options, std::move(policy))));
 }
 
 }  // namespace resnetd

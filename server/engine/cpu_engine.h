@@ -1,17 +1,45 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/base/ids.h"
+#include "server/image/pixels.h"
+#include "server/image/preprocess.h"
 #include "server/models/model.h"
 
 namespace resnetd {
+
+// Real pictures that int8 is calibrated and every reduced precision is compared
+// with. Both functions are called by a thread of the engine; empty ones: there
+// are none.
+struct CalibrationPictures {
+  // Decoded, resized and cut for `preprocess`; at most kMostCalibrationPictures
+  // are wanted.
+  std::function<std::vector<Pixels>(const ModelName& model,
+                                    const PreprocessSpec& preprocess)>
+      read;
+  // Quick; changes when what read() gives does. Empty: there are none.
+  std::function<std::string(const ModelName& model)> identity;
+};
+
+inline constexpr std::size_t kMostCalibrationPictures = 256;
 
 struct CpuEngineOptions {
   // Threads of one batch, 1 to kMostEngineThreads. Each concurrent caller has a
   // team of its own.
   int threads = 1;
+  // "fp32"; "auto", "bf16", "int8": versions begin in float32 and go over to
+  // the fastest of all, or to this one, when it has shown on this machine that
+  // it agrees (Model::MayChoosePrecision()).
+  std::string precision = "fp32";
+  CalibrationPictures pictures = {};
+  // Where choices are kept for the next start; empty: nowhere.
+  std::string record_folder = "";
 };
 
 inline constexpr int kMostEngineThreads = 1024;
@@ -22,13 +50,13 @@ inline constexpr std::size_t kLargestEngineBatch = 1024;
 // least 1.
 int UsefulThreads(double flops_per_picture, int threads);
 
-// Loads models for the CPU: float32 over oneDNN, every primitive made and every
+// Loads models for the CPU: over oneDNN, every primitive made and every
 // buffer placed before the first picture.
 //
 // Call ProveKernels() (kernel_selftest.h) first thing in main: afterwards the
 // instruction set is settled.
 //
-// INVALID_ARGUMENT (REQUEST_INVALID): threads out of range.
+// INVALID_ARGUMENT (REQUEST_INVALID): threads out of range, no such precision.
 //
 // Load() adds to the errors of ModelLoader: INVALID_ARGUMENT
 // (LIMIT_EXCEEDED) when max_batch is not 1 to kLargestEngineBatch.

@@ -43,9 +43,11 @@ class CpuFeatureLoader final : public FeatureExtractorLoader {
     RETURN_IF_ERROR(CheckMaxBatch(max_batch));
     Program program = BuildFeatureProgram(network, preprocess.crop, stages);
     const int threads = UsefulThreads(FlopsPerPicture(program), threads_);
-    ASSIGN_OR_RETURN(std::unique_ptr<CpuModel> model,
-                     CpuModel::Load(engine_, std::move(program), weights,
-                                    preprocess, max_batch, threads));
+    ASSIGN_OR_RETURN(
+        std::unique_ptr<CpuModel> model,
+        CpuModel::Load(engine_,
+                       NetworkOf(std::move(program), weights, preprocess),
+                       max_batch, threads));
     return std::make_unique<CpuFeatures>(
         ShapeOfFeatures(network, preprocess.crop, stages), std::move(model));
   }

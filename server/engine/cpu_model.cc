@@ -17,9 +17,16 @@
 #include "server/base/error.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
+#include "server/engine/calibration.h"
+#include "server/engine/execution.h"
+#include "server/engine/folding.h"
 #include "server/engine/onednn_api.h"
 #include "server/engine/onednn_status.h"
 #include "server/engine/openmp.h"
+#include "server/engine/parameters.h"
+#include "server/engine/precision.h"
+#include "server/engine/program.h"
+#include "server/engine/quantisation.h"
 
 namespace resnetd {
 namespace {
@@ -39,57 +46,81 @@ std::size_t ValuesOf(const BufferShape& row) {
          static_cast<std::size_t>(row.width);
 }
 
+Parameters ParametersOf(const dnnl::engine& engine, const Program& program,
+                        CpuNetwork& network) {
+  if (network.precision == Precision::kInt8) {
+    return {engine, program, std::move(network.source),
+            Int8Numbers{.levels = LevelsOf(program, network.calibration),
+                        .preprocess = network.preprocess}};
+  }
+  return {engine, program, std::move(network.source), network.precision};
+}
+
+absl::Status CheckPrecision(const CpuNetwork& network) {
+  if (network.precision != Precision::kInt8) {
+    return absl::OkStatus();
+  }
+  if (!CanQuantise(network.program)) {
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 Reason::kBackendUnavailable,
+                 "there is no int8 plan for pre-activation networks; use bf16 "
+                 "or fp32");
+  }
+  return CheckCalibration(network.program, network.calibration);
+}
+
 }  // namespace
 
-// A workspace for the length of a call; goes back however the call ends.
-class CpuModel::Lease {
- public:
-  explicit Lease(const CpuModel& model)
-      : model_(model), workspace_(model.TakeWorkspace()) {}
-  ~Lease() { model_.ReturnWorkspace(std::move(workspace_)); }
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
-
-  Workspace& operator*() const { return *workspace_; }
-
- private:
-  const CpuModel& model_;
-  std::unique_ptr<Workspace> workspace_;
-};
-
-CpuModel::CpuModel(const dnnl::engine& engine, Program program,
-                   const Weights& weights, const PreprocessSpec& preprocess,
+CpuModel::CpuModel(const dnnl::engine& engine, CpuNetwork network,
                    std::size_t max_batch, int threads)
     : engine_(engine),
       max_batch_(max_batch),
       threads_(threads),
-      crop_(preprocess.crop),
-      normalisation_(preprocess),
-      program_(std::move(program)),
-      parameters_(engine, program_, weights),
-      plans_(max_batch + 1) {}
+      crop_(network.preprocess.crop),
+      precision_(network.precision),
+      preprocess_(network.preprocess),
+      writer_(network.preprocess),
+      program_(std::move(network.program)),
+      parameters_(ParametersOf(engine, program_, network)),
+      plans_(max_batch + 1),
+      workspaces_(engine, max_batch) {}
 
 absl::StatusOr<std::unique_ptr<CpuModel>> CpuModel::Load(
     const dnnl::engine& engine, const ModelPackage& package,
     std::size_t max_batch, int threads) {
   const PreprocessSpec& preprocess = package.facts.preprocess;
-  return Load(engine, BuildProgram(package.network, preprocess.crop),
-              package.weights, preprocess, max_batch, threads);
+  return Load(engine,
+              NetworkOf(BuildProgram(package.network, preprocess.crop),
+                        package.weights, preprocess),
+              max_batch, threads);
+}
+
+CpuNetwork NetworkOf(Program program, const Weights& weights,
+                     const PreprocessSpec& preprocess) {
+  StepSource source = [steps = program.steps, &weights](std::size_t step) {
+    return FoldStep(steps[step], weights);
+  };
+  return {.program = std::move(program),
+          .source = std::move(source),
+          .preprocess = preprocess,
+          .precision = Precision::kFloat32,
+          .calibration = {}};
 }
 
 absl::StatusOr<std::unique_ptr<CpuModel>> CpuModel::Load(
-    const dnnl::engine& engine, Program program, const Weights& weights,
-    const PreprocessSpec& preprocess, std::size_t max_batch, int threads) {
+    const dnnl::engine& engine, CpuNetwork network, std::size_t max_batch,
+    int threads) {
+  RETURN_IF_ERROR(CheckPrecision(network));
   const OpenMpTeam team(threads);
   return CallOneDnn("loading a model", [&] {
-    std::unique_ptr<CpuModel> model(new CpuModel(
-        engine, std::move(program), weights, preprocess, max_batch, threads));
-    model->Prepare();
+    std::unique_ptr<CpuModel> model(
+        new CpuModel(engine, std::move(network), max_batch, threads));
+    model->Warm();
     return model;
   });
 }
 
-void CpuModel::Prepare() {
+void CpuModel::Warm() {
   // The largest first: its arena serves the others.
   const Plan& largest = PlanFor(max_batch_);
   const Plan& single = PlanFor(1);
@@ -97,9 +128,31 @@ void CpuModel::Prepare() {
     MutexLock lock(build_mutex_);
     parameters_.ForgetSource();
   }
-  const Lease lease(*this);
-  Bind(*lease, largest);
-  Bind(*lease, single);
+  Workspaces::Lease lease(workspaces_);
+  lease.Bind(largest, ArenaBytes(largest));
+  lease.Bind(single, ArenaBytes(single));
+}
+
+absl::Status CpuModel::Prepare(std::size_t batch) const {
+  const OpenMpTeam team(threads_);
+  return CallOneDnn("making a plan",
+                    [&] { static_cast<void>(PlanFor(batch)); });
+}
+
+std::string CpuModel::precision() const {
+  return std::string(PrecisionName(precision_));
+}
+
+CpuNetwork CpuModel::Network() const {
+  return {.program = program_,
+          .source =
+              [this](std::size_t step) {
+                MutexLock lock(build_mutex_);
+                return parameters_.Unpacked(step);
+              },
+          .preprocess = preprocess_,
+          .precision = precision_,
+          .calibration = {}};
 }
 
 absl::Status CpuModel::CheckBatch(absl::Span<const ModelInput> batch) const {
@@ -177,29 +230,25 @@ absl::StatusOr<ModelOutput> CpuModel::Compute(
   return output;
 }
 
-void CpuModel::WritePicture(const ModelInput& picture, PictureLayout layout,
-                            float* destination) const {
-  if (picture.normalised != nullptr) {
-    WritePlanes(*picture.normalised, layout, destination);
-  } else {
-    normalisation_.Write(*picture.pixels, layout, destination);
+void CpuModel::WritePictures(absl::Span<const ModelInput> batch,
+                             const Plan& plan,
+                             const Execution& execution) const {
+  std::byte* destination = execution.pictures();
+  const std::size_t bytes = writer_.BytesOf(plan.picture);
+  for (const ModelInput& picture : batch) {
+    writer_.Write(picture, plan.picture, destination);
+    destination += bytes;
   }
 }
 
 ModelOutput CpuModel::Run(absl::Span<const ModelInput> batch,
                           bool want_features) const {
   const Plan& plan = PlanFor(batch.size());
-  const Lease lease(*this);
-  Workspace& workspace = *lease;
-  const Execution& execution = Bind(workspace, plan);
-  const std::size_t floats =
-      static_cast<std::size_t>(crop_) * static_cast<std::size_t>(crop_) * 3;
-  for (std::size_t i = 0; i < batch.size(); ++i) {
-    WritePicture(batch[i], plan.picture_layout,
-                 execution.pictures() + i * floats);
-  }
-  execution.Run(workspace.stream);
-  workspace.stream.wait();
+  Workspaces::Lease lease(workspaces_);
+  const Execution& execution = lease.Bind(plan, ArenaBytes(plan));
+  WritePictures(batch, plan, execution);
+  execution.Run(lease.stream());
+  lease.Wait();
   ModelOutput output;
   output.logits.assign(
       execution.result(),
@@ -211,6 +260,24 @@ ModelOutput CpuModel::Run(absl::Span<const ModelInput> batch,
                            execution.features() + batch.size() * ValuesOf(row));
   }
   return output;
+}
+
+absl::Status CpuModel::Observe(absl::Span<const Pixels* const> batch,
+                               const StepObserver& observer) const {
+  const std::vector<ModelInput> inputs = InputsOf(batch);
+  RETURN_IF_ERROR(CheckBatch(inputs));
+  const OpenMpTeam team(threads_);
+  return CallOneDnn("looking into a batch", [&] {
+    const Plan& plan = PlanFor(batch.size());
+    Workspaces::Lease lease(workspaces_);
+    const Execution& execution = lease.Bind(plan, ArenaBytes(plan));
+    WritePictures(inputs, plan, execution);
+    for (std::size_t step = 0; step < plan.steps.size(); ++step) {
+      execution.RunStep(step, lease.stream());
+      lease.Wait();
+      observer(plan.steps[step], execution.Output(step));
+    }
+  });
 }
 
 const Plan* CpuModel::FindPlan(std::size_t batch) const {
@@ -234,57 +301,12 @@ const Plan& CpuModel::PlanFor(std::size_t batch) const {
   return *plans_[batch];
 }
 
-std::unique_ptr<CpuModel::Workspace> CpuModel::TakeWorkspace() const {
-  {
-    MutexLock lock(workspaces_mutex_);
-    if (!idle_workspaces_.empty()) {
-      std::unique_ptr<Workspace> workspace = std::move(idle_workspaces_.back());
-      idle_workspaces_.pop_back();
-      return workspace;
-    }
-  }
-  auto workspace = std::make_unique<Workspace>();
-  workspace->stream = dnnl::stream(engine_);
-  workspace->executions.resize(max_batch_ + 1);
-  MutexLock lock(workspaces_mutex_);
-  idle_workspaces_.reserve(workspaces_ + 1);
-  ++workspaces_;
-  return workspace;
-}
-
-void CpuModel::ReturnWorkspace(std::unique_ptr<Workspace> workspace) const {
-  MutexLock lock(workspaces_mutex_);
-  idle_workspaces_.push_back(std::move(workspace));
-}
-
-Execution& CpuModel::Bind(Workspace& workspace, const Plan& plan) const {
-  if (workspace.arena.bytes() < plan.arena_bytes) {
-    for (std::unique_ptr<Execution>& execution : workspace.executions) {
-      execution.reset();  // bound to the old arena
-    }
-    workspace_bytes_.fetch_sub(
-        static_cast<std::int64_t>(workspace.arena.bytes()),
-        std::memory_order_relaxed);
-    workspace.arena = AlignedMemory();
-    const Plan& largest = PlanFor(max_batch_);
-    workspace.arena =
-        AlignedMemory(std::max(plan.arena_bytes, largest.arena_bytes));
-    workspace_bytes_.fetch_add(
-        static_cast<std::int64_t>(workspace.arena.bytes()),
-        std::memory_order_relaxed);
-  }
-  std::unique_ptr<Execution>& execution =
-      workspace.executions[static_cast<std::size_t>(plan.batch)];
-  if (execution == nullptr) {
-    execution =
-        std::make_unique<Execution>(engine_, plan, workspace.arena.data());
-  }
-  return *execution;
+std::size_t CpuModel::ArenaBytes(const Plan& plan) const {
+  return std::max(plan.arena_bytes, PlanFor(max_batch_).arena_bytes);
 }
 
 std::int64_t CpuModel::resident_bytes() const {
-  return parameter_bytes_.load(std::memory_order_relaxed) +
-         workspace_bytes_.load(std::memory_order_relaxed);
+  return parameter_bytes_.load(std::memory_order_relaxed) + workspaces_.bytes();
 }
 
 std::vector<std::string> CpuModel::Implementations() const {

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
@@ -13,18 +14,36 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "server/base/mutex.h"
-#include "server/engine/arena.h"
-#include "server/engine/normalisation.h"
+#include "server/engine/calibration.h"
+#include "server/engine/execution.h"
 #include "server/engine/parameters.h"
+#include "server/engine/picture_writer.h"
 #include "server/engine/plan.h"
+#include "server/engine/precision.h"
 #include "server/engine/program.h"
+#include "server/engine/workspaces.h"
 #include "server/image/pixels.h"
 #include "server/models/model.h"
 #include "server/models/model_package.h"
 
 namespace resnetd {
 
-// One version on the CPU in float32. Thread-safe.
+// What a CpuModel is made of.
+struct CpuNetwork {
+  Program program;
+  // Asked during the load only.
+  StepSource source;
+  PreprocessSpec preprocess;
+  Precision precision = Precision::kFloat32;
+  // For int8.
+  Calibration calibration;
+};
+
+// In float32, of a version's weights, which must outlive the load.
+CpuNetwork NetworkOf(Program program, const Weights& weights,
+                     const PreprocessSpec& preprocess);
+
+// One version on the CPU in one precision. Thread-safe.
 //
 // Plans for one picture and for max_batch are made at load, others when a batch
 // of that size comes first; a call that finds its plan never waits for one that
@@ -37,10 +56,12 @@ class CpuModel final : public Model {
   static absl::StatusOr<std::unique_ptr<CpuModel>> Load(
       const dnnl::engine& engine, const ModelPackage& package,
       std::size_t max_batch, int threads);
-  // The same of `program`, whatever its result is: see Results().
+  // The same of any program, whatever its result is: see Results().
+  // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): the library has no such
+  // arithmetic on this CPU, or none for this network.
   static absl::StatusOr<std::unique_ptr<CpuModel>> Load(
-      const dnnl::engine& engine, Program program, const Weights& weights,
-      const PreprocessSpec& preprocess, std::size_t max_batch, int threads);
+      const dnnl::engine& engine, CpuNetwork network, std::size_t max_batch,
+      int threads);
 
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) const override;
@@ -50,53 +71,61 @@ class CpuModel final : public Model {
   // but values that are not finite are passed on.
   absl::StatusOr<std::vector<float>> Results(
       absl::Span<const Pixels* const> batch) const;
-  std::string precision() const override { return "fp32"; }
+  std::string precision() const override;
   std::string backend() const override { return "engine"; }
   std::int64_t resident_bytes() const override;
+
+  // Runs a batch and shows what each step writes, in the order of the plan and
+  // in the plan's types and layout. The errors of Logits(), but values that are
+  // not finite are passed on.
+  using StepObserver =
+      std::function<void(const PlannedStep& step, const std::byte* output)>;
+  absl::Status Observe(absl::Span<const Pixels* const> batch,
+                       const StepObserver& observer) const;
+
+  // What the model was made of, with the float32 parameters of every step read
+  // back from it, bit for bit; it must outlive its use. Precondition: the
+  // precision is float32.
+  CpuNetwork Network() const;
+
+  // Makes the plan for `batch` pictures, 1 to max_batch. The errors of Load().
+  absl::Status Prepare(std::size_t batch) const;
+
+  std::size_t max_batch() const { return max_batch_; }
+  int threads() const { return threads_; }
+  int crop() const { return crop_; }
 
   // Which kernel each step of the plan for one picture runs; for benches.
   std::vector<std::string> Implementations() const;
   double flops_per_picture() const { return FlopsPerPicture(program_); }
 
  private:
-  // What one call works in.
-  struct Workspace {
-    dnnl::stream stream;
-    AlignedMemory arena;
-    // By batch size; absent until used.
-    std::vector<std::unique_ptr<Execution>> executions;
-  };
-  class Lease;
+  CpuModel(const dnnl::engine& engine, CpuNetwork network,
+           std::size_t max_batch, int threads);
 
-  CpuModel(const dnnl::engine& engine, Program program, const Weights& weights,
-           const PreprocessSpec& preprocess, std::size_t max_batch,
-           int threads);
-
-  void Prepare();  // Throws.
+  void Warm();  // Throws.
   absl::Status CheckBatch(absl::Span<const ModelInput> batch) const;
   absl::Status CheckPicture(std::size_t index, const ModelInput& picture) const;
   absl::StatusOr<ModelOutput> RunChecked(absl::Span<const ModelInput> batch,
                                          bool want_features) const;
   // The functions below throw dnnl::error and std::bad_alloc.
   ModelOutput Run(absl::Span<const ModelInput> batch, bool want_features) const;
-  void WritePicture(const ModelInput& picture, PictureLayout layout,
-                    float* destination) const;
+  void WritePictures(absl::Span<const ModelInput> batch, const Plan& plan,
+                     const Execution& execution) const;
   const Plan& PlanFor(std::size_t batch) const
       ABSL_LOCKS_EXCLUDED(build_mutex_, plans_mutex_);
   const Plan* FindPlan(std::size_t batch) const
       ABSL_LOCKS_EXCLUDED(plans_mutex_);
-  std::unique_ptr<Workspace> TakeWorkspace() const
-      ABSL_LOCKS_EXCLUDED(workspaces_mutex_);
-  // Does not throw: a call gives its workspace back however it ends.
-  void ReturnWorkspace(std::unique_ptr<Workspace> workspace) const
-      ABSL_LOCKS_EXCLUDED(workspaces_mutex_);
-  Execution& Bind(Workspace& workspace, const Plan& plan) const;
+  // Of a workspace that `plan` is bound in: enough for the largest batch.
+  std::size_t ArenaBytes(const Plan& plan) const;
 
   const dnnl::engine engine_;
   const std::size_t max_batch_;
   const int threads_;
   const int crop_;
-  const Normalisation normalisation_;
+  const Precision precision_;
+  const PreprocessSpec preprocess_;
+  const PictureWriter writer_;
   const Program program_;
 
   // Held while a plan is made.
@@ -108,15 +137,10 @@ class CpuModel final : public Model {
   mutable std::vector<std::unique_ptr<const Plan>> plans_
       ABSL_GUARDED_BY(plans_mutex_);
 
-  mutable Mutex workspaces_mutex_;
-  mutable std::vector<std::unique_ptr<Workspace>> idle_workspaces_
-      ABSL_GUARDED_BY(workspaces_mutex_);
-  // Idle and in use; idle_workspaces_ has room for all of them.
-  mutable std::size_t workspaces_ ABSL_GUARDED_BY(workspaces_mutex_) = 0;
+  mutable Workspaces workspaces_;
 
-  // Counters for resident_bytes(), read without a lock.
+  // For resident_bytes(), read without a lock.
   mutable std::atomic<std::int64_t> parameter_bytes_{0};
-  mutable std::atomic<std::int64_t> workspace_bytes_{0};
 };
 
 }  // namespace resnetd

@@ -1,7 +1,11 @@
 #include "server/engine/engine_checks.h"
 
+#include <optional>
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
+#include "server/base/quote.h"
 #include "server/engine/cpu_engine.h"
 
 namespace resnetd {
@@ -25,6 +29,17 @@ absl::Status CheckThreads(int threads) {
                absl::StrCat("threads is ", threads,
                             ", the CPU engine takes 1 to ", kMostEngineThreads))
       .Violation("threads", "out of range");
+}
+
+absl::StatusOr<PrecisionPolicy> CheckPolicy(absl::string_view precision) {
+  std::optional<PrecisionPolicy> policy = ParsePrecisionPolicy(precision);
+  if (policy) {
+    return *std::move(policy);
+  }
+  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+               absl::StrCat("precision is ", Quoted(precision, 32),
+                            ", the CPU engine has auto, fp32, bf16 and int8"))
+      .Violation("precision", "is none of these");
 }
 
 }  // namespace resnetd

@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -43,6 +44,26 @@ FoldedConvolution Fold(const ConvLayer& conv, const BatchNormLayer& norm,
           static_cast<float>(double{original.values[i]} * line.scale[c]);
     }
     folded.bias[c] = static_cast<float>(line.shift[c]);
+  }
+  return folded;
+}
+
+FoldedStep FoldStep(const Step& step, const Weights& weights) {
+  FoldedStep folded;
+  if (step.kind == StepKind::kLinear) {
+    folded.weights =
+        weights.at(absl::StrCat(step.linear.name, ".weight")).values;
+    folded.bias = weights.at(absl::StrCat(step.linear.name, ".bias")).values;
+  } else if (step.kind == StepKind::kScaleShiftRelu) {
+    const ScaleShift line = ScaleShiftOf(*step.norm, weights);
+    folded.scale.assign(line.scale.begin(), line.scale.end());
+    folded.shift.assign(line.shift.begin(), line.shift.end());
+  } else if (step.norm) {
+    FoldedConvolution convolution = Fold(step.conv, *step.norm, weights);
+    folded.weights = std::move(convolution.weights);
+    folded.bias = std::move(convolution.bias);
+  } else if (step.kind == StepKind::kConvolution) {
+    folded.weights = weights.at(absl::StrCat(step.conv.name, ".weight")).values;
   }
   return folded;
 }

@@ -2,6 +2,7 @@
 
 #include <vector>
 
+#include "server/engine/program.h"
 #include "server/models/architecture.h"
 #include "server/models/weights.h"
 
@@ -24,5 +25,18 @@ struct FoldedConvolution {
 // The convolution `conv` followed by `norm`, as one convolution with a bias.
 FoldedConvolution Fold(const ConvLayer& conv, const BatchNormLayer& norm,
                        const Weights& weights);
+
+// What one step of a program reads beside activations, in C order.
+struct FoldedStep {
+  // Of convolutions and the linear layer. `bias` is empty where the step has
+  // none.
+  std::vector<float> weights;
+  std::vector<float> bias;
+  // Of kScaleShiftRelu.
+  std::vector<float> scale;
+  std::vector<float> shift;
+};
+
+FoldedStep FoldStep(const Step& step, const Weights& weights);
 
 }  // namespace resnetd

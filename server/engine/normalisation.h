@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/types/span.h"
@@ -27,6 +28,11 @@ void WritePlanes(absl::Span<const float> planes, PictureLayout layout,
 class Normalisation {
  public:
   explicit Normalisation(const PreprocessSpec& spec);
+
+  // `channel`: 0 to 2.
+  float ValueOf(std::size_t channel, std::uint8_t byte) const {
+    return table_[channel][byte];
+  }
 
   // Writes picture.width * picture.height * 3 floats.
   void Write(const Pixels& picture, PictureLayout layout,

@@ -2,7 +2,9 @@
 
 #include <oneapi/dnnl/dnnl.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
 #include <utility>
@@ -123,6 +125,63 @@ void AppendRelu(dnnl::post_ops& post_ops) {
   post_ops.append_eltwise(1.0F, dnnl::algorithm::eltwise_relu, 0.0F, 0.0F);
 #endif
 }
+
+void AppendSum(dnnl::post_ops& post_ops, float scale,
+               dnnl::memory::data_type type) {
+#if DNNL_VERSION_MAJOR >= 3
+  post_ops.append_sum(scale, /*zero_point=*/0, type);
+#else
+  post_ops.append_sum(scale, type);
+#endif
+}
+
+Rescaling::Rescaling(absl::Span<const float> rescale, bool grouped)
+    : rescale_(rescale.begin(), rescale.end()), grouped_(grouped) {}
+
+#if DNNL_VERSION_MAJOR >= 3
+// A scale of the weights, given with the memory; the bias comes after it.
+void Rescaling::AddTo(dnnl::primitive_attr& attributes) const {
+  constexpr int kOutputs = 1 << 0;
+  constexpr int kGroupsAndOutputs = (1 << 0) | (1 << 1);
+  attributes.set_scales_mask(DNNL_ARG_WEIGHTS,
+                             grouped_ ? kGroupsAndOutputs : kOutputs);
+}
+
+std::vector<float> Rescaling::BiasOf(absl::Span<const float> bias) const {
+  return {bias.begin(), bias.end()};
+}
+
+std::vector<std::pair<int, dnnl::memory>> Rescaling::Arguments(
+    const dnnl::engine& engine) const {
+  dnnl::memory scales(
+      dnnl::memory::desc({static_cast<dnnl::memory::dim>(rescale_.size())},
+                         dnnl::memory::data_type::f32,
+                         dnnl::memory::format_tag::x),
+      engine);
+  std::copy(rescale_.begin(), rescale_.end(),
+            static_cast<float*>(scales.get_data_handle()));
+  return {{DNNL_ARG_ATTR_SCALES | DNNL_ARG_WEIGHTS, std::move(scales)}};
+}
+#else
+// A scale of the sum with its bias, part of the primitive.
+void Rescaling::AddTo(dnnl::primitive_attr& attributes) const {
+  constexpr int kChannels = 1 << 1;
+  attributes.set_output_scales(kChannels, rescale_);
+}
+
+std::vector<float> Rescaling::BiasOf(absl::Span<const float> bias) const {
+  std::vector<float> of_sums;
+  for (std::size_t c = 0; c < bias.size(); ++c) {
+    of_sums.push_back(bias[c] / rescale_[c]);
+  }
+  return of_sums;
+}
+
+std::vector<std::pair<int, dnnl::memory>> Rescaling::Arguments(
+    const dnnl::engine& /*engine*/) const {
+  return {};
+}
+#endif
 
 void Execute(const dnnl::primitive& primitive, const dnnl::stream& stream,
              absl::Span<const dnnl_exec_arg_t> arguments) {

@@ -8,6 +8,7 @@
 
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -60,6 +61,32 @@ dnnl::primitive_desc MakeInnerProduct(const dnnl::engine& engine,
                                       const dnnl::primitive_attr& attr);
 
 void AppendRelu(dnnl::post_ops& post_ops);
+// Adds `scale` times what the destination holds, read as `type`.
+void AppendSum(dnnl::post_ops& post_ops, float scale,
+               dnnl::memory::data_type type);
+
+// How a primitive of bytes makes its results of its sums of products:
+//   result = rescale[c] * sum + bias[c], then the other operations behind it.
+// The versions of the library take the two numbers in different units and at
+// different times. Immutable.
+class Rescaling {
+ public:
+  // One number for each output channel. `grouped`: of a convolution whose
+  // weights have a dimension for groups.
+  Rescaling(absl::Span<const float> rescale, bool grouped);
+
+  // Before the primitive is made.
+  void AddTo(dnnl::primitive_attr& attributes) const;
+  // What is bound as the bias of the primitive.
+  std::vector<float> BiasOf(absl::Span<const float> bias) const;
+  // Further arguments of the primitive, by number.
+  std::vector<std::pair<int, dnnl::memory>> Arguments(
+      const dnnl::engine& engine) const;
+
+ private:
+  std::vector<float> rescale_;
+  bool grouped_;
+};
 
 // Runs a primitive with arguments put together beforehand: the call of the
 // C++ interface makes its list anew each time.

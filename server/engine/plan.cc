@@ -1,6 +1,5 @@
 #include "server/engine/plan.h"
 
-#include <algorithm>
 #include <cstddef>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
@@ -8,12 +7,15 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/types/span.h"
-#include "server/engine/arena.h"
 #include "server/engine/descs.h"
 #include "server/engine/onednn_api.h"
+#include "server/engine/own_steps.h"
 #include "server/engine/parameters.h"
+#include "server/engine/place_buffers.h"
+#include "server/engine/precision.h"
 #include "server/engine/program.h"
+#include "server/engine/quantisation.h"
+#include "server/engine/step_types.h"
 
 namespace resnetd {
 namespace {
@@ -32,56 +34,57 @@ class PlanBuilder {
       : engine_(engine),
         program_(program),
         batch_(batch),
-        parameters_(parameters) {
+        parameters_(parameters),
+        precision_(parameters.precision()),
+        buffers_(program.buffers.size()) {
     plan_.batch = batch;
+    plan_.picture.precision = precision_;
   }
 
   Plan Build() {
-    for (std::size_t i = 0; i < program_.steps.size(); ++i) {
-      AddStep(i);
+    for (step_ = 0; step_ < program_.steps.size(); ++step_) {
+      types_ = TypesOf(parameters_, step_);
+      AddStep(program_.steps[step_]);
     }
-    PlaceBuffers();
+    PlaceBuffers(buffers_, program_.output, program_.steps.back().input, plan_);
     return std::move(plan_);
   }
 
  private:
-  void AddStep(std::size_t index) {
-    const Step& step = program_.steps[index];
+  void AddStep(const Step& step) {
     switch (step.kind) {
       case StepKind::kConvolution:
-        return AddConvolution(index);
+        return AddConvolution(step);
       case StepKind::kMaxPool:
-        return AddPooling({.algorithm = dnnl::algorithm::pooling_max,
-                           .source = Desc(step.input),
-                           .destination = Desc(step.output),
-                           .kernel = {3, 3},
-                           .stride = {2, 2},
-                           .padding = {1, 1}});
-      case StepKind::kAveragePool: {
-        const BufferShape& shape = program_.buffers[step.input];
-        const dnnl::memory::dims window = {shape.height, shape.width};
-        return AddPooling(
-            {.algorithm = dnnl::algorithm::pooling_avg_exclude_padding,
-             .source = Desc(step.input),
-             .destination = Desc(step.output),
-             .kernel = window,
-             .stride = window,
-             .padding = {0, 0}});
-      }
+        return AddPooling(step, {.algorithm = dnnl::algorithm::pooling_max,
+                                 .source = Input(step),
+                                 .destination = Output(step),
+                                 .kernel = {3, 3},
+                                 .stride = {2, 2},
+                                 .padding = {1, 1}});
+      case StepKind::kAveragePool:
+        return AddAverage(step);
       case StepKind::kScaleShiftRelu:
-        return AddScaleShiftRelu(index);
+        return AddScaleShiftRelu(step);
       case StepKind::kLinear:
-        return AddLinear(index);
+        return precision_ == Precision::kInt8 ? AddInt8Linear(step)
+                                              : AddLinear(step);
     }
   }
 
-  dnnl::memory::desc Desc(std::size_t buffer) const {
-    return ActivationDesc(program_.buffers[buffer], batch_, FormatTag::nhwc);
+  dnnl::memory::desc Input(const Step& step) const {
+    return ActivationDesc(program_.buffers[step.input], batch_, FormatTag::nhwc,
+                          types_.input);
   }
 
-  void Add(const dnnl::primitive_desc& desc,
-           std::vector<std::pair<int, dnnl::memory>> parameters,
-           const std::string& name) {
+  dnnl::memory::desc Output(const Step& step) const {
+    return ActivationDesc(program_.buffers[step.output], batch_,
+                          FormatTag::nhwc, types_.output);
+  }
+
+  PlannedStep& Add(const Step& step, const dnnl::primitive_desc& desc,
+                   std::vector<std::pair<int, dnnl::memory>> parameters,
+                   const std::string& name) {
     PlannedStep planned;
     planned.primitive = dnnl::primitive(desc);
     planned.source = desc.src_desc(0);
@@ -89,70 +92,121 @@ class PlanBuilder {
     planned.scratchpad = desc.scratchpad_desc();
     planned.parameters = std::move(parameters);
     planned.implementation = absl::StrCat(name, " ", desc.impl_info_str());
-    plan_.steps.push_back(std::move(planned));
+    return Append(std::move(planned), step.input, step.output);
   }
 
-  void AddConvolution(std::size_t index) {
-    const Step& step = program_.steps[index];
+  PlannedStep& Append(PlannedStep planned, std::size_t input,
+                      std::size_t output) {
+    planned.of_program = step_;
+    // Places in the list of buffers; PlaceBuffers() makes offsets of them.
+    planned.source_offset = input;
+    planned.destination_offset = output;
+    plan_.steps.push_back(std::move(planned));
+    return plan_.steps.back();
+  }
+
+  void AddConvolution(const Step& step) {
+    dnnl::primitive_attr attributes = NewAttributes();
+    attributes.set_post_ops(PostOps(step));
+    ConvolutionDescs descs = {.source = Input(step),
+                              .weights = AnyWeights(step.conv, types_.weights),
+                              .bias = {},
+                              .destination = Output(step),
+                              .stride = step.conv.stride,
+                              .padding = step.conv.padding};
+    std::vector<std::pair<int, dnnl::memory>> parameters;
+    const bool is_int8 = precision_ == Precision::kInt8;
+    if (is_int8) {
+      const Rescaling rescaling(parameters_.Rescale(step_),
+                                step.conv.groups > 1);
+      rescaling.AddTo(attributes);
+      parameters = rescaling.Arguments(engine_);
+    }
+    const bool has_bias = step.norm.has_value() || is_int8;
+    if (has_bias) {
+      descs.bias = VectorDesc(static_cast<std::size_t>(step.conv.out_channels));
+    }
+    if (step.input == 0) {
+      is_int8 ? PadPicture(descs) : ChoosePictureLayout(descs, attributes);
+    }
+    const dnnl::primitive_desc desc =
+        MakeConvolution(engine_, descs, attributes);
+    parameters.emplace_back(DNNL_ARG_WEIGHTS, parameters_.PackedWeights(
+                                                  step_, desc.weights_desc(0)));
+    if (has_bias) {
+      parameters.emplace_back(DNNL_ARG_BIAS, parameters_.Bias(step_));
+    }
+    Add(step, desc, std::move(parameters), step.conv.name);
+  }
+
+  dnnl::post_ops PostOps(const Step& step) const {
     dnnl::post_ops post_ops;
-    if (step.accumulate) {
-      post_ops.append_sum();
+    if (step.accumulate && precision_ == Precision::kInt8) {
+      const StepLevels& levels = parameters_.levels(step_);
+      AppendSum(post_ops, levels.shortcut.scale / levels.output.scale,
+                TypeOf(levels.shortcut));
+    } else if (step.accumulate) {
+      AppendSum(post_ops, 1.0F, types_.output);
     }
     if (step.relu) {
       AppendRelu(post_ops);
     }
-    dnnl::primitive_attr attributes = NewAttributes();
-    attributes.set_post_ops(post_ops);
-    ConvolutionDescs descs = {.source = Desc(step.input),
-                              .weights = AnyWeights(step.conv),
-                              .bias = {},
-                              .destination = Desc(step.output),
-                              .stride = step.conv.stride,
-                              .padding = step.conv.padding};
-    if (step.norm) {
-      descs.bias = VectorDesc(static_cast<std::size_t>(step.conv.out_channels));
-    }
-    if (step.input == 0) {
-      descs.source = StemSource(descs, attributes);
-    }
-    const dnnl::primitive_desc desc =
-        MakeConvolution(engine_, descs, attributes);
-    std::vector<std::pair<int, dnnl::memory>> parameters = {
-        {DNNL_ARG_WEIGHTS,
-         parameters_.PackedWeights(index, desc.weights_desc(0))}};
-    if (step.norm) {
-      parameters.emplace_back(DNNL_ARG_BIAS, parameters_.Bias(index));
-    }
-    Add(desc, std::move(parameters), step.conv.name);
+    return post_ops;
+  }
+
+  // Bytes do not say "normalised zero": the picture brings its own edge.
+  void PadPicture(ConvolutionDescs& descs) {
+    BufferShape shape = program_.buffers[0];
+    const auto padding = static_cast<int>(descs.padding);
+    shape.height += 2 * padding;
+    shape.width += 2 * padding;
+    descs.source = ActivationDesc(shape, batch_, FormatTag::nhwc, DataType::u8);
+    descs.padding = 0;
+    plan_.picture.padding = padding;
+    plan_.picture.layout = PictureLayout::kInterleaved;
   }
 
   // The layout in which the first convolution would like its three channels,
   // if the normalisation can write it, else interleaved.
-  dnnl::memory::desc StemSource(ConvolutionDescs descs,
-                                const dnnl::primitive_attr& attributes) {
+  void ChoosePictureLayout(ConvolutionDescs& descs,
+                           const dnnl::primitive_attr& attributes) {
     const BufferShape& shape = program_.buffers[0];
-    const auto planes = ActivationDesc(shape, batch_, FormatTag::nchw);
-    descs.source = ActivationDesc(shape, batch_, FormatTag::any);
+    const auto planes =
+        ActivationDesc(shape, batch_, FormatTag::nchw, types_.input);
+    const dnnl::memory::desc interleaved = descs.source;
+    descs.source = ActivationDesc(shape, batch_, FormatTag::any, types_.input);
     const auto wanted = MakeConvolution(engine_, descs, attributes).src_desc(0);
-    if (wanted == planes) {
-      plan_.picture_layout = PictureLayout::kPlanes;
-      return planes;
+    plan_.picture.layout =
+        wanted == planes ? PictureLayout::kPlanes : PictureLayout::kInterleaved;
+    descs.source = wanted == planes ? planes : interleaved;
+  }
+
+  void AddPooling(const Step& step, const PoolingDescs& descs) {
+    Add(step, MakePooling(engine_, descs, NewAttributes()), {}, "pool");
+  }
+
+  void AddAverage(const Step& step) {
+    const BufferShape& shape = program_.buffers[step.input];
+    if (precision_ == Precision::kFloat32) {
+      const dnnl::memory::dims window = {shape.height, shape.width};
+      return AddPooling(
+          step, {.algorithm = dnnl::algorithm::pooling_avg_exclude_padding,
+                 .source = Input(step),
+                 .destination = Output(step),
+                 .kernel = window,
+                 .stride = window,
+                 .padding = {0, 0}});
     }
-    plan_.picture_layout = PictureLayout::kInterleaved;
-    return ActivationDesc(shape, batch_, FormatTag::nhwc);
+    Append(AverageStep(program_, step_, batch_, parameters_), step.input,
+           step.output);
   }
 
-  void AddPooling(const PoolingDescs& descs) {
-    Add(MakePooling(engine_, descs, NewAttributes()), {}, "pool");
-  }
-
-  void AddScaleShiftRelu(std::size_t index) {
-    const Step& step = program_.steps[index];
+  void AddScaleShiftRelu(const Step& step) {
     const dnnl::primitive_desc desc =
-        MakeScaleShiftRelu(engine_, Desc(step.input), NewAttributes());
+        MakeScaleShiftRelu(engine_, Input(step), NewAttributes());
     const Parameters::ScaleShiftMemory memory =
-        parameters_.ScaleAndShift(index);
-    Add(desc,
+        parameters_.ScaleAndShift(step_);
+    Add(step, desc,
         {{DNNL_ARG_MEAN, memory.mean},
          {DNNL_ARG_VARIANCE, memory.variance},
          {DNNL_ARG_SCALE, memory.scale},
@@ -160,61 +214,56 @@ class PlanBuilder {
         step.norm->name);
   }
 
-  void AddLinear(std::size_t index) {
-    const Step& step = program_.steps[index];
-    const LinearLayer& linear = step.linear;
+  InnerProductDescs LinearDescs(const LinearLayer& linear, DataType source,
+                                DataType weights) const {
     // One pixel a picture: every layout of the channels is the plain one.
-    const dnnl::primitive_desc desc = MakeInnerProduct(
-        engine_,
-        {.source = MatrixDesc(batch_, linear.in_features),
-         .weights = AnyWeights(linear),
-         .bias = VectorDesc(static_cast<std::size_t>(linear.out_features)),
-         .destination = MatrixDesc(batch_, linear.out_features)},
-        NewAttributes());
-    const dnnl::memory weights =
-        parameters_.PackedWeights(index, desc.weights_desc(0));
-    Add(desc,
-        {{DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_BIAS, parameters_.Bias(index)}},
-        linear.name);
+    return {.source = MatrixDesc(batch_, linear.in_features, source),
+            .weights = AnyWeights(linear, weights),
+            .bias = VectorDesc(static_cast<std::size_t>(linear.out_features)),
+            .destination = MatrixDesc(batch_, linear.out_features)};
   }
 
-  // A buffer lives from the first step that touches it to the last; a
-  // scratchpad during its step.
-  void PlaceBuffers() {
-    const std::size_t buffers = program_.buffers.size();
-    const std::size_t steps = program_.steps.size();
-    std::vector<BufferLife> lives(buffers + steps,
-                                  {.bytes = 0, .first = steps, .last = 0});
-    const auto touch = [&](std::size_t buffer, std::size_t step,
-                           const dnnl::memory::desc& desc) {
-      BufferLife& life = lives[buffer];
-      life.bytes = std::max(life.bytes, desc.get_size());
-      life.first = std::min(life.first, step);
-      life.last = std::max(life.last, step);
-    };
-    for (std::size_t i = 0; i < steps; ++i) {
-      const PlannedStep& planned = plan_.steps[i];
-      touch(program_.steps[i].input, i, planned.source);
-      touch(program_.steps[i].output, i, planned.destination);
-      touch(buffers + i, i, planned.scratchpad);
-    }
-    const ArenaPlan arena = PlanArena(lives);
-    for (std::size_t i = 0; i < steps; ++i) {
-      PlannedStep& planned = plan_.steps[i];
-      planned.source_offset = arena.offsets[program_.steps[i].input];
-      planned.destination_offset = arena.offsets[program_.steps[i].output];
-      planned.scratchpad_offset = arena.offsets[buffers + i];
-    }
-    plan_.arena_bytes = arena.bytes;
-    plan_.picture_offset = arena.offsets.front();
-    plan_.result_offset = arena.offsets[program_.output];
-    plan_.features_offset = arena.offsets[program_.steps.back().input];
+  void AddLinear(const Step& step) {
+    const dnnl::primitive_desc desc = MakeInnerProduct(
+        engine_, LinearDescs(step.linear, DataType::f32, DataType::f32),
+        NewAttributes());
+    const dnnl::memory weights =
+        parameters_.PackedWeights(step_, desc.weights_desc(0));
+    Add(step, desc,
+        {{DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_BIAS, parameters_.Bias(step_)}},
+        step.linear.name);
+  }
+
+  // The averages as bytes, then the products.
+  void AddInt8Linear(const Step& step) {
+    const std::size_t bytes = buffers_++;
+    Append(QuantiseFeaturesStep(program_, step_, batch_, parameters_),
+           step.input, bytes);
+    dnnl::primitive_attr attributes = NewAttributes();
+    const Rescaling rescaling(parameters_.Rescale(step_), false);
+    rescaling.AddTo(attributes);
+    std::vector<std::pair<int, dnnl::memory>> arguments =
+        rescaling.Arguments(engine_);
+    const dnnl::primitive_desc desc = MakeInnerProduct(
+        engine_, LinearDescs(step.linear, DataType::u8, DataType::s8),
+        attributes);
+    arguments.emplace_back(DNNL_ARG_WEIGHTS, parameters_.PackedWeights(
+                                                 step_, desc.weights_desc(0)));
+    arguments.emplace_back(DNNL_ARG_BIAS, parameters_.Bias(step_));
+    Add(step, desc, std::move(arguments), step.linear.name).source_offset =
+        bytes;
   }
 
   const dnnl::engine& engine_;
   const Program& program_;
   const int batch_;
   Parameters& parameters_;
+  const Precision precision_;
+  // Of the program, and those that a step needs inside.
+  std::size_t buffers_;
+  // The step that is being planned.
+  std::size_t step_ = 0;
+  StepTypes types_;
   Plan plan_;
 };
 
@@ -223,40 +272,6 @@ class PlanBuilder {
 Plan MakePlan(const dnnl::engine& engine, const Program& program, int batch,
               Parameters& parameters) {
   return PlanBuilder(engine, program, batch, parameters).Build();
-}
-
-Execution::Execution(const dnnl::engine& engine, const Plan& plan,
-                     std::byte* arena)
-    : pictures_(reinterpret_cast<float*>(arena + plan.picture_offset)),
-      result_(reinterpret_cast<const float*>(arena + plan.result_offset)),
-      features_(reinterpret_cast<const float*>(arena + plan.features_offset)) {
-  for (const PlannedStep& step : plan.steps) {
-    BoundStep bound;
-    bound.primitive = step.primitive;
-    std::vector<std::pair<int, dnnl::memory>> arguments = step.parameters;
-    arguments.emplace_back(
-        DNNL_ARG_SRC,
-        dnnl::memory(step.source, engine, arena + step.source_offset));
-    arguments.emplace_back(DNNL_ARG_DST,
-                           dnnl::memory(step.destination, engine,
-                                        arena + step.destination_offset));
-    if (step.scratchpad.get_size() > 0) {
-      arguments.emplace_back(DNNL_ARG_SCRATCHPAD,
-                             dnnl::memory(step.scratchpad, engine,
-                                          arena + step.scratchpad_offset));
-    }
-    for (auto& [number, memory] : arguments) {
-      bound.arguments.push_back({number, memory.get()});
-      bound.memory.push_back(std::move(memory));
-    }
-    steps_.push_back(std::move(bound));
-  }
-}
-
-void Execution::Run(const dnnl::stream& stream) const {
-  for (const BoundStep& step : steps_) {
-    Execute(step.primitive, stream, step.arguments);
-  }
 }
 
 }  // namespace resnetd

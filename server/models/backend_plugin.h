@@ -20,7 +20,7 @@ struct BackendOptions {
 
 // Raised whenever the meaning of what crosses the border changes. Checked by
 // the executable after dlopen: a plug-in of another build is refused, not run.
-inline constexpr int kBackendPluginAbi = 1;
+inline constexpr int kBackendPluginAbi = 2;
 
 // Sizes of the types that cross the border, as one number: catches a changed
 // member that nobody raised kBackendPluginAbi for.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -55,8 +56,16 @@ class Model {
   virtual absl::StatusOr<ModelOutput> Compute(
       absl::Span<const ModelInput> batch, bool want_features) const;
 
-  // Arithmetic, e.g. "fp32".
+  // Arithmetic, e.g. "fp32". Changes from fp32 to another one at most once.
   virtual std::string precision() const = 0;
+  // Why it is that one, with the figures; empty: there was no choice, or it is
+  // not made yet.
+  virtual std::string precision_choice() const { return ""; }
+  // From now on the model may go over to another precision, whose logits stay
+  // within GoldenTolerance(precision()). `chosen` is called by another thread
+  // when that is decided, if there is a choice at all; not any more once the
+  // model is destroyed. At most once.
+  virtual void MayChoosePrecision(std::function<void()> /*chosen*/) {}
   // "engine" or "torch".
   virtual std::string backend() const = 0;
   // Memory held for weights and activations.

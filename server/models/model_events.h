@@ -25,6 +25,9 @@ class ModelMetricsSink {
   // `version` is loaded, warmed and checked, and found by its number from now
   // on. `version.load_time` is what it took.
   virtual void VersionLoaded(const ServedVersion& version) = 0;
+  // A loaded version answers in model->precision() from now on; why, says
+  // model->precision_choice().
+  virtual void PrecisionChosen(const ServedVersion& /*version*/) {}
   // It is no longer found; batches may still use it.
   virtual void VersionUnloaded(const ModelName& model,
                                VersionNumber version) = 0;

@@ -136,6 +136,9 @@ void VersionLoader::MakeVisible(const ModelHandle& version,
        {"seconds", absl::StrCat(ToSeconds(version->load_time))}});
   sink_.VersionLoaded(*version);
   sink_.MemoryChanged(ledger_.use());
+  // The version owns the model, which ends its choice before it goes.
+  version->model->MayChoosePrecision(
+      [sink = &sink_, seen = version.get()] { sink->PrecisionChosen(*seen); });
 }
 
 ModelHandle VersionLoader::Adopt(Loaded loaded, VersionFacts facts,

@@ -74,6 +74,7 @@ VersionView VersionViews::ViewOf(const VersionRow& row,
   view.failure = status.failure;
   if (status.handle) {
     view.precision = status.handle->model->precision();
+    view.precision_choice = status.handle->model->precision_choice();
     view.backend = status.handle->model->backend();
     view.resident_bytes = status.handle->model->resident_bytes();
     view.load_time = status.handle->load_time;

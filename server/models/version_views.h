@@ -33,6 +33,7 @@ struct VersionView {
   absl::Status failure;
   // The rest only while it is loaded.
   std::string precision;
+  std::string precision_choice;  // Model::precision_choice()
   std::string backend;
   std::int64_t resident_bytes = 0;
   Duration load_time{};

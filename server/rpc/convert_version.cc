@@ -101,6 +101,7 @@ v1::Version ToProto(const VersionView& version, Labels labels) {
     *message.mutable_failure() = ToRpcStatus(version.failure, "");
   }
   message.set_precision(version.precision);
+  message.set_precision_choice(version.precision_choice);
   message.set_backend(version.backend);
   message.set_resident_bytes(version.resident_bytes);
   if (version.load_time != Duration::zero()) {

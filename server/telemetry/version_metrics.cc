@@ -126,16 +126,15 @@ class PrometheusVersionMetrics final : public VersionMetrics {
         .Observe(ToSeconds(duration));
     families_.model_integrity.Add({{"model", labels.model}});
     const MutexLock lock(mutex_);
-    Gauge& now = families_.model_info.Add({{"model", labels.model},
-                                           {"version", labels.version},
-                                           {"digest", labels.digest},
-                                           {"arch", labels.architecture},
-                                           {"precision", labels.precision},
-                                           {"backend", labels.backend}});
-    now.Set(1);
-    Gauge* const before =
-        std::exchange(loaded_[{labels.model, labels.version}], &now);
-    RemoveUnless(before, &now, families_.model_info);
+    ShowInfo(labels);
+  }
+
+  void PrecisionChosen(const ModelInfoLabels& labels) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    const MutexLock lock(mutex_);
+    if (loaded_.find({labels.model, labels.version}) != loaded_.end()) {
+      ShowInfo(labels);
+    }
   }
 
   void VersionUnloaded(absl::string_view model,
@@ -239,6 +238,20 @@ class PrometheusVersionMetrics final : public VersionMetrics {
     Gauge* generation = nullptr;
   };
 
+  void ShowInfo(const ModelInfoLabels& labels)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    Gauge& now = families_.model_info.Add({{"model", labels.model},
+                                           {"version", labels.version},
+                                           {"digest", labels.digest},
+                                           {"arch", labels.architecture},
+                                           {"precision", labels.precision},
+                                           {"backend", labels.backend}});
+    now.Set(1);
+    Gauge* const before =
+        std::exchange(loaded_[{labels.model, labels.version}], &now);
+    RemoveUnless(before, &now, families_.model_info);
+  }
+
   static void RemoveUnless(Gauge* before, const Gauge* now,
                            Family<Gauge>& family) {
     if (before != nullptr && before != now) {
@@ -271,6 +284,7 @@ class ForgetfulVersionMetrics final : public VersionMetrics {
  public:
   void VersionLoaded(const ModelInfoLabels& /*labels*/,
                      Duration /*duration*/) override {}
+  void PrecisionChosen(const ModelInfoLabels& /*labels*/) override {}
   void VersionUnloaded(absl::string_view /*model*/,
                        absl::string_view /*version*/) override {}
   void LoadFailed(absl::string_view /*reason*/) override {}

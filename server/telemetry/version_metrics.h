@@ -66,6 +66,8 @@ class VersionMetrics {
   // A second call for the same version replaces what was said of it.
   virtual void VersionLoaded(const ModelInfoLabels& labels,
                              Duration duration) = 0;
+  // Replaces what was said of a loaded version; nothing for one that is not.
+  virtual void PrecisionChosen(const ModelInfoLabels& labels) = 0;
   virtual void VersionUnloaded(absl::string_view model,
                                absl::string_view version) = 0;
   // `reason`: ErrorInfo.reason; what is none of ours counts as "OTHER".

@@ -1,20 +1,28 @@
 // Speed of the CPU engine inside one process, no decoding, no server.
 //
-//   engine_bench [--threads=1,2] [--batch=1,4] [--rounds=N] [--kernels]
-//                [model...]
+//   engine_bench [--quick] [--precision=fp32,bf16,int8] [--threads=1,2]
+//                [--batch=1,4] [--rounds=N] [--kernels] [model...]
 //
-// One line a model, batch size and number of threads: medians over N rounds
-// (each at least 0.25 s long) of the wall time of a batch and of its CPU time
-// on all cores, and the time to load. Only the CPU time means something while
-// the machine is busy with other work, and with one thread only: the threads of
-// a team wait by spinning.
+// First what one core can do in each precision: loops in registers alone. Then
+// a line a model, number of threads, precision and batch size: medians over N
+// rounds (each at least 0.25 s of CPU long; 0.1 s with --quick, which measures
+// ResNet-50 alone) of the wall time of a batch and of its CPU time on all
+// cores, what share of the core's peak that is, the time to load and the memory
+// held. The rounds of all lines of a model and number of threads are
+// interleaved. Last a line a goal.
+//
+// Only the CPU time means something while the machine is busy with other work,
+// and with one thread only: the threads of a team wait by spinning.
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
+#include <map>
 #include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,27 +30,49 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "server/engine/cpu_engine.h"
+#include "absl/types/span.h"
+#include "server/engine/calibrator.h"
 #include "server/engine/cpu_model.h"
 #include "server/engine/kernel_selftest.h"
+#include "server/engine/precision.h"
 #include "server/engine/program.h"
-#include "server/models/architecture.h"
 #include "server/models/weight_fill.h"
+#include "tests/bench/core_peak.h"
 #include "tests/support/filled_package.h"
 
 namespace resnetd {
 namespace {
 
 struct BenchOptions {
+  std::vector<Precision> precisions = {Precision::kFloat32,
+                                       Precision::kBfloat16, Precision::kInt8};
   std::vector<int> threads = {1, 2};
   std::vector<int> batches = {1, 4};
   int rounds = 5;
+  double round_seconds = 0.25;
   bool kernels = false;
   std::vector<std::string> models;
 };
+
+// One line of the table.
+struct Cell {
+  std::string model;
+  int threads = 1;
+  int batch = 1;
+  Precision precision = Precision::kFloat32;
+  std::unique_ptr<CpuModel> network;
+  double load_seconds = 0;
+  double flops = 0;  // of a batch
+  // Of a batch, one number a round.
+  std::vector<double> wall;
+  std::vector<double> cpu;
+};
+
+using Peaks = std::map<Precision, double>;
 
 double Now() {
   return std::chrono::duration<double>(
@@ -72,67 +102,163 @@ T OrDie(absl::StatusOr<T> value) {
   return *std::move(value);
 }
 
-struct BatchTime {
-  double wall = 0;
-  double cpu = 0;
-};
-
-BatchTime Measure(const Model& model, const std::vector<const Pixels*>& batch,
-                  int rounds) {
-  constexpr double kRound = 0.25;
-  std::vector<double> wall;
-  std::vector<double> cpu;
-  OrDie(model.Logits(batch));  // warm-up
-  for (int i = 0; i < rounds; ++i) {
-    const double start = Now();
-    const double cpu_start = CpuNow();
-    int calls = 0;
-    while (calls == 0 || Now() - start < kRound) {
-      OrDie(model.Logits(batch));
-      ++calls;
-    }
-    wall.push_back((Now() - start) / calls);
-    cpu.push_back((CpuNow() - cpu_start) / calls);
+void RunRound(Cell& cell, const std::vector<const Pixels*>& pictures,
+              double at_least) {
+  const auto batch = absl::MakeConstSpan(pictures).subspan(
+      0, static_cast<std::size_t>(cell.batch));
+  const double start = Now();
+  const double cpu_start = CpuNow();
+  int calls = 0;
+  while (calls == 0 || CpuNow() - cpu_start < at_least) {
+    OrDie(cell.network->Logits(batch));
+    ++calls;
   }
-  return {Median(wall), Median(cpu)};
+  cell.wall.push_back((Now() - start) / calls);
+  cell.cpu.push_back((CpuNow() - cpu_start) / calls);
 }
 
-void Bench(const std::string& name, const BenchOptions& options) {
+// Null: the library has no such arithmetic here, or not for this network.
+std::unique_ptr<CpuModel> Load(const dnnl::engine& engine,
+                               const ModelPackage& package, Cell& cell,
+                               const Calibration& calibration) {
+  CpuNetwork network =
+      NetworkOf(BuildProgram(package.network, package.facts.preprocess.crop),
+                package.weights, package.facts.preprocess);
+  network.precision = cell.precision;
+  network.calibration = calibration;
+  const double start = Now();
+  auto model =
+      CpuModel::Load(engine, std::move(network),
+                     static_cast<std::size_t>(cell.batch), cell.threads);
+  cell.load_seconds = Now() - start;
+  if (!model.ok()) {
+    std::printf("%-18s %-5s %s\n", cell.model.c_str(),
+                std::string(PrecisionName(cell.precision)).c_str(),
+                std::string(model.status().message()).c_str());
+    return nullptr;
+  }
+  return *std::move(model);
+}
+
+void Print(const Cell& cell, const Peaks& peaks) {
+  const double wall = Median(cell.wall);
+  const double cpu = Median(cell.cpu);
+  const double peak = peaks.at(cell.precision);
+  std::printf(
+      "%-18s T=%d %-5s B=%-2d  wall %8.2f ms %7.1f img/s  cpu %8.2f ms %7.1f "
+      "img/s %7.1f GOP/s %5.1f %% of peak  load %6.1f ms  %6.1f MB\n",
+      cell.model.c_str(), cell.threads,
+      std::string(PrecisionName(cell.precision)).c_str(), cell.batch,
+      wall * 1e3, cell.batch / wall, cpu * 1e3, cell.batch / cpu,
+      cell.flops / cpu / 1e9, peak > 0 ? 100 * cell.flops / cpu / peak : 0.0,
+      cell.load_seconds * 1e3,
+      static_cast<double>(cell.network->resident_bytes()) / 1e6);
+  std::fflush(stdout);
+}
+
+// All cells of one model and number of threads, their rounds interleaved.
+std::vector<Cell> Bench(const dnnl::engine& engine, const std::string& name,
+                        int threads, const Peaks& peaks,
+                        const BenchOptions& options) {
   const ModelPackage package = FilledPackage(name);
   const int crop = package.facts.preprocess.crop;
   const double flops = FlopsPerPicture(BuildProgram(package.network, crop));
   std::vector<Pixels> pictures;
-  for (int i = 0;
-       i < *std::max_element(options.batches.begin(), options.batches.end());
-       ++i) {
+  std::vector<const Pixels*> pointers;
+  const int most =
+      *std::max_element(options.batches.begin(), options.batches.end());
+  for (int i = 0; i < most; ++i) {
     pictures.push_back(FillPicture(crop, crop, i));
   }
-  for (const int threads : options.threads) {
-    auto engine = OrDie(CreateCpuEngine({.threads = threads}));
-    for (const int size : options.batches) {
-      const double start = Now();
-      const std::unique_ptr<Model> model =
-          OrDie(engine->Load(package, static_cast<std::size_t>(size)));
-      const double loaded = Now() - start;
-      std::vector<const Pixels*> batch;
-      for (int i = 0; i < size; ++i) {
-        batch.push_back(&pictures[static_cast<std::size_t>(i)]);
+  for (const Pixels& picture : pictures) {
+    pointers.push_back(&picture);
+  }
+  const auto reference = OrDie(CpuModel::Load(engine, package, 1, 1));
+  const Calibration calibration =
+      OrDie(CalibrationsOf(*reference, {pointers.front()})).front();
+  std::vector<Cell> cells;
+  for (const Precision precision : options.precisions) {
+    for (const int batch : options.batches) {
+      Cell cell = {.model = name,
+                   .threads = threads,
+                   .batch = batch,
+                   .precision = precision,
+                   .network = nullptr,
+                   .load_seconds = 0,
+                   .flops = flops * batch,
+                   .wall = {},
+                   .cpu = {}};
+      cell.network = Load(engine, package, cell, calibration);
+      if (cell.network != nullptr) {
+        cells.push_back(std::move(cell));
+        RunRound(cells.back(), pointers, 0);  // warm-up
+        cells.back().wall.clear();
+        cells.back().cpu.clear();
       }
-      const BatchTime time = Measure(*model, batch, options.rounds);
-      std::printf(
-          "%-18s B=%-2d T=%d  wall %8.2f ms %7.1f img/s %7.1f GFLOP/s  "
-          "cpu %8.2f ms %7.1f img/s %7.1f GFLOP/s  load %6.1f ms  %6.1f MB\n",
-          name.c_str(), size, threads, time.wall * 1e3, size / time.wall,
-          flops * size / time.wall / 1e9, time.cpu * 1e3, size / time.cpu,
-          flops * size / time.cpu / 1e9, loaded * 1e3,
-          static_cast<double>(model->resident_bytes()) / 1e6);
-      std::fflush(stdout);
-      if (options.kernels) {
-        for (const std::string& kernel :
-             dynamic_cast<const CpuModel&>(*model).Implementations()) {
-          std::printf("  %s\n", kernel.c_str());
-        }
+    }
+  }
+  for (int round = 0; round < options.rounds; ++round) {
+    for (Cell& cell : cells) {
+      RunRound(cell, pointers, options.round_seconds);
+    }
+  }
+  for (const Cell& cell : cells) {
+    Print(cell, peaks);
+    if (options.kernels) {
+      for (const std::string& kernel : cell.network->Implementations()) {
+        std::printf("  %s\n", kernel.c_str());
       }
+    }
+  }
+  return cells;
+}
+
+const Cell* Find(const std::vector<Cell>& cells, const std::string& model,
+                 Precision precision, int batch) {
+  for (const Cell& cell : cells) {
+    if (cell.model == model && cell.threads == 1 && cell.batch == batch &&
+        cell.precision == precision) {
+      return &cell;
+    }
+  }
+  return nullptr;
+}
+
+void PrintGoal(const std::string& id, double value, double goal, bool at_most,
+               const std::string& what) {
+  const bool holds = at_most ? value <= goal : value >= goal;
+  std::printf("%-4s %-58s %8.3f  goal %s %.3f  %s\n", id.c_str(), what.c_str(),
+              value, at_most ? "<=" : ">=", goal, holds ? "holds" : "NOT MET");
+}
+
+// Those of docs/engine.md that need no peer; ./dev bench peers has the others.
+void PrintGoals(const std::vector<Cell>& cells, const BenchOptions& options,
+                const Peaks& peaks) {
+  const std::string& model = options.models.back();
+  const auto share = [&](const Cell& cell) {
+    return cell.flops / Median(cell.cpu) / peaks.at(cell.precision);
+  };
+  for (const int batch : options.batches) {
+    const std::string where = absl::StrCat(model, ", B=", batch, ", one core");
+    const Cell* const floats = Find(cells, model, Precision::kFloat32, batch);
+    const Cell* const halves = Find(cells, model, Precision::kBfloat16, batch);
+    const Cell* const bytes = Find(cells, model, Precision::kInt8, batch);
+    if (bytes != nullptr && peaks.at(Precision::kInt8) > 0) {
+      PrintGoal("C1", share(*bytes), 0.95, false,
+                absl::StrCat("int8, share of its peak, ", where));
+    }
+    if (floats != nullptr && halves != nullptr &&
+        peaks.at(Precision::kBfloat16) > 0) {
+      PrintGoal("C3", Median(floats->cpu) / Median(halves->cpu), 1.9, false,
+                absl::StrCat("bf16, times fp32, ", where));
+    }
+    if (floats != nullptr && peaks.at(Precision::kFloat32) > 0) {
+      PrintGoal("C4", share(*floats), 0.97, false,
+                absl::StrCat("fp32, share of its peak, ", where));
+    }
+    if (bytes != nullptr) {
+      PrintGoal("C14", bytes->load_seconds, 1.0, true,
+                absl::StrCat("int8, seconds to load, ", where));
     }
   }
 }
@@ -151,12 +277,32 @@ std::vector<int> Numbers(absl::string_view text) {
   return numbers;
 }
 
+std::vector<Precision> Precisions(absl::string_view text) {
+  std::vector<Precision> precisions;
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    const std::optional<Precision> precision = ParsePrecision(part);
+    if (!precision) {
+      std::fprintf(stderr, "engine_bench: %s is not a list of precisions\n",
+                   std::string(text).c_str());
+      std::exit(2);
+    }
+    precisions.push_back(*precision);
+  }
+  return precisions;
+}
+
 BenchOptions Parse(int argc, char** argv) {
   BenchOptions options;
   for (int i = 1; i < argc; ++i) {
     absl::string_view argument = argv[i];
     if (absl::ConsumePrefix(&argument, "--threads=")) {
       options.threads = Numbers(argument);
+    } else if (absl::ConsumePrefix(&argument, "--precision=")) {
+      options.precisions = Precisions(argument);
+    } else if (argument == "--quick") {
+      options.rounds = 3;
+      options.round_seconds = 0.1;
+      options.models = {"resnet50"};
     } else if (absl::ConsumePrefix(&argument, "--batch=")) {
       options.batches = Numbers(argument);
     } else if (absl::ConsumePrefix(&argument, "--rounds=")) {
@@ -176,6 +322,28 @@ BenchOptions Parse(int argc, char** argv) {
   return options;
 }
 
+void Run(const BenchOptions& options) {
+  Peaks peaks;
+  for (const Precision precision :
+       {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
+    peaks[precision] = CorePeak(precision);
+    std::printf("peak of one core in %-5s %7.1f GOP/s\n",
+                std::string(PrecisionName(precision)).c_str(),
+                peaks[precision] / 1e9);
+  }
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  std::vector<Cell> cells;
+  for (const std::string& model : options.models) {
+    for (const int threads : options.threads) {
+      for (Cell& cell : Bench(engine, model, threads, peaks, options)) {
+        cell.network = nullptr;
+        cells.push_back(std::move(cell));
+      }
+    }
+  }
+  PrintGoals(cells, options, peaks);
+}
+
 }  // namespace
 }  // namespace resnetd
 
@@ -185,8 +353,6 @@ int main(int argc, char** argv) {
   const auto selftest = resnetd::OrDie(resnetd::ProveKernels());
   std::printf("%s, proven in %.1f ms\n", selftest.text.c_str(),
               (resnetd::Now() - start) * 1e3);
-  for (const std::string& model : options.models) {
-    resnetd::Bench(model, options);
-  }
+  resnetd::Run(options);
   return 0;
 }

@@ -15,6 +15,11 @@ class LayersTest(SampleTreeTest):
                    "#include <nlohmann/json.hpp>\n")
         self.assert_finds(check_layers)
 
+    def test_json_belongs_to_those_who_keep_it_in_files(self):
+        self.write("server/engine/a.cc", "#include <nlohmann/json.hpp>\n")
+        self.write("server/serving/a.cc", "#include <nlohmann/json.hpp>\n")
+        self.assert_finds(check_layers, "server/serving/a.cc:1: nlohmann/json.hpp belongs")
+
     def test_refuses_an_include_upward(self):
         self.write("server/base/a.h", '#include "server/models/model.h"\n')
         self.assert_finds(check_layers, "server/base/a.h:1: base must not")

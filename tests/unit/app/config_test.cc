@@ -86,6 +86,14 @@ TEST(ParseCommandLineTest, RefusesSettingsThatContradictEachOther) {
   EXPECT_EQ(ErrorOf({"--device=cuda"}),
             "--device=cuda needs --backend=torch: the engine computes on the "
             "CPU");
+  EXPECT_EQ(ErrorOf({"--precision=auto", "--backend=torch"}),
+            "--precision=auto needs --backend=engine: torch computes in fp32");
+  EXPECT_EQ(ErrorOf({"--precision=int8"}),
+            "--precision=int8 needs --calibration-pictures FOLDER: without "
+            "pictures nobody knows how large the activations are");
+  EXPECT_TRUE(Parse({"--precision=int8", "--calibration-pictures=demo"}).ok());
+  EXPECT_TRUE(Parse({"--precision=auto"}).ok());
+  EXPECT_FALSE(Parse({"--precision=fp8"}).ok());
   EXPECT_EQ(ErrorOf({"--default-deadline-ms=60001"}),
             "--default-deadline-ms is 60001, over --max-deadline-ms, which is "
             "60000");

@@ -21,9 +21,9 @@ using ::testing::MatchesRegex;
 TEST(CpuEngineTest, DescribesLibraryInstructionSetAndThreads) {
   const auto one = CreateCpuEngine({.threads = 1});
   ASSERT_TRUE(one.ok()) << one.status();
-  EXPECT_THAT(
-      (*one)->description(),
-      MatchesRegex("oneDNN [0-9.]+, [a-z0-9_]+, up to 1 thread a batch"));
+  EXPECT_THAT((*one)->description(),
+              MatchesRegex("oneDNN [0-9.]+, [a-z0-9_]+, up to 1 thread a "
+                           "batch, precision fp32"));
   const auto two = CreateCpuEngine({.threads = 2});
   EXPECT_THAT((*two)->description(), HasSubstr("2 threads"));
 }

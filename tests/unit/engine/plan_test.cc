@@ -11,9 +11,10 @@
 #include "absl/strings/match.h"
 #include "gtest/gtest.h"
 #include "server/engine/arena.h"
-#include "server/engine/normalisation.h"
+#include "server/engine/execution.h"
 #include "server/engine/openmp.h"
 #include "server/engine/parameters.h"
+#include "server/engine/picture_writer.h"
 #include "server/engine/program.h"
 #include "server/image/pixels.h"
 #include "server/models/model_package.h"
@@ -142,8 +143,8 @@ TEST(PlanTest, BatchSizesShareTheirPackedWeights) {
 std::vector<float> LogitsOf(const Planned& planned, std::byte* arena) {
   const Execution execution(planned.engine, planned.plan, arena);
   const Pixels picture = FillPicture(32, 32, 0);
-  Normalisation(planned.package.facts.preprocess)
-      .Write(picture, planned.plan.picture_layout, execution.pictures());
+  PictureWriter(planned.package.facts.preprocess)
+      .Write({.pixels = &picture}, planned.plan.picture, execution.pictures());
   dnnl::stream stream(planned.engine);
   execution.Run(stream);
   stream.wait();

@@ -95,6 +95,22 @@ TEST_F(VersionMetricsTest, ASecondLoadReplacesWhatWasSaid) {
   EXPECT_EQ(ValueOf(InfoOf("m", "1", "bb")), "1");
 }
 
+TEST_F(VersionMetricsTest, AChosenPrecisionReplacesTheOneItBeganWith) {
+  ModelInfoLabels labels = Loaded("m", "1");
+  metrics().PrecisionChosen(labels);
+  EXPECT_EQ(ValueOf(InfoOf("m", "1")), "absent") << "it is not loaded";
+  metrics().VersionLoaded(labels, milliseconds(1));
+  labels.precision = "int8";
+  metrics().PrecisionChosen(labels);
+  EXPECT_EQ(ValueOf(InfoOf("m", "1")), "absent");
+  EXPECT_THAT(telemetry_->Expose(), HasSubstr("precision=\"int8\""));
+  EXPECT_EQ(ValueOf("resnetd_model_load_duration_seconds_count{model=\"m\"}"),
+            "1")
+      << "it was not loaded again";
+  metrics().VersionUnloaded("m", "1");
+  EXPECT_THAT(telemetry_->Expose(), Not(HasSubstr("precision=\"int8\"")));
+}
+
 TEST_F(VersionMetricsTest, UnloadingWhatIsNotLoadedDoesNothing) {
   metrics().VersionUnloaded("nothing", "1");
   metrics().AliasDeleted("nothing", "stable");

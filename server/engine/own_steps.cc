@@ -1,0 +1,61 @@
+#include "server/engine/own_steps.h"
+
+#include <cstddef>
+#include <cstdint>
+
+#include "server/engine/average.h"
+#include "server/engine/descs.h"
+#include "server/engine/parameters.h"
+#include "server/engine/plan.h"
+#include "server/engine/precision.h"
+#include "server/engine/program.h"
+#include "server/engine/step_types.h"
+
+namespace resnetd {
+
+PlannedStep AverageStep(const Program& program, std::size_t step, int batch,
+                        const Parameters& parameters) {
+  const BufferShape& shape = program.buffers[program.steps[step].input];
+  const AverageShape average = {
+      .batch = static_cast<std::size_t>(batch),
+      .pixels = static_cast<std::size_t>(shape.height) *
+                static_cast<std::size_t>(shape.width),
+      .channels = static_cast<std::size_t>(shape.channels)};
+  PlannedStep planned;
+  planned.source = ActivationDesc(shape, batch, FormatTag::nhwc,
+                                  TypesOf(parameters, step).input);
+  planned.destination = MatrixDesc(batch, shape.channels);
+  planned.implementation = "average own";
+  if (parameters.precision() == Precision::kBfloat16) {
+    planned.own = [average](const std::byte* from, std::byte* to) {
+      AverageBfloat16(average, reinterpret_cast<const std::uint16_t*>(from),
+                      reinterpret_cast<float*>(to));
+    };
+    return planned;
+  }
+  const float scale = parameters.levels(step).input.scale;
+  planned.own = [average, scale](const std::byte* from, std::byte* to) {
+    AverageBytes(average, scale, reinterpret_cast<const std::uint8_t*>(from),
+                 reinterpret_cast<float*>(to));
+  };
+  return planned;
+}
+
+PlannedStep QuantiseFeaturesStep(const Program& program, std::size_t step,
+                                 int batch, const Parameters& parameters) {
+  const int features = program.steps[step].linear.in_features;
+  const std::size_t values =
+      static_cast<std::size_t>(batch) * static_cast<std::size_t>(features);
+  const float scale = parameters.levels(step).input.scale;
+  PlannedStep planned;
+  planned.source = MatrixDesc(batch, features);
+  planned.destination = MatrixDesc(batch, features, DataType::u8);
+  planned.implementation = "quantise own";
+  planned.own = [values, scale](const std::byte* from, std::byte* to) {
+    QuantiseToBytes(reinterpret_cast<const float*>(from), values, scale,
+                    reinterpret_cast<std::uint8_t*>(to));
+  };
+  return planned;
+}
+
+}  // namespace resnetd

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <cstddef>
+
+#include "server/engine/parameters.h"
+#include "server/engine/plan.h"
+#include "server/engine/program.h"
+
+namespace resnetd {
+
+// Steps that are loops of our own. Places are left open.
+
+// Step `step` of `program`, an average over whole pictures, from bfloat16 or
+// bytes to float32.
+PlannedStep AverageStep(const Program& program, std::size_t step, int batch,
+                        const Parameters& parameters);
+
+// What comes before the products of an int8 linear layer, step `step` of
+// `program`: the averages as bytes.
+PlannedStep QuantiseFeaturesStep(const Program& program, std::size_t step,
+                                 int batch, const Parameters& parameters);
+
+}  // namespace resnetd

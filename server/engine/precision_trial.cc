@@ -1,0 +1,196 @@
+#include "server/engine/precision_trial.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <ctime>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "server/base/status_macros.h"
+#include "server/engine/agreement.h"
+#include "server/engine/calibrator.h"
+#include "server/engine/cpu_model.h"
+#include "server/engine/precision.h"
+#include "server/engine/precision_choice.h"
+#include "server/image/pixels.h"
+#include "server/models/golden.h"
+#include "server/models/warm_up.h"
+
+namespace resnetd {
+namespace {
+
+constexpr int kRounds = 7;
+// Of one round: many runs of a small network, at least one of a large.
+constexpr double kRoundSeconds = 0.005;
+
+double ThreadSeconds() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) +
+         1e-9 * static_cast<double>(time.tv_nsec);
+}
+
+absl::StatusOr<double> SecondsOfOneRound(const CpuModel& model,
+                                         const Pixels* picture) {
+  const double start = ThreadSeconds();
+  int runs = 0;
+  double taken = 0;
+  while (runs == 0 || taken < kRoundSeconds) {
+    RETURN_IF_ERROR(model.Logits({picture}).status());
+    ++runs;
+    taken = ThreadSeconds() - start;
+  }
+  return taken / runs;
+}
+
+class Trials {
+ public:
+  Trials(const dnnl::engine& engine, const CpuModel& reference,
+         absl::Span<const Pixels* const> real,
+         const std::function<bool()>& stopped)
+      : engine_(engine),
+        reference_(reference),
+        golden_(GoldenPictures(reference.crop())),
+        pictures_(real.begin(), real.end()),
+        has_real_(!real.empty()),
+        stopped_(stopped) {
+    if (!has_real_) {
+      for (const Pixels& picture : golden_) {
+        pictures_.push_back(&picture);
+      }
+    }
+    run_.trials.push_back({.precision = Precision::kFloat32,
+                           .seconds = 0,
+                           .agreement = {},
+                           .obstacle = ""});
+    models_.push_back(nullptr);
+  }
+
+  absl::StatusOr<PrecisionRun> Run(const PrecisionPolicy& policy) {
+    ASSIGN_OR_RETURN(expected_, Logits(reference_));
+    run_.trials.front().agreement =
+        Compare(expected_, expected_, expected_.size() / pictures_.size());
+    for (const Precision precision : policy.candidates) {
+      RETURN_IF_ERROR(Try(precision));
+    }
+    RETURN_IF_ERROR(Time());
+    run_.decision = DecidePrecision(run_.trials, policy.must_be_faster);
+    for (std::size_t i = 0; i < models_.size(); ++i) {
+      if (run_.trials[i].precision == run_.decision.precision) {
+        run_.winner = std::move(models_[i]);
+      }
+    }
+    if (run_.winner) {
+      RETURN_IF_ERROR(RunEveryBatchSize(*run_.winner, reference_.crop(),
+                                        reference_.max_batch())
+                          .status());
+    }
+    return std::move(run_);
+  }
+
+ private:
+  absl::Status CheckStopped() const {
+    return stopped_() ? absl::CancelledError("the version is going away")
+                      : absl::OkStatus();
+  }
+
+  absl::StatusOr<std::vector<float>> Logits(const CpuModel& model) const {
+    return LogitsOfAll(model, pictures_, stopped_);
+  }
+
+  absl::StatusOr<std::unique_ptr<CpuModel>> Make(Precision precision) {
+    CpuNetwork network = reference_.Network();
+    network.precision = precision;
+    if (precision == Precision::kInt8) {
+      if (!CanQuantise(network.program)) {
+        return absl::FailedPreconditionError("not for pre-activation networks");
+      }
+      if (!has_real_) {
+        return absl::FailedPreconditionError("no pictures to calibrate with");
+      }
+      ASSIGN_OR_RETURN(CalibrationTrial calibrated,
+                       Calibrate(engine_, reference_,
+                                 absl::MakeConstSpan(pictures_).subspan(
+                                     0, kCalibrationPictures),
+                                 stopped_));
+      network.calibration = calibrated.calibration;
+      run_.calibration = std::move(calibrated.calibration);
+    }
+    return CpuModel::Load(engine_, std::move(network), reference_.max_batch(),
+                          reference_.threads());
+  }
+
+  // A candidate that cannot be made is a trial with an obstacle.
+  absl::Status Try(Precision precision) {
+    RETURN_IF_ERROR(CheckStopped());
+    PrecisionTrial trial = {
+        .precision = precision, .seconds = 0, .agreement = {}, .obstacle = ""};
+    absl::StatusOr<std::unique_ptr<CpuModel>> model = Make(precision);
+    if (absl::IsCancelled(model.status())) {
+      return model.status();
+    }
+    std::unique_ptr<CpuModel> made;
+    if (model.ok()) {
+      made = *std::move(model);
+      ASSIGN_OR_RETURN(const std::vector<float> actual, Logits(*made));
+      trial.agreement =
+          Compare(expected_, actual, expected_.size() / pictures_.size());
+    } else {
+      trial.obstacle = std::string(model.status().message());
+    }
+    run_.trials.push_back(std::move(trial));
+    models_.push_back(std::move(made));
+    return absl::OkStatus();
+  }
+
+  absl::Status Time() {
+    std::vector<double> least(run_.trials.size(),
+                              std::numeric_limits<double>::infinity());
+    for (int round = 0; round < kRounds; ++round) {
+      for (std::size_t i = 0; i < models_.size(); ++i) {
+        RETURN_IF_ERROR(CheckStopped());
+        const CpuModel* const model = i == 0 ? &reference_ : models_[i].get();
+        if (model == nullptr) {
+          continue;
+        }
+        ASSIGN_OR_RETURN(const double seconds,
+                         SecondsOfOneRound(*model, pictures_.front()));
+        least[i] = std::min(least[i], seconds);
+      }
+    }
+    for (std::size_t i = 0; i < least.size(); ++i) {
+      run_.trials[i].seconds = least[i];
+    }
+    return absl::OkStatus();
+  }
+
+  const dnnl::engine& engine_;
+  const CpuModel& reference_;
+  const std::vector<Pixels> golden_;
+  std::vector<const Pixels*> pictures_;
+  const bool has_real_;
+  const std::function<bool()>& stopped_;
+  std::vector<float> expected_;
+  PrecisionRun run_;
+  // By trial; null: the reference, or one that cannot be made.
+  std::vector<std::unique_ptr<CpuModel>> models_;
+};
+
+}  // namespace
+
+absl::StatusOr<PrecisionRun> TryPrecisions(
+    const dnnl::engine& engine, const CpuModel& reference,
+    const PrecisionPolicy& policy, absl::Span<const Pixels* const> pictures,
+    const std::function<bool()>& stopped) {
+  return Trials(engine, reference, pictures, stopped).Run(policy);
+}
+
+}  // namespace resnetd

@@ -1,0 +1,137 @@
+#include "server/engine/quantisation.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "server/engine/calibration.h"
+#include "server/engine/folding.h"
+#include "server/engine/program.h"
+#include "server/image/preprocess.h"
+
+namespace resnetd {
+namespace {
+
+constexpr double kLargestSigned = 127;
+constexpr double kLargestUnsigned = 255;
+
+// The picture's bytes.
+constexpr Levels kPicture = {.scale = 1, .is_signed = false};
+// What is written in float32.
+constexpr Levels kFloats = {.scale = 1, .is_signed = true};
+
+Levels LevelsFor(double range, bool is_signed) {
+  return {.scale = static_cast<float>(
+              range / (is_signed ? kLargestSigned : kLargestUnsigned)),
+          .is_signed = is_signed};
+}
+
+// The weights of a filter over bytes of a picture.
+void FoldPixels(const PreprocessSpec& preprocess, std::size_t pixels,
+                std::vector<double>& filter) {
+  for (std::size_t i = 0; i < filter.size(); ++i) {
+    filter[i] /= 255.0 * double{preprocess.std.at(i / pixels)};
+  }
+}
+
+double LargestOf(const std::vector<double>& filter) {
+  double largest = 0;
+  for (const double weight : filter) {
+    largest = std::max(largest, std::fabs(weight));
+  }
+  return largest;
+}
+
+}  // namespace
+
+bool CanQuantise(const Program& program) {
+  return std::none_of(
+      program.steps.begin(), program.steps.end(),
+      [](const Step& step) { return step.kind == StepKind::kScaleShiftRelu; });
+}
+
+std::vector<StepLevels> LevelsOf(const Program& program,
+                                 const Calibration& calibration) {
+  std::vector<Levels> buffers(program.buffers.size());
+  buffers.front() = kPicture;
+  std::vector<StepLevels> all;
+  for (const Step& step : program.steps) {
+    StepLevels levels = {.input = buffers[step.input],
+                         .output = buffers[step.input],
+                         .shortcut = buffers[step.output]};
+    if (step.kind == StepKind::kConvolution) {
+      levels.output =
+          LevelsFor(calibration.ranges.at(StepName(step)), !step.relu);
+    } else if (step.kind == StepKind::kAveragePool) {
+      // Float32 for whoever asks for features; the head reads bytes of it.
+      levels.output = LevelsFor(calibration.ranges.at(StepName(step)), false);
+    } else if (step.kind == StepKind::kLinear) {
+      levels.output = kFloats;
+    }
+    buffers[step.output] = levels.output;
+    all.push_back(levels);
+  }
+  return all;
+}
+
+std::array<double, 3> CentreOf(const PreprocessSpec& preprocess) {
+  std::array<double, 3> centre{};
+  for (std::size_t c = 0; c < centre.size(); ++c) {
+    centre.at(c) = 255.0 * double{preprocess.mean.at(c)};
+  }
+  return centre;
+}
+
+std::array<std::uint8_t, 3> PaddingBytes(const PreprocessSpec& preprocess) {
+  std::array<std::uint8_t, 3> bytes{};
+  const std::array<double, 3> centre = CentreOf(preprocess);
+  for (std::size_t c = 0; c < bytes.size(); ++c) {
+    bytes.at(c) = static_cast<std::uint8_t>(
+        std::lround(std::clamp(centre.at(c), 0.0, kLargestUnsigned)));
+  }
+  return bytes;
+}
+
+QuantisedStep QuantiseStep(const Step& step, const FoldedStep& folded,
+                           const StepLevels& levels,
+                           const PreprocessSpec& preprocess) {
+  const bool reads_picture = step.input == 0;
+  const auto channels = static_cast<std::size_t>(step.kind == StepKind::kLinear
+                                                     ? step.linear.out_features
+                                                     : step.conv.out_channels);
+  const std::size_t fan_in = folded.weights.size() / channels;
+  const std::size_t pixels = reads_picture ? fan_in / 3 : 1;
+  const std::array<double, 3> centre = CentreOf(preprocess);
+  const double output = double{levels.output.scale};
+  QuantisedStep quantised;
+  quantised.weights.reserve(folded.weights.size());
+  for (std::size_t o = 0; o < channels; ++o) {
+    const auto first =
+        folded.weights.begin() + static_cast<std::ptrdiff_t>(o * fan_in);
+    std::vector<double> filter(first,
+                               first + static_cast<std::ptrdiff_t>(fan_in));
+    if (reads_picture) {
+      FoldPixels(preprocess, pixels, filter);
+    }
+    const double largest = LargestOf(filter);
+    const double scale = largest > 0 ? largest / kLargestSigned : 1.0;
+    double bias = folded.bias.empty() ? 0.0 : double{folded.bias[o]};
+    for (std::size_t i = 0; i < fan_in; ++i) {
+      const double level = std::nearbyint(filter[i] / scale);
+      quantised.weights.push_back(static_cast<std::int8_t>(level));
+      if (reads_picture) {
+        // With the rounded weight: a picture of one colour is then exact.
+        bias -= scale * level * centre.at(i / pixels);
+      }
+    }
+    quantised.rescale.push_back(
+        static_cast<float>(scale * double{levels.input.scale} / output));
+    quantised.bias.push_back(static_cast<float>(bias / output));
+  }
+  return quantised;
+}
+
+}  // namespace resnetd

@@ -1,0 +1,159 @@
+#include "server/engine/precision_choice.h"
+
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/engine/agreement.h"
+#include "server/engine/precision.h"
+
+namespace resnetd {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr Precision kFp32 = Precision::kFloat32;
+constexpr Precision kBf16 = Precision::kBfloat16;
+constexpr Precision kInt8 = Precision::kInt8;
+
+PrecisionTrial Trial(Precision precision, double milliseconds, int same,
+                     int pictures, double error = 0.001) {
+  return {
+      .precision = precision,
+      .seconds = 1e-3 * milliseconds,
+      .agreement = {.pictures = pictures, .same_top1 = same, .error = error},
+      .obstacle = ""};
+}
+
+PrecisionTrial Impossible(Precision precision) {
+  return {.precision = precision,
+          .seconds = std::numeric_limits<double>::infinity(),
+          .agreement = {},
+          .obstacle = "no such kernels"};
+}
+
+struct Row {
+  std::string name;
+  std::vector<PrecisionTrial> trials;
+  bool must_be_faster;
+  Precision chosen;
+};
+
+class DecidePrecisionTest : public testing::TestWithParam<Row> {};
+
+INSTANTIATE_TEST_SUITE_P(
+    All, DecidePrecisionTest,
+    testing::Values(
+        Row{"float_alone", {Trial(kFp32, 10, 1, 1)}, true, kFp32},
+        Row{"the_fastest_of_three",
+            {Trial(kFp32, 10, 200, 200), Trial(kBf16, 5, 200, 200),
+             Trial(kInt8, 2, 197, 200)},
+            true,
+            kInt8},
+        Row{"the_fastest_whatever_the_order",
+            {Trial(kFp32, 10, 200, 200), Trial(kInt8, 2, 197, 200),
+             Trial(kBf16, 5, 200, 200)},
+            true,
+            kInt8},
+        Row{"int8_agrees_on_one_too_few",
+            {Trial(kFp32, 10, 200, 200), Trial(kBf16, 5, 200, 200),
+             Trial(kInt8, 2, 196, 200)},
+            true,
+            kBf16},
+        Row{"bf16_agrees_on_just_enough",
+            {Trial(kFp32, 10, 1000, 1000), Trial(kBf16, 5, 997, 1000)},
+            true,
+            kBf16},
+        Row{"bf16_agrees_on_one_too_few",
+            {Trial(kFp32, 10, 1000, 1000), Trial(kBf16, 5, 996, 1000)},
+            true,
+            kFp32},
+        Row{"bf16_that_is_slow_on_this_machine",
+            {Trial(kFp32, 10, 9, 9), Trial(kBf16, 20, 9, 9)},
+            true,
+            kFp32},
+        Row{"a_gain_of_four_percent_is_none",
+            {Trial(kFp32, 10.4, 9, 9), Trial(kBf16, 10, 9, 9)},
+            true,
+            kFp32},
+        Row{"a_gain_of_six_percent_is_one",
+            {Trial(kFp32, 10.6, 9, 9), Trial(kBf16, 10, 9, 9)},
+            true,
+            kBf16},
+        Row{"forced_though_slower",
+            {Trial(kFp32, 10, 9, 9), Trial(kBf16, 20, 9, 9)},
+            false,
+            kBf16},
+        Row{"forced_but_wrong",
+            {Trial(kFp32, 10, 100, 100), Trial(kInt8, 2, 98, 100)},
+            false,
+            kFp32},
+        Row{"forced_but_impossible",
+            {Trial(kFp32, 10, 9, 9), Impossible(kBf16)},
+            false,
+            kFp32},
+        Row{"no_pictures_no_choice",
+            {Trial(kFp32, 10, 0, 0), Trial(kBf16, 2, 0, 0)},
+            true,
+            kFp32},
+        Row{"the_same_classes_of_broken_logits",
+            {Trial(kFp32, 10, 9, 9), Trial(kInt8, 2, 9, 9, 0.11)},
+            true,
+            kFp32},
+        Row{"logits_just_close_enough",
+            {Trial(kFp32, 10, 9, 9), Trial(kInt8, 2, 9, 9, 0.1)},
+            true,
+            kInt8},
+        Row{"an_error_that_is_no_number",
+            {Trial(kFp32, 10, 9, 9),
+             Trial(kBf16, 2, 9, 9, std::numeric_limits<double>::quiet_NaN())},
+            true,
+            kFp32}),
+    [](const auto& row) { return row.param.name; });
+
+TEST_P(DecidePrecisionTest, IsTheFastestThatAgrees) {
+  const Row& row = GetParam();
+  const PrecisionDecision decision =
+      DecidePrecision(row.trials, row.must_be_faster);
+  EXPECT_EQ(decision.precision, row.chosen) << decision.text;
+}
+
+TEST(DecidePrecisionTest, TheTextHasTheFiguresOfEveryTrial) {
+  const PrecisionDecision decision = DecidePrecision(
+      {Trial(kFp32, 10, 200, 200), Trial(kBf16, 5.25, 200, 200, 0.0031),
+       Trial(kInt8, 2, 190, 200)},
+      true);
+  EXPECT_THAT(decision.text, HasSubstr("bf16 chosen"));
+  EXPECT_THAT(decision.text, HasSubstr("fp32: 10.000 ms"));
+  EXPECT_THAT(decision.text, HasSubstr("bf16: 5.250 ms, agrees on 200 of 200 "
+                                       "pictures, logits off by 0.0031"));
+  EXPECT_THAT(decision.text,
+              HasSubstr("agrees on 190 of 200 pictures, logits off by 0.0010 "
+                        "(agrees on too few, 98.5 % are wanted)"));
+}
+
+TEST(DecidePrecisionTest, TheTextHasWhyATrialWasImpossible) {
+  EXPECT_THAT(
+      DecidePrecision({Trial(kFp32, 10, 3, 3), Impossible(kInt8)}, true).text,
+      HasSubstr("int8: no such kernels"));
+}
+
+TEST(PrecisionPolicyTest, ReadsTheFourNames) {
+  EXPECT_TRUE(ParsePrecisionPolicy("fp32")->candidates.empty());
+  EXPECT_THAT(ParsePrecisionPolicy("auto")->candidates,
+              testing::ElementsAre(kBf16, kInt8));
+  EXPECT_TRUE(ParsePrecisionPolicy("auto")->must_be_faster);
+  EXPECT_THAT(ParsePrecisionPolicy("bf16")->candidates,
+              testing::ElementsAre(kBf16));
+  EXPECT_FALSE(ParsePrecisionPolicy("bf16")->must_be_faster);
+  EXPECT_THAT(ParsePrecisionPolicy("int8")->candidates,
+              testing::ElementsAre(kInt8));
+  for (const std::string wrong : {"", "fp16", "INT8", "auto "}) {
+    EXPECT_FALSE(ParsePrecisionPolicy(wrong).has_value()) << wrong;
+  }
+}
+
+}  // namespace
+}  // namespace resnetd

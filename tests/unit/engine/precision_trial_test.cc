@@ -1,0 +1,163 @@
+#include "server/engine/precision_trial.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "server/engine/agreement.h"
+#include "server/engine/calibrator.h"
+#include "server/engine/cpu_model.h"
+#include "server/image/preprocess.h"
+#include "server/models/golden.h"
+#include "server/models/model_package.h"
+#include "tests/support/digits.h"
+
+namespace resnetd {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kSource[] = RESNETD_SOURCE_DIR;
+
+// The shipped models on real handwritten digits.
+class PrecisionDigitsTest : public testing::TestWithParam<std::string> {
+ protected:
+  PrecisionDigitsTest()
+      : package_(
+            *ReadModelFolder(std::string(kSource) + "/models/" + GetParam())),
+        digits_(ReadDigits(std::string(kSource) + "/data/digits")),
+        reference_(*CpuModel::Load(engine_, package_, 4, 1)) {
+    // Every fourth of those that training may see, as many as a server takes.
+    for (std::size_t i = 0; i < 256; ++i) {
+      calibration_.push_back(Resized(digits_.train[4 * i]));
+    }
+    for (const std::size_t row : digits_.held_out) {
+      held_out_.push_back(Resized(row));
+    }
+  }
+
+  Pixels Resized(std::size_t row) const {
+    return ResizeAndCrop(digits_.pictures[row], package_.facts.preprocess);
+  }
+
+  static std::vector<const Pixels*> Pointers(
+      const std::vector<Pixels>& pictures) {
+    std::vector<const Pixels*> pointers;
+    for (const Pixels& picture : pictures) {
+      pointers.push_back(&picture);
+    }
+    return pointers;
+  }
+
+  std::size_t Classes() const { return package_.facts.labels.size(); }
+
+  int Correct(const std::vector<float>& logits) const {
+    int correct = 0;
+    for (std::size_t i = 0; i < held_out_.size(); ++i) {
+      const auto row =
+          logits.begin() + static_cast<std::ptrdiff_t>(Classes() * i);
+      const auto top =
+          std::max_element(row, row + static_cast<std::ptrdiff_t>(Classes())) -
+          row;
+      correct += top == digits_.labels[digits_.held_out[i]] ? 1 : 0;
+    }
+    return correct;
+  }
+
+  PrecisionRun Try(const std::string& policy,
+                   const std::vector<Pixels>& pictures) {
+    auto run =
+        TryPrecisions(engine_, *reference_, *ParsePrecisionPolicy(policy),
+                      Pointers(pictures), [] { return false; });
+    EXPECT_TRUE(run.ok()) << run.status();
+    return *std::move(run);
+  }
+
+  dnnl::engine engine_{dnnl::engine::kind::cpu, 0};
+  const ModelPackage package_;
+  const Digits digits_;
+  const std::unique_ptr<CpuModel> reference_;
+  std::vector<Pixels> calibration_;
+  std::vector<Pixels> held_out_;
+};
+
+INSTANTIATE_TEST_SUITE_P(Shipped, PrecisionDigitsTest,
+                         testing::Values("digits", "digits-0-7"),
+                         [](const auto& row) {
+                           return row.param == "digits" ? "digits"
+                                                        : "digits_0_7";
+                         });
+
+TEST_P(PrecisionDigitsTest, Bf16AgreesOnAtLeast997OfAThousand) {
+  const PrecisionRun run = Try("bf16", calibration_);
+  ASSERT_NE(run.winner, nullptr) << run.decision.text;
+  EXPECT_EQ(run.winner->precision(), "bf16");
+  const auto pictures = Pointers(held_out_);
+  const auto expected = *LogitsOfAll(*reference_, pictures);
+  const auto actual = *LogitsOfAll(*run.winner, pictures);
+  const Agreement agreement = Compare(expected, actual, Classes());
+  EXPECT_GE(agreement.share(), 0.997);
+  EXPECT_LE(agreement.error, 0.01);
+  EXPECT_GE(Correct(actual) * 1000, Correct(expected) * 997);
+}
+
+TEST_P(PrecisionDigitsTest, Int8AgreesAndIsAsAccurateOnDigitsItWasNotMadeWith) {
+  const PrecisionRun run = Try("int8", calibration_);
+  ASSERT_NE(run.winner, nullptr) << run.decision.text;
+  EXPECT_EQ(run.winner->precision(), "int8");
+  const auto pictures = Pointers(held_out_);
+  const auto expected = *LogitsOfAll(*reference_, pictures);
+  const auto actual = *LogitsOfAll(*run.winner, pictures);
+  EXPECT_GE(Compare(expected, actual, Classes()).share(), 0.985);
+  EXPECT_GE(Correct(actual) * 100, Correct(expected) * 99);
+}
+
+TEST_P(PrecisionDigitsTest, AutoTriesAllAndTakesOneThatAgrees) {
+  const PrecisionRun run = Try("auto", calibration_);
+  ASSERT_EQ(run.trials.size(), 3U);
+  for (const PrecisionTrial& trial : run.trials) {
+    EXPECT_EQ(trial.obstacle, "");
+    EXPECT_GT(trial.seconds, 0);
+    EXPECT_EQ(trial.agreement.pictures, 256);
+  }
+  EXPECT_EQ(run.decision, DecidePrecision(run.trials, true));
+}
+
+TEST_P(PrecisionDigitsTest, WithoutRealPicturesInt8IsNotChosen) {
+  const PrecisionRun run = Try("int8", {});
+  EXPECT_EQ(run.winner, nullptr);
+  EXPECT_EQ(run.decision.precision, Precision::kFloat32);
+  EXPECT_THAT(run.decision.text, HasSubstr("no pictures to calibrate with"));
+}
+
+TEST_P(PrecisionDigitsTest, TheGoldenPicturesStayWithinTheirTolerance) {
+  const auto expected = *GoldenLogits(*reference_, 32, 4);
+  for (const std::string precision : {"bf16", "int8"}) {
+    const PrecisionRun run = Try(precision, calibration_);
+    ASSERT_NE(run.winner, nullptr) << run.decision.text;
+    const auto actual = *GoldenLogits(*run.winner, 32, 4);
+    EXPECT_LE(GoldenDifference(expected, actual, Classes()),
+              GoldenTolerance(precision) * 2 / 3)
+        << precision;
+  }
+}
+
+TEST_P(PrecisionDigitsTest, AChoiceThatIsStoppedEndsSoon) {
+  int asked = 0;
+  const auto run =
+      TryPrecisions(engine_, *reference_, *ParsePrecisionPolicy("auto"),
+                    Pointers(calibration_), [&asked] { return ++asked > 10; });
+  EXPECT_EQ(run.status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(asked, 11);
+}
+
+}  // namespace
+}  // namespace resnetd

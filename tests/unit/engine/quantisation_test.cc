@@ -1,0 +1,106 @@
+#include "server/engine/quantisation.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "gtest/gtest.h"
+#include "server/engine/calibration.h"
+#include "server/engine/program.h"
+#include "tests/support/filled_package.h"
+
+namespace resnetd {
+namespace {
+
+Step Convolution(int in, int out) {
+  Step step;
+  step.input = 1;
+  step.conv = {.name = "c", .in_channels = in, .out_channels = out};
+  return step;
+}
+
+TEST(QuantisationTest, EachFilterHasItsOwnScaleAndRoundsToEven) {
+  const QuantisedStep quantised = QuantiseStep(
+      Convolution(4, 2),
+      {.weights = {127, -63.5F, 0.5F, 1.5F, 0.127F, -0.0635F, 0, 0.0254F},
+       .bias = {3, -1}},
+      {.input = {.scale = 0.5F}, .output = {.scale = 0.25F}}, {});
+  EXPECT_EQ(quantised.weights,
+            (std::vector<std::int8_t>{127, -64, 0, 2, 127, -63, 0, 25}));
+  EXPECT_FLOAT_EQ(quantised.rescale[0], 1 * 0.5F / 0.25F);
+  EXPECT_FLOAT_EQ(quantised.rescale[1], 0.001F * 0.5F / 0.25F);
+  EXPECT_EQ(quantised.bias, (std::vector<float>{12, -4}));
+}
+
+TEST(QuantisationTest, AFilterOfZerosKeepsItsBias) {
+  const QuantisedStep quantised =
+      QuantiseStep(Convolution(2, 1), {.weights = {0, 0}, .bias = {5}},
+                   {.input = {.scale = 2}, .output = {.scale = 0.5F}}, {});
+  EXPECT_EQ(quantised.weights, (std::vector<std::int8_t>{0, 0}));
+  EXPECT_GT(quantised.rescale[0], 0);
+  EXPECT_EQ(quantised.bias[0], 10);
+}
+
+TEST(QuantisationTest, WithoutABiasTheBiasIsZero) {
+  EXPECT_EQ(QuantiseStep(Convolution(1, 1), {.weights = {1}}, {}, {}).bias,
+            std::vector<float>{0});
+}
+
+TEST(QuantisationTest, TheFirstConvolutionTakesBytes) {
+  Step stem = Convolution(3, 1);
+  stem.input = 0;
+  PreprocessSpec preprocess;
+  preprocess.mean = {0.5F, 0.25F, 0};
+  preprocess.std = {0.5F, 0.25F, 1};
+  // (byte / 255 - mean) / std with weights 1, 2, 1.
+  const QuantisedStep quantised = QuantiseStep(
+      stem, {.weights = {1, 2, 1}, .bias = {0.75F}}, {}, preprocess);
+  EXPECT_EQ(quantised.weights, (std::vector<std::int8_t>{32, 127, 16}));
+  const double scale = 8.0 / 255 / 127;
+  EXPECT_FLOAT_EQ(quantised.rescale[0], static_cast<float>(scale));
+  EXPECT_NEAR(quantised.bias[0], 0.75 - scale * (32 * 127.5 + 127 * 63.75),
+              1e-5);
+  EXPECT_EQ(PaddingBytes(preprocess),
+            (std::array<std::uint8_t, 3>{128, 64, 0}));
+}
+
+TEST(QuantisationTest, LevelsFollowTheSignsOfTheNetwork) {
+  const Program program =
+      BuildProgram(FilledPackage("cifar_resnet8", 10, 8).network, 8);
+  ASSERT_TRUE(CanQuantise(program));
+  Calibration calibration;
+  double range = 1;
+  for (const Step& step : program.steps) {
+    if (!StepName(step).empty()) {
+      calibration.ranges[StepName(step)] = range++;
+    }
+  }
+  const std::vector<StepLevels> levels = LevelsOf(program, calibration);
+  ASSERT_EQ(levels.size(), program.steps.size());
+  EXPECT_EQ(levels[0].input, (Levels{.scale = 1, .is_signed = false}));
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    const Step& step = program.steps[i];
+    if (step.kind == StepKind::kConvolution) {
+      const double wanted = calibration.ranges[step.conv.name];
+      EXPECT_EQ(levels[i].output.is_signed, !step.relu) << step.conv.name;
+      EXPECT_FLOAT_EQ(levels[i].output.scale,
+                      static_cast<float>(wanted / (step.relu ? 255 : 127)));
+      EXPECT_FALSE(levels[i].input.is_signed);
+    }
+    // Whatever a step reads is what the last one wrote there.
+    for (std::size_t before = i; before-- > 0;) {
+      if (program.steps[before].output == step.input) {
+        EXPECT_EQ(levels[i].input, levels[before].output);
+        break;
+      }
+    }
+  }
+}
+
+TEST(QuantisationTest, PreActivationNetworksHaveNoLevels) {
+  EXPECT_FALSE(CanQuantise(
+      BuildProgram(FilledPackage("cifar_resnet8_v2", 10, 8).network, 8)));
+}
+
+}  // namespace
+}  // namespace resnetd
