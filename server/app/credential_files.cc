@@ -96,18 +96,20 @@ bool CredentialFiles::HasSettled(Watched& watched) {
 void CredentialFiles::Refresh() {
   if (HasSettled(tls_files_)) {
     absl::StatusOr<TlsMaterial> material = ReadTls();
-    if (material.ok()) {
+    const absl::Status outcome = material.status();
+    if (outcome.ok()) {
       tls_->Replace(*std::move(material));
       TellEnd();
     }
-    Report("tls", material.status());
+    Report("tls", outcome);
   }
   if (HasSettled(token_files_)) {
     absl::StatusOr<AccessList> list = ReadTokens();
-    if (list.ok()) {
+    const absl::Status outcome = list.status();
+    if (outcome.ok()) {
       access_->Replace(*std::move(list));
     }
-    Report("tokens", list.status());
+    Report("tokens", outcome);
   }
 }
 
