@@ -80,8 +80,8 @@ std::int64_t AdaptiveModel::resident_bytes() const {
   return Now()->resident_bytes();
 }
 
-void AdaptiveModel::MayChoosePrecision(std::function<void()> chosen) {
-  chosen_ = std::move(chosen);
+void AdaptiveModel::MayChoosePrecision(const std::function<void()>& chosen) {
+  chosen_ = chosen;
   chooser_->jobs.Add(this, [this](const BackgroundJobs::Stopped& stopped) {
     Choose(stopped);
   });
@@ -136,6 +136,7 @@ void AdaptiveModel::Choose(const BackgroundJobs::Stopped& stopped) {
     pictures = chooser_->pictures.read(name_, preprocess_);
   }
   std::vector<const Pixels*> pointers;
+  pointers.reserve(pictures.size());
   for (const Pixels& picture : pictures) {
     pointers.push_back(&picture);
   }

@@ -51,7 +51,7 @@ class AdaptiveModel final : public Model {
   std::int64_t resident_bytes() const override;
 
   // Starts the choice, beside the answers.
-  void MayChoosePrecision(std::function<void()> chosen) override;
+  void MayChoosePrecision(const std::function<void()>& chosen) override;
 
  private:
   using Current = std::shared_ptr<const CpuModel>;

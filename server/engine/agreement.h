@@ -15,6 +15,8 @@ struct Agreement {
   // largest logit (by magnitude).
   double error = 0;
 
+  friend bool operator==(const Agreement&, const Agreement&) = default;
+
   // 0 without pictures.
   double share() const {
     return pictures == 0

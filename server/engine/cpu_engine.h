@@ -39,7 +39,7 @@ struct CpuEngineOptions {
   std::string precision = "fp32";
   CalibrationPictures pictures = {};
   // Where choices are kept for the next start; empty: nowhere.
-  std::string record_folder = "";
+  std::string record_folder;
 };
 
 inline constexpr int kMostEngineThreads = 1024;

@@ -65,7 +65,7 @@ class Model {
   // within GoldenTolerance(precision()). `chosen` is called by another thread
   // when that is decided, if there is a choice at all; not any more once the
   // model is destroyed. At most once.
-  virtual void MayChoosePrecision(std::function<void()> /*chosen*/) {}
+  virtual void MayChoosePrecision(const std::function<void()>& /*chosen*/) {}
   // "engine" or "torch".
   virtual std::string backend() const = 0;
   // Memory held for weights and activations.
