@@ -103,7 +103,8 @@ GateRules FromProto(const v1::GateRules& message) {
 WatchRules FromProto(const v1::WatchRules& message) {
   WatchRules rules;
   if (message.has_duration()) {
-    rules.duration = std::chrono::seconds(message.duration().seconds());
+    rules.duration = std::chrono::duration_cast<std::chrono::seconds>(
+        client::FromProto(message.duration()));
   }
   if (message.has_min_answers()) {
     rules.min_answers = message.min_answers();
@@ -140,10 +141,8 @@ ServingGuard FromProto(const v1::ServingGuard& message) {
     guard.max_queue = message.max_queue();
   }
   if (message.has_max_p99()) {
-    constexpr std::int64_t kMillion = 1'000'000;
-    guard.max_p99 =
-        std::chrono::seconds(message.max_p99().seconds()) +
-        std::chrono::milliseconds(message.max_p99().nanos() / kMillion);
+    guard.max_p99 = std::chrono::duration_cast<std::chrono::milliseconds>(
+        client::FromProto(message.max_p99()));
   }
   return guard;
 }
@@ -178,7 +177,8 @@ JobSpec FromProto(const v1::FineTuneJobSpec& message) {
       .guard = FromProto(message.serving_guard()),
       .observation = FromProto(message.observation()),
       .alarms = SettingsOf(message),
-      .max_duration = std::chrono::seconds(message.max_duration().seconds()),
+      .max_duration = std::chrono::duration_cast<std::chrono::seconds>(
+          client::FromProto(message.max_duration())),
       .display_name = message.display_name()};
 }
 

@@ -1,3 +1,4 @@
+#include "client/convert.h"
 #include "client/gradient_convert.h"
 #include "client/probe_convert.h"
 
@@ -75,8 +76,7 @@ ProbeReport FromProto(const v1::ProbeReport& message) {
   if (message.has_paths()) {
     report.paths = PathsOf(message.paths());
   }
-  report.took = std::chrono::seconds(message.took().seconds()) +
-                std::chrono::nanoseconds(message.took().nanos());
+  report.took = FromProto(message.took());
   return report;
 }
 

@@ -30,8 +30,7 @@ void Apply(const google::rpc::BadRequest& detail, ErrorInfo& info) {
 }
 
 void Apply(const google::rpc::RetryInfo& detail, ErrorInfo& info) {
-  info.retry_after = std::chrono::seconds(detail.retry_delay().seconds()) +
-                     std::chrono::nanoseconds(detail.retry_delay().nanos());
+  info.retry_after = FromProto(detail.retry_delay());
 }
 
 void Apply(const google::rpc::ResourceInfo& detail, ErrorInfo& info) {

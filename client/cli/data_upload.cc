@@ -45,16 +45,16 @@ class UploadProgress {
  public:
   UploadProgress(const Session& session, const LocalData& data)
       : console_(session.console),
-        enabled_(!session.arguments.global.quiet),
+        is_quiet_(session.arguments.global.quiet),
         data_(data),
-        line_(session.console, enabled_) {}
+        line_(session.console, !is_quiet_) {}
 
   void Show(const client::UploadSummary& summary) {
     const steady_clock::time_point now = steady_clock::now();
-    const bool live = console_.terminal.err_is_live;
+    const bool live = line_.enabled();
     const auto pause = live ? steady_clock::duration(kRedraw)
                             : steady_clock::duration(kReport);
-    if (!enabled_ || (shown_ && now - *shown_ < pause)) {
+    if (is_quiet_ || (shown_ && now - *shown_ < pause)) {
       return;
     }
     // Where nobody watches, the beginning is not worth a line.
@@ -74,7 +74,7 @@ class UploadProgress {
 
  private:
   const Console& console_;
-  const bool enabled_;
+  const bool is_quiet_;
   const LocalData& data_;
   const steady_clock::time_point begun_ = steady_clock::now();
   std::optional<steady_clock::time_point> shown_;
