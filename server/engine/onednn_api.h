@@ -85,7 +85,8 @@ class Rescaling {
 
  private:
   std::vector<float> rescale_;
-  bool grouped_;
+  // Of interest to oneDNN 3.x alone.
+  [[maybe_unused]] bool grouped_;
 };
 
 // Runs a primitive with arguments put together beforehand: the call of the
