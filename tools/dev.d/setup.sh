@@ -16,8 +16,8 @@ readonly demo_packages=(
 )
 # What tests and static checks take on top.
 readonly test_packages=(
-  git clang clang-tidy shellcheck sqlite3 strace python3-pip python3-yaml
-  python3-numpy python3-pil python3-jsonschema
+  git clang clang-tidy openssl shellcheck sqlite3 strace python3-pip
+  python3-yaml python3-numpy python3-pil python3-jsonschema
 )
 
 # Of DESIGN.md section 10: the wheel without its CUDA libraries builds the
