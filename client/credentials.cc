@@ -24,7 +24,6 @@
 namespace resnetd::client {
 namespace {
 
-constexpr std::size_t kMaxPemBytes = 1U << 20U;
 constexpr std::size_t kMaxTokenBytes = 4096;
 constexpr unsigned int kWatchSeconds = 5;
 
@@ -33,15 +32,10 @@ absl::Status Bad(absl::string_view text) {
                      text);
 }
 
-absl::StatusOr<PemText> ReadPem(const std::string& what,
-                                const std::string& path, Secrecy secrecy) {
-  absl::StatusOr<std::string> text =
-      ReadNamedFile(what, path, kMaxPemBytes, secrecy);
-  if (!text.ok()) {
-    return Bad(text.status().message());
-  }
-  return PemText{.origin = absl::StrCat(what, " ", Quoted(path, 256)),
-                 .text = *std::move(text)};
+absl::StatusOr<PemText> ReadFile(absl::string_view what,
+                                 const std::string& path, Secrecy secrecy) {
+  absl::StatusOr<PemText> pem = ReadPem(what, path, secrecy);
+  return pem.ok() ? std::move(pem) : Bad(pem.status().message());
 }
 
 absl::StatusOr<std::string> CheckToken(absl::string_view text,
@@ -132,7 +126,7 @@ absl::Status CheckFiles(const SecurityOptions& options) {
   }
   if (!options.ca_file.empty()) {
     ASSIGN_OR_RETURN(const PemText ca,
-                     ReadPem("CA file", options.ca_file, Secrecy::kPublic));
+                     ReadFile("CA file", options.ca_file, Secrecy::kPublic));
     if (const absl::Status status = CheckAuthorities(ca, now); !status.ok()) {
       return Bad(status.message());
     }
@@ -142,9 +136,9 @@ absl::Status CheckFiles(const SecurityOptions& options) {
   }
   ASSIGN_OR_RETURN(
       const PemText chain,
-      ReadPem("certificate file", options.certificate_file, Secrecy::kPublic));
+      ReadFile("certificate file", options.certificate_file, Secrecy::kPublic));
   ASSIGN_OR_RETURN(const PemText key,
-                   ReadPem("key file", options.key_file, Secrecy::kSecret));
+                   ReadFile("key file", options.key_file, Secrecy::kSecret));
   const absl::Status status = CheckKeyPair(chain, key, now).status();
   return status.ok() ? status : Bad(status.message());
 }

@@ -11,8 +11,6 @@
 namespace resnetd {
 namespace {
 
-// A bundle of all public authorities has a quarter of this.
-constexpr std::size_t kMaxPemBytes = 1U << 20U;
 constexpr std::size_t kMaxShownPath = 256;
 
 std::vector<FileStamp> StampsOf(const std::vector<std::string>& paths) {
@@ -22,14 +20,6 @@ std::vector<FileStamp> StampsOf(const std::vector<std::string>& paths) {
     stamps.push_back(StampOf(path));
   }
   return stamps;
-}
-
-absl::StatusOr<PemText> ReadPem(const std::string& flag,
-                                const std::string& path, Secrecy secrecy) {
-  ASSIGN_OR_RETURN(std::string text,
-                   ReadNamedFile(flag, path, kMaxPemBytes, secrecy));
-  return PemText{.origin = absl::StrCat(flag, " ", Quoted(path, kMaxShownPath)),
-                 .text = std::move(text)};
 }
 
 }  // namespace

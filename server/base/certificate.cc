@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "server/base/error.h"
+#include "server/base/quote.h"
 #include "server/base/status_macros.h"
 
 namespace resnetd {
@@ -140,6 +141,14 @@ absl::StatusOr<Owned<EVP_PKEY>> ReadKey(const PemText& pem) {
 std::string FormatUtc(WallTime time) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromChrono(time),
                           absl::UTCTimeZone());
+}
+
+absl::StatusOr<PemText> ReadPem(absl::string_view flag, const std::string& path,
+                                Secrecy secrecy) {
+  ASSIGN_OR_RETURN(std::string text,
+                   ReadNamedFile(flag, path, kMaxPemBytes, secrecy));
+  return PemText{.origin = absl::StrCat(flag, " ", Quoted(path, 256)),
+                 .text = std::move(text)};
 }
 
 absl::StatusOr<CertificateFacts> CheckKeyPair(const PemText& chain,

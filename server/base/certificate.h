@@ -1,11 +1,14 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/base/secret_file.h"
 
 namespace resnetd {
 
@@ -14,6 +17,13 @@ struct PemText {
   std::string origin;
   std::string text;
 };
+
+// A bundle of all public authorities has a quarter of this.
+inline constexpr std::size_t kMaxPemBytes = 1U << 20U;
+
+// The file that a person named by `flag`. Errors of ReadNamedFile().
+absl::StatusOr<PemText> ReadPem(absl::string_view flag, const std::string& path,
+                                Secrecy secrecy);
 
 // What the first certificate of a chain says.
 struct CertificateFacts {
@@ -25,9 +35,9 @@ struct CertificateFacts {
   std::chrono::system_clock::time_point not_after;
 };
 
-// Errors of both are INVALID_ARGUMENT (REQUEST_INVALID) in plain words, for
-// whoever named the files: what is wrong, and what to change. They hold nothing
-// of a key.
+// Errors of both checks are INVALID_ARGUMENT (REQUEST_INVALID) in plain words,
+// for whoever named the files: what is wrong, and what to change. They hold
+// nothing of a key.
 
 // The chain and the private key that a server or a client proves itself with.
 // Errors: no certificate, no key, a key behind a passphrase, one too short for

@@ -32,17 +32,7 @@ constexpr int kKeepaliveTimeoutMs = 10'000;
 // Between tries to connect, at most: a registry that is back is followed soon.
 constexpr int kMaxReconnectMs = 2'000;
 
-// Of a PEM file, and of a file with a token.
-constexpr std::size_t kMaxPemBytes = 1U << 20U;
 constexpr std::size_t kMaxTokenBytes = 4096;
-
-absl::StatusOr<PemText> ReadPem(const std::string& flag,
-                                const std::string& path, Secrecy secrecy) {
-  ASSIGN_OR_RETURN(std::string text,
-                   ReadNamedFile(flag, path, kMaxPemBytes, secrecy));
-  return PemText{.origin = absl::StrCat(flag, " ", Quoted(path, 256)),
-                 .text = std::move(text)};
-}
 
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> ReadCredentials(
     const RegistryClientOptions& options) {

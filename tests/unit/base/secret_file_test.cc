@@ -9,6 +9,7 @@
 #include <fstream>
 #include <string>
 
+#include "server/base/certificate.h"
 #include "tests/support/temp_dir.h"
 
 namespace resnetd {
@@ -68,6 +69,20 @@ TEST_F(SecretFileTest, RefusesOneByteTooMany) {
   EXPECT_EQ(*Read(path, 5), "12345");
   EXPECT_THAT(std::string(Read(path, 4).status().message()),
               HasSubstr("has more than 4 bytes"));
+}
+
+TEST_F(SecretFileTest, APemFileHasAtMostAMebibyteAndIsCalledByItsFlag) {
+  for (const std::size_t bytes : {kMaxPemBytes - 1, kMaxPemBytes}) {
+    const std::string path = folder_.Write("ca", std::string(bytes, 'x'));
+    const auto pem = ReadPem("--tls-client-ca", path, Secrecy::kPublic);
+    ASSERT_TRUE(pem.ok()) << pem.status();
+    EXPECT_EQ(pem->text.size(), bytes);
+    EXPECT_EQ(pem->origin, "--tls-client-ca \"" + path + "\"");
+  }
+  const std::string path =
+      folder_.Write("ca", std::string(kMaxPemBytes + 1, 'x'));
+  EXPECT_EQ(ReadPem("--tls-client-ca", path, Secrecy::kPublic).status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(SecretFileTest, RefusesWhatIsNoFile) {
