@@ -3,6 +3,7 @@ the settings and the secrets that its pods get."""
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 import tempfile
@@ -11,13 +12,16 @@ from typing import Any
 
 from auth_test import new_token, write_secret
 from certificates import Authority
-from harness import SOURCE, Server
+from harness import RESNETCTL, SOURCE, Server, run
 from prometheus import wait_for
 from rolling_restart_test import free_ports
 
 sys.path.insert(0, str(SOURCE / "tests" / "lint"))
 import deploylib  # noqa: E402
 import k8s_policy  # noqa: E402
+
+sys.path.insert(0, str(SOURCE / "tools"))
+import digit_files  # noqa: E402
 
 SHARE = "/opt/resnetd/share/resnetd"
 PICTURE = SOURCE / "demo" / "digit-3.png"
@@ -42,7 +46,7 @@ class ProductionTest(unittest.TestCase):
         entries = []
         self.tokens = {}
         for name, role in (("replicas", "replica"), ("team", "classifier"),
-                           ("admin", "operator")):
+                           ("runs", "trainer"), ("admin", "operator")):
             self.tokens[role], entry = new_token(self.folder, name, role)
             entries.append(entry)
         # Secret -> key -> the file that stands for it here.
@@ -50,6 +54,7 @@ class ProductionTest(unittest.TestCase):
             "resnetd-tls": {"tls.crt": certificate, "tls.key": key, "ca.crt": self.ca},
             "resnetd-tokens": {"tokens": self.folder / "tokens.toml",
                                "replica": self.tokens["replica"]},
+            "resnetd-run": {"token": self.tokens["trainer"]},
         }
         write_secret(self.folder / "tokens.toml", "\n".join(entries))
 
@@ -64,8 +69,10 @@ class ProductionTest(unittest.TestCase):
         for mount in spec["containers"][0]["volumeMounts"]:
             volume = volumes.get(mount["name"], {})
             if "secret" in volume:
+                shown = {item["key"] for item in volume["secret"].get("items", [])}
                 for key, path in self.secrets[volume["secret"]["secretName"]].items():
-                    found[f"{mount['mountPath']}/{key}"] = str(path)
+                    if not shown or key in shown:
+                        found[f"{mount['mountPath']}/{key}"] = str(path)
             if "configMap" in volume:
                 text, = (thing["data"]["resnetd.toml"]
                          for thing in k8s_policy.of_kind(self.things, "ConfigMap")
@@ -77,8 +84,8 @@ class ProductionTest(unittest.TestCase):
                 found[f"{mount['mountPath']}/resnetd.toml"] = str(target)
         return found
 
-    def start(self, kind: str, *flags: object) -> Server:
-        workload = self.workload(kind)
+    def words(self, workload: dict[str, Any]) -> list[str]:
+        """Its arguments, with the paths of this machine."""
         places = self.places(workload)
         words = []
         for word in k8s_policy.pod(workload)["containers"][0]["args"]:
@@ -86,7 +93,10 @@ class ProductionTest(unittest.TestCase):
                 word = word.replace(old, new)
             self.assertNotIn("/etc/resnetd", word, "a file that nothing mounts")
             words.append(word)
-        return Server(*words, *flags)
+        return words
+
+    def start(self, kind: str, *flags: object) -> Server:
+        return Server(*self.words(self.workload(kind)), *flags)
 
     def test_trainer_and_replica_speak_tls_and_know_who_calls(self) -> None:
         port, = free_ports(1)
@@ -100,6 +110,25 @@ class ProductionTest(unittest.TestCase):
             self.assertEqual(promoted.returncode, DENIED, promoted.stderr)
             listed = trainer.ctl("models", "versions", "digits", *self.as_("operator"))
             self.assertEqual(listed.returncode, 0, listed.stderr)
+
+    def test_a_run_of_kueue_speaks_tls_and_is_let_in(self) -> None:
+        rendered = {name: things for name, things, _ in deploylib.rendered(SOURCE)}
+        job, = k8s_policy.of_kind(rendered["production+kueue"], "Job")
+        digit_files.write(self.folder / "pictures", "0123456789", "training", 20)
+        with self.start("StatefulSet", "--train-threads", 1,
+                        "--training-gives-way=false") as trainer:
+            words = [word.replace("=resnetd-trainer:8001", f"={trainer.address}")
+                     .replace("=/data", f"={self.folder / 'pictures'}")
+                     for word in self.words(job)]
+            steps = ["--server-name", "localhost", "--steps", 5]
+            ended = run(RESNETCTL, *words, *steps)
+            if os.environ.get("RESNETD_TRAINS") == "1":
+                self.assertEqual(ended.returncode, 0, ended.stderr)
+            else:
+                self.assertIn("libresnetd_torch.so", ended.stderr)
+            # Without the token of its secret it is nobody.
+            without = [word for word in words if not word.startswith("--token-file")]
+            self.assertEqual(run(RESNETCTL, *without, *steps).returncode, DENIED)
 
     def as_(self, role: str) -> list[object]:
         return ["--ca", self.ca, "--server-name", "localhost", "--token-file",

@@ -65,8 +65,9 @@ def hardening(service):
 
 
 def image_complaints(root, service, version):
-    name, _, tag = service.get("image", "").rpartition(":")
-    if not re.search(r"\d+\.\d+\.\d+", tag):
+    # The digest says which image that was: docs/operations.md.
+    name, _, tag = re.sub(r"@sha256:[0-9a-f]{64}$", "", service.get("image", "")).rpartition(":")
+    if not re.fullmatch(r"v?\d+\.\d+\.\d+[\w.-]*", tag):
         yield f"image {service.get('image')} has no number"
     if name == "resnetd":
         flavour = tag.removeprefix(f"{version}-")

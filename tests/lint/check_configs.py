@@ -17,6 +17,8 @@ INSTRUCTIONS = {"FROM", "RUN", "CMD", "LABEL", "EXPOSE", "ENV", "ADD", "COPY",
                 "ENTRYPOINT", "VOLUME", "USER", "WORKDIR", "ARG", "ONBUILD",
                 "STOPSIGNAL", "HEALTHCHECK", "SHELL"}
 PORTS = {"8001", "8002"}
+# NAME:TAG with a number in the tag, e.g. debian:12.11-slim, and what it was then.
+NUMBERED = re.compile(r"[^@]+:[\w.-]*\d[\w.-]*(@sha256:[0-9a-f]{64})?")
 
 
 class StrictLoader(yaml.SafeLoader):
@@ -93,6 +95,21 @@ def workflow_complaints(root, name, workflow):
                 yield f"{name}: job {job} runs {script[1]}, which is missing"
 
 
+def base_complaints(name, words):
+    """Whatever is built upon has a number: its tag, and perhaps its digest."""
+    arguments, stages = {}, {"scratch"}
+    for word in words:
+        if word[0] == "ARG" and "=" in word[1]:
+            key, _, value = word[1].partition("=")
+            arguments.setdefault(key, value)
+        if word[0] != "FROM":
+            continue
+        image = re.sub(r"\$\{?(\w+)\}?", lambda match: arguments.get(match[1], ""), word[1])
+        if image not in stages and not NUMBERED.fullmatch(image):
+            yield f"{name}: FROM {image}: no tag with a number"
+        stages.add(word[-1])
+
+
 def dockerfile_complaints(root, name, text):
     text = re.sub(r"^\s*#[^\n]*\n", "", text, flags=re.MULTILINE)
     lines = re.sub(r"\\\n", " ", text).splitlines()
@@ -115,6 +132,7 @@ def dockerfile_complaints(root, name, text):
         for file in [] if source else word[1:-1]:
             if not file.startswith("--") and not (root / file).exists():
                 yield f"{name}: COPY {file}: does not exist"
+    yield from base_complaints(name, words)
     if not words or words[0][0] not in ("FROM", "ARG"):
         yield f"{name}: does not begin with FROM"
     if given.get("USER", ["root"])[0].split(":")[0] in ("root", "0"):

@@ -67,6 +67,18 @@ def overlay_complaints(things, facts):
     yield from metric_complaints(things, facts["series"], facts["counters"])
 
 
+def production_complaints(things):
+    for service in k8s_policy.of_kind(things, "Service"):
+        if any("h2c" in port.get("appProtocol", "") for port in service["spec"]["ports"]):
+            yield f"{deploylib.title(service)}: has gateways speak plaintext to it"
+    for server in k8s_policy.servers(things):
+        for text in k8s_policy.wire(server):
+            yield f"{deploylib.title(server)}: {text}"
+    for job in k8s_policy.of_kind(things, "Job"):
+        for text in k8s_policy.wire_of_job(job, things):
+            yield f"{deploylib.title(job)}: {text}"
+
+
 def adapter_complaints(root, facts):
     """The metric of the HPA is one that prometheus-adapter is told to make."""
     folder = root / deploylib.K8S / "components" / "hpa"
@@ -145,9 +157,8 @@ def complaints(root):
                 continue
             for text in overlay_complaints(things, facts):
                 yield f"{deploylib.K8S}: {name}: {text}"
-            for server in k8s_policy.servers(things) if "production" in name else []:
-                for text in k8s_policy.wire(server):
-                    yield f"{deploylib.K8S}: {name}: {deploylib.title(server)}: {text}"
+            for text in production_complaints(things) if "production" in name else []:
+                yield f"{deploylib.K8S}: {name}: {text}"
         yield from adapter_complaints(root, facts)
         yield from monitoring_complaints(root)
         yield from hadolint_complaints(root)

@@ -31,6 +31,12 @@ class ComposeTest(SampleTreeTest):
     def test_ours_is_clean(self):
         self.assert_finds(check_compose)
 
+    def test_takes_an_image_that_is_pinned_by_its_digest(self):
+        text = (ROOT / check_compose.FILE).read_text()
+        self.write(check_compose.FILE, text.replace(
+            "grafana/grafana:12.1.1", f"grafana/grafana:12.1.1@sha256:{'0f' * 32}"))
+        self.assert_finds(check_compose)
+
     def test_finds_what_docker_refuses(self):
         for old, new, says in [
                 ("    profiles: [cpu]", "    profile: [cpu]", "'profile' does not match"),
@@ -48,6 +54,8 @@ class ComposeTest(SampleTreeTest):
                 ("memory: 512m", "cpus: '1'", "grafana: its memory has no limit"),
                 ("max-size: 10m", "max-file: '1'", "may fill the disk"),
                 ("grafana/grafana:12.1.1", "grafana/grafana:latest", "has no number"),
+                ("grafana/grafana:12.1.1", "grafana/grafana", "has no number"),
+                ("grafana/grafana:12.1.1", "grafana/grafana:12.1.1@sha256:0", "has no number"),
                 ("resnetd:0.1.0-cuda", "resnetd:0.2.0-cuda", "no flavour of 0.1.0"),
                 ("target: runtime-cuda", "target: runtime-cpu", "builds runtime-cpu as"),
                 ('"127.0.0.1:9090', '"0.0.0.0:9090', "open to other machines"),

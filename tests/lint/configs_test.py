@@ -79,6 +79,23 @@ class ConfigsTest(SampleTreeTest):
             with self.subTest(says):
                 self.assert_finds(check_configs, says)
 
+    def test_what_is_built_upon_has_a_number(self):
+        self.write("dev", "")
+        digest = "sha256:" + "0123456789abcdef" * 4
+        base = "FROM debian:12-slim AS build"
+        for image in (f"debian:12.11-slim@{digest}", "quay.io:443/debian:12.11",
+                      "debian:${RELEASE}"):
+            self.write("deploy/docker/Dockerfile", "ARG RELEASE=12.11-slim\n"
+                       + DOCKERFILE.replace(base, f"FROM {image} AS build"))
+            with self.subTest(image):
+                self.assert_finds(check_configs)
+        for image in ("debian", "debian:latest", "debian:stable-slim", "quay.io:443/debian",
+                      "debian:${RELEASE}", f"debian:12@{digest[:-1]}", "unknown-stage"):
+            self.write("deploy/docker/Dockerfile",
+                       DOCKERFILE.replace(base, f"FROM {image} AS build"))
+            with self.subTest(image):
+                self.assert_finds(check_configs, "no tag with a number")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -3,6 +3,7 @@ import copy
 import pathlib
 import re
 import shutil
+import subprocess
 import unittest
 
 import check_deploy
@@ -134,6 +135,7 @@ class PolicyTest(FaultsTest):
                 (spec + "volumes.1", {"name": "tmp", "emptyDir": {}}, "without sizeLimit"),
                 (box + "image", "resnetd:latest", "is no flavour of version"),
                 (box + "image", "resnetd", "is no flavour of version"),
+                (box + "image", "resnetd:0.1.0-cpu@sha256:12", "is no flavour of version"),
                 (box + "imagePullPolicy", "Always", "imagePullPolicy"),
                 (box + "command", ["sh", "-c"], "wants a shell"),
                 (box + "lifecycle", {"preStop": {"exec": {"command": ["sleep"]}}},
@@ -151,6 +153,12 @@ class PolicyTest(FaultsTest):
                 (spec + "topologySpreadConstraints", None, "is not spread over")]:
             with self.subTest(says):
                 self.assert_found("split", "Deployment", path, value, says)
+
+    def test_takes_an_image_that_is_pinned_by_its_digest(self):
+        things = copy.deepcopy(self.things["split"])
+        put(find(things, "Deployment"), "spec.template.spec.containers.0.image",
+            f"resnetd:0.1.0-cpu@sha256:{'0f' * 32}")
+        self.assertEqual(self.complaints(things), [])
 
     def test_finds_settings_that_do_not_agree(self):
         things = copy.deepcopy(self.things["split"])
@@ -172,6 +180,39 @@ class PolicyTest(FaultsTest):
             self.assertEqual(list(k8s_policy.wire(server)), [])
         for server in k8s_policy.servers(self.things["split"]):
             self.assertEqual(len(list(k8s_policy.wire(server))), 4)
+
+    def test_production_has_no_gateway_speak_plaintext(self):
+        found = " ".join(check_deploy.production_complaints(self.things["production"]))
+        self.assertEqual(found, "")
+        things = copy.deepcopy(self.things["production"])
+        put(find(things, "Service"), "spec.ports.0.appProtocol", "kubernetes.io/h2c")
+        self.assertIn("speak plaintext", " ".join(check_deploy.production_complaints(things)))
+
+    def test_a_run_brings_an_authority_and_a_token_and_sees_no_key(self):
+        rendered = {name: things for name, things, _ in deploylib.rendered(ROOT)
+                    if name.endswith("+kueue")}
+        self.assertEqual(sorted(rendered), ["production+kueue", "split+kueue"])
+        things = rendered["production+kueue"]
+        job = find(things, "Job", "resnetd-run")
+        self.assertEqual(list(k8s_policy.wire_of_job(job, things)), [])
+        plain = find(rendered["split+kueue"], "Job", "resnetd-run")
+        self.assertEqual(list(k8s_policy.wire_of_job(plain, rendered["split+kueue"])),
+                         ["no --ca", "no --token-file"])
+        self.assertTrue(any("no --ca" in text for text in check_deploy.production_complaints(
+            rendered["split+kueue"])))
+        volumes = "spec.template.spec.volumes."
+        args = "spec.template.spec.containers.0.args."
+        for path, value, says in [
+                (volumes + "1.secret.items", None, "has secrets of the servers"),
+                (volumes + "1.secret.items.0.key", "tls.key", "has secrets of the servers"),
+                (volumes + "2.secret.secretName", "resnetd-tokens", "secrets of the servers"),
+                (args + "6", "--ca=/etc/other/ca.crt", "--ca is in no volume"),
+                (args + "7", "--token=x", "no --token-file")]:
+            with self.subTest(path):
+                broken = copy.deepcopy(job)
+                put(broken, path, value)
+                found = list(k8s_policy.wire_of_job(broken, things))
+                self.assertTrue(any(says in text for text in found), found)
 
     def test_a_store_has_one_owner(self):
         for path, value, says in [
@@ -230,6 +271,32 @@ class ReachTest(FaultsTest):
 
 
 class TreeTest(SampleTreeTest):
+
+    def images(self, overlay_of_edit, *images):
+        """Name of each server -> its image in production, after the command of the
+        documents for a registry of one's own."""
+        for folder in (deploylib.K8S, check_deploy.MONITORING):
+            shutil.copytree(ROOT / folder, self.root / folder, dirs_exist_ok=True)
+        overlays = self.root / deploylib.K8S / "overlays"
+        subprocess.run([deploylib.tool("kustomize"), "edit", "set", "image", *images],
+                       cwd=overlays / overlay_of_edit, check=True, capture_output=True)
+        things, fault = deploylib.kustomized(overlays / "production")
+        self.assertEqual(fault, "")
+        return {one["metadata"]["name"]: k8s_policy.pod(one)["containers"][0]["image"]
+                for one in k8s_policy.servers(things)}
+
+    def test_in_another_registry_each_server_keeps_its_flavour(self):
+        self.assertEqual(self.images("production", "resnetd=host:5000/resnetd"),
+                         {"resnetd": "host:5000/resnetd:0.1.0-cpu",
+                          "resnetd-trainer": "host:5000/resnetd:0.1.0-train"})
+
+    def test_production_has_the_digests_that_split_is_given(self):
+        one, two = (f"sha256:{digits * 32}" for digits in ("0f", "1e"))
+        self.assertEqual(
+            self.images("split", f"resnetd=r/resnetd:0.1.0-cpu@{one}",
+                        f"resnetd-train=r/resnetd:0.1.0-train@{two}"),
+            {"resnetd": f"r/resnetd:0.1.0-cpu@{one}",
+             "resnetd-trainer": f"r/resnetd:0.1.0-train@{two}"})
 
     def test_finds_what_kustomize_refuses(self):
         done = deploylib.kustomized(self.root)

@@ -31,7 +31,8 @@ VARIANTS = {
     "production+gpu": ("production", ["gpu"]),
     "production+mig": ("production", ["gpu", "mig"]),
     "production+gateway": ("production", ["gateway"]),
-    "production+kueue": ("production", ["kueue"]),
+    "production+kueue": ("production", ["kueue", "kueue-tls"]),
+    "split+kueue": ("split", ["kueue"]),
     "split+hpa": ("split", ["hpa"]),
     "single-gpu+mig": ("single-gpu", ["mig"]),
 }

@@ -116,7 +116,8 @@ def programs(workload, version):
     """Images by number; no shell, which the image need not have."""
     for box in pod(workload)["containers"]:
         _, _, tag = box["image"].partition(":")
-        if re.fullmatch(rf"{re.escape(version)}-(cpu|train|cuda)", tag) is None:
+        if re.fullmatch(rf"{re.escape(version)}-(cpu|train|cuda)(@sha256:[0-9a-f]{{64}})?",
+                        tag) is None:
             yield f"image {box['image']} is no flavour of version {version}"
         if box.get("imagePullPolicy") != "IfNotPresent":
             yield f"container {box['name']}: imagePullPolicy"
@@ -191,6 +192,26 @@ def wire(workload):
         yield f"no --{flag}"
     if "--insecure-plaintext=false" not in args:
         yield "plaintext is not taken back"
+
+
+def wire_of_job(job, things):
+    """In production: what calls a server brings an authority and a token, is shown no
+    more of the secrets than that, and asks for files that are mounted."""
+    box = pod(job)["containers"][0]
+    given = dict(arg.removeprefix("--").partition("=")[::2] for arg in box.get("args", []))
+    for flag in sorted({"ca", "token-file"} - given.keys()):
+        yield f"no --{flag}"
+    mounts = {one["mountPath"]: one["name"] for one in box.get("volumeMounts", [])}
+    for flag in sorted({"ca", "token-file"} & given.keys()):
+        if given[flag].rpartition("/")[0] not in mounts:
+            yield f"--{flag} is in no volume"
+    servers_secrets = {one["secret"]["secretName"] for server in servers(things)
+                       for one in pod(server).get("volumes", []) if "secret" in one}
+    for volume in pod(job).get("volumes", []):
+        secret = volume.get("secret", {})
+        items = {one["key"] for one in secret.get("items", [])}
+        if secret.get("secretName") in servers_secrets and items != {"ca.crt"}:
+            yield f"volume {volume['name']} has secrets of the servers"
 
 
 def updates(workload, things):
