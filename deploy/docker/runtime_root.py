@@ -3,10 +3,11 @@
 shared libraries that they load, their licences, a list of what is in it (SPDX),
 and the few files that the C library asks for. No shell, no package manager.
 
-usage: runtime_root.py PREFIX ROOT [--sizes]
+usage: runtime_root.py PREFIX ROOT [--sizes] [--link]
    PREFIX    where build.sh or cmake --install put the programs
    ROOT      a folder that does not exist yet
    --sizes   print what takes the room, largest first
+   --link    hard links instead of copies of LibTorch, for a root that nobody writes to
 """
 
 from __future__ import annotations
@@ -55,6 +56,16 @@ def copy(source: pathlib.Path, target: pathlib.Path) -> None:
         shutil.copymode(source, target)
 
 
+def linked(source: pathlib.Path, target: pathlib.Path) -> bool:
+    """Whether the target is the source now; not where they are on two disks."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        return False
+    return True
+
+
 def place(root: pathlib.Path, library: pathlib.Path) -> pathlib.Path:
     """Where a library of the system goes: /lib is a link to /usr/lib."""
     path = library.as_posix()
@@ -73,8 +84,8 @@ def take_programs(prefix: pathlib.Path, root: pathlib.Path) -> list[pathlib.Path
     return programs
 
 
-def take_torch(prefix: pathlib.Path, root: pathlib.Path,
-               torch: pathlib.Path) -> set[pathlib.Path]:
+def take_torch(prefix: pathlib.Path, root: pathlib.Path, torch: pathlib.Path,
+               by_link: bool) -> set[pathlib.Path]:
     """The plug-in and the part of LibTorch that it loads, as the wheels lay it out,
     where the plug-in looks. Returns the libraries of the system that they need."""
     plugin = prefix / "lib" / "libresnetd_torch.so"
@@ -89,7 +100,9 @@ def take_torch(prefix: pathlib.Path, root: pathlib.Path,
     own = {path for path in loaded if path.resolve().is_relative_to(site.resolve())}
     for path in sorted(own):
         inside = path.resolve().relative_to(site.resolve()).with_name(path.name)
-        copy(path, root / HOME / "lib" / inside)
+        target = root / HOME / "lib" / inside
+        if not by_link or not linked(path.resolve(), target):
+            copy(path, target)
     for notice in [*torch.glob("*NOTICE*"), *site.glob("torch-*.dist-info/**/LICENSE*"),
                    *site.glob("torch-*.dist-info/**/NOTICE*"),
                    *site.glob("nvidia_*.dist-info/**/License.txt")]:
@@ -135,7 +148,7 @@ def print_sizes(root: pathlib.Path) -> None:
 
 
 def main() -> int:
-    words = [word for word in sys.argv[1:] if word != "--sizes"]
+    words = [word for word in sys.argv[1:] if word not in ("--sizes", "--link")]
     if len(words) != 2 or words[0].startswith("-"):
         print(__doc__, file=sys.stderr)
         return 2
@@ -146,16 +159,15 @@ def main() -> int:
     libraries: set[pathlib.Path] = set()
     for program in take_programs(prefix, root):
         libraries |= needed(program)
-    linked = len(libraries)
     if (prefix / "lib" / "libresnetd_torch.so").exists():
-        libraries |= take_torch(prefix, root, torch_folder(source))
+        libraries |= take_torch(prefix, root, torch_folder(source), "--link" in sys.argv)
     for library in sorted(libraries):
         copy(library, place(root, library))
     archives = (prefix / "share/doc/resnetd/archives.txt").read_text().split()
     sbom.write(root, libraries, {pathlib.Path(path) for path in archives}, source)
     if "--sizes" in sys.argv:
         print_sizes(root)
-    print(f"{root}: {size(root) / 1e6:.1f} MB, {linked} shared libraries of the system")
+    print(f"{root}: {size(root) / 1e6:.1f} MB, {len(libraries)} shared libraries of the system")
     return 0
 
 

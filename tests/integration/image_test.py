@@ -52,7 +52,16 @@ def ways_in() -> tuple[str, str]:
     return "--user --map-root-user", f"--user --map-user={UID} --map-group={UID}"
 
 
-class ImageTest(unittest.TestCase):
+def is_static() -> bool:
+    """As deploy/docker/build.sh links it."""
+    return "RESNETD_STATIC_GRPC:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text()
+
+
+class Image(unittest.TestCase):
+    """Base: the root of an image, made once, and a way into it."""
+
+    # Whether it fine-tunes: with the plug-in and LibTorch.
+    trains = False
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -62,18 +71,23 @@ class ImageTest(unittest.TestCase):
         if allowed.returncode:
             raise AssertionError("this needs a mount namespace, which a container gives "
                                  f"with --cap-add=SYS_ADMIN: {allowed.stderr}")
-        folder = tempfile.TemporaryDirectory(prefix="resnetd-image-")
+        # LibTorch is linked to, which wants one disk.
+        folder = tempfile.TemporaryDirectory(prefix="resnetd-image-",
+                                             dir=BUILD if cls.trains else None)
         cls.addClassCleanup(folder.cleanup)
         cls.folder = pathlib.Path(folder.name)
         prefix = cls.folder / "prefix"
         subprocess.run(["cmake", "--install", BUILD, "--prefix", prefix, "--strip"],
                        check=True, capture_output=True)
-        # This image classifies; the plug-in's needs LibTorch.
-        (prefix / "lib" / "libresnetd_torch.so").unlink(missing_ok=True)
+        if not cls.trains:
+            (prefix / "lib" / "libresnetd_torch.so").unlink(missing_ok=True)
         cls.root = cls.folder / "root"
-        cls.said = subprocess.run(
-            [sys.executable, "-B", DOCKER / "runtime_root.py", prefix, cls.root],
-            check=True, capture_output=True, text=True).stdout
+        made = subprocess.run(
+            [sys.executable, "-B", DOCKER / "runtime_root.py", prefix, cls.root, "--link"],
+            check=False, capture_output=True, text=True)
+        if made.returncode:
+            raise AssertionError(made.stdout + made.stderr)
+        cls.said = made.stdout
 
     def setUp(self) -> None:
         # mkdtemp's are closed to others, and who enters is another user.
@@ -104,6 +118,23 @@ exec {self.enter} {self.root} {self.volume} "$shared" {HOME}/bin/{program} "$@"
 """)
         script.chmod(0o755)
         return script
+
+    def assert_few_libraries(self) -> None:
+        """Beside those of LibTorch's wheels."""
+        print(self.said, end="")
+        if is_static():
+            own = [path for path in self.root.rglob("*.so*")
+                   if not path.is_relative_to(self.root / "opt")]
+            self.assertLessEqual(len(own), MOST_LIBRARIES, own)
+
+    def files(self) -> dict[str, tuple[int, int]]:
+        """Everything in the root, with size and time of change."""
+        return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
+                for path in self.root.rglob("*") if not path.is_dir()}
+
+
+class ImageTest(Image):
+    """The image that classifies."""
 
     def test_it_serves_as_another_user_and_writes_to_its_volume_alone(self) -> None:
         before = self.files()
@@ -146,12 +177,9 @@ exec {self.enter} {self.root} {self.volume} "$shared" {HOME}/bin/{program} "$@"
         self.assertEqual(programs, {"opt/resnetd/bin/resnetd", "opt/resnetd/bin/resnetctl"})
         size = sum(path.lstat().st_size for path in self.root.rglob("*")
                    if not path.is_dir())
-        print(self.said, end="")
         if "-fsanitize" not in os.environ.get("CXXFLAGS", ""):
             self.assertLess(size, MOST_BYTES)
-        # As deploy/docker/build.sh links it.
-        if "RESNETD_STATIC_GRPC:BOOL=ON" in (BUILD / "CMakeCache.txt").read_text():
-            self.assertLessEqual(len(list(self.root.rglob("*.so*"))), MOST_LIBRARIES)
+        self.assert_few_libraries()
         set_ids = [path for path in self.root.rglob("*")
                    if path.is_file() and path.stat().st_mode & 0o6000]
         self.assertEqual(set_ids, [])
@@ -204,11 +232,6 @@ exec {self.enter} {self.root} {self.volume} "$shared" {HOME}/bin/{program} "$@"
             check=False, capture_output=True, text=True)
         self.assertNotEqual(done.returncode, 0)
         self.assertIn("resnetctl", done.stderr)
-
-    def files(self) -> dict[str, tuple[int, int]]:
-        """Everything in the root, with size and time of change."""
-        return {str(path): (path.lstat().st_size, path.lstat().st_mtime_ns)
-                for path in self.root.rglob("*") if not path.is_dir()}
 
 
 if __name__ == "__main__":
