@@ -15,6 +15,8 @@
 #                 libraries register kernels when they are loaded and nothing
 #                 calls them by name, so they are linked whatever the linker
 #                 thinks of their use.
+#   torch::cudart CUDA's runtime, which libc10_cuda brings; to be named where an
+#                 executable calls it itself
 #
 # The include folder of a wheel carries headers of protobuf and oneDNN of its
 # own: link these targets only to files that see neither of the system's.
@@ -101,6 +103,15 @@ if(LibTorch_HAS_CUDA AND NOT TARGET torch::cuda)
   add_library(torch::cuda INTERFACE IMPORTED)
   target_include_directories(torch::cuda SYSTEM INTERFACE
     "${_libtorch_cuda_include}")
+  add_library(torch::cudart INTERFACE IMPORTED)
+  file(GLOB _libtorch_cudart
+    "${_libtorch_cuda_include}/../lib/libcudart.so.${LibTorch_WANTED_CUDA}"
+    "${_libtorch_cuda_include}/../lib64/libcudart.so.${LibTorch_WANTED_CUDA}"
+    "${LibTorch_LIBRARY_DIR}/libcudart*.so*")
+  if(_libtorch_cudart)
+    list(GET _libtorch_cudart 0 _libtorch_cudart)
+    target_link_libraries(torch::cudart INTERFACE "${_libtorch_cudart}")
+  endif()
   target_link_options(torch::cuda INTERFACE "LINKER:--no-as-needed")
   target_link_libraries(torch::cuda INTERFACE
     torch::torch_cuda torch::c10_cuda torch::cpu)

@@ -17,7 +17,6 @@ namespace {
 std::shared_ptr<grpc::Channel> MakeChannel(const GrpcCallerOptions& options) {
   grpc::ChannelArguments arguments =
       CommonArguments(options.target, options.security, "resnetd-load");
-  arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
   // Each channel has connections of its own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   return grpc::CreateCustomChannel(options.target.grpc,

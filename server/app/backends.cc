@@ -15,11 +15,15 @@ namespace resnetd {
 namespace {
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateTorch(
-    const Config& config, const ThreadPlan& plan) {
+    const Config& config, const ThreadPlan& plan,
+    std::function<void()> on_broken) {
   ASSIGN_OR_RETURN(
       const BackendPlugin* const plugin,
       LoadBackendPlugin(TorchPluginCandidates(ExecutableFolder())));
-  return plugin->create({.threads = plan.threads, .device = config.device});
+  return plugin->create({.threads = plan.threads,
+                         .device = config.device,
+                         .precision = config.precision,
+                         .on_broken = std::move(on_broken)});
 }
 
 bool IsTorchInstalled() {
@@ -48,9 +52,10 @@ ServerFacts::Backend DescribeTorch() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
-    const Config& config, const ThreadPlan& plan) {
+    const Config& config, const ThreadPlan& plan,
+    std::function<void()> on_broken) {
   if (config.backend == "torch") {
-    return CreateTorch(config, plan);
+    return CreateTorch(config, plan, std::move(on_broken));
   }
   return CreateCpuEngine(
       {.threads = plan.threads,

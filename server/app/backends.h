@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -12,11 +13,12 @@
 
 namespace resnetd {
 
-// Makes the loader of config.backend.
+// Makes the loader of config.backend. `on_broken`: as BackendOptions has it.
 // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): the plug-in is missing or cannot
 // be used, or the device is not there; the text says what to do.
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
-    const Config& config, const ThreadPlan& plan);
+    const Config& config, const ThreadPlan& plan,
+    std::function<void()> on_broken);
 
 // Both backends. Looks whether the plug-in is installed, but does not load it:
 // that would cost every start what only its users need.

@@ -16,16 +16,18 @@ namespace resnetd {
 // the environment beats the file.
 struct Config {
   // What to serve.
-  std::vector<std::string> models;   // folders
-  std::string weights;               // one file, .safetensors or .pth
-  std::string labels;                // of weights; empty: numbered
-  std::string architecture;          // of weights; empty: recognised
-  std::string model_name;            // of weights; empty: the file's name
-  std::string models_file;           // TOML list of models
-  std::string default_model;         // name; empty: the first
-  std::string backend = "engine";    // engine | torch
-  std::string device = "cpu";        // cpu | cuda (torch only)
-  std::string precision = "fp32";    // fp32 | bf16 | int8 | auto (engine only)
+  std::vector<std::string> models;  // folders
+  std::string weights;              // one file, .safetensors or .pth
+  std::string labels;               // of weights; empty: numbered
+  std::string architecture;         // of weights; empty: recognised
+  std::string model_name;           // of weights; empty: the file's name
+  std::string models_file;          // TOML list of models
+  std::string default_model;        // name; empty: the first
+  std::string backend = "engine";   // engine | torch
+  // Of the torch backend: cpu | cuda | cuda:N | fake | fake:N.
+  std::string device = "cpu";
+  // engine: fp32 | bf16 | int8 | auto; torch on a GPU: fp32 | bf16.
+  std::string precision = "fp32";
   std::string calibration_pictures;  // folder; empty: none
 
   // What this server does: "all"; "serve": it owns no store and follows the
@@ -65,9 +67,12 @@ struct Config {
   int workers = 0;         // batches at once: cores / threads
   int decode_threads = 0;  // cores - 1, at least 1
   int train_threads = 0;   // of a training step: half of the cores, or all
-  int max_batch = 4;       // images a batch
+  int max_batch = 0;       // images a batch: 4, on a GPU 32
   // Twice the time of a batch stays within this; 0: no such bound.
   std::int64_t batch_objective_ms = 0;
+
+  // Where jobs train: cpu | cuda | cuda:N; empty: where the server serves.
+  std::string train_device;
 
   // Of fine-tuning. False: at the priority of serving and without a guard, to
   // measure what they are worth (tests/bench/interference_bench.py); a flag
@@ -138,6 +143,16 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
 // Whether the server follows a registry, and whether it classifies.
 bool IsReplica(const Config& config);
 bool Classifies(const Config& config);
+
+// Whether a GPU serves, or the host in its place.
+bool ServesOnGpu(const Config& config);
+
+// Images a batch. On a CPU larger ones gain nothing; the throughput of a GPU
+// grows up to about 32 (docs/gpu.md).
+int MaxBatch(const Config& config);
+
+// Where jobs train. A device that only serves leaves that to the CPU.
+std::string TrainDevice(const Config& config);
 
 // The settings that a log line or GetServerInfo shows as limits: flag name and
 // value in the unit that the name tells.

@@ -4,8 +4,10 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_replace.h"
+#include "server/models/device_name.h"
 
 namespace resnetd {
 namespace {
@@ -16,6 +18,17 @@ constexpr std::int64_t kMaxMessageBytes = 0x7fffffff;
 // Above any disk; below what sums of it overflow.
 constexpr std::int64_t kMaxStoreBytes = 1LL << 50;
 constexpr std::int64_t kOneYearS = 365LL * 24 * 3600;
+
+// What CLI11 shows when a device is misspelt; empty: nothing is.
+std::string DeviceProblem(const std::string& text, bool may_be_fake) {
+  const absl::StatusOr<DeviceName> device = ParseDeviceName(text);
+  if (!device.ok()) {
+    return std::string(device.status().message());
+  }
+  return device->kind == DeviceName::Kind::kFake && !may_be_fake
+             ? "jobs train on cpu or cuda"
+             : "";
+}
 
 // Adds options to `app`, each with its environment variable.
 class Options {
@@ -79,13 +92,19 @@ void AddModelOptions(Options& options, Config& config) {
               "Model that answers calls naming none. Default: the first");
   options.Add("backend", config.backend, "Who computes: engine (CPU) or torch")
       ->check(CLI::IsMember({"engine", "torch"}));
-  options.Add("device", config.device, "Device of the torch backend")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
+  options
+      .Add("device", config.device,
+           "Where the torch backend computes: cpu, cuda or cuda:N (the GPU N); "
+           "fake: the host, driven as a GPU is, to try that out (fake:N breaks "
+           "after N batches)")
+      ->check([](const std::string& text) {
+        return DeviceProblem(text, /*may_be_fake=*/true);
+      });
   options
       .Add("precision", config.precision,
            "Arithmetic of the engine: fp32, or after a start in fp32 bf16, "
            "int8 or auto (the fastest on this machine), where it agrees with "
-           "fp32")
+           "fp32; of a GPU: fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}));
   options.Add("calibration-pictures", config.calibration_pictures,
               "Folder of pictures like those that will be asked for, for int8; "
@@ -164,8 +183,15 @@ void AddComputeOptions(Options& options, Config& config) {
   options.AddInRange("train-threads", config.train_threads, 0, 1024,
                      "Threads of a training step; 0: half of the cores beside "
                      "serving, else all");
-  options.AddInRange("max-batch", config.max_batch, 1, 128,
-                     "Images in one run of the network");
+  options
+      .Add("train-device", config.train_device,
+           "Where jobs train: cpu, cuda or cuda:N. Default: on the GPU that "
+           "serves, else on the CPU")
+      ->check([](const std::string& text) {
+        return DeviceProblem(text, /*may_be_fake=*/false);
+      });
+  options.AddInRange("max-batch", config.max_batch, 0, 128,
+                     "Images in one run of the network; 0: 4, on a GPU 32");
   options.AddInRange("batch-objective-ms", config.batch_objective_ms, 0, 60'000,
                      "Batches stay so small that two of them take no longer; "
                      "0: as large as allowed");

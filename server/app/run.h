@@ -9,6 +9,8 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;
 // A flag, the environment, the configuration file or a declared model is wrong.
 inline constexpr int kExitUsage = 2;
+// The device that serves is broken for this process: start it again.
+inline constexpr int kExitDevice = 3;
 
 // The whole program: reads the settings, serves until SIGTERM or SIGINT,
 // drains. A second signal ends it at once. Returns the exit code. Called once,

@@ -1,8 +1,11 @@
 #include "server/app/server.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -94,6 +97,7 @@ class ServerParts final : public Server {
   int grpc_port() const override { return grpc_->port(); }
   int http_port() const override { return http_->port(); }
   bool is_ready() const override { return ready_.load(); }
+  bool is_broken() const override { return broken_.load(); }
   void Drain() override;
 
  private:
@@ -104,6 +108,8 @@ class ServerParts final : public Server {
   HttpServer::Routes Routes();
   std::string Metrics(ExpositionFormat format);
   void SetReady(bool ready);
+  // By a thread of the backend.
+  void TakeBrokenDevice();
   // What goes on by itself, when new calls are refused.
   void StopWork();
 
@@ -112,6 +118,7 @@ class ServerParts final : public Server {
   const Clock& clock_ = RealClock();
   // Written when the server becomes ready and when it drains; read by probes.
   std::atomic<bool> ready_{false};
+  std::atomic<bool> broken_{false};
   // In the order of construction; destroyed the other way round.
   std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create(OpenNvml());
   ModelEventMetrics events_{*telemetry_};
@@ -140,7 +147,8 @@ class ServerParts final : public Server {
 
 absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   ASSIGN_OR_RETURN(credentials_, CredentialFiles::Load(config_, clock_, {}));
-  ASSIGN_OR_RETURN(loader_, CreateBackend(config_, plan_));
+  ASSIGN_OR_RETURN(
+      loader_, CreateBackend(config_, plan_, [this] { TakeBrokenDevice(); }));
   ASSIGN_OR_RETURN(store_, Store::Open(StoreOptionsOf(config_), clock_));
   Log(LogLevel::kInfo, "serving is planned", {{"plan", Describe(plan_)}});
   manager_ = ModelManager::Create(ManagerOptionsOf(config_), *store_, *loader_,
@@ -170,7 +178,7 @@ absl::Status ServerParts::BuildTraining() {
   dataset_options.metrics = &telemetry_->training();
   datasets_ = DatasetManager::Create(dataset_options, *store_);
   evaluator_ = Evaluator::Create(
-      {.batch = static_cast<std::size_t>(std::min(4, config_.max_batch))},
+      {.batch = static_cast<std::size_t>(std::min(4, MaxBatch(config_)))},
       *store_, *datasets_, *manager_, clock_);
   const JobManagerOptions job_options = JobOptionsOf(config_, plan_);
   lab_ = VersionProber::Create({.decode = dataset_options.decode,
@@ -289,10 +297,19 @@ absl::Status ServerParts::BringModels() {
   return absl::OkStatus();
 }
 
-void ServerParts::SetReady(bool ready) {
+void ServerParts::SetReady(bool wanted) {
+  const bool ready = wanted && !broken_.load();
   ready_.store(ready);
   telemetry_->SetReady(ready);
   grpc_->SetReady(ready);
+}
+
+void ServerParts::TakeBrokenDevice() {
+  broken_.store(true);
+  // Who asks for readiness is told now; the rest of the end is for the thread
+  // that waits for signals.
+  SetReady(false);
+  kill(getpid(), SIGTERM);
 }
 
 void ServerParts::Drain() {
@@ -300,9 +317,10 @@ void ServerParts::Drain() {
       {{"in_flight", absl::StrCat(classifier_->in_flight())}});
   ready_.store(false);
   telemetry_->SetReady(false);
-  const std::size_t cut_off = grpc_->Drain(Milliseconds(config_.drain_delay_ms),
-                                           Milliseconds(config_.drain_grace_ms),
-                                           [this] { StopWork(); });
+  // Nobody is served by waiting with a broken device.
+  const std::size_t cut_off = grpc_->Drain(
+      Milliseconds(is_broken() ? 0 : config_.drain_delay_ms),
+      Milliseconds(config_.drain_grace_ms), [this] { StopWork(); });
   classifier_->Close();
   Log(cut_off == 0 ? LogLevel::kInfo : LogLevel::kWarning, "drained",
       {{"calls_cut_off", absl::StrCat(cut_off)}});

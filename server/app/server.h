@@ -32,6 +32,11 @@ class Server {
   // registry, which first has to have what that names.
   virtual bool is_ready() const = 0;
 
+  // Whether the device that serves is broken for this process: the server is
+  // not ready any more and has asked for its end (SIGTERM), so that whoever
+  // watches it starts it again.
+  virtual bool is_broken() const = 0;
+
   // Readiness off, wait --drain-delay-ms, refuse new calls, finish those in
   // flight for up to --drain-grace-ms, stop listening. Blocks. Once.
   virtual void Drain() = 0;

@@ -55,7 +55,7 @@ ClassifierOptions ClassifierOptionsOf(const Config& config,
       .queue = {.max_images = static_cast<std::size_t>(config.max_queue_images),
                 .max_bytes = static_cast<std::size_t>(config.max_queue_bytes),
                 .max_wait = Milliseconds(config.max_queue_wait_ms)},
-      .max_batch = static_cast<std::size_t>(config.max_batch),
+      .max_batch = static_cast<std::size_t>(MaxBatch(config)),
       .batch_objective = Milliseconds(config.batch_objective_ms),
       .decode_threads = static_cast<std::size_t>(plan.decode_threads),
       .workers = static_cast<std::size_t>(plan.workers),
@@ -121,7 +121,7 @@ StoreOptions StoreOptionsOf(const Config& config) {
 }
 
 ModelManagerOptions ManagerOptionsOf(const Config& config) {
-  return {.max_batch = static_cast<std::size_t>(config.max_batch),
+  return {.max_batch = static_cast<std::size_t>(MaxBatch(config)),
           .max_model_bytes = config.max_model_bytes,
           .max_import_bytes = config.max_import_bytes,
           .keep_versions = config.keep_versions};
@@ -136,6 +136,7 @@ DatasetOptions DatasetOptionsOf(const Config& config, const ThreadPlan& plan) {
 
 JobManagerOptions JobOptionsOf(const Config& config, const ThreadPlan& plan) {
   return {.threads = plan.train_threads,
+          .device = TrainDevice(config),
           .gives_way = config.training_gives_way};
 }
 

@@ -46,6 +46,12 @@ ThreadPlan PlanThreads(const Config& config, int usable,
   ThreadPlan plan;
   plan.decode_threads = Chosen(config.decode_threads, std::max(1, usable - 1));
   plan.train_threads = TrainThreads(config, usable);
+  if (ServesOnGpu(config)) {
+    // One batch is copied while another is computed; more would only wait.
+    plan.workers = Chosen(config.workers, 2);
+    plan.threads = Chosen(config.threads, 1);
+    return plan;
+  }
   if (!RunsOnCpuEngine(config)) {
     plan.workers = Chosen(config.workers, 1);
     plan.threads = Chosen(config.threads, usable);

@@ -31,7 +31,7 @@ struct JobManagerOptions {
   std::size_t max_jobs = 100;
   // Of LibTorch, for training.
   int threads = 1;
-  // "cpu" or "cuda".
+  // As ParseDeviceName() (server/models/device_name.h) has it, but not "fake".
   std::string device = "cpu";
   // Memory for the decoded pictures of a job; those beyond are read again in
   // each epoch.

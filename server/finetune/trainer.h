@@ -59,7 +59,7 @@ enum class NormStatistics {
 struct TrainerOptions {
   // Of LibTorch, for this trainer; >= 1.
   int threads = 1;
-  // "cpu" or "cuda".
+  // "cpu", "cuda" or "cuda:N".
   std::string device = "cpu";
   OptimizerSettings optimizer;
   NormStatistics norms = NormStatistics::kTrain;

@@ -82,9 +82,12 @@ at::Tensor PictureInput::Normalised(
   for (const Pixels* picture : batch) {
     to = std::copy(picture->rgb.begin(), picture->rgb.end(), to);
   }
+  return NormalisedRows(rows.to(full_scale_.device()));
+}
+
+at::Tensor PictureInput::NormalisedRows(const at::Tensor& rows) const {
   // Interleaved rows are channels_last order already: only the view changes.
-  return rows.to(full_scale_.device())
-      .permute({0, 3, 1, 2})
+  return rows.permute({0, 3, 1, 2})
       .to(at::kFloat)
       .div_(full_scale_)
       .sub_(mean_)

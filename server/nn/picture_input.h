@@ -32,6 +32,9 @@ class PictureInput {
   at::Tensor Normalised(absl::Span<const Pixels* const> batch) const;
   at::Tensor Normalised(absl::Span<const ModelInput> batch) const;
 
+  // The same of 8-bit rows {pictures, side, side, 3} that are on the device.
+  at::Tensor NormalisedRows(const at::Tensor& rows) const;
+
   // Of the 8-bit values of one picture.
   std::size_t picture_bytes() const;
 

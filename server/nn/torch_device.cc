@@ -7,24 +7,35 @@
 #include <cuda_runtime_api.h>
 #endif
 
+#include <cstdint>
+
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
-#include "server/base/quote.h"
+#include "server/base/status_macros.h"
+#include "server/models/device_name.h"
 
 namespace resnetd {
 namespace {
 
-absl::StatusOr<c10::Device> FindCuda() {
+absl::StatusOr<c10::Device> FindCuda([[maybe_unused]] std::int64_t index) {
 #ifdef RESNETD_CUDA
   // Zero also when the driver is missing or too old for the library.
-  if (at::cuda::device_count() == 0) {
+  const auto count = static_cast<std::int64_t>(at::cuda::device_count());
+  if (count == 0) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  Reason::kBackendUnavailable,
                  "there is no usable CUDA device: nvidia-smi must list one, "
                  "with a driver for CUDA " RESNETD_CUDA
                  " or newer; or start with --device=cpu");
   }
-  return c10::Device(c10::kCUDA, 0);
+  if (index >= count) {
+    return Error(
+        absl::StatusCode::kFailedPrecondition, Reason::kBackendUnavailable,
+        absl::StrCat("there is no CUDA device ", index, ", only ", count,
+                     count == 1 ? ", which is cuda:0" : ", from cuda:0 on",
+                     "; nvidia-smi lists them"));
+  }
+  return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 #else
   return Error(absl::StatusCode::kFailedPrecondition,
                Reason::kBackendUnavailable,
@@ -36,15 +47,17 @@ absl::StatusOr<c10::Device> FindCuda() {
 }  // namespace
 
 absl::StatusOr<c10::Device> FindDevice(absl::string_view name) {
-  if (name == "cpu") {
-    return c10::Device(c10::kCPU);
-  }
-  if (name == "cuda") {
-    return FindCuda();
+  ASSIGN_OR_RETURN(const DeviceName device, ParseDeviceName(name));
+  switch (device.kind) {
+    case DeviceName::Kind::kCpu:
+      return c10::Device(c10::kCPU);
+    case DeviceName::Kind::kCuda:
+      return FindCuda(device.number.value_or(0));
+    case DeviceName::Kind::kFake:
+      break;
   }
   return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               absl::StrCat("device ", Quoted(name),
-                            " is unknown; known are cpu and cuda"));
+               "device fake only serves: it is no device of LibTorch");
 }
 
 std::string DescribeDevice([[maybe_unused]] c10::Device device) {

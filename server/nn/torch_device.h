@@ -9,9 +9,9 @@
 
 namespace resnetd {
 
-// The device called `name`: "cpu" or "cuda" (the first GPU).
+// The device called `name`: "cpu", "cuda" (the first GPU) or "cuda:N".
 // FAILED_PRECONDITION (BACKEND_UNAVAILABLE), saying what to do: the plug-in was
-// built without CUDA, or there is no usable GPU.
+// built without CUDA, or there is no usable GPU, or none of this index.
 // INVALID_ARGUMENT: another name.
 absl::StatusOr<c10::Device> FindDevice(absl::string_view name);
 

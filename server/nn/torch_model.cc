@@ -2,8 +2,6 @@
 
 #include <c10/core/InferenceMode.h>
 
-#include <cstddef>
-#include <cstdint>
 #include <utility>
 
 #include "server/base/status_macros.h"
@@ -26,17 +24,8 @@ absl::StatusOr<std::unique_ptr<TorchModel>> TorchModel::Create(
 TorchModel::TorchModel(const ModelPackage& package, c10::Device device,
                        int threads)
     : threads_(threads),
-      side_(package.facts.preprocess.crop),
       input_(package.facts.preprocess, device),
       network_(package.network, package.weights, device) {}
-
-absl::Status TorchModel::WarmUp(std::size_t pictures) const {
-  const Pixels black{.width = side_,
-                     .height = side_,
-                     .rgb = std::vector<std::uint8_t>(input_.picture_bytes())};
-  const std::vector<const Pixels*> batch(pictures, &black);
-  return Logits(batch).status();
-}
 
 absl::StatusOr<std::vector<float>> TorchModel::Logits(
     absl::Span<const Pixels* const> batch) const {

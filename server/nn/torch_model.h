@@ -30,10 +30,6 @@ class TorchModel final : public Model {
   static absl::StatusOr<std::unique_ptr<TorchModel>> Create(
       const ModelPackage& package, c10::Device device, int threads);
 
-  // Computes one batch of `pictures` black pictures, so that the memory for it
-  // is there and the library has chosen its algorithms. Errors of Logits().
-  absl::Status WarmUp(std::size_t pictures) const;
-
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) const override;
   absl::StatusOr<ModelOutput> Compute(absl::Span<const ModelInput> batch,
@@ -52,7 +48,6 @@ class TorchModel final : public Model {
                                   bool want_features) const;
 
   const int threads_;
-  const int side_;
   const PictureInput input_;
   const TorchResNet network_;
 };

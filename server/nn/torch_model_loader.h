@@ -1,7 +1,5 @@
 #pragma once
 
-#include <c10/core/Device.h>
-
 #include <cstddef>
 #include <memory>
 #include <string>
@@ -13,25 +11,25 @@
 
 namespace resnetd {
 
-// Loads models that LibTorch runs. Thread-safe.
+// Loads models that LibTorch runs on the CPU, layer by layer. Thread-safe.
 class TorchModelLoader final : public ModelLoader {
  public:
-  // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): no such device, or the LibTorch
-  // beside the plug-in is not the one it was built for.
+  // For what options.device names: a GPU has its own loader
+  // (DeviceModelLoader), the errors of which this has, too.
+  // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): the LibTorch beside the plug-in
+  // is not the one it was built for.
   // INVALID_ARGUMENT: an option is out of its range.
   static absl::StatusOr<std::unique_ptr<ModelLoader>> Create(
       const BackendOptions& options);
 
-  // On a GPU one batch of `max_batch` pictures is computed, to have its memory
-  // and algorithms; on a CPU LibTorch plans nothing per batch size.
+  // LibTorch plans nothing per batch size here.
   absl::StatusOr<std::unique_ptr<Model>> Load(const ModelPackage& package,
                                               std::size_t max_batch) override;
   std::string description() const override { return description_; }
 
  private:
-  TorchModelLoader(c10::Device device, int threads);
+  explicit TorchModelLoader(int threads);
 
-  const c10::Device device_;
   const int threads_;
   const std::string description_;
 };

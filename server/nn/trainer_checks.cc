@@ -8,6 +8,7 @@
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/finetune/network_parts.h"
+#include "server/models/device_name.h"
 
 namespace resnetd {
 namespace {
@@ -77,8 +78,9 @@ absl::Status CheckOptions(const TrainerOptions& options,
                           const Network& network) {
   Violations found;
   found.Require(options.threads >= 1, "threads", "at least 1");
-  found.Require(options.device == "cpu" || options.device == "cuda", "device",
-                "cpu or cuda");
+  const absl::StatusOr<DeviceName> device = ParseDeviceName(options.device);
+  found.Require(device.ok() && device->kind != DeviceName::Kind::kFake,
+                "device", "cpu, cuda or cuda:N");
   CheckOptimizer(options.optimizer, found);
   const std::vector<bool>& trained = options.trained_parts;
   found.Require(trained.size() == PartNames(network).size(), "trained_parts",

@@ -42,7 +42,7 @@ class StartTest(unittest.TestCase):
         self.assertIn('did you mean "max-batch"?', self.refuse("--max-bach=3"))
 
     def test_a_value_out_of_range_names_the_range(self) -> None:
-        self.assertIn("1 to 128", self.refuse("--max-batch=0").replace(" - ", " to "))
+        self.assertIn("0 to 128", self.refuse("--max-batch=-1").replace(" - ", " to "))
         self.assertIn("--max-batch", self.refuse("--max-batch=129"))
 
     def test_a_wrong_environment_variable_is_named(self) -> None:

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import unittest
 
-from harness import DEMO_MODEL, RESNETD, SOURCE, Server, run
+from harness import DEMO_MODEL, PATIENCE_SECONDS, RESNETD, SOURCE, Server, run
 
 PICTURES = [SOURCE / "demo" / name
             for name in json.loads((SOURCE / "demo" / "expected.json").read_text())]
@@ -35,6 +35,33 @@ class TorchTest(unittest.TestCase):
             scale = max(abs(value) for value in expected_row)
             for value, expected_value in zip(row, expected_row, strict=True):
                 self.assertLessEqual(abs(value - expected_value), 1e-5 * scale)
+
+    def test_a_gpu_on_the_host_answers_as_the_engine_does(self) -> None:
+        with Server() as engine:
+            expected = logits(engine)
+        for precision, most in (("fp32", 1e-5), ("bf16", 5e-2)):
+            with Server("--backend=torch", "--device=fake", f"--precision={precision}") as fake:
+                shown = json.loads(fake.ctl("classify", PICTURES[0], "-o", "json").stdout)
+                self.assertEqual(shown["served_by"]["precision"], precision)
+                found = logits(fake)
+            for row, expected_row in zip(found, expected, strict=True):
+                scale = max(abs(value) for value in expected_row)
+                for value, expected_value in zip(row, expected_row, strict=True):
+                    self.assertLessEqual(abs(value - expected_value), most * scale)
+
+    def test_a_server_whose_device_breaks_ends_with_its_own_exit_code(self) -> None:
+        # What starting takes, and some batches more.
+        server = Server("--backend=torch", "--device=fake:40", "--drain-delay-ms=600000")
+        try:
+            answered = 0
+            while server.ctl("classify", PICTURES[0]).returncode == 0:
+                answered += 1
+            # By itself, and without the delay that lets callers go elsewhere.
+            self.assertEqual(server.process.wait(timeout=PATIENCE_SECONDS), 3)
+            self.assertIn("broken for this process", server.log())
+        finally:
+            server.close()
+        self.assertGreater(answered, 0)
 
     def test_the_engine_server_never_loads_it(self) -> None:
         with Server() as server:

@@ -46,7 +46,7 @@ TEST_P(RangeTest, EndsAreTakenAndWhatLiesBeyondIsNot) {
 
 INSTANTIATE_TEST_SUITE_P(
     Table, RangeTest,
-    testing::Values(RangeCase{"max-batch", 1, 128},
+    testing::Values(RangeCase{"max-batch", 0, 128},
                     RangeCase{"threads", 0, 1024},
                     RangeCase{"train-threads", 0, 1024},
                     RangeCase{"max-message-bytes", 1024, 2'147'483'647},

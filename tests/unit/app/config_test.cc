@@ -1,5 +1,6 @@
 #include "server/app/config.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -12,6 +13,8 @@
 
 namespace resnetd {
 namespace {
+
+using ::testing::HasSubstr;
 
 absl::StatusOr<ParsedCommandLine> Parse(std::vector<std::string> arguments) {
   std::vector<const char*> argv = {"resnetd"};
@@ -87,7 +90,14 @@ TEST(ParseCommandLineTest, RefusesSettingsThatContradictEachOther) {
             "--device=cuda needs --backend=torch: the engine computes on the "
             "CPU");
   EXPECT_EQ(ErrorOf({"--precision=auto", "--backend=torch"}),
-            "--precision=auto needs --backend=engine: torch computes in fp32");
+            "--precision=auto needs --backend=engine: torch computes in fp32 "
+            "on the CPU");
+  EXPECT_EQ(
+      ErrorOf({"--precision=int8", "--backend=torch", "--device=cuda"}),
+      "--precision=int8 needs --backend=engine: a GPU computes in fp32 or "
+      "bf16");
+  EXPECT_TRUE(
+      Parse({"--precision=bf16", "--backend=torch", "--device=cuda:1"}).ok());
   EXPECT_EQ(ErrorOf({"--precision=int8"}),
             "--precision=int8 needs --calibration-pictures FOLDER: without "
             "pictures nobody knows how large the activations are");
@@ -98,6 +108,49 @@ TEST(ParseCommandLineTest, RefusesSettingsThatContradictEachOther) {
             "--default-deadline-ms is 60001, over --max-deadline-ms, which is "
             "60000");
   EXPECT_TRUE(Parse({"--default-deadline-ms=60000"}).ok());
+}
+
+TEST(ParseCommandLineTest, ADeviceHasAKnownName) {
+  for (const char* device : {"cpu", "cuda", "cuda:3", "fake", "fake:10"}) {
+    EXPECT_TRUE(
+        Parse({"--backend=torch", absl::StrCat("--device=", device)}).ok())
+        << device;
+  }
+  for (const char* device : {"gpu", "cuda:", "cuda:x"}) {
+    EXPECT_THAT(ErrorOf({"--backend=torch", absl::StrCat("--device=", device)}),
+                HasSubstr("known are cpu, cuda, cuda:N"))
+        << device;
+  }
+  EXPECT_TRUE(Parse({"--train-device=cuda:1"}).ok());
+  EXPECT_THAT(ErrorOf({"--train-device=fake"}),
+              HasSubstr("jobs train on cpu or cuda"));
+}
+
+TEST(ParseCommandLineTest, TheDeviceDecidesBatchesAndWhereJobsTrain) {
+  struct Case {
+    std::vector<std::string> flags;
+    int max_batch;
+    const char* train_device;
+  };
+  for (const Case& tested : {
+           Case{{}, 4, "cpu"},
+           Case{{"--backend=torch"}, 4, "cpu"},
+           Case{{"--backend=torch", "--device=cuda:1"}, 32, "cuda:1"},
+           Case{{"--backend=torch", "--device=fake"}, 32, "cpu"},
+           Case{{"--backend=torch", "--device=cuda", "--max-batch=8"},
+                8,
+                "cuda"},
+           Case{{"--backend=torch", "--device=cuda", "--train-device=cpu"},
+                32,
+                "cpu"},
+           Case{{"--train-device=cuda"}, 4, "cuda"},
+           Case{{"--max-batch=1"}, 1, "cpu"},
+       }) {
+    const auto parsed = Parse(tested.flags);
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    EXPECT_EQ(MaxBatch(parsed->config), tested.max_batch);
+    EXPECT_EQ(TrainDevice(parsed->config), tested.train_device);
+  }
 }
 
 TEST(ParseCommandLineTest, AReplicaNeedsARegistryAndNothingOfItsOwn) {

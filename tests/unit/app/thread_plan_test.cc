@@ -72,6 +72,21 @@ TEST(ThreadPlanTest, WorkersAndThreadsFollowFromTheCoresAndTheRoles) {
   }
 }
 
+TEST(ThreadPlanTest, AGpuHasTwoWorkersThatWait) {
+  Config config;
+  config.backend = "torch";
+  config.device = "cuda";
+  ThreadPlan plan = PlanThreads(config, 8, Cores(8));
+  EXPECT_EQ(plan.workers, 2);
+  EXPECT_EQ(plan.threads, 1);
+  EXPECT_THAT(plan.cores, IsEmpty());
+  config.workers = 1;
+  config.threads = 3;
+  plan = PlanThreads(config, 8, Cores(8));
+  EXPECT_EQ(plan.workers, 1);
+  EXPECT_EQ(plan.threads, 3);
+}
+
 TEST(ThreadPlanTest, LibTorchHasOneWorkerWithAllThreads) {
   Config config;
   config.backend = "torch";

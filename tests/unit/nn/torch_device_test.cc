@@ -41,13 +41,22 @@ TEST(TorchDeviceTest, FindsAGpuOrSaysWhatToDo) {
 }
 
 TEST(TorchDeviceTest, RefusesOtherNames) {
-  for (const char* name : {"", "gpu", "CPU", "cuda:0"}) {
+  for (const char* name : {"", "gpu", "CPU", "cuda:"}) {
     const auto device = FindDevice(name);
     EXPECT_EQ(device.status().code(), absl::StatusCode::kInvalidArgument)
         << name;
     EXPECT_THAT(std::string(device.status().message()),
-                HasSubstr("known are cpu and cuda"));
+                HasSubstr("known are cpu, cuda"));
   }
+}
+
+TEST(TorchDeviceTest, RefusesAGpuThatIsNotThere) {
+  const absl::Status status = FindDevice("cuda:1000").status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(FindDevice("cuda:100000000").status().code(), status.code());
+  // It serves, but LibTorch has nothing of that name.
+  EXPECT_EQ(FindDevice("fake").status().code(),
+            absl::StatusCode::kInvalidArgument);
 }
 
 TEST(TorchDeviceTest, SwitchesShortMantissasOff) {

@@ -127,13 +127,6 @@ TEST(TorchModelTest, RefusesToAnswerWhatIsNotFinite) {
   }
 }
 
-TEST(TorchModelTest, WarmsUpWithBatchesOfAnySize) {
-  const auto model = SmallModel();
-  for (const std::size_t pictures : {0U, 1U, 7U}) {
-    EXPECT_TRUE(model->WarmUp(pictures).ok()) << pictures;
-  }
-}
-
 class TorchModelThreadsTest : public testing::TestWithParam<int> {};
 
 // One answer for all: each of four callers has other pictures and sees what it

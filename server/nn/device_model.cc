@@ -1,0 +1,230 @@
+#include "server/nn/device_model.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/log.h"
+#include "server/base/status_macros.h"
+#include "server/nn/logits_output.h"
+
+namespace resnetd {
+namespace {
+
+constexpr char kTask[] = "classify a batch";
+
+// One batch is copied while another is computed.
+constexpr int kSlots = 2;
+
+std::unique_ptr<TransferSlots> MakeSlots(DeviceStream& stream,
+                                         const FoldedNetwork& network, int side,
+                                         std::size_t max_batch) {
+  const auto batch = static_cast<std::int64_t>(max_batch);
+  std::vector<std::unique_ptr<TransferSlot>> slots;
+  for (int i = 0; i < kSlots; ++i) {
+    auto slot = std::make_unique<TransferSlot>();
+    slot->host_rows = stream.HostBuffer({batch, side, side, 3}, at::kByte);
+    slot->device_rows =
+        at::empty({batch, side, side, 3},
+                  at::TensorOptions(stream.device()).dtype(at::kByte));
+    slot->logits = stream.HostBuffer({batch, network.classes()}, at::kFloat);
+    slot->features = stream.HostBuffer({batch, network.features()}, at::kFloat);
+    slots.push_back(std::move(slot));
+  }
+  return std::make_unique<TransferSlots>(std::move(slots));
+}
+
+at::Tensor First(const at::Tensor& tensor, std::size_t rows) {
+  return tensor.narrow(0, 0, static_cast<std::int64_t>(rows));
+}
+
+void Append(const std::vector<float>& values, std::vector<float>& to) {
+  to.insert(to.end(), values.begin(), values.end());
+}
+
+void Append(const ModelOutput& part, ModelOutput& whole) {
+  Append(part.logits, whole.logits);
+  Append(part.features, whole.features);
+}
+
+bool HasPixelsAlone(absl::Span<const ModelInput> batch) {
+  return std::all_of(batch.begin(), batch.end(), [](const ModelInput& input) {
+    return input.pixels != nullptr;
+  });
+}
+
+void Fill(absl::Span<const ModelInput> batch, const at::Tensor& rows) {
+  auto* to = rows.data_ptr<std::uint8_t>();
+  for (const ModelInput& input : batch) {
+    to = std::copy(input.pixels->rgb.begin(), input.pixels->rgb.end(), to);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<DeviceModel>> DeviceModel::Create(
+    const ModelPackage& package, const Options& options,
+    DeviceExecutor& loading, std::shared_ptr<DeviceExecutor> serving) {
+  // Not make_unique: the constructor is private.
+  std::unique_ptr<DeviceModel> model(
+      new DeviceModel(package, options, std::move(serving)));
+  RETURN_IF_ERROR(loading.Run("load a model", [&](DeviceStream& stream) {
+    return model->Load(package, stream);
+  }));
+  return model;
+}
+
+DeviceModel::DeviceModel(const ModelPackage& package, const Options& options,
+                         std::shared_ptr<DeviceExecutor> serving)
+    : options_(options),
+      side_(package.facts.preprocess.crop),
+      serving_(std::move(serving)) {}
+
+absl::Status DeviceModel::Load(const ModelPackage& package,
+                               DeviceStream& stream) {
+  if (stream.device().is_cuda() && options_.type != at::kFloat) {
+    const absl::Status fused =
+        LoadWith(package, stream, ConvolutionKernels::kFused);
+    if (fused.code() != absl::StatusCode::kInternal || !stream.Works()) {
+      return fused;
+    }
+    Log(LogLevel::kWarning,
+        "cuDNN does not compute every convolution of this network together "
+        "with what follows it: they are computed one after the other",
+        {{"model", package.facts.name.text()}});
+  }
+  return LoadWith(package, stream, ConvolutionKernels::kSeparate);
+}
+
+absl::Status DeviceModel::LoadWith(const ModelPackage& package,
+                                   DeviceStream& stream,
+                                   ConvolutionKernels kernels) {
+  stream.Run([&] {
+    input_ = std::make_unique<PictureInput>(package.facts.preprocess,
+                                            stream.device());
+    network_ = std::make_unique<FoldedNetwork>(
+        package.network, package.weights,
+        at::TensorOptions(stream.device()).dtype(options_.type), kernels);
+  });
+  ASSIGN_OR_RETURN(graphs_, BatchGraphs::Record(stream, *network_, *input_,
+                                                side_, options_.max_batch));
+  stream.Run([&] {
+    slots_ = MakeSlots(stream, *network_, side_, graphs_->largest());
+  });
+  // What was enqueued here is read by another stream.
+  stream.Mark()->Wait();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<float>> DeviceModel::Logits(
+    absl::Span<const Pixels* const> batch) const {
+  std::vector<ModelInput> inputs;
+  inputs.reserve(batch.size());
+  for (const Pixels* pixels : batch) {
+    inputs.push_back({.pixels = pixels, .normalised = nullptr});
+  }
+  ASSIGN_OR_RETURN(ModelOutput output, Compute(inputs, false));
+  return std::move(output.logits);
+}
+
+absl::StatusOr<ModelOutput> DeviceModel::Compute(
+    absl::Span<const ModelInput> batch, bool want_features) const {
+  RETURN_IF_ERROR(input_->Check(batch));
+  ModelOutput whole;
+  while (!batch.empty()) {
+    const std::size_t count = std::min(batch.size(), graphs_->largest());
+    ASSIGN_OR_RETURN(const ModelOutput part,
+                     ComputePart(batch.first(count), want_features));
+    Append(part, whole);
+    batch.remove_prefix(count);
+  }
+  return whole;
+}
+
+absl::StatusOr<ModelOutput> DeviceModel::ComputePart(
+    absl::Span<const ModelInput> part, bool want_features) const {
+  return HasPixelsAlone(part) ? Replay(part, want_features)
+                              : RunOperations(part, want_features);
+}
+
+absl::StatusOr<ModelOutput> DeviceModel::Replay(
+    absl::Span<const ModelInput> part, bool want_features) const {
+  const std::size_t count = part.size();
+  TransferSlots::Lent lent = slots_->Borrow();
+  TransferSlot& slot = lent.slot();
+  Fill(part, slot.host_rows);
+  std::unique_ptr<StreamEvent> done;
+  RETURN_IF_ERROR(serving_->Run(kTask, [&](DeviceStream& stream) {
+    stream.Upload(First(slot.device_rows, count), First(slot.host_rows, count));
+    stream.Run([&] { graphs_->Replay(slot.device_rows, count); });
+    stream.Download(First(slot.logits, count), First(graphs_->logits(), count));
+    if (want_features) {
+      stream.Download(First(slot.features, count),
+                      First(graphs_->features(), count));
+    }
+    done = stream.Mark();
+    return absl::OkStatus();
+  }));
+  RETURN_IF_ERROR(serving_->Wait(kTask, *done));
+  ModelOutput output;
+  ASSIGN_OR_RETURN(output.logits, FiniteLogits(First(slot.logits, count)));
+  if (want_features) {
+    ASSIGN_OR_RETURN(output.features,
+                     FiniteLogits(First(slot.features, count)));
+  }
+  return output;
+}
+
+absl::StatusOr<ModelOutput> DeviceModel::RunOperations(
+    absl::Span<const ModelInput> part, bool want_features) const {
+  absl::StatusOr<ModelOutput> whole = RunOperationsOnce(part, want_features);
+  if (whole.status().code() != absl::StatusCode::kResourceExhausted ||
+      part.size() < 2) {
+    return whole;
+  }
+  RETURN_IF_ERROR(serving_->Run(kTask, [](DeviceStream& stream) {
+    stream.ReleaseUnused();
+    return absl::OkStatus();
+  }));
+  const std::size_t half = part.size() / 2;
+  ASSIGN_OR_RETURN(ModelOutput output,
+                   RunOperationsOnce(part.first(half), want_features));
+  ASSIGN_OR_RETURN(const ModelOutput rest,
+                   RunOperationsOnce(part.subspan(half), want_features));
+  Append(rest, output);
+  return output;
+}
+
+absl::StatusOr<ModelOutput> DeviceModel::RunOperationsOnce(
+    absl::Span<const ModelInput> part, bool want_features) const {
+  ModelOutput output;
+  RETURN_IF_ERROR(
+      serving_->Run(kTask, [&](DeviceStream& stream) -> absl::Status {
+        at::Tensor average;
+        at::Tensor logits;
+        stream.Run([&] {
+          average = network_->Average(input_->Normalised(part));
+          logits = network_->Head(average).cpu();
+          average = average.cpu();
+        });
+        ASSIGN_OR_RETURN(output.logits, FiniteLogits(logits));
+        if (want_features) {
+          ASSIGN_OR_RETURN(output.features, FiniteLogits(average));
+        }
+        return absl::OkStatus();
+      }));
+  return output;
+}
+
+std::string DeviceModel::precision() const {
+  return options_.type == at::kBFloat16 ? "bf16" : "fp32";
+}
+
+std::int64_t DeviceModel::resident_bytes() const {
+  return network_->bytes() + graphs_->bytes() + slots_->bytes();
+}
+
+}  // namespace resnetd
