@@ -128,6 +128,16 @@ class RollingRestartTest(unittest.TestCase):
         figures = self.restart_in_turns(max(RESTARTS // 10, 2), signal.SIGKILL)
         self.assert_nothing_is_lost(figures, 2)
 
+    def test_a_connection_that_is_renewed_loses_no_call(self) -> None:
+        # Without repetitions: what comes while the old connection ends, gRPC itself sends
+        # over the new one.
+        with Server("--max-connection-age-ms", 1000) as server:
+            with Load(server.address, "--rate", 300, "--deadline", "20s") as load:
+                self.wait_until_called(server, load, 30_000 if IS_LONG else 1_500)
+                figures = load.end()
+        self.assertEqual(figures["answered"], figures["calls"], figures)
+        self.assertEqual(figures["errors"], {})
+
     def test_calls_in_flight_are_answered_before_the_end(self) -> None:
         # Of 64 pictures each, so that 16 of them take longer than the signal, and without
         # repetitions: what the server has taken, it answers itself.
