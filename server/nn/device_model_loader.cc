@@ -42,7 +42,8 @@ absl::StatusOr<Streams> OpenStreams(const BackendOptions& options) {
   if (name.kind == DeviceName::Kind::kFake) {
     return HostStreams(name, options.threads);
   }
-  ASSIGN_OR_RETURN(const c10::Device device, FindDevice(options.device));
+  ASSIGN_OR_RETURN([[maybe_unused]] const c10::Device device,
+                   FindDevice(options.device));
 #ifdef RESNETD_CUDA
   if (device.is_cuda()) {
     // Shapes never change: what the fastest algorithm is is measured once.
