@@ -51,7 +51,10 @@ Parameters ParametersOf(const dnnl::engine& engine, const Program& program,
   if (network.precision == Precision::kInt8) {
     return {engine, program, std::move(network.source),
             Int8Numbers{.levels = LevelsOf(program, network.calibration),
-                        .preprocess = network.preprocess}};
+                        .preprocess = network.preprocess,
+                        .sums = HasByteDotProducts()
+                                    ? ProductSums::kExact
+                                    : ProductSums::kPairsIn16Bits}};
   }
   return {engine, program, std::move(network.source), network.precision};
 }

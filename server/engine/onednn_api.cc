@@ -46,6 +46,12 @@ constexpr NamedIsa kIsas[] = {
     {dnnl::cpu_isa::sse41, "sse41"},
 };
 
+// Whether the instruction set in use has all of `isa`.
+bool Includes(dnnl::cpu_isa isa) {
+  const dnnl::cpu_isa effective = dnnl::get_effective_cpu_isa();
+  return effective == isa || IsWeaker(isa, effective);
+}
+
 }  // namespace
 
 dnnl::primitive_desc MakeConvolution(const dnnl::engine& engine,
@@ -214,6 +220,13 @@ Isa EffectiveIsa() {
     }
   }
   return {effective, absl::StrCat("isa ", static_cast<unsigned>(effective))};
+}
+
+bool HasWideVectors() { return Includes(dnnl::cpu_isa::avx512_core); }
+
+bool HasByteDotProducts() {
+  return Includes(dnnl::cpu_isa::avx512_core_vnni) ||
+         Includes(dnnl::cpu_isa::avx2_vnni);
 }
 
 bool SetMaxIsa(dnnl::cpu_isa isa) {

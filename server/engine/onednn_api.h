@@ -110,6 +110,14 @@ std::vector<Isa> FallbackIsas();
 // first primitive it cannot be changed any more.
 Isa EffectiveIsa();
 
+// Whether the kernels that it uses have vectors of 512 bits. Settles the
+// instruction set, too.
+bool HasWideVectors();
+
+// Whether they have instructions that add products of bytes in 32 bits (VNNI);
+// the others go by 16 bits. Settles the instruction set, too.
+bool HasByteDotProducts();
+
 // False: too late, it is settled.
 bool SetMaxIsa(dnnl::cpu_isa isa);
 

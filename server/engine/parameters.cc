@@ -113,8 +113,9 @@ bool Parameters::IsQuantised(std::size_t step) const {
 QuantisedStep& Parameters::Quantised(std::size_t step) {
   std::optional<QuantisedStep>& quantised = steps_[step].quantised;
   if (!quantised) {
-    quantised = QuantiseStep(program_.steps[step], source_(step),
-                             int8_->levels[step], int8_->preprocess);
+    quantised =
+        QuantiseStep(program_.steps[step], source_(step), int8_->levels[step],
+                     int8_->preprocess, int8_->sums);
   }
   return *quantised;
 }

@@ -24,6 +24,7 @@ using StepSource = std::function<FoldedStep(std::size_t step)>;
 struct Int8Numbers {
   std::vector<StepLevels> levels;
   PreprocessSpec preprocess;
+  ProductSums sums = ProductSums::kExact;
 };
 
 // What the steps of a program read beside activations: folded, in the

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/engine/descs.h"
+#include "server/engine/layouts.h"
 #include "server/engine/onednn_api.h"
 #include "server/engine/own_steps.h"
 #include "server/engine/parameters.h"
@@ -36,6 +37,7 @@ class PlanBuilder {
         batch_(batch),
         parameters_(parameters),
         precision_(parameters.precision()),
+        layouts_(LayoutsOf(program, precision_, HasWideVectors())),
         buffers_(program.buffers.size()) {
     plan_.batch = batch;
     plan_.picture.precision = precision_;
@@ -73,13 +75,13 @@ class PlanBuilder {
   }
 
   dnnl::memory::desc Input(const Step& step) const {
-    return ActivationDesc(program_.buffers[step.input], batch_, FormatTag::nhwc,
-                          types_.input);
+    return ActivationDesc(program_.buffers[step.input], batch_,
+                          layouts_[step.input], types_.input);
   }
 
   dnnl::memory::desc Output(const Step& step) const {
     return ActivationDesc(program_.buffers[step.output], batch_,
-                          FormatTag::nhwc, types_.output);
+                          layouts_[step.output], types_.output);
   }
 
   PlannedStep& Add(const Step& step, const dnnl::primitive_desc& desc,
@@ -259,6 +261,7 @@ class PlanBuilder {
   const int batch_;
   Parameters& parameters_;
   const Precision precision_;
+  const std::vector<FormatTag> layouts_;
   // Of the program, and those that a step needs inside.
   std::size_t buffers_;
   // The step that is being planned.

@@ -53,9 +53,7 @@ struct Plan {
 // dnnl::error (unimplemented: the library has no such arithmetic on this CPU)
 // and std::bad_alloc.
 //
-// All activations are NHWC: as fast as the blocked layouts for plain
-// convolutions (77 ms of CPU for ResNet-50 in both, Zen 4), and 35 times faster
-// for grouped ones, which have no kernel for blocked data in oneDNN 2.6.
+// How activations lie in memory is LayoutsOf()'s choice.
 Plan MakePlan(const dnnl::engine& engine, const Program& program, int batch,
               Parameters& parameters);
 

@@ -193,18 +193,29 @@ Program BuildFeatureProgram(const Network& network, int crop, int stages) {
   return ProgramWriter(network, crop).WriteFeatures(stages);
 }
 
+double FlopsOfStep(const Program& program, std::size_t step) {
+  const Step& what = program.steps[step];
+  const BufferShape& out = program.buffers[what.output];
+  const double outputs =
+      static_cast<double>(out.channels) * out.height * out.width;
+  switch (what.kind) {
+    case StepKind::kConvolution:
+      return 2 * outputs * what.conv.kernel * what.conv.kernel *
+             what.conv.in_channels / what.conv.groups;
+    case StepKind::kLinear:
+      return 2 * outputs * what.linear.in_features;
+    case StepKind::kMaxPool:
+    case StepKind::kScaleShiftRelu:
+    case StepKind::kAveragePool:
+      break;
+  }
+  return 0;
+}
+
 double FlopsPerPicture(const Program& program) {
   double flops = 0;
-  for (const Step& step : program.steps) {
-    const BufferShape& out = program.buffers[step.output];
-    const double outputs =
-        static_cast<double>(out.channels) * out.height * out.width;
-    if (step.kind == StepKind::kConvolution) {
-      flops += 2 * outputs * step.conv.kernel * step.conv.kernel *
-               step.conv.in_channels / step.conv.groups;
-    } else if (step.kind == StepKind::kLinear) {
-      flops += 2 * outputs * step.linear.in_features;
-    }
+  for (std::size_t step = 0; step < program.steps.size(); ++step) {
+    flops += FlopsOfStep(program, step);
   }
   return flops;
 }

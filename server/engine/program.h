@@ -60,7 +60,9 @@ Program BuildProgram(const Network& network, int crop);
 // Precondition: 0 <= stages <= StageCount().
 Program BuildFeatureProgram(const Network& network, int crop, int stages);
 
-// Multiplications and additions that one picture takes, two a weight use.
+// Multiplications and additions that one picture takes, two a weight use: in
+// one step, 0 if it has no weights, and in all.
+double FlopsOfStep(const Program& program, std::size_t step);
 double FlopsPerPicture(const Program& program);
 
 }  // namespace resnetd

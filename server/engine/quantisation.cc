@@ -45,6 +45,34 @@ double LargestOf(const std::vector<double>& filter) {
   return largest;
 }
 
+// The largest sum of the weights of one sign of two neighbouring input channels
+// at the same of `pixels` places. No two weights of different signs come closer
+// to the limit than one of them alone.
+double LargestPairOf(const std::vector<double>& filter, std::size_t pixels) {
+  const std::size_t channels = filter.size() / pixels;
+  double largest = 0;
+  for (std::size_t channel = 0; channel + 1 < channels; channel += 2) {
+    for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
+      const double a = filter[channel * pixels + pixel];
+      const double b = filter[(channel + 1) * pixels + pixel];
+      largest = std::max({largest, std::max(a, 0.0) + std::max(b, 0.0),
+                          std::max(-a, 0.0) + std::max(-b, 0.0)});
+    }
+  }
+  return largest;
+}
+
+// What stands for one level of the weights of a filter. A pair whose sum is 127
+// of them has at most 128 when both are rounded: 255 * 128 fits 16 bits.
+double ScaleOf(const std::vector<double>& filter, std::size_t pixels,
+               ProductSums sums) {
+  double largest = LargestOf(filter);
+  if (sums == ProductSums::kPairsIn16Bits) {
+    largest = std::max(largest, LargestPairOf(filter, pixels));
+  }
+  return largest > 0 ? largest / kLargestSigned : 1.0;
+}
+
 }  // namespace
 
 bool CanQuantise(const Program& program) {
@@ -97,13 +125,17 @@ std::array<std::uint8_t, 3> PaddingBytes(const PreprocessSpec& preprocess) {
 
 QuantisedStep QuantiseStep(const Step& step, const FoldedStep& folded,
                            const StepLevels& levels,
-                           const PreprocessSpec& preprocess) {
+                           const PreprocessSpec& preprocess, ProductSums sums) {
   const bool reads_picture = step.input == 0;
   const auto channels = static_cast<std::size_t>(step.kind == StepKind::kLinear
                                                      ? step.linear.out_features
                                                      : step.conv.out_channels);
   const std::size_t fan_in = folded.weights.size() / channels;
-  const std::size_t pixels = reads_picture ? fan_in / 3 : 1;
+  const std::size_t pixels =
+      step.kind == StepKind::kLinear
+          ? 1
+          : static_cast<std::size_t>(step.conv.kernel) *
+                static_cast<std::size_t>(step.conv.kernel);
   const std::array<double, 3> centre = CentreOf(preprocess);
   const double output = double{levels.output.scale};
   QuantisedStep quantised;
@@ -116,8 +148,7 @@ QuantisedStep QuantiseStep(const Step& step, const FoldedStep& folded,
     if (reads_picture) {
       FoldPixels(preprocess, pixels, filter);
     }
-    const double largest = LargestOf(filter);
-    const double scale = largest > 0 ? largest / kLargestSigned : 1.0;
+    const double scale = ScaleOf(filter, pixels, sums);
     double bias = folded.bias.empty() ? 0.0 : double{folded.bias[o]};
     for (std::size_t i = 0; i < fan_in; ++i) {
       const double level = std::nearbyint(filter[i] / scale);

@@ -43,12 +43,22 @@ std::vector<StepLevels> LevelsOf(const Program& program,
 // block to block grows with depth and does not fit 8 bits well.
 bool CanQuantise(const Program& program);
 
+// How kernels add up products of a weight and a level.
+enum class ProductSums {
+  kExact,
+  // CPUs without dot products of bytes (VNNI) add the products of two
+  // neighbouring input channels in 16 bits, saturating. Two weights of 127 at
+  // levels of 255 are over that: such weights have to be smaller.
+  kPairsIn16Bits,
+};
+
 // A step in 8 bits:
 //   output level = round(rescale[c] * sum of weight * input level
 //                        + bias[c] + shortcut factor * shortcut level)
 // saturating, ties to even, after a ReLU if it has one.
 struct QuantisedStep {
-  // -127 to 127, with a scale for each output channel.
+  // -127 to 127, with a scale for each output channel. With kPairsIn16Bits no
+  // two neighbours have a sum beyond -128 to 128.
   std::vector<std::int8_t> weights;
   std::vector<float> rescale;
   // In output levels.
@@ -66,6 +76,7 @@ std::array<std::uint8_t, 3> PaddingBytes(const PreprocessSpec& preprocess);
 // picture.
 QuantisedStep QuantiseStep(const Step& step, const FoldedStep& folded,
                            const StepLevels& levels,
-                           const PreprocessSpec& preprocess);
+                           const PreprocessSpec& preprocess,
+                           ProductSums sums = ProductSums::kExact);
 
 }  // namespace resnetd

@@ -1,7 +1,8 @@
 // Speed of the CPU engine inside one process, no decoding, no server.
 //
 //   engine_bench [--quick] [--precision=fp32,bf16,int8] [--threads=1,2]
-//                [--batch=1,4] [--rounds=N] [--kernels] [model...]
+//                [--batch=1,4] [--rounds=N] [--layers] [model...]
+//   engine_bench --arm ...
 //
 // First what one core can do in each precision: loops in registers alone. Then
 // a line a model, number of threads, precision and batch size: medians over N
@@ -9,18 +10,18 @@
 // ResNet-50 alone) of the wall time of a batch and of its CPU time on all
 // cores, what share of the core's peak that is, the time to load and the memory
 // held. The rounds of all lines of a model and number of threads are
-// interleaved. Last a line a goal.
+// interleaved. Last a line a goal. --layers adds a line a step of the plan.
+//
+// With --arm it is one network in one precision that another program times:
+// engine_arm.h.
 //
 // Only the CPU time means something while the machine is busy with other work,
 // and with one thread only: the threads of a team wait by spinning.
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <ctime>
 #include <map>
-#include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
 #include <string>
@@ -34,15 +35,12 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
-#include "absl/types/span.h"
-#include "server/engine/calibrator.h"
-#include "server/engine/cpu_model.h"
 #include "server/engine/kernel_selftest.h"
 #include "server/engine/precision.h"
-#include "server/engine/program.h"
-#include "server/models/weight_fill.h"
 #include "tests/bench/core_peak.h"
-#include "tests/support/filled_package.h"
+#include "tests/bench/engine_arm.h"
+#include "tests/bench/engine_cell.h"
+#include "tests/bench/engine_layers.h"
 
 namespace resnetd {
 namespace {
@@ -54,90 +52,16 @@ struct BenchOptions {
   std::vector<int> batches = {1, 4};
   int rounds = 5;
   double round_seconds = 0.25;
-  bool kernels = false;
+  bool layers = false;
+  bool arm = false;
   std::vector<std::string> models;
-};
-
-// One line of the table.
-struct Cell {
-  std::string model;
-  int threads = 1;
-  int batch = 1;
-  Precision precision = Precision::kFloat32;
-  std::unique_ptr<CpuModel> network;
-  double load_seconds = 0;
-  double flops = 0;  // of a batch
-  // Of a batch, one number a round.
-  std::vector<double> wall;
-  std::vector<double> cpu;
 };
 
 using Peaks = std::map<Precision, double>;
 
-double Now() {
-  return std::chrono::duration<double>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-double CpuNow() {
-  timespec time{};
-  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
-  return static_cast<double>(time.tv_sec) +
-         1e-9 * static_cast<double>(time.tv_nsec);
-}
-
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
-}
-
-template <typename T>
-T OrDie(absl::StatusOr<T> value) {
-  if (!value.ok()) {
-    std::fprintf(stderr, "engine_bench: %s\n",
-                 std::string(value.status().message()).c_str());
-    std::exit(1);
-  }
-  return *std::move(value);
-}
-
-void RunRound(Cell& cell, const std::vector<const Pixels*>& pictures,
-              double at_least) {
-  const auto batch = absl::MakeConstSpan(pictures).subspan(
-      0, static_cast<std::size_t>(cell.batch));
-  const double start = Now();
-  const double cpu_start = CpuNow();
-  int calls = 0;
-  while (calls == 0 || CpuNow() - cpu_start < at_least) {
-    OrDie(cell.network->Logits(batch));
-    ++calls;
-  }
-  cell.wall.push_back((Now() - start) / calls);
-  cell.cpu.push_back((CpuNow() - cpu_start) / calls);
-}
-
-// Null: the library has no such arithmetic here, or not for this network.
-std::unique_ptr<CpuModel> Load(const dnnl::engine& engine,
-                               const ModelPackage& package, Cell& cell,
-                               const Calibration& calibration) {
-  CpuNetwork network =
-      NetworkOf(BuildProgram(package.network, package.facts.preprocess.crop),
-                package.weights, package.facts.preprocess);
-  network.precision = cell.precision;
-  network.calibration = calibration;
-  const double start = Now();
-  auto model =
-      CpuModel::Load(engine, std::move(network),
-                     static_cast<std::size_t>(cell.batch), cell.threads);
-  cell.load_seconds = Now() - start;
-  if (!model.ok()) {
-    std::printf("%-18s %-5s %s\n", cell.model.c_str(),
-                std::string(PrecisionName(cell.precision)).c_str(),
-                std::string(model.status().message()).c_str());
-    return nullptr;
-  }
-  return *std::move(model);
 }
 
 void Print(const Cell& cell, const Peaks& peaks) {
@@ -160,54 +84,34 @@ void Print(const Cell& cell, const Peaks& peaks) {
 std::vector<Cell> Bench(const dnnl::engine& engine, const std::string& name,
                         int threads, const Peaks& peaks,
                         const BenchOptions& options) {
-  const ModelPackage package = FilledPackage(name);
-  const int crop = package.facts.preprocess.crop;
-  const double flops = FlopsPerPicture(BuildProgram(package.network, crop));
-  std::vector<Pixels> pictures;
-  std::vector<const Pixels*> pointers;
-  const int most =
-      *std::max_element(options.batches.begin(), options.batches.end());
-  for (int i = 0; i < most; ++i) {
-    pictures.push_back(FillPicture(crop, crop, i));
-  }
-  for (const Pixels& picture : pictures) {
-    pointers.push_back(&picture);
-  }
-  const auto reference = OrDie(CpuModel::Load(engine, package, 1, 1));
-  const Calibration calibration =
-      OrDie(CalibrationsOf(*reference, {pointers.front()})).front();
+  const BenchNetwork network(
+      engine, name,
+      *std::max_element(options.batches.begin(), options.batches.end()));
   std::vector<Cell> cells;
   for (const Precision precision : options.precisions) {
     for (const int batch : options.batches) {
-      Cell cell = {.model = name,
-                   .threads = threads,
-                   .batch = batch,
-                   .precision = precision,
-                   .network = nullptr,
-                   .load_seconds = 0,
-                   .flops = flops * batch,
-                   .wall = {},
-                   .cpu = {}};
-      cell.network = Load(engine, package, cell, calibration);
-      if (cell.network != nullptr) {
-        cells.push_back(std::move(cell));
-        RunRound(cells.back(), pointers, 0);  // warm-up
-        cells.back().wall.clear();
-        cells.back().cpu.clear();
+      absl::StatusOr<Cell> cell = network.Load(precision, batch, threads);
+      if (!cell.ok()) {
+        std::printf("%-18s %-5s %s\n", name.c_str(),
+                    std::string(PrecisionName(precision)).c_str(),
+                    std::string(cell.status().message()).c_str());
+        continue;
       }
+      network.Run(*cell, 0);  // warm-up
+      cells.push_back(*std::move(cell));
     }
   }
   for (int round = 0; round < options.rounds; ++round) {
     for (Cell& cell : cells) {
-      RunRound(cell, pointers, options.round_seconds);
+      const Timing timing = network.Run(cell, options.round_seconds);
+      cell.wall.push_back(timing.wall / timing.batches);
+      cell.cpu.push_back(timing.cpu / timing.batches);
     }
   }
   for (const Cell& cell : cells) {
     Print(cell, peaks);
-    if (options.kernels) {
-      for (const std::string& kernel : cell.network->Implementations()) {
-        std::printf("  %s\n", kernel.c_str());
-      }
+    if (options.layers) {
+      PrintLayers(network, cell, peaks.at(cell.precision));
     }
   }
   return cells;
@@ -307,8 +211,10 @@ BenchOptions Parse(int argc, char** argv) {
       options.batches = Numbers(argument);
     } else if (absl::ConsumePrefix(&argument, "--rounds=")) {
       options.rounds = Numbers(argument).front();
-    } else if (argument == "--kernels") {
-      options.kernels = true;
+    } else if (argument == "--layers") {
+      options.layers = true;
+    } else if (argument == "--arm") {
+      options.arm = true;
     } else if (absl::StartsWith(argument, "-")) {
       std::fprintf(stderr, "engine_bench: unknown flag %s\n", argv[i]);
       std::exit(2);
@@ -349,10 +255,17 @@ void Run(const BenchOptions& options) {
 
 int main(int argc, char** argv) {
   const resnetd::BenchOptions options = resnetd::Parse(argc, argv);
-  const double start = resnetd::Now();
+  const double start = resnetd::WallNow();
   const auto selftest = resnetd::OrDie(resnetd::ProveKernels());
+  if (options.arm) {
+    resnetd::RunArm({.model = options.models.front(),
+                     .precision = options.precisions.front(),
+                     .batches = options.batches,
+                     .threads = options.threads.front()});
+    return 0;
+  }
   std::printf("%s, proven in %.1f ms\n", selftest.text.c_str(),
-              (resnetd::Now() - start) * 1e3);
+              (resnetd::WallNow() - start) * 1e3);
   resnetd::Run(options);
   return 0;
 }

@@ -17,7 +17,7 @@ Prints, and asserts nothing: the ratios by peer, median and range of the rounds 
 >= 1.3 images/s, <= 0.5 p99). A peer that does not start is named with its last words.
 
 The peers are installed into .deps/servers/venv, some 0.4 GB, at the versions below; torch
-is taken from RESNETD_TORCH_PYTHON where that has it, else downloaded (4.6 GB).
+is taken from RESNETD_TORCH_PYTHON or LIBTORCH_ROOT where it is, else downloaded (4.6 GB).
 """
 
 from __future__ import annotations
@@ -36,61 +36,18 @@ SOURCE = HERE.parents[1]
 sys.path[:0] = [str(HERE), str(SOURCE / "tests" / "integration")]
 
 from interference_bench import machine  # noqa: E402
+from peer_packages import PILLOW, install, run  # noqa: E402
 from servers_load import Figures, closed_loop, open_loop  # noqa: E402
 from servers_peers import PEER_SERVERS, Running, Setting, resnetd  # noqa: E402
 
 VENV = SOURCE / ".deps" / "servers" / "venv"
-TORCH = ("torch==2.11.0", "torchvision==0.26.0")
 PACKAGES = ("fastapi==0.165.0", "httptools==0.9.0", "litserve==0.2.19",
-            "nvidia-pytriton==0.7.0", "python-multipart==0.0.34", "setuptools==66.1.1",
+            "nvidia-pytriton==0.7.0", PILLOW, "python-multipart==0.0.34", "setuptools==66.1.1",
             "torch-model-archiver==0.12.0", "torchserve==0.12.0", "uvicorn==0.54.0",
             "uvloop==0.23.0")
-TORCH_PYTHONS = (os.environ.get("RESNETD_TORCH_PYTHON", ""), "/opt/oracle/venv/bin/python")
 JPEG = SOURCE / "tests" / "golden" / "image" / "flower.jpg"
 SHARE = 0.7
 OURS = "resnetd"
-
-
-def run(*words: object) -> str:
-    done = subprocess.run([str(word) for word in words], stdout=subprocess.PIPE, text=True,
-                          check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{' '.join(map(str, words))} ended with {done.returncode}")
-    return done.stdout
-
-
-def folder_with_torch() -> str:
-    """The packages of a Python of this version that has torch; empty: there is none."""
-    ask = ("import sys, torch, torchvision, pathlib; print(torch.__version__.split('+')[0],"
-           " '%d.%d' % sys.version_info[:2], pathlib.Path(torch.__file__).parents[1])")
-    for python in filter(None, TORCH_PYTHONS):
-        if not pathlib.Path(python).exists():
-            continue
-        told = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=False)
-        version, _, rest = told.stdout.strip().partition(" ")
-        of_python, _, folder = rest.partition(" ")
-        if TORCH[0].endswith(f"={version}") and of_python == "%d.%d" % sys.version_info[:2]:
-            return folder
-    return ""
-
-
-def install() -> pathlib.Path:
-    """The Python with all peers; does nothing where it is there."""
-    python = VENV / "bin" / "python"
-    wanted = "\n".join((*TORCH, *PACKAGES))
-    mark = VENV / "installed"
-    if mark.exists() and mark.read_text() == wanted:
-        return python
-    print(f"installing {len(PACKAGES)} packages into {VENV.relative_to(SOURCE)}", flush=True)
-    run(sys.executable, "-m", "venv", VENV)
-    torch = folder_with_torch()
-    if torch:
-        [packages] = (VENV / "lib").glob("python*/site-packages")
-        (packages / "torch.pth").write_text(torch + "\n")
-    run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-        *(() if torch else TORCH), *PACKAGES)
-    mark.write_text(wanted)
-    return python
 
 
 def start(setting: Setting, options: argparse.Namespace) -> list[Running]:
@@ -207,7 +164,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.seconds = 1, 1.5
-    python = install()
+    python = install(VENV, PACKAGES)
     if pathlib.Path(sys.prefix) != VENV:
         # gRPC for Python is there.
         os.execv(python, [str(python), *sys.argv])

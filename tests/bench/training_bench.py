@@ -25,7 +25,6 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import random
 import statistics
 import subprocess
 import sys
@@ -40,6 +39,10 @@ except ImportError as problem:
              "torchvision in RESNETD_TORCH_PYTHON.")
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+
+from bench_stats import interval  # noqa: E402
+
 # name -> (channels_last, fused optimiser, bfloat16): the eager settings that exist.
 PEERS = {
     "torch nhwc fused": (True, True, False),
@@ -121,15 +124,6 @@ class Peer:
 
     def close(self) -> None:
         pass
-
-
-def interval(ours: list[float], peer: list[float]) -> tuple[float, float]:
-    """95 % of the median of the rounds' ratios."""
-    ratios = [a / b for a, b in zip(ours, peer)]
-    draw = random.Random(1)
-    medians = sorted(
-        statistics.median(draw.choices(ratios, k=len(ratios))) for _ in range(2000))
-    return medians[50], medians[1949]
 
 
 def arms_of(options: argparse.Namespace) -> dict[str, Ours | Peer]:

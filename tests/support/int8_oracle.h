@@ -36,10 +36,11 @@ class Int8Oracle {
     }
   };
 
-  // `ranges`: of the calibration. Both must outlive it.
+  // `ranges`: of the calibration. Both must outlive it. `narrow_pairs`: the
+  // weights of neighbouring channels add up to 128 at most.
   Int8Oracle(const ModelPackage& package,
-             const std::map<std::string, double>& ranges)
-      : package_(package), ranges_(ranges) {}
+             const std::map<std::string, double>& ranges, bool narrow_pairs)
+      : package_(package), ranges_(ranges), narrow_pairs_(narrow_pairs) {}
 
   // A picture as it is, with an edge of `padding` pixels of the mean colour.
   Levels Picture(const Pixels& picture, int padding) const {
@@ -135,6 +136,13 @@ class Int8Oracle {
     for (const double weight : real) {
       largest = std::max(largest, std::fabs(weight));
     }
+    for (std::size_t i = 0; narrow_pairs_ && i + pixels < fan_in; ++i) {
+      const bool is_first = i / pixels % 2 == 0;
+      const double other = real[i + pixels];
+      if (is_first && (real[i] < 0) == (other < 0)) {
+        largest = std::max(largest, std::fabs(real[i] + other));
+      }
+    }
     Filter filter;
     filter.scale = largest > 0 ? largest / 127.0 : 1.0;
     filter.bias = double{Values(norm.name + ".bias")[out]} -
@@ -171,6 +179,7 @@ class Int8Oracle {
 
   const ModelPackage& package_;
   const std::map<std::string, double>& ranges_;
+  const bool narrow_pairs_;
 };
 
 }  // namespace resnetd

@@ -16,6 +16,7 @@
 #include "server/engine/agreement.h"
 #include "server/engine/cpu_model.h"
 #include "server/engine/normalisation.h"
+#include "server/engine/onednn_api.h"
 #include "server/engine/precision.h"
 #include "server/engine/program.h"
 #include "server/models/weight_fill.h"
@@ -106,7 +107,8 @@ TEST_P(Int8OracleTest, EveryConvolutionIsWithinOneLevelOfAPlainEvaluation) {
   const auto model = TryInt8(*reference, calibration);
   ASSERT_TRUE(model.ok()) << model.status();
 
-  const Int8Oracle oracle(package, calibration.ranges);
+  const Int8Oracle oracle(package, calibration.ranges,
+                          /*narrow_pairs=*/!HasByteDotProducts());
   const Program program = BuildProgram(package.network, crop);
   std::vector<Levels> buffers(program.buffers.size());
   buffers[0] = oracle.Picture(pictures[0], package.network.stem.conv.padding);

@@ -206,6 +206,10 @@ TEST(IsaTest, TheOneInUseHasANameAndIsSettled) {
   EXPECT_FALSE(SetMaxIsa(dnnl::cpu_isa::sse41));
 }
 
+TEST(IsaTest, VectorsAreAsWideAsTheInstructionSetSays) {
+  EXPECT_EQ(HasWideVectors(), EffectiveIsa().name.compare(0, 6, "avx512") == 0);
+}
+
 TEST(LibraryVersionTest, SaysNameAndNumber) {
   EXPECT_THAT(LibraryVersion(), MatchesRegex("oneDNN [23]\\.[0-9]+\\.[0-9]+"));
 }

@@ -143,5 +143,20 @@ TEST(ProgramTest, FlopsEqualThePublishedNumbers) {
               0.006);
 }
 
+TEST(ProgramTest, TheOperationsOfTheStepsAreThoseOfThePicture) {
+  const Program program = ProgramOf("resnext50_32x4d", 64);
+  double all = 0;
+  for (std::size_t step = 0; step < program.steps.size(); ++step) {
+    const double flops = FlopsOfStep(program, step);
+    const StepKind kind = program.steps[step].kind;
+    EXPECT_EQ(flops > 0,
+              kind == StepKind::kConvolution || kind == StepKind::kLinear);
+    all += flops;
+  }
+  EXPECT_EQ(all, FlopsPerPicture(program));
+  // 64 filters of 3 x 7 x 7 at 32 x 32 places.
+  EXPECT_EQ(FlopsOfStep(program, 0), 2.0 * 64 * 3 * 7 * 7 * 32 * 32);
+}
+
 }  // namespace
 }  // namespace resnetd

@@ -32,6 +32,36 @@ TEST(QuantisationTest, EachFilterHasItsOwnScaleAndRoundsToEven) {
   EXPECT_EQ(quantised.bias, (std::vector<float>{12, -4}));
 }
 
+TEST(QuantisationTest, NeighboursNeverAddUpToMoreThan16BitsHold) {
+  // Two filters of 1 x 1 over five channels: a pair of one sign beyond the
+  // largest, a pair of different signs; the last channel is alone.
+  const QuantisedStep quantised =
+      QuantiseStep(Convolution(5, 2),
+                   {.weights = {100, 27, 1, -1, 90,  //
+                                100, -90, 0, 27, -127},
+                    .bias = {0, 0}},
+                   {}, {}, ProductSums::kPairsIn16Bits);
+  EXPECT_EQ(quantised.weights,
+            (std::vector<std::int8_t>{100, 27, 1, -1, 90,  //
+                                      100, -90, 0, 27, -127}));
+  const QuantisedStep narrow =
+      QuantiseStep(Convolution(2, 1), {.weights = {-127, -127}, .bias = {0}},
+                   {}, {}, ProductSums::kPairsIn16Bits);
+  EXPECT_EQ(narrow.weights, (std::vector<std::int8_t>{-64, -64}));
+  EXPECT_FLOAT_EQ(narrow.rescale[0], 2);
+}
+
+TEST(QuantisationTest, NeighboursAreThoseAtTheSamePlaceOfTheWindow) {
+  Step step = Convolution(2, 1);
+  step.conv.kernel = 2;
+  // By channel: the second of the first beside the second of the second.
+  const std::vector<float> weights = {127, 60, 1, 0, 0, 60, 127, 1};
+  const QuantisedStep same = QuantiseStep(step, {.weights = weights}, {}, {},
+                                          ProductSums::kPairsIn16Bits);
+  // The third of each: 1 + 127.
+  EXPECT_FLOAT_EQ(same.rescale[0], 128.0F / 127);
+}
+
 TEST(QuantisationTest, AFilterOfZerosKeepsItsBias) {
   const QuantisedStep quantised =
       QuantiseStep(Convolution(2, 1), {.weights = {0, 0}, .bias = {5}},

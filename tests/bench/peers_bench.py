@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+# Programs: engine_bench
+"""The engine beside ONNX Runtime, OpenVINO and torch, with the same weights on the same cores.
+
+Each engine in each precision is a process of its own, tied to the same cores; they take turns,
+round after round, so that what else the machine does meets all of them:
+
+  ONNX Runtime    fp32, int8 (static quantisation, QDQ, weights by channel)
+  OpenVINO        fp32, bf16 where it offers that, int8 (post-training quantisation of NNCF)
+  torch           eager and compiled (Inductor, freezing), channels last; fp32, and bf16 (autocast)
+                  where the engine has it
+  resnetd         fp32, bf16, int8: engine_bench --arm
+
+for batches of 1 and 4 on one core and single pictures on two. Printed are medians, ours over
+each peer with a 95 % interval (bootstrap over the rounds), and a line a goal. On one core that
+is images per CPU-second, which means something on a busy machine too; on two it is the time
+of the clock, which needs an idle one.
+
+The weights are those of tools/weight_fill.py, the logits are compared with tests/golden. The
+others read float pictures that were normalised before, ours bytes.
+
+The others are installed into .deps/peers/venv (0.6 GB; torch comes from RESNETD_TORCH_PYTHON
+or LIBTORCH_ROOT if there, else 4.6 GB more), their networks are made once for .deps/peers.
+--quick leaves the compiled torch out, which takes a minute to compile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import pathlib
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "integration")]
+
+from bench_stats import Ratio  # noqa: E402
+from interference_bench import machine  # noqa: E402
+from peer_packages import ENGINES, ENGINES_FOLDER, SOURCE, install, run  # noqa: E402
+from peers_arms import OURS, PEERS, Arm, Setting  # noqa: E402
+from peers_goals import Cell, goals_of  # noqa: E402
+
+PREPARE = HERE / "peer_engines" / "prepare.py"
+PRECISIONS = ("fp32", "bf16", "int8")
+# (threads, batch sizes)
+SETTINGS = ((1, (1, 4)), (2, (1,)))
+# fp32 of any engine is off by a hundredth of it; another network by far more.
+SAME_NETWORK = 1e-4
+
+
+def note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def prepared(python: pathlib.Path, architecture: str) -> pathlib.Path:
+    """The folder with the network for the others; made once for these versions."""
+    folder = ENGINES_FOLDER / "models" / architecture
+    sources = (PREPARE, SOURCE / "tools" / "weight_fill.py")
+    wanted = hashlib.sha256(b"".join(source.read_bytes() for source in sources)
+                            + repr(ENGINES).encode()).hexdigest()
+    mark = folder / "made"
+    if not mark.exists() or mark.read_text() != wanted:
+        note(f"exporting and quantising {architecture} for the others")
+        run(python, PREPARE, architecture, folder)
+        mark.write_text(wanted)
+    return folder
+
+
+def golden(architecture: str) -> list[float]:
+    """Of picture 0."""
+    path = SOURCE / "tests" / "golden" / "logits" / f"{architecture}.txt"
+    rows = [line for line in path.read_text().splitlines() if not line.startswith("#")]
+    return [float(row) for row in rows[1:rows.index("picture 1")]]
+
+
+def difference(expected: Sequence[float], actual: Sequence[float]) -> float:
+    """The largest, as a share of the largest expected."""
+    return (max(abs(a - b) for a, b in zip(expected, actual, strict=True))
+            / max(map(abs, expected)))
+
+
+def wanted_arms(setting: Setting, options: argparse.Namespace) -> list[tuple[str, str]]:
+    """Ours first: they say whether there is bfloat16. On two threads the latency of the best
+    precision counts."""
+    precisions = PRECISIONS if setting.threads == 1 else ("fp32", "int8")
+    arms = [(OURS, precision) for precision in precisions]
+    for engine in options.peers:
+        if engine in ("torch", "compiled"):
+            if setting.threads == 1:
+                arms += [(engine, "fp32"), (engine, "bf16")]
+        else:
+            arms += [(engine, precision) for precision in precisions
+                     if (engine, precision) != ("ort", "bf16")]
+    return arms
+
+
+def start(setting: Setting, options: argparse.Namespace) -> list[Arm]:
+    """Every arm that there is on this machine."""
+    arms: list[Arm] = []
+    expected = golden(setting.architecture)
+    ours_missing: set[str] = set()
+    try:
+        for engine, precision in wanted_arms(setting, options):
+            if engine in ("torch", "compiled") and precision in ours_missing:
+                continue  # It would emulate it, for seconds a picture.
+            arms.append(Arm(setting, engine, precision))
+            if engine == OURS and not arms[-1].wait():
+                ours_missing.add(precision)
+        for arm in list(arms):
+            if (not arm.ready and not arm.wait()) or "missing" in arm.ready:
+                note(f"{arm.name} is not measured: {arm.ready['missing']}")
+                arm.end()
+                arms.remove(arm)
+                continue
+            arm.ready["difference"] = difference(expected, arm.ready.pop("logits"))
+            if arm.precision == "fp32" and arm.ready["difference"] > SAME_NETWORK:
+                raise SystemExit(f"{arm.name} computes something else: off by"
+                                 f" {arm.ready['difference']:.2g} of the largest logit")
+    except BaseException:
+        for arm in arms:
+            arm.process.kill()
+        raise
+    return arms
+
+
+def measure(setting: Setting, options: argparse.Namespace) -> list[Cell]:
+    """One cell a batch size."""
+    arms = start(setting, options)
+    try:
+        for number in range(options.rounds):
+            turn = number % len(arms)
+            for arm in arms[turn:] + arms[:turn]:
+                for batch in setting.batches:
+                    arm.round(batch, options.seconds)
+    finally:
+        for arm in arms:
+            arm.end()
+    ours = {arm.precision: arm.ready for arm in arms if arm.engine == OURS}
+    return [Cell(setting.architecture, batch, setting.threads,
+                 cpu={(arm.engine, arm.precision): arm.cpu[batch] for arm in arms},
+                 wall={(arm.engine, arm.precision): arm.wall[batch] for arm in arms},
+                 operations=batch * next((ready["flops"] for ready in ours.values()), 0),
+                 peaks={precision: ready["peak"] for precision, ready in ours.items()},
+                 differences={(arm.engine, arm.precision): arm.ready["difference"]
+                              for arm in arms})
+            for batch in setting.batches]
+
+
+def show(cell: Cell) -> None:
+    print(f"\n{cell.where}, {len(next(iter(cell.cpu.values())))} rounds, medians\n"
+          f"{'':24}{'wall ms':>9}{'cpu ms':>9}{'img/cpu-s':>11}{'of peak':>9}"
+          f"{'off by':>10}  ours over it (95 %)")
+    seconds = cell.cpu if cell.threads == 1 else cell.wall
+    for (engine, precision), cpu in cell.cpu.items():
+        median = statistics.median(cpu)
+        share = cell.share_of_peak(precision) if engine == OURS else 0
+        beside = ""
+        if engine != OURS and (OURS, precision) in cell.cpu:
+            ratio = Ratio.of(seconds[engine, precision], seconds[OURS, precision])
+            beside = f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
+        print(f"{PEERS.get(engine, engine) + ' ' + precision:24}"
+              f"{1e3 * statistics.median(cell.wall[engine, precision]):9.2f}{1e3 * median:9.2f}"
+              f"{cell.batch / median:11.2f}{f'{100 * share:.1f} %' if share else '':>9}"
+              f"{cell.differences[engine, precision]:10.1e}  {beside}")
+
+
+def as_json(cells: Sequence[Cell], before: str) -> dict[str, object]:
+    """Raw seconds a batch of every round."""
+    return {"machine": before,
+            "cells": [{"architecture": cell.architecture, "batch": cell.batch,
+                       "threads": cell.threads, "operations": cell.operations,
+                       "peaks": dict(cell.peaks),
+                       "arms": [{"engine": engine, "precision": precision, "cpu": list(cpu),
+                                 "wall": list(cell.wall[engine, precision]),
+                                 "difference": cell.differences[engine, precision]}
+                                for (engine, precision), cpu in cell.cpu.items()]}
+                      for cell in cells],
+            "goals": [goal.as_json() for goal in goals_of(cells)]}
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=0.5,
+                        help="processor time of an arm in a round, at least a batch")
+    parser.add_argument("--models", nargs="+", default=["resnet50", "resnet18"])
+    parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS])
+    parser.add_argument("--quick", action="store_true",
+                        help="ResNet-50, five short rounds, without the compiled torch")
+    parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds, options.models = 5, 0.05, ["resnet50"]
+        options.peers = [peer for peer in options.peers if peer != "compiled"]
+    if options.rounds < 1:
+        parser.error("--rounds is at least 1")
+    return options
+
+
+def main() -> None:
+    options = parse()
+    python = install(ENGINES_FOLDER / "venv", ENGINES)
+    folders = {name: prepared(python, name) for name in options.models}
+    before, began = machine(), time.monotonic()
+    note(before)
+    engine_bench = pathlib.Path(os.environ["RESNETD_BIN_DIR"]) / "engine_bench"
+    cells: list[Cell] = []
+    for name in options.models:
+        for threads, batches in SETTINGS:
+            if threads > len(os.sched_getaffinity(0)):
+                note(f"{name} on {threads} threads is not measured: there are fewer cores")
+                continue
+            cells += measure(Setting(name, threads, batches, python, folders[name],
+                                     engine_bench), options)
+            if options.output == "text":
+                for cell in cells[-len(batches):]:
+                    show(cell)
+                sys.stdout.flush()
+    note(f"measured in {time.monotonic() - began:.0f} s")
+    if options.output == "json":
+        print(json.dumps(as_json(cells, before)))
+    else:
+        print("\n" + "\n".join(goal.line() for goal in goals_of(cells)))
+
+
+if __name__ == "__main__":
+    main()
