@@ -10,8 +10,8 @@
 
 namespace resnetd {
 
-// The Status of what oneDNN or the allocator threw while the engine was
-// `doing` something ("making the plan"): RESOURCE_EXHAUSTED for no memory, else
+// What oneDNN or the allocator threw while the engine was `doing` something, as
+// RESOURCE_EXHAUSTED (no memory), FAILED_PRECONDITION (no such kernels here) or
 // INTERNAL. What the library said goes to the log, not into the Status.
 absl::Status OneDnnError(absl::string_view doing,
                          const std::exception& exception);

@@ -47,6 +47,17 @@ TEST(CallOneDnnTest, NoMemoryIsAResourceThatIsExhausted) {
               HasSubstr("no memory for loading a model"));
 }
 
+TEST(CallOneDnnTest, ArithmeticThatTheCpuLacksIsAnUnavailableBackend) {
+  const absl::Status status = CallOneDnn("loading a model", [] {
+    throw dnnl::error(dnnl_unimplemented, "secret of the library");
+  });
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(DetailsOf(status).reason, "BACKEND_UNAVAILABLE");
+  const std::string text(status.message());
+  EXPECT_THAT(text, HasSubstr("no such arithmetic (loading a model); use"));
+  EXPECT_THAT(text, Not(HasSubstr("secret")));
+}
+
 TEST(CallOneDnnTest, AnyOtherExceptionIsInternal) {
   const absl::Status status = CallOneDnn(
       "starting", [] { throw std::length_error("a vector is too long"); });

@@ -216,7 +216,7 @@ class ExecutionInPrecisionTest : public testing::TestWithParam<Precision> {
   // Null: the library has no such arithmetic on this machine.
   static std::unique_ptr<const Planned> Plan() {
     try {
-      return std::make_unique<const Planned>("resnet18", 64, 2, GetParam());
+      return std::make_unique<const Planned>("resnet18", 224, 2, GetParam());
     } catch (const dnnl::error& error) {
       EXPECT_EQ(error.status, dnnl_unimplemented);
       return nullptr;
@@ -252,10 +252,10 @@ TEST_P(ExecutionInPrecisionTest, ARunAllocatesNoBufferAndMakesNoPrimitive) {
     execution.Run(stream);
     EXPECT_EQ(primitives_made.load(), 0);
 #ifndef __SANITIZE_ADDRESS__
-    // The library keeps small tables of arguments a call; the smallest
-    // activation of this network has 2 x 512 x 2 x 2 values, of a byte at
-    // least, the smallest scratchpad more.
-    EXPECT_LT(largest_allocation.load(), 2048U);
+    // The library keeps small tables of arguments a call, and with AVX2 some
+    // 20 kB for the head's product; the smallest activation of this network
+    // has 2 x 512 x 7 x 7 values, of a byte at least.
+    EXPECT_LT(largest_allocation.load(), 32U * 1024U);
     EXPECT_GT(largest_allocation.load(), 0U) << "the counter does not count";
 #endif
   }
