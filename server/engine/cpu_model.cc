@@ -312,12 +312,4 @@ std::int64_t CpuModel::resident_bytes() const {
   return parameter_bytes_.load(std::memory_order_relaxed) + workspaces_.bytes();
 }
 
-std::vector<std::string> CpuModel::Implementations() const {
-  std::vector<std::string> names;
-  for (const PlannedStep& step : FindPlan(1)->steps) {
-    names.push_back(step.implementation);
-  }
-  return names;
-}
-
 }  // namespace resnetd

@@ -95,8 +95,6 @@ class CpuModel final : public Model {
   int threads() const { return threads_; }
   int crop() const { return crop_; }
 
-  // Which kernel each step of the plan for one picture runs; for benches.
-  std::vector<std::string> Implementations() const;
   double flops_per_picture() const { return FlopsPerPicture(program_); }
 
  private:
