@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/base/error.h"
+#include "server/base/open_error.h"
 #include "server/base/quote.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
@@ -26,22 +27,6 @@ constexpr std::size_t kPieceBytes = 1U << 20U;
 absl::Status Invalid(absl::string_view name, absl::string_view text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid,
                absl::StrCat(Quoted(name), " ", text));
-}
-
-absl::Status CannotOpen(absl::string_view name, int error) {
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return Invalid(name, "does not exist");
-    case EACCES:
-    case EPERM:
-      return Invalid(name,
-                     "cannot be read: permission denied; let the server's user "
-                     "read it");
-    default:
-      return Invalid(name,
-                     absl::StrCat("cannot be opened (error ", error, ")"));
-  }
 }
 
 // Reads up to `size` bytes from `offset`; 0 at the end of the file, -1 on an
@@ -63,7 +48,7 @@ absl::StatusOr<OperatorFile> OperatorFile::Open(const std::string& path) {
   // Non-blocking: a pipe in its place must not hang the start.
   const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0) {
-    return CannotOpen(name, errno);
+    return Invalid(name, OpenErrorText(errno));
   }
   OperatorFile file(descriptor, 0, std::move(name));
   struct stat facts {};

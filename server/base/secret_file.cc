@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "server/base/error.h"
+#include "server/base/open_error.h"
 #include "server/base/quote.h"
 
 namespace resnetd {
@@ -43,23 +44,6 @@ std::string NameOf(absl::string_view origin, const std::string& path) {
 absl::Status Invalid(absl::string_view name, absl::string_view text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
                absl::StrCat(name, " ", text));
-}
-
-absl::Status CannotOpen(absl::string_view name, int error) {
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR:
-      return Invalid(name, "does not exist");
-    case EACCES:
-    case EPERM:
-      return Invalid(name,
-                     absl::StrCat("cannot be read: permission denied; let the "
-                                  "user ",
-                                  geteuid(), " of this process read it"));
-    default:
-      return Invalid(name,
-                     absl::StrCat("cannot be opened (error ", error, ")"));
-  }
 }
 
 // Whether anybody but the owner, and the group of root's file, gets at it.
@@ -97,7 +81,7 @@ absl::StatusOr<std::string> ReadNamedFile(absl::string_view origin,
   const Descriptor file(
       open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (file.get() < 0) {
-    return CannotOpen(name, errno);
+    return Invalid(name, OpenErrorText(errno));
   }
   struct stat facts {};
   if (fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) {

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/base/error.h"
+#include "server/base/open_error.h"
 #include "server/base/quote.h"
 
 namespace resnetd {
@@ -37,31 +38,6 @@ class OpenFile {
 
 absl::Status Invalid(absl::string_view text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kModelInvalid, text);
-}
-
-absl::Status CannotOpen(absl::string_view name, int error) {
-  switch (error) {
-    case EACCES:
-    case EPERM:
-      return Invalid(
-          absl::StrCat(Quoted(name),
-                       " cannot be read: permission denied; let the server's "
-                       "user read it"));
-    case ENOENT:
-      return Invalid(absl::StrCat(Quoted(name), " does not exist"));
-    case ENOTDIR:
-      return Invalid(absl::StrCat(Quoted(name), " is not a folder"));
-    case ELOOP:
-      return Invalid(absl::StrCat(Quoted(name), " is a loop of links"));
-    case EMFILE:
-    case ENFILE:
-      return Invalid(absl::StrCat(Quoted(name),
-                                  " cannot be opened: too many open files; "
-                                  "raise the limit (ulimit -n)"));
-    default:
-      return Invalid(
-          absl::StrCat(Quoted(name), " cannot be opened (error ", error, ")"));
-  }
 }
 
 // Reads up to `size` bytes; fewer at the end of the file, -1 on an error.
@@ -118,11 +94,11 @@ absl::StatusOr<std::optional<std::vector<std::uint8_t>>> ReadFileIfThere(
   const std::string path = absl::StrCat(folder, "/", name);
   // O_NONBLOCK: opening a pipe must not wait for a writer.
   const OpenFile file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
-  if (file.get() < 0) {
-    if (errno == ENOENT) {
+  if (const int error = errno; file.get() < 0) {
+    if (error == ENOENT) {
       return std::nullopt;
     }
-    return CannotOpen(name, errno);
+    return Invalid(absl::StrCat(Quoted(name), " ", OpenErrorText(error)));
   }
   struct stat facts {};
   if (fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode)) {
@@ -145,8 +121,10 @@ absl::StatusOr<std::optional<std::vector<std::uint8_t>>> ReadFileIfThere(
 
 absl::Status CheckFolder(const std::string& folder) {
   const OpenFile file(open(folder.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECTORY));
-  if (file.get() < 0) {
-    return CannotOpen(FolderName(folder), errno);
+  if (const int error = errno; file.get() < 0) {
+    return Invalid(absl::StrCat(
+        Quoted(FolderName(folder)), " ",
+        error == ENOTDIR ? "is not a folder" : OpenErrorText(error)));
   }
   return absl::OkStatus();
 }
