@@ -3,6 +3,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <utility>
@@ -16,6 +17,7 @@
 #include "client/target.h"
 #include "server/base/clock.h"
 #include "server/base/status_macros.h"
+#include "server/base/thread.h"
 
 namespace resnetd::cli {
 namespace {
@@ -65,6 +67,24 @@ ReplicaView Ask(const Session& session, const std::string& server,
 }
 
 }  // namespace
+
+std::vector<ReplicaView> AskEach(
+    const std::vector<std::string>& servers,
+    const std::function<ReplicaView(const std::string&)>& ask) {
+  std::vector<ReplicaView> views(servers.size());
+  std::atomic<std::size_t> next{0};
+  const auto work = [&] {
+    for (std::size_t i = next++; i < servers.size(); i = next++) {
+      views[i] = ask(servers[i]);
+    }
+  };
+  std::vector<Thread> threads;
+  for (std::size_t i = 0; i < std::min(servers.size(), kAskedAtOnce); ++i) {
+    threads.emplace_back("ask", work);
+  }
+  threads.clear();  // Joins.
+  return views;
+}
 
 bool AllFollow(const std::vector<ReplicaView>& replicas,
                const client::Alias& alias) {
@@ -130,13 +150,12 @@ absl::Status AwaitReplicas(const Session& session, const std::string& servers,
     ASSIGN_OR_RETURN(
         const std::vector<std::string> each,
         client::EachServer(servers.empty() ? global.server : servers));
-    replicas.clear();
-    for (const std::string& server : each) {
-      const nanoseconds left = end - RealClock().Now();
-      // Also when the time is over, to say how they stand.
-      replicas.push_back(Ask(session, server, alias,
-                             std::clamp<nanoseconds>(left, kPause, kPatience)));
-    }
+    // Also when the time is over, to say how they stand.
+    const auto patience =
+        std::clamp<nanoseconds>(end - RealClock().Now(), kPause, kPatience);
+    replicas = AskEach(each, [&](const std::string& server) {
+      return Ask(session, server, alias, patience);
+    });
     if (AllFollow(replicas, alias)) {
       return absl::OkStatus();
     }

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -35,12 +37,22 @@ std::string FollowText(const std::vector<ReplicaView>& replicas,
 std::string BehindText(const std::vector<ReplicaView>& replicas,
                        const client::Alias& alias);
 
+// What `ask` says of each server, in their order. All are asked at once, in
+// threads of their own, at most kAskedAtOnce: one that hangs holds up no other,
+// and the whole takes as long as the slowest answer. `ask` is called from those
+// threads.
+std::vector<ReplicaView> AskEach(
+    const std::vector<std::string>& servers,
+    const std::function<ReplicaView(const std::string&)>& ask);
+inline constexpr std::size_t kAskedAtOnce = 64;
+
 // [{"server", "version", "error"}], the error where there is one.
 Json ReplicasJson(const std::vector<ReplicaView>& replicas);
 
 // Asks the servers of `servers` ("" stands for --server) until each follows
-// `alias`, with a line on the terminal. Names are looked up anew each time: who
-// is gone is not waited for, who is new is. `replicas` gets what was seen last.
+// `alias`, with a line on the terminal; each time all at once, with one
+// deadline for all. Names are looked up anew each time: who is gone is not
+// waited for, who is new is. `replicas` gets what was seen last.
 // DEADLINE_EXCEEDED (REPLICAS_BEHIND): not within --timeout. INVALID_ARGUMENT
 // (BAD_ADDRESS): `servers` are not addresses.
 absl::Status AwaitReplicas(const Session& session, const std::string& servers,

@@ -2,8 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstddef>
 #include <string>
 #include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
+#include "server/base/mutex.h"
 
 namespace resnetd::cli {
 namespace {
@@ -49,6 +55,58 @@ TEST(ReplicaWaitTest, SaysWhoIsBehindAndWhy) {
                         Serving("d", 7), Serving("e", 5), Silent("f")},
                        kStable),
             "a serves net@1; b serves net@2; c serves net@3; and 2 more");
+}
+
+// Lets nobody through until so many have come.
+class Meeting {
+ public:
+  void Await(std::size_t count) {
+    const MutexLock lock(mutex_);
+    ++here_;
+    changed_.NotifyAll();
+    while (here_ < count) {
+      changed_.Wait(mutex_);
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::size_t here_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+TEST(ReplicaWaitTest, AsksAllAtOnceAndKeepsTheirOrder) {
+  // One after the other would hang.
+  Meeting meeting;
+  const std::vector<std::string> servers = {"a", "b", "c"};
+  const auto views = AskEach(servers, [&](const std::string& server) {
+    meeting.Await(servers.size());
+    return server == "b" ? Silent(server) : Serving(server, 7);
+  });
+  EXPECT_EQ(FollowText(views, kStable), "2 of 3 replicas serve net@7");
+  EXPECT_EQ(BehindText(views, kStable), "b did not say: it is away");
+  EXPECT_EQ(views[2].server, "c");
+}
+
+TEST(ReplicaWaitTest, AsksEachOnceHoweverManyThereAre) {
+  for (const std::size_t count :
+       {std::size_t{0}, std::size_t{1}, kAskedAtOnce - 1, kAskedAtOnce,
+        kAskedAtOnce + 1, 3 * kAskedAtOnce}) {
+    std::vector<std::string> servers;
+    for (std::size_t i = 0; i < count; ++i) {
+      servers.push_back(absl::StrCat("r", i));
+    }
+    std::atomic<std::size_t> asked{0};
+    const auto views = AskEach(servers, [&](const std::string& server) {
+      ++asked;
+      return Serving(server, 7);
+    });
+    EXPECT_EQ(asked.load(), count);
+    ASSERT_EQ(views.size(), count);
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(views[i].server, servers[i]);
+    }
+  }
 }
 
 TEST(ReplicaWaitTest, TellsProgramsTheSame) {
