@@ -25,8 +25,11 @@ std::vector<FileStamp> StampsOf(const std::vector<std::string>& paths) {
 }  // namespace
 
 CredentialFiles::CredentialFiles(const Config& config, const Clock& clock,
-                                 CredentialEvents events)
-    : config_(config), clock_(clock), events_(std::move(events)) {
+                                 CredentialMetrics& metrics)
+    : config_(config),
+      clock_(clock),
+      metrics_(metrics),
+      looked_(clock.WallNow()) {
   if (!config_.tls_cert.empty()) {
     tls_files_.paths = {config_.tls_cert, config_.tls_key};
     if (!config_.tls_client_ca.empty()) {
@@ -39,16 +42,17 @@ CredentialFiles::CredentialFiles(const Config& config, const Clock& clock,
 }
 
 absl::StatusOr<std::unique_ptr<CredentialFiles>> CredentialFiles::Load(
-    const Config& config, const Clock& clock, CredentialEvents events) {
+    const Config& config, const Clock& clock, CredentialMetrics& metrics) {
   std::unique_ptr<CredentialFiles> files(
-      new CredentialFiles(config, clock, std::move(events)));
+      new CredentialFiles(config, clock, metrics));
   // Before they are read: a change while they are is seen later.
   Look(files->tls_files_);
   Look(files->token_files_);
   if (!config.tls_cert.empty()) {
     ASSIGN_OR_RETURN(TlsMaterial material, files->ReadTls());
     files->tls_.emplace(std::move(material));
-    files->TellEnd();
+    metrics.InForce(CredentialKind::kCertificate);
+    metrics.SetExpiry(CredentialKind::kCertificate, files->facts_.not_after);
     Log(LogLevel::kInfo, "TLS is on",
         {{"certificate", files->facts_.common_name},
          {"not_after", FormatUtc(files->facts_.not_after)},
@@ -58,6 +62,7 @@ absl::StatusOr<std::unique_ptr<CredentialFiles>> CredentialFiles::Load(
   if (!config.tokens.empty()) {
     ASSIGN_OR_RETURN(AccessList list, files->ReadTokens());
     files->access_.emplace(std::move(list));
+    metrics.InForce(CredentialKind::kTokens);
   } else if (!config.tls_client_ca.empty()) {
     files->access_.emplace();
     Log(LogLevel::kWarning,
@@ -83,24 +88,38 @@ bool CredentialFiles::HasSettled(Watched& watched) {
   return true;
 }
 
-void CredentialFiles::Refresh() {
-  if (HasSettled(tls_files_)) {
-    absl::StatusOr<TlsMaterial> material = ReadTls();
-    const absl::Status outcome = material.status();
-    if (outcome.ok()) {
-      tls_->Replace(*std::move(material));
-      TellEnd();
-    }
-    Report("tls", outcome);
+bool CredentialFiles::Refresh() {
+  const WallTime before = std::exchange(looked_, clock_.WallNow());
+  // Of the list that was in force until now.
+  const bool has_ended = access_ && access_->EndsBetween(before, looked_);
+  RefreshTls();
+  return RefreshTokens() || has_ended;
+}
+
+void CredentialFiles::RefreshTls() {
+  if (!HasSettled(tls_files_)) {
+    return;
   }
-  if (HasSettled(token_files_)) {
-    absl::StatusOr<AccessList> list = ReadTokens();
-    const absl::Status outcome = list.status();
-    if (outcome.ok()) {
-      access_->Replace(*std::move(list));
-    }
-    Report("tokens", outcome);
+  absl::StatusOr<TlsMaterial> material = ReadTls();
+  const absl::Status outcome = material.status();
+  if (outcome.ok()) {
+    tls_->Replace(*std::move(material));
+    metrics_.SetExpiry(CredentialKind::kCertificate, facts_.not_after);
   }
+  Report(CredentialKind::kCertificate, outcome);
+}
+
+bool CredentialFiles::RefreshTokens() {
+  if (!HasSettled(token_files_)) {
+    return false;
+  }
+  absl::StatusOr<AccessList> list = ReadTokens();
+  const absl::Status outcome = list.status();
+  if (outcome.ok()) {
+    access_->Replace(*std::move(list));
+  }
+  Report(CredentialKind::kTokens, outcome);
+  return outcome.ok();
 }
 
 absl::StatusOr<TlsMaterial> CredentialFiles::ReadTls() {
@@ -137,25 +156,16 @@ absl::StatusOr<AccessList> CredentialFiles::ReadTokens() const {
   return AccessList(std::move(grants));
 }
 
-void CredentialFiles::TellEnd() const {
-  if (events_.certificate_ends) {
-    events_.certificate_ends(facts_.not_after);
-  }
-}
-
-void CredentialFiles::Report(absl::string_view what,
+void CredentialFiles::Report(CredentialKind kind,
                              const absl::Status& outcome) const {
-  if (events_.reloaded) {
-    events_.reloaded(what, outcome.ok());
-  }
+  metrics_.Reloaded(kind, outcome);
+  const char* const what = kind == CredentialKind::kTokens ? "tokens" : "tls";
   if (outcome.ok()) {
-    Log(LogLevel::kInfo, "credentials were read again",
-        {{"what", std::string(what)}});
+    Log(LogLevel::kInfo, "credentials were read again", {{"what", what}});
   } else {
     Log(LogLevel::kError,
         "changed credentials cannot be used: what was in force stays",
-        {{"what", std::string(what)},
-         {"error", std::string(outcome.message())}});
+        {{"what", what}, {"error", std::string(outcome.message())}});
   }
 }
 

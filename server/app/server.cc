@@ -110,6 +110,7 @@ class ServerParts final : public Server {
   void SetReady(bool ready);
   // By a thread of the backend.
   void TakeBrokenDevice();
+  void EndRevokedCalls();
   // What goes on by itself, when new calls are refused.
   void StopWork();
 
@@ -146,7 +147,9 @@ class ServerParts final : public Server {
 };
 
 absl::Status ServerParts::Build(const KernelSelftest& kernels) {
-  ASSIGN_OR_RETURN(credentials_, CredentialFiles::Load(config_, clock_, {}));
+  ASSIGN_OR_RETURN(
+      credentials_,
+      CredentialFiles::Load(config_, clock_, telemetry_->credentials()));
   ASSIGN_OR_RETURN(
       loader_, CreateBackend(config_, plan_, [this] { TakeBrokenDevice(); }));
   ASSIGN_OR_RETURN(store_, Store::Open(StoreOptionsOf(config_), clock_));
@@ -232,9 +235,12 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));
   if (options.tls != nullptr || options.access != nullptr) {
-    reloader_ =
-        std::make_unique<PeriodicTask>("credentials", kCredentialInterval,
-                                       [this] { credentials_->Refresh(); });
+    reloader_ = std::make_unique<PeriodicTask>("credentials",
+                                               kCredentialInterval, [this] {
+                                                 if (credentials_->Refresh()) {
+                                                   EndRevokedCalls();
+                                                 }
+                                               });
   }
   return absl::OkStatus();
 }
@@ -310,6 +316,14 @@ void ServerParts::TakeBrokenDevice() {
   // that waits for signals.
   SetReady(false);
   kill(getpid(), SIGTERM);
+}
+
+void ServerParts::EndRevokedCalls() {
+  if (const std::size_t ended = grpc_->EndRevokedCalls(); ended > 0) {
+    Log(LogLevel::kInfo,
+        "calls were ended: what they were let in with was taken back",
+        {{"calls", absl::StrCat(ended)}});
+  }
 }
 
 void ServerParts::Drain() {

@@ -1,5 +1,6 @@
 #include "server/rpc/access.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/sha256.h"
+#include "server/base/status_macros.h"
 
 namespace resnetd {
 namespace {
@@ -31,6 +33,11 @@ constexpr std::size_t kMaxTokenBytes = 1024;
 
 absl::Status Refused(Reason reason, absl::string_view text) {
   return Error(absl::StatusCode::kUnauthenticated, reason, text);
+}
+
+absl::Status UnknownToken() {
+  return Refused(Reason::kCredentialsWrong,
+                 "the token is not one that this server knows");
 }
 
 // Looks at every byte, so that its time tells nothing of where two differ.
@@ -57,6 +64,16 @@ absl::StatusOr<Principal> PrincipalOf(const Grant& grant, WallTime now) {
         .Metadata("not_after", when);
   }
   return Principal{.name = grant.name, .role = grant.role};
+}
+
+// Without a list.
+absl::StatusOr<Principal> OfAnyCertificate(
+    const std::vector<std::string>& names) {
+  if (names.empty()) {
+    return Refused(Reason::kCredentialsMissing,
+                   "the client's certificate has no name");
+  }
+  return Principal{.name = names.front(), .role = Role::kOperator};
 }
 
 }  // namespace
@@ -95,43 +112,65 @@ bool Includes(Role has, Role needed) {
   return false;
 }
 
-absl::StatusOr<Principal> AccessList::Identify(const Credentials& credentials,
-                                               WallTime now) const {
+absl::StatusOr<Proof> ProofOf(Credentials credentials) {
   if (credentials.authorization.size() > 1) {
     return Refused(Reason::kCredentialsWrong,
                    "the call brings more than one authorization");
   }
-  if (!credentials.authorization.empty()) {
-    return OfToken(credentials.authorization.front(), now);
+  Proof proof = {.certificate_names = std::move(credentials.certificate_names)};
+  if (credentials.authorization.empty()) {
+    if (proof.certificate_names.empty()) {
+      return Refused(Reason::kCredentialsMissing,
+                     "the server asks for credentials: send a token as "
+                     "metadata \"authorization: Bearer TOKEN\" (resnetctl "
+                     "--token-file)");
+    }
+    return proof;
   }
-  if (!credentials.certificate_names.empty()) {
-    return OfCertificate(credentials.certificate_names, now);
-  }
-  return Refused(Reason::kCredentialsMissing,
-                 "the server asks for credentials: send a token as metadata "
-                 "\"authorization: Bearer TOKEN\" (resnetctl --token-file)");
-}
-
-absl::StatusOr<Principal> AccessList::OfToken(absl::string_view authorization,
-                                              WallTime now) const {
   constexpr absl::string_view kScheme = "bearer ";
+  const absl::string_view authorization = credentials.authorization.front();
   if (!absl::StartsWithIgnoreCase(authorization, kScheme)) {
     return Refused(Reason::kCredentialsWrong,
                    "the authorization is not of the form \"Bearer TOKEN\"");
   }
   const absl::string_view token = authorization.substr(kScheme.size());
-  const std::string digest =
-      token.size() > kMaxTokenBytes ? "" : Sha256Hex(AsBytes(token));
+  if (token.size() > kMaxTokenBytes) {
+    return UnknownToken();
+  }
+  proof.token_sha256 = Sha256Hex(AsBytes(token));
+  return proof;
+}
+
+absl::StatusOr<Principal> AccessList::Identify(const Credentials& credentials,
+                                               WallTime now) const {
+  ASSIGN_OR_RETURN(const Proof proof, ProofOf(credentials));
+  return IdentifyProof(proof, now);
+}
+
+absl::StatusOr<Principal> AccessList::IdentifyProof(const Proof& proof,
+                                                    WallTime now) const {
+  return proof.token_sha256.empty()
+             ? OfCertificate(proof.certificate_names, now)
+             : OfToken(proof.token_sha256, now);
+}
+
+bool AccessList::EndsBetween(WallTime from, WallTime to) const {
+  return std::any_of(grants_.begin(), grants_.end(), [&](const Grant& grant) {
+    return grant.not_after && *grant.not_after > from && *grant.not_after <= to;
+  });
+}
+
+absl::StatusOr<Principal> AccessList::OfToken(absl::string_view sha256,
+                                              WallTime now) const {
   const Grant* found = nullptr;
   for (const Grant& grant : grants_) {
     if (!grant.token_sha256.empty() &&
-        EqualInConstantTime(grant.token_sha256, digest)) {
+        EqualInConstantTime(grant.token_sha256, sha256)) {
       found = &grant;
     }
   }
   if (found == nullptr) {
-    return Refused(Reason::kCredentialsWrong,
-                   "the token is not one that this server knows");
+    return UnknownToken();
   }
   return PrincipalOf(*found, now);
 }
@@ -156,22 +195,28 @@ void AccessControl::Replace(AccessList list) {
   list_.swap(next);
 }
 
+std::shared_ptr<const AccessList> AccessControl::list() const {
+  const MutexLock lock(mutex_);
+  return list_;
+}
+
 absl::StatusOr<Principal> AccessControl::Identify(
     const Credentials& credentials, WallTime now) const {
-  std::shared_ptr<const AccessList> list;
-  {
-    const MutexLock lock(mutex_);
-    list = list_;
-  }
-  if (list != nullptr) {
-    return list->Identify(credentials, now);
-  }
-  if (credentials.certificate_names.empty()) {
-    return Refused(Reason::kCredentialsMissing,
-                   "the client's certificate has no name");
-  }
-  return Principal{.name = credentials.certificate_names.front(),
-                   .role = Role::kOperator};
+  const auto list = this->list();
+  return list == nullptr ? OfAnyCertificate(credentials.certificate_names)
+                         : list->Identify(credentials, now);
+}
+
+absl::StatusOr<Principal> AccessControl::IdentifyProof(const Proof& proof,
+                                                       WallTime now) const {
+  const auto list = this->list();
+  return list == nullptr ? OfAnyCertificate(proof.certificate_names)
+                         : list->IdentifyProof(proof, now);
+}
+
+bool AccessControl::EndsBetween(WallTime from, WallTime to) const {
+  const auto list = this->list();
+  return list != nullptr && list->EndsBetween(from, to);
 }
 
 absl::Status CheckRole(const Principal& principal, absl::string_view method,

@@ -48,11 +48,24 @@ struct Credentials {
   std::vector<std::string> certificate_names = {};
 };
 
+// Credentials without their secret: what is kept of a call, to ask again
+// whether it may go on. A plain value.
+struct Proof {
+  // Of the token, lower-case hex; empty: the certificate decides.
+  std::string token_sha256 = {};
+  std::vector<std::string> certificate_names = {};
+};
+
 // Who calls.
 struct Principal {
   std::string name;
   Role role = Role::kViewer;
 };
+
+// What `credentials` prove. UNAUTHENTICATED: CREDENTIALS_MISSING,
+// CREDENTIALS_WRONG for what can be nobody's. No text says anything of the
+// token.
+absl::StatusOr<Proof> ProofOf(Credentials credentials);
 
 // Who may call: what is granted, and who a call's credentials belong to.
 // Immutable.
@@ -62,15 +75,21 @@ class AccessList {
 
   // A token decides alone, where there is one; else the certificate does.
   // Takes the same time for every wrong token.
-  // UNAUTHENTICATED: CREDENTIALS_MISSING, CREDENTIALS_WRONG,
-  // CREDENTIALS_EXPIRED. No text says anything of the token.
+  // UNAUTHENTICATED: CREDENTIALS_WRONG, CREDENTIALS_EXPIRED, and of the
+  // credentials also the errors of ProofOf().
+  absl::StatusOr<Principal> IdentifyProof(
+      const Proof& proof, std::chrono::system_clock::time_point now) const;
   absl::StatusOr<Principal> Identify(
       const Credentials& credentials,
       std::chrono::system_clock::time_point now) const;
 
+  // Whether some grant ends after `from`, and at `to` or before.
+  bool EndsBetween(std::chrono::system_clock::time_point from,
+                   std::chrono::system_clock::time_point to) const;
+
  private:
   absl::StatusOr<Principal> OfToken(
-      absl::string_view authorization,
+      absl::string_view sha256,
       std::chrono::system_clock::time_point now) const;
   absl::StatusOr<Principal> OfCertificate(
       const std::vector<std::string>& names,
@@ -90,11 +109,21 @@ class AccessControl {
       : list_(std::make_shared<const AccessList>(std::move(list))) {}
 
   void Replace(AccessList list) ABSL_LOCKS_EXCLUDED(mutex_);
+  // As AccessList has them.
+  absl::StatusOr<Principal> IdentifyProof(
+      const Proof& proof, std::chrono::system_clock::time_point now) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
   absl::StatusOr<Principal> Identify(const Credentials& credentials,
                                      std::chrono::system_clock::time_point now)
       const ABSL_LOCKS_EXCLUDED(mutex_);
+  bool EndsBetween(std::chrono::system_clock::time_point from,
+                   std::chrono::system_clock::time_point to) const
+      ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  // Null: there is none.
+  std::shared_ptr<const AccessList> list() const ABSL_LOCKS_EXCLUDED(mutex_);
+
   mutable Mutex mutex_;
   std::shared_ptr<const AccessList> list_ ABSL_GUARDED_BY(mutex_);
 };

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/statusor.h"
@@ -112,12 +113,19 @@ CallRecord::CallRecord(CallEnvironment& environment, absl::string_view method,
 }
 
 absl::Status CallRecord::Authorise() {
-  if (environment_.access == nullptr) {
+  const AccessControl* const access = environment_.access;
+  if (access == nullptr) {
     return absl::OkStatus();
   }
+  const WallTime now = environment_.clock.WallNow();
+  const Credentials credentials = CredentialsOf(context_);
+  const absl::StatusOr<Proof> proof = ProofOf(credentials);
+  if (proof.ok()) {
+    open_ = environment_.open_calls.Add(*proof, method_, cancelled_);
+  }
   ASSIGN_OR_RETURN(Principal principal,
-                   environment_.access->Identify(CredentialsOf(context_),
-                                                 environment_.clock.WallNow()));
+                   proof.ok() ? access->IdentifyProof(*proof, now)
+                              : access->Identify(credentials, now));
   absl::Status status = CheckRole(principal, method_, RoleOfMethod(method_));
   identity_ = principal.name;
   actor_ = std::move(principal.name);
@@ -170,8 +178,13 @@ void CallRecord::AnnounceDefaultDeadline() {
                        .count()));
 }
 
-grpc::Status CallRecord::End(const absl::Status& outcome) {
+grpc::Status CallRecord::End(const absl::Status& said) {
   AnnounceRequestId();
+  const absl::Status outcome =
+      absl::IsCancelled(said) && is_revoked() ? Gone() : said;
+  if (open_ != nullptr) {
+    environment_.open_calls.Remove(open_);
+  }
   const Duration took = environment_.clock.Now() - arrived_;
   const absl::StatusCode code = !outcome.ok() && IsUnexpected(outcome)
                                     ? absl::StatusCode::kInternal
@@ -185,7 +198,16 @@ grpc::Status CallRecord::End(const absl::Status& outcome) {
   return ToGrpcStatus(outcome, request_id_);
 }
 
+bool CallRecord::is_revoked() const {
+  return open_ != nullptr && open_->revoked().has_value();
+}
+
 absl::Status CallRecord::Gone() const {
+  if (open_ != nullptr) {
+    if (const std::optional<absl::Status> why = open_->revoked()) {
+      return *why;
+    }
+  }
   if (std::chrono::system_clock::now() >= context_.deadline()) {
     return Error(absl::StatusCode::kDeadlineExceeded, Reason::kExpiredInQueue,
                  "the deadline passed before the call was finished");

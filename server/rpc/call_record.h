@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,6 +15,7 @@
 #include "server/rpc/access.h"
 #include "server/rpc/call_gate.h"
 #include "server/rpc/mutation_of.h"
+#include "server/rpc/open_calls.h"
 #include "server/rpc/request_limits.h"
 #include "server/serving/classify_types.h"
 #include "server/telemetry/serving_metrics.h"
@@ -31,6 +33,7 @@ struct CallEnvironment {
   bool is_replica = false;
   // Null: nobody is asked for credentials.
   const AccessControl* access = nullptr;
+  OpenCalls open_calls = {};
   // A flood of bad calls must not be a flood of log lines.
   LogLimiter failures{100};
 };
@@ -71,16 +74,21 @@ class CallRecord {
   // are sent.
   void AnnounceDefaultDeadline();
 
-  // Ends the call for metrics and log; the status for gRPC's Finish().
-  grpc::Status End(const absl::Status& outcome);
+  // Ends the call for metrics and log; the status for gRPC's Finish(). A call
+  // that was cancelled as its credentials were taken back ends as Gone() says.
+  grpc::Status End(const absl::Status& said);
 
-  // Why a call is not carried on whose client is gone: CANCELLED, or
-  // DEADLINE_EXCEEDED when its deadline has passed.
+  // Why a call is not carried on whose flag is set: its client is gone,
+  // CANCELLED, or DEADLINE_EXCEEDED when its deadline has passed; or what it
+  // was let in with was taken back, see OpenCalls::Call::revoked().
   absl::Status Gone() const;
+  // Whether it was.
+  bool is_revoked() const;
   // When the client stops waiting, for calls that may take as long as that: a
   // year from now where it did not say, or is further away.
   SteadyTime ClientDeadline() const;
   void Cancel() { cancelled_->store(true); }
+  // Set when nobody waits for the answer any more, or nobody may have it.
   const CancelFlag& cancelled() const { return cancelled_; }
 
   const std::string& request_id() const { return request_id_; }
@@ -111,6 +119,8 @@ class CallRecord {
   const CancelFlag cancelled_;
   std::string identity_;
   std::string actor_ = kAnonymous;
+  // Null: the server asks nobody, or the call brought nothing to ask about.
+  std::shared_ptr<OpenCalls::Call> open_;
   // What Authorise() said.
   const absl::Status allowed_;
   std::string request_id_;

@@ -38,6 +38,8 @@ class ClassificationService final
   // Ends the streams as soon as what they have in flight is answered, and
   // refuses new ones from here on.
   void EndStreams() { streams_.Drain(); }
+  // Ends every ClassifyStream whose credentials were taken back.
+  void EndRevokedStreams() { streams_.EndRevoked(); }
 
  private:
   CallEnvironment& environment_;

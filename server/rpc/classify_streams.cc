@@ -86,6 +86,8 @@ class ClassifyStreams::Stream final
   void Start() ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends the call when what is in flight is answered.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Ends the call, if it was revoked, when nothing is on its way any more.
+  void EndIfRevoked() ABSL_LOCKS_EXCLUDED(mutex_);
 
   void OnReadDone(bool ok) override ABSL_LOCKS_EXCLUDED(mutex_);
   void OnWriteDone(bool ok) override ABSL_LOCKS_EXCLUDED(mutex_);
@@ -175,14 +177,20 @@ Reactor* ClassifyStreams::Open(grpc::CallbackServerContext& context) {
 }
 
 void ClassifyStreams::Drain() {
-  std::vector<std::shared_ptr<Stream>> streams;
-  {
-    MutexLock lock(mutex_);
-    streams.assign(streams_.begin(), streams_.end());
-  }
-  for (const std::shared_ptr<Stream>& stream : streams) {
+  for (const std::shared_ptr<Stream>& stream : All()) {
     stream->Stop();
   }
+}
+
+void ClassifyStreams::EndRevoked() {
+  for (const std::shared_ptr<Stream>& stream : All()) {
+    stream->EndIfRevoked();
+  }
+}
+
+std::vector<std::shared_ptr<ClassifyStreams::Stream>> ClassifyStreams::All() {
+  MutexLock lock(mutex_);
+  return {streams_.begin(), streams_.end()};
 }
 
 void ClassifyStreams::Add(const std::shared_ptr<Stream>& stream) {
@@ -215,7 +223,16 @@ void ClassifyStreams::Stream::Start() {
     MutexLock lock(mutex_);
     started_ = true;
   }
+  // Also what was revoked before All() knew of this stream.
+  EndIfRevoked();
   Advance();
+}
+
+void ClassifyStreams::Stream::EndIfRevoked() {
+  if (record_.is_revoked()) {
+    Abandon();
+    Advance();
+  }
 }
 
 void ClassifyStreams::Stream::Stop() {

@@ -38,12 +38,17 @@ class ClassifyStreams {
   // (DRAINING); new ones are refused.
   void Drain() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Ends the streams whose calls were revoked, at once: what is in flight on
+  // them is not answered.
+  void EndRevoked() ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   class Stream;
 
   void Add(const std::shared_ptr<Stream>& stream) ABSL_LOCKS_EXCLUDED(mutex_);
   void Remove(const std::shared_ptr<Stream>& stream)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  std::vector<std::shared_ptr<Stream>> All() ABSL_LOCKS_EXCLUDED(mutex_);
 
   CallEnvironment& environment_;
   Classifier& classifier_;

@@ -85,6 +85,8 @@ class FineTuneService final : public raw::FineTuneService {
 
   // Ends every WatchFineTuneJob with UNAVAILABLE (DRAINING).
   void EndWatches() { watches_.Drain(); }
+  // Has every WatchFineTuneJob look whether it may go on.
+  void WakeWatches() { watches_.Wake(); }
 
   grpc::ServerUnaryReactor* CreateFineTuneJob(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,

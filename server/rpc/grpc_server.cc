@@ -216,6 +216,20 @@ class GrpcServer::Impl {
     health_.Set(ResourceName(name), is_serving);
   }
 
+  std::size_t EndRevokedCalls() {
+    if (environment_.access == nullptr) {
+      return 0;
+    }
+    const std::size_t ended = environment_.open_calls.Recheck(
+        *environment_.access, environment_.clock.WallNow());
+    if (ended > 0) {
+      classification_.EndRevokedStreams();
+      models_.WakeWatches();
+      jobs_.WakeWatches();
+    }
+    return ended;
+  }
+
   std::size_t Drain(Duration delay, Duration grace,
                     const std::function<void()>& when_refusing)
       ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -301,6 +315,8 @@ void GrpcServer::SetReady(bool ready) { impl_->SetReady(ready); }
 void GrpcServer::SetModelServing(const ModelName& name, bool is_serving) {
   impl_->SetModelServing(name, is_serving);
 }
+
+std::size_t GrpcServer::EndRevokedCalls() { return impl_->EndRevokedCalls(); }
 
 std::size_t GrpcServer::Drain(Duration delay, Duration grace,
                               const std::function<void()>& when_refusing) {

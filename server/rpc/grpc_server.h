@@ -108,6 +108,13 @@ class GrpcServer {
   // The health name "models/NAME".
   void SetModelServing(const ModelName& name, bool is_serving);
 
+  // Ends the calls whose credentials were taken back, have ended, or whose role
+  // no longer includes the method: streams and watches at once, an upload with
+  // its next message, a unary call unless its answer is ready by then. They get
+  // UNAUTHENTICATED or PERMISSION_DENIED with the reason that a new call would
+  // get. Returns how many. For whoever replaces the AccessList; 0 without one.
+  std::size_t EndRevokedCalls();
+
   // Shuts down without losing a call: every health name but "liveness" and
   // "startup" becomes NOT_SERVING; for `delay` calls are still taken, so that
   // clients and load balancers can turn away; then new ones are refused with

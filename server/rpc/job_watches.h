@@ -28,6 +28,7 @@ class JobWatches {
 
   // See EventWatches.
   void Drain() { watches_.Drain(); }
+  void Wake() { watches_.WakeSoon(); }
 
   // No longer listens to the manager.
   void StopListening() { subscription_.reset(); }

@@ -75,6 +75,8 @@ class ModelService final : public raw::ModelService {
   void RefreshHealth() { health_.Refresh(); }
   // Ends every WatchModels with UNAVAILABLE (DRAINING).
   void EndWatches() { watches_.Drain(); }
+  // Has every WatchModels look whether it may go on.
+  void WakeWatches() { watches_.Wake(); }
 
   grpc::ServerUnaryReactor* ListModels(grpc::CallbackServerContext* context,
                                        const grpc::ByteBuffer* request,

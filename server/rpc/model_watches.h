@@ -32,6 +32,7 @@ class ModelWatches {
 
   // See EventWatches.
   void Drain() { watches_.Drain(); }
+  void Wake() { watches_.WakeSoon(); }
 
   // No longer listens to the manager.
   void StopListening() { subscription_.reset(); }

@@ -83,6 +83,18 @@ inline constexpr MetricSpec kReady = {
     "resnetd_ready", MetricKind::kGauge, "",
     "1 while the server takes calls, 0 while it starts or drains."};
 
+inline constexpr MetricSpec kCredentialReloadsTotal = {
+    "resnetd_credential_reloads_total", MetricKind::kCounter, "kind,outcome",
+    "Changed credentials (certificate, tokens) that were read: ok, failed (the "
+    "old ones stay)."};
+inline constexpr MetricSpec kCredentialLastReloadSuccessful = {
+    "resnetd_credential_last_reload_successful", MetricKind::kGauge, "kind",
+    "1 while the files of credentials are what is in force, 0 after a change "
+    "that cannot be used."};
+inline constexpr MetricSpec kCredentialExpiryTimestampSeconds = {
+    "resnetd_credential_expiry_timestamp_seconds", MetricKind::kGauge, "kind",
+    "When the certificate in force ends, since unix epoch in seconds."};
+
 inline constexpr MetricSpec kRpcRequestsTotal = {
     "resnetd_rpc_requests_total", MetricKind::kCounter, "code,method",
     "Calls that ended, by method and status code."};
@@ -319,6 +331,9 @@ inline constexpr std::array kAllMetrics = {
     kBatchCloseTotal,
     kBatchSizeImages,
     kBuildInfo,
+    kCredentialExpiryTimestampSeconds,
+    kCredentialLastReloadSuccessful,
+    kCredentialReloadsTotal,
     kDeadlineMissedTotal,
     kDecodePoolBusySecondsTotal,
     kDecodePoolQueueImages,

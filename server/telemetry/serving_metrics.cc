@@ -297,6 +297,7 @@ class PrometheusTelemetry final : public Telemetry {
         decode_pool_(registry_),
         versions_(VersionMetrics::Create(registry_)),
         training_(TrainingMetrics::Create(registry_, gradients_)),
+        credentials_(CredentialMetrics::Create(registry_)),
         ready_(families_.ready.Add({})) {
     families_.build_info.Add({{"version", kVersion}}).Set(1);
   }
@@ -331,6 +332,8 @@ class PrometheusTelemetry final : public Telemetry {
   VersionMetrics& versions() override { return *versions_; }
 
   TrainingMetrics& training() override { return *training_; }
+
+  CredentialMetrics& credentials() override { return *credentials_; }
 
   void SetReady(bool ready) override { ready_.Set(ready ? 1 : 0); }
 
@@ -377,6 +380,7 @@ class PrometheusTelemetry final : public Telemetry {
   DecodePoolMetricsOf decode_pool_;
   const std::unique_ptr<VersionMetrics> versions_;
   const std::unique_ptr<TrainingMetrics> training_;
+  const std::unique_ptr<CredentialMetrics> credentials_;
   Gauge& ready_;
   Mutex mutex_;
   // Values live as long as this object: handles of them are given away.

@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "server/base/clock.h"
+#include "server/telemetry/credential_metrics.h"
 #include "server/telemetry/exposition_format.h"
 #include "server/telemetry/training_metrics.h"
 #include "server/telemetry/version_metrics.h"
@@ -90,6 +91,8 @@ class Telemetry {
   virtual VersionMetrics& versions() = 0;
   // Of fine-tuning; lives as long as this object.
   virtual TrainingMetrics& training() = 0;
+  // Of certificates and tokens; lives as long as this object.
+  virtual CredentialMetrics& credentials() = 0;
   virtual void SetReady(bool ready) = 0;
 
   // The whole registry, the process's own figures and those of gradients and

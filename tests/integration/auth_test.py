@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+import re
+import subprocess
 import tempfile
 import threading
 import unittest
+from typing import Iterator
 
 from certificates import Authority
-from harness import RESNETCTL, RESNETD, SOURCE, Server, run
+from harness import PATIENCE_SECONDS, RESNETCTL, RESNETD, SOURCE, Server, environment, run
+from prometheus import wait_for
 
 PICTURE = SOURCE / "demo" / "digit-3.png"
 USAGE = 2
@@ -200,6 +205,49 @@ class TokenTest(Folder):
             self.assertIn("needs name", server.wait_for_line("changed credentials cannot be used"))
             self.assertEqual(server.ctl("classify", PICTURE, *self.ca(), "--token-file", second).returncode, 0)
 
+    def test_a_token_taken_back_ends_the_streams_that_it_opened(self) -> None:
+        mine, entry = new_token(self.folder, "mine", "classifier")
+        kept, kept_entry = new_token(self.folder, "kept", "classifier")
+        words = ["classify", "--stream", "--files-from", "-", "-o", "json"]
+        with self.serve(entry + kept_entry) as server, \
+                self.talking(server, mine, *words) as stream, \
+                self.talking(server, mine, "models", "watch") as watch, \
+                self.talking(server, kept, *words) as other:
+            for one in (stream, other):
+                self.assertIn('"label":"3"', self.answer(one))
+            wait_for("the watch", lambda: re.search(
+                r'resnetd_rpc_in_flight\{method="WatchModels"\} 1', server.get("/metrics")[1]))
+            write_secret(self.tokens, kept_entry)
+            self.assertIn("calls=2", server.wait_for_line("calls were ended"))
+            # Nobody asked for anything, and it has ended.
+            self.assertEqual(watch.wait(timeout=PATIENCE_SECONDS), DENIED)
+            self.assertIn("not one that this server knows", watch.stderr.read())
+            stream.stdin.write(f"{PICTURE}\n")
+            said, error = stream.communicate(timeout=PATIENCE_SECONDS)
+            self.assertEqual(stream.returncode, DENIED, error)
+            self.assertIn("not one that this server knows", error)
+            self.assertNotIn('"label"', said)
+            self.assertIn('"label":"3"', self.answer(other))
+            other.stdin.close()
+            self.assertEqual(other.wait(timeout=PATIENCE_SECONDS), 0)
+
+    @contextlib.contextmanager
+    def talking(self, server: Server, token: pathlib.Path,
+                *words: object) -> Iterator[subprocess.Popen[str]]:
+        """resnetctl while it runs, with its standard input and output."""
+        command = [RESNETCTL, "--server", server.address, *words, *self.ca(), "--token-file", token]
+        with subprocess.Popen([str(word) for word in command], text=True, bufsize=1, env=environment(),
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def answer(self, stream: subprocess.Popen[str]) -> str:
+        stream.stdin.write(f"{PICTURE}\n")
+        return stream.stdout.readline()
+
     def test_a_token_in_plaintext_goes_to_this_machine_alone(self) -> None:
         token, entry = new_token(self.folder, "local", "classifier")
         tokens = self.folder / "local.toml"
@@ -262,6 +310,49 @@ class TokenTest(Folder):
             with stuck:
                 line = stuck.wait_for_line("cannot be followed")
                 self.assertIn("GetBlob needs replica", line)
+
+
+class MetricsTest(Folder):
+    """What operators see of changes."""
+
+    def value(self, server: Server, series: str) -> float | None:
+        line = re.search(rf"^{re.escape(series)} (\S+)$", server.get("/metrics")[1], re.MULTILINE)
+        return float(line[1]) if line else None
+
+    def test_reloads_and_expiry_are_counted(self) -> None:
+        certificate, key = self.folder / "seen.pem", self.folder / "seen.key"
+
+        def put(begin: str, end: str) -> None:
+            new_certificate, new_key = self.authority.issue("dated", begin=begin, end=end)
+            write_secret(certificate, new_certificate.read_text())
+            write_secret(key, new_key.read_text())
+
+        put("20200101000000Z", "20800101000000Z")
+        reloads = 'resnetd_credential_reloads_total{kind="certificate",outcome="%s"}'
+        successful = 'resnetd_credential_last_reload_successful{kind="certificate"}'
+        expiry = 'resnetd_credential_expiry_timestamp_seconds{kind="certificate"}'
+        with Server("--tls-cert", certificate, "--tls-key", key) as server:
+            self.assertEqual(self.value(server, expiry), 3471292800)  # 2080-01-01, by `date -u +%s`.
+            self.assertEqual(self.value(server, reloads % "ok"), 0)
+            self.assertEqual(self.value(server, successful), 1)
+            # There is no list of tokens.
+            self.assertNotIn('kind="tokens"', server.get("/metrics")[1])
+            put("20200101000000Z", "20900101000000Z")
+            server.wait_for_line("credentials were read again")
+            self.assertEqual(self.value(server, expiry), 3786912000)
+            self.assertEqual(self.value(server, reloads % "ok"), 1)
+            write_secret(certificate, "nothing")
+            server.wait_for_line("changed credentials cannot be used")
+            self.assertEqual(self.value(server, reloads % "failed"), 1)
+            self.assertEqual(self.value(server, successful), 0)
+            # The old one is in force, and its end is what counts.
+            self.assertEqual(self.value(server, expiry), 3786912000)
+            done = server.ctl("classify", PICTURE, *self.ca())
+            self.assertEqual(done.returncode, 0, done.stderr)
+            put("20200101000000Z", "20800101000000Z")
+            server.wait_for_line("credentials were read again")
+            self.assertEqual(self.value(server, successful), 1)
+            self.assertEqual(self.value(server, expiry), 3471292800)
 
 
 class RotationTest(Folder):

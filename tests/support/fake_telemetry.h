@@ -52,6 +52,7 @@ class FakeTelemetry final : public Telemetry {
   DecodePoolMetrics& decode_pool() override { return pool_; }
   VersionMetrics& versions() override { return NullVersionMetrics(); }
   TrainingMetrics& training() override { return NullTrainingMetrics(); }
+  CredentialMetrics& credentials() override { return NullCredentialMetrics(); }
   void SetReady(bool) override {}
   std::string Expose(ExpositionFormat) const override { return ""; }
 

@@ -7,6 +7,7 @@ from grafana.model import (GREEN, MODEL, ORANGE, RED, SERVERS, YELLOW, Json, sta
                            steps, table, target, timeseries)
 from grafana.serving import CLASSIFY, FAULTS, quantile, rate
 
+DAY = 86400
 # What the autoscaler keeps the wait for a batch at, in seconds.
 WAIT_TARGET = 0.05
 
@@ -62,7 +63,19 @@ def replicas() -> tuple[str, list[Json]]:
                    unit="none", least=0, width=12),
         table("Programs", "Version of each server.",
               [target(f"max by (instance, version) (resnetd_build_info{{{SERVERS}}})")],
-              columns={"instance": "Server", "version": "Version"}))
+              columns={"instance": "Server", "version": "Version"}),
+        timeseries("Certificates", "Time until the certificate of each server ends. Renewed, "
+                   "it jumps up.",
+                   [target("min by (instance, kind) (resnetd_credential_expiry_timestamp_seconds"
+                           f"{{{SERVERS}}}) - time()", "{{instance}}: {{kind}}")],
+                   unit="s", width=12,
+                   band=steps((None, RED), (2 * DAY, YELLOW), (14 * DAY, "transparent"))),
+        timeseries("Credentials read again", "Changed files of certificates and tokens: ok, or "
+                   "failed, and the old ones stay in force.",
+                   [target("sum by (instance, kind, outcome) (increase("
+                           f"resnetd_credential_reloads_total{{{SERVERS}}}[$__rate_interval]))",
+                           "{{instance}}: {{kind}}, {{outcome}}")],
+                   unit="none", least=0, width=12))
 
 
 def load() -> tuple[str, list[Json]]:

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "server/base/bytes.h"
 #include "server/base/sha256.h"
 #include "tests/support/certificates.h"
@@ -22,7 +23,42 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Pair;
+
+// Remembers what it was told.
+class SeenMetrics final : public CredentialMetrics {
+ public:
+  void InForce(CredentialKind kind) override { in_force_.push_back(kind); }
+  void Reloaded(CredentialKind kind, const absl::Status& outcome) override {
+    reloads_.emplace_back(kind, outcome.code());
+  }
+  void SetExpiry(CredentialKind kind, WallTime at) override {
+    EXPECT_EQ(kind, CredentialKind::kCertificate);
+    ends_.push_back(at);
+  }
+
+  std::vector<CredentialKind> in_force_;
+  std::vector<std::pair<CredentialKind, absl::StatusCode>> reloads_;
+  std::vector<WallTime> ends_;
+};
+
+// The real time, which certificates are made for, and so much later.
+class LaterClock final : public Clock {
+ public:
+  SteadyTime Now() const override { return RealClock().Now(); }
+  WallTime WallNow() const override { return RealClock().WallNow() + later_; }
+  void Advance(std::chrono::hours hours) { later_ += hours; }
+
+ private:
+  std::chrono::hours later_{0};
+};
+
+constexpr std::pair kNewPair(CredentialKind::kCertificate,
+                             absl::StatusCode::kOk);
+constexpr std::pair kBrokenPair(CredentialKind::kCertificate,
+                                absl::StatusCode::kInvalidArgument);
+constexpr std::pair kNewTokens(CredentialKind::kTokens, absl::StatusCode::kOk);
+constexpr std::pair kBrokenTokens(CredentialKind::kTokens,
+                                  absl::StatusCode::kInvalidArgument);
 
 class CredentialFilesTest : public testing::Test {
  protected:
@@ -39,37 +75,33 @@ class CredentialFilesTest : public testing::Test {
     config_.tls_key = Put("key", one.key);
     return one;
   }
-  void PutToken(const std::string& token) {
-    config_.tokens =
-        Put("tokens",
-            absl::StrCat("[[token]]\nname = \"x\"\nrole = \"viewer\"\n",
-                         "sha256 = \"", Sha256Hex(AsBytes(token)), "\"\n"));
+  void PutToken(const std::string& token, const std::string& more = "") {
+    config_.tokens = Put(
+        "tokens",
+        absl::StrCat("[[token]]\nname = \"x\"\nrole = \"viewer\"\n",
+                     "sha256 = \"", Sha256Hex(AsBytes(token)), "\"\n", more));
   }
 
   void Load() {
-    auto files = CredentialFiles::Load(
-        config_, RealClock(),
-        {.reloaded = [this](absl::string_view what,
-                            bool is_ok) { reloads_.emplace_back(what, is_ok); },
-         .certificate_ends =
-             [this](std::chrono::system_clock::time_point) { ++ends_told_; }});
+    auto files = CredentialFiles::Load(config_, clock_, metrics_);
     ASSERT_TRUE(files.ok()) << files.status();
     files_ = *std::move(files);
   }
   std::string LoadError() const {
-    const auto files = CredentialFiles::Load(config_, RealClock(), {});
+    const auto files =
+        CredentialFiles::Load(config_, clock_, NullCredentialMetrics());
     EXPECT_EQ(files.status().code(), absl::StatusCode::kInvalidArgument);
     return std::string(files.status().message());
   }
   // A change counts when it stood still between two looks.
-  void RefreshTwice() const {
-    files_->Refresh();
-    files_->Refresh();
+  bool RefreshTwice() const {
+    const bool first = files_->Refresh();
+    return files_->Refresh() || first;
   }
   bool Knows(const std::string& token) const {
     const std::string bearer = absl::StrCat("Bearer ", token);
     return files_->access()
-        ->Identify({.authorization = {bearer}}, RealClock().WallNow())
+        ->Identify({.authorization = {bearer}}, clock_.WallNow())
         .ok();
   }
 
@@ -77,8 +109,8 @@ class CredentialFilesTest : public testing::Test {
   Config config_;
   TestAuthority authority_{"ca"};
   std::unique_ptr<CredentialFiles> files_;
-  std::vector<std::pair<std::string, bool>> reloads_;
-  int ends_told_ = 0;
+  LaterClock clock_;
+  SeenMetrics metrics_;
 };
 
 TEST_F(CredentialFilesTest, WithoutSettingsThereIsNeither) {
@@ -86,27 +118,28 @@ TEST_F(CredentialFilesTest, WithoutSettingsThereIsNeither) {
   EXPECT_EQ(files_->tls(), nullptr);
   EXPECT_EQ(files_->access(), nullptr);
   RefreshTwice();
-  EXPECT_THAT(reloads_, IsEmpty());
+  EXPECT_THAT(metrics_.reloads_, IsEmpty());
 }
 
 TEST_F(CredentialFilesTest, ANewPairIsTakenOnceItStandsStill) {
   PutPair(authority_.Issue());
   Load();
-  EXPECT_EQ(ends_told_, 1);
+  EXPECT_THAT(metrics_.in_force_, ElementsAre(CredentialKind::kCertificate));
+  EXPECT_EQ(metrics_.ends_.size(), 1U);
   const TestCertificate next = authority_.Issue();
   Put("cert", next.certificate);
   files_->Refresh();
   // The key comes later: half a pair is not read.
   Put("key", next.key);
   files_->Refresh();
-  EXPECT_THAT(reloads_, IsEmpty());
+  EXPECT_THAT(metrics_.reloads_, IsEmpty());
   files_->Refresh();
-  EXPECT_THAT(reloads_, ElementsAre(Pair("tls", true)));
+  EXPECT_THAT(metrics_.reloads_, ElementsAre(kNewPair));
   EXPECT_EQ(files_->tls()->Get().first.certificates, next.certificate);
   EXPECT_EQ(files_->tls()->Get().first.key, next.key);
-  EXPECT_EQ(ends_told_, 2);
+  EXPECT_EQ(metrics_.ends_.size(), 2U);
   RefreshTwice();
-  EXPECT_EQ(reloads_.size(), 1U);
+  EXPECT_EQ(metrics_.reloads_.size(), 1U);
 }
 
 TEST_F(CredentialFilesTest, ABrokenPairLeavesTheOldOneAndIsToldOnce) {
@@ -115,7 +148,7 @@ TEST_F(CredentialFilesTest, ABrokenPairLeavesTheOldOneAndIsToldOnce) {
   Put("cert", authority_.Issue().certificate);
   RefreshTwice();
   RefreshTwice();
-  EXPECT_THAT(reloads_, ElementsAre(Pair("tls", false)));
+  EXPECT_THAT(metrics_.reloads_, ElementsAre(kBrokenPair));
   EXPECT_EQ(files_->tls()->Get().first.certificates, first.certificate);
   EXPECT_EQ(files_->tls()->generation(), 1U);
   // Mended.
@@ -123,7 +156,7 @@ TEST_F(CredentialFilesTest, ABrokenPairLeavesTheOldOneAndIsToldOnce) {
   Put("cert", good.certificate);
   Put("key", good.key);
   RefreshTwice();
-  EXPECT_THAT(reloads_, ElementsAre(Pair("tls", false), Pair("tls", true)));
+  EXPECT_THAT(metrics_.reloads_, ElementsAre(kBrokenPair, kNewPair));
   EXPECT_EQ(files_->tls()->Get().first.certificates, good.certificate);
 }
 
@@ -134,7 +167,7 @@ TEST_F(CredentialFilesTest, AFileThatGoesAwayLeavesWhatWasInForce) {
   std::filesystem::remove(config_.tls_key);
   std::filesystem::remove(config_.tokens);
   RefreshTwice();
-  EXPECT_THAT(reloads_, ElementsAre(Pair("tls", false), Pair("tokens", false)));
+  EXPECT_THAT(metrics_.reloads_, ElementsAre(kBrokenPair, kBrokenTokens));
   EXPECT_TRUE(Knows("t"));
   EXPECT_EQ(files_->tls()->generation(), 1U);
 }
@@ -150,8 +183,38 @@ TEST_F(CredentialFilesTest, TokensAreRotatedWhileTheServerRuns) {
   Put("tokens", "[[token]]\n");
   RefreshTwice();
   EXPECT_TRUE(Knows("second"));
-  EXPECT_THAT(reloads_,
-              ElementsAre(Pair("tokens", true), Pair("tokens", false)));
+  EXPECT_THAT(metrics_.reloads_, ElementsAre(kNewTokens, kBrokenTokens));
+}
+
+TEST_F(CredentialFilesTest, SaysWhenWhoMayCallHasChanged) {
+  PutPair(authority_.Issue());
+  PutToken("first");
+  Load();
+  EXPECT_FALSE(RefreshTwice());
+  // Another certificate takes nothing from anybody.
+  PutPair(authority_.Issue());
+  EXPECT_FALSE(RefreshTwice());
+  PutToken("second");
+  EXPECT_TRUE(RefreshTwice());
+  EXPECT_FALSE(RefreshTwice());
+  Put("tokens", "[[token]]\n");
+  EXPECT_FALSE(RefreshTwice());
+}
+
+TEST_F(CredentialFilesTest, AGrantThatEndsIsAChangeOfWhoMayCall) {
+  // In an hour or two.
+  const std::string end = absl::FormatTime(
+      "%Y-%m-%dT%H:%M:%SZ",
+      absl::FromChrono(clock_.WallNow() + std::chrono::minutes(90)),
+      absl::UTCTimeZone());
+  PutToken("t", absl::StrCat("not_after = ", end, "\n"));
+  Load();
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_FALSE(files_->Refresh());
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_TRUE(files_->Refresh());
+  EXPECT_FALSE(Knows("t"));
+  EXPECT_FALSE(files_->Refresh());
 }
 
 TEST_F(CredentialFilesTest, AStartWithoutUsableFilesIsRefused) {
@@ -175,7 +238,7 @@ TEST_F(CredentialFilesTest, CertificatesOfClientsAloneLetTheirOwnersDoAll) {
   Load();
   EXPECT_TRUE(files_->tls()->asks_clients());
   const auto alice = files_->access()->Identify(
-      {.certificate_names = {"alice"}}, RealClock().WallNow());
+      {.certificate_names = {"alice"}}, clock_.WallNow());
   ASSERT_TRUE(alice.ok());
   EXPECT_EQ(alice->role, Role::kOperator);
 }

@@ -125,6 +125,27 @@ TEST(AccessControlTest, AReplacedListCountsFromTheNextCallOn) {
   EXPECT_TRUE(access.Identify(credentials, kNow).ok());
 }
 
+TEST(AccessListTest, AProofIsWorthWhatItsCredentialsWere) {
+  const std::string bearer = absl::StrCat("Bearer ", kToken);
+  const auto proof = ProofOf({.authorization = {bearer}});
+  ASSERT_TRUE(proof.ok()) << proof.status();
+  EXPECT_EQ(proof->token_sha256, DigestOf(kToken));
+  EXPECT_EQ(List().IdentifyProof(*proof, kNow)->name, "ci");
+  const auto edge = ProofOf({.certificate_names = {"spiffe://x/edge"}});
+  EXPECT_EQ(List().IdentifyProof(*edge, kNow)->name, "edge");
+  EXPECT_EQ(DetailsOf(ProofOf({}).status()).reason, "CREDENTIALS_MISSING");
+}
+
+TEST(AccessListTest, KnowsWhenAGrantEnds) {
+  // One ends now, another in a second.
+  const auto second = std::chrono::seconds(1);
+  EXPECT_FALSE(List().EndsBetween(kNow - 2 * second, kNow - second));
+  EXPECT_TRUE(List().EndsBetween(kNow - second, kNow));
+  EXPECT_FALSE(List().EndsBetween(kNow, kNow));
+  EXPECT_TRUE(List().EndsBetween(kNow, kNow + second));
+  EXPECT_FALSE(List().EndsBetween(kNow + second, kNow + 2 * second));
+}
+
 TEST(AccessControlTest, WithoutAListACertificateIsAnOperator) {
   const AccessControl access;
   const auto alice =
@@ -133,6 +154,9 @@ TEST(AccessControlTest, WithoutAListACertificateIsAnOperator) {
   EXPECT_EQ(alice->name, "alice");
   EXPECT_EQ(alice->role, Role::kOperator);
   EXPECT_EQ(ReasonOf(access.Identify({}, kNow)), "CREDENTIALS_MISSING");
+  EXPECT_EQ(access.IdentifyProof({.certificate_names = {"bob"}}, kNow)->name,
+            "bob");
+  EXPECT_FALSE(access.EndsBetween(kNow, kNow + std::chrono::hours(1)));
 }
 
 TEST(RoleTest, EachIncludesWhatTheProtosSay) {

@@ -45,6 +45,8 @@ inline std::unique_ptr<Telemetry> Exercised() {
   std::unique_ptr<Telemetry> telemetry =
       Telemetry::Create(std::make_unique<OneGpu>());
   telemetry->SetReady(true);
+  telemetry->credentials().InForce(CredentialKind::kCertificate);
+  telemetry->credentials().SetExpiry(CredentialKind::kCertificate, WallTime());
   VersionMetrics& versions = telemetry->versions();
   versions.VersionLoaded({.model = "digits",
                           .version = "1",
