@@ -44,7 +44,12 @@ if(RESNETD_WITH_ENGINE)
     INTERFACE_INCLUDE_DIRECTORIES "${DNNL_INCLUDE_DIR}")
 endif()
 if(RESNETD_WITH_RPC)
-  find_package(Protobuf REQUIRED)                 # rpc, client
+  # rpc, client. One that was built from source has a CMake file, which knows the
+  # abseil that it needs; the distribution's has none.
+  find_package(Protobuf CONFIG QUIET)
+  if(NOT Protobuf_FOUND)
+    find_package(Protobuf REQUIRED)
+  endif()
   find_package(gRPC CONFIG REQUIRED)
   pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)  # client: .tar
 endif()
