@@ -85,9 +85,9 @@ def difference(expected: Sequence[float], actual: Sequence[float]) -> float:
 
 
 def wanted_arms(setting: Setting, options: argparse.Namespace) -> list[tuple[str, str]]:
-    """Ours first: they say whether there is bfloat16. On two threads the latency of the best
-    precision counts."""
-    precisions = PRECISIONS if setting.threads == 1 else ("fp32", "int8")
+    """Ours first: they say whether there is bfloat16. On two threads the latency of int8
+    counts."""
+    precisions = PRECISIONS if setting.threads == 1 else ("int8",)
     arms = [(OURS, precision) for precision in precisions]
     for engine in options.peers:
         if engine in ("torch", "compiled"):
