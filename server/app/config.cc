@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "server/app/access_settings.h"
@@ -156,6 +157,7 @@ absl::Status ValidateDevices(const Config& config) {
 }
 
 absl::Status ValidateTogether(const Config& config) {
+  RETURN_IF_ERROR(BatchSizesOf(config).status());
   RETURN_IF_ERROR(ValidateRoles(config));
   RETURN_IF_ERROR(ParseEndpoint("--listen", config.listen).status());
   RETURN_IF_ERROR(ParseEndpoint("--http-listen", config.http_listen).status());
@@ -205,6 +207,31 @@ absl::StatusOr<std::optional<ParsedCommandLine>> Read(
 }  // namespace
 
 bool IsReplica(const Config& config) { return config.roles == "serve"; }
+
+absl::StatusOr<std::vector<std::size_t>> BatchSizesOf(const Config& config) {
+  std::vector<std::size_t> sizes;
+  for (const std::string& word : config.allowed_batch_sizes) {
+    std::size_t size = 0;
+    if (!absl::SimpleAtoi(word, &size) || size < 1) {
+      return ConfigError(absl::StrCat("--allowed-batch-sizes has ",
+                                      Quoted(word),
+                                      ", which is no number of images"));
+    }
+    if (!sizes.empty() && size <= sizes.back()) {
+      return ConfigError(absl::StrCat("--allowed-batch-sizes has ", size,
+                                      " behind ", sizes.back(),
+                                      ": write them from small to large"));
+    }
+    sizes.push_back(size);
+  }
+  const auto largest = static_cast<std::size_t>(config.max_batch);
+  if (!sizes.empty() && sizes.back() != largest) {
+    return ConfigError(absl::StrCat(
+        "--allowed-batch-sizes ends with ", sizes.back(), ", --max-batch is ",
+        largest, ": both name the largest batch, so make them equal"));
+  }
+  return sizes;
+}
 
 bool Classifies(const Config& config) {
   return config.roles != "control,train";

@@ -70,6 +70,9 @@ struct Config {
   int max_batch = 0;       // images a batch: 4, on a GPU 32
   // Twice the time of a batch stays within this; 0: no such bound.
   std::int64_t batch_objective_ms = 0;
+  // Sizes that batches are filled up to, as BatchSizesOf() reads them; empty:
+  // every size runs as it is.
+  std::vector<std::string> allowed_batch_sizes;
 
   // Where jobs train: cpu | cuda | cuda:N; empty: where the server serves.
   std::string train_device;
@@ -143,6 +146,9 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
 // Whether the server follows a registry, and whether it classifies.
 bool IsReplica(const Config& config);
 bool Classifies(const Config& config);
+// allowed_batch_sizes as numbers. INVALID_ARGUMENT: one is none, they do not
+// rise, or the last is not max_batch.
+absl::StatusOr<std::vector<std::size_t>> BatchSizesOf(const Config& config);
 
 // Whether a GPU serves, or the host in its place.
 bool ServesOnGpu(const Config& config);

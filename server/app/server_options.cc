@@ -57,6 +57,8 @@ ClassifierOptions ClassifierOptionsOf(const Config& config,
                 .max_wait = Milliseconds(config.max_queue_wait_ms)},
       .max_batch = static_cast<std::size_t>(MaxBatch(config)),
       .batch_objective = Milliseconds(config.batch_objective_ms),
+      .allowed_batches =
+          BatchSizesOf(config).value_or(std::vector<std::size_t>()),
       .decode_threads = static_cast<std::size_t>(plan.decode_threads),
       .workers = static_cast<std::size_t>(plan.workers),
       .on_worker_start = PlacementOf(plan)};

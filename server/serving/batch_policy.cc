@@ -6,7 +6,8 @@
 namespace resnetd {
 namespace {
 
-// As many as the objective lets run at once; at least one.
+// As many as the objective lets run at once; at least as many as the smallest
+// batch takes.
 std::size_t WithinObjective(const BatchChoice& choice,
                             const BatchTimes& times) {
   std::size_t images = choice.max_batch;
@@ -15,7 +16,7 @@ std::size_t WithinObjective(const BatchChoice& choice,
       --images;
     }
   }
-  return images;
+  return std::min(times.RowsOf(images), choice.max_batch);
 }
 
 // The largest batch of up to `images` that ends within `left`; `images` if

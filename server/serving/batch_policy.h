@@ -50,7 +50,9 @@ struct BatchDecision {
 // * fewer if only then the most urgent one is answered in time, and if that
 //   costs less than a quarter of the throughput.
 // Never waits for more images: a batch that starts now beats a fuller one
-// later. `times`, if not empty, of batches up to `max_batch`.
+// later. `times`, if not empty, of batches up to `max_batch`; where the device
+// runs some sizes only, they know it, and a batch that the objective or the
+// deadline makes smaller has one of those.
 BatchDecision DecideBatch(const BatchChoice& choice, const BatchTimes& times);
 
 // A queue of images of one kind of caller and one version, by its most urgent

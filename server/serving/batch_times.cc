@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
+
+#include "server/serving/batch_sizes.h"
 
 namespace resnetd {
 namespace {
@@ -51,8 +54,14 @@ Duration Part(Duration whole, std::size_t part, std::size_t of) {
 
 }  // namespace
 
-BatchTimes::BatchTimes(std::size_t max_batch)
-    : max_batch_(std::max<std::size_t>(max_batch, 1)), sizes_(max_batch_) {}
+BatchTimes::BatchTimes(std::size_t max_batch, std::vector<std::size_t> allowed)
+    : max_batch_(std::max<std::size_t>(max_batch, 1)),
+      allowed_(std::move(allowed)),
+      sizes_(max_batch_) {}
+
+std::size_t BatchTimes::RowsOf(std::size_t images) const {
+  return resnetd::RowsOf(images, allowed_);
+}
 
 Duration BatchTimes::Estimate(const Size& size) {
   const std::size_t kept = std::min(size.count, kKept);
@@ -69,7 +78,7 @@ Duration BatchTimes::Estimate(const Size& size) {
 }
 
 void BatchTimes::Record(std::size_t images, Duration duration) {
-  Size& size = sizes_[std::min(images, max_batch_) - 1];
+  Size& size = sizes_[std::min(RowsOf(images), max_batch_) - 1];
   size.newest[size.count % kKept] = std::max(duration, Duration(1));
   ++size.count;
   size.recorded_at = ++recorded_;
@@ -119,7 +128,7 @@ Duration BatchTimes::OfBatch(std::size_t images) const {
   if (table_.empty() || images == 0) {
     return Duration::zero();
   }
-  return table_[std::min(images, max_batch_) - 1];
+  return table_[std::min(RowsOf(images), max_batch_) - 1];
 }
 
 Duration BatchTimes::OfImages(std::size_t images) const {

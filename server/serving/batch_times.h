@@ -15,19 +15,24 @@ namespace resnetd {
 // batch that was held up once changes nothing, a lasting change is followed
 // within seven. A size that did not run lately is forgotten, sizes in between
 // are interpolated, others taken in proportion to the nearest. The table never
-// falls with the size.
+// falls with the size. Where only some sizes are allowed, a batch in between
+// costs what the next larger one does (RowsOf()).
 //
 // A plain value. Not thread-safe.
 class BatchTimes {
  public:
-  // Batches have up to `max_batch` images; >= 1.
-  explicit BatchTimes(std::size_t max_batch = 1);
+  // Batches have up to `max_batch` images; >= 1. `allowed`: see RowsOf(); empty
+  // or up to `max_batch`.
+  explicit BatchTimes(std::size_t max_batch = 1,
+                      std::vector<std::size_t> allowed = {});
 
   // A batch of `images` images took `duration`. Precondition: 1 <= images.
   void Record(std::size_t images, Duration duration);
 
   bool empty() const { return table_.empty(); }
   std::size_t max_batch() const { return max_batch_; }
+  // What a batch of `images` images is filled up to.
+  std::size_t RowsOf(std::size_t images) const;
 
   // Of one batch of 1 to max_batch() images. Zero while nothing was measured.
   Duration OfBatch(std::size_t images) const;
@@ -49,6 +54,7 @@ class BatchTimes {
   void MakeTable();
 
   std::size_t max_batch_;
+  std::vector<std::size_t> allowed_;
   std::uint64_t recorded_ = 0;
   // Of 1, 2, ... images. Sizes without a measurement have count 0.
   std::vector<Size> sizes_;

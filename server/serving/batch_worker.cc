@@ -102,8 +102,8 @@ void AnswerAll(std::vector<QueuedImage>& batch, const ModelOutput& output,
   const absl::Span<const float> logits = output.logits;
   const absl::Span<const float> features = output.features;
   const std::size_t classes = version->facts.labels.size();
-  // 0 when nobody asked for them.
-  const std::size_t channels = features.size() / batch.size();
+  // 0 when nobody asked for them. There may be more rows than images.
+  const std::size_t channels = features.size() / (logits.size() / classes);
   for (std::size_t i = 0; i < batch.size(); ++i) {
     QueuedImage& image = batch[i];
     const SteadyTime before = clock.Now();
@@ -180,6 +180,10 @@ void RunBatch(TakenBatch taken, const Clock& clock, VersionTallies* tallies) {
     want_features |= image.request->request().want_embedding;
   }
   const ModelHandle version = batch.front().request->version();
+  // A copy of a picture that is there anyway, of which nobody sees the result.
+  const QueueAccount& account = batch.front().request->account();
+  const ModelInput filling = inputs.back();
+  inputs.resize(account.RowsOf(inputs.size()), filling);
   const absl::StatusOr<ModelOutput> output =
       version->model->Compute(inputs, want_features);
   FinishBatch(std::move(batch), output, started, clock, tallies);

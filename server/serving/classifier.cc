@@ -251,7 +251,8 @@ QueueAccount& BatchingClassifier::AccountOf(const ModelName& name) {
     account = std::make_unique<QueueAccount>(
         AccountOptions{.limits = options_.queue,
                        .workers = options_.workers,
-                       .max_batch = options_.max_batch},
+                       .max_batch = options_.max_batch,
+                       .allowed_batches = options_.allowed_batches},
         telemetry_.ForModel(name.text()), ahead_);
   }
   return *account;

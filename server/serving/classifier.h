@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
@@ -30,6 +31,9 @@ struct ClassifierOptions {
   // Whoever arrives while a batch runs waits for it and for the next one: twice
   // the time of a batch stays within this. Zero: no such bound.
   Duration batch_objective{};
+  // Sizes of batch that the device runs, e.g. those with a captured graph: a
+  // batch in between is filled up. Rising, the last is `max_batch`; empty: any.
+  std::vector<std::size_t> allowed_batches = {};
   // Threads that decode; >= 1.
   std::size_t decode_threads = 1;
   // Batches that run at once, over all models; >= 1.

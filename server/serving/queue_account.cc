@@ -6,6 +6,7 @@
 
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/serving/batch_sizes.h"
 
 namespace resnetd {
 namespace {
@@ -20,7 +21,12 @@ QueueAccount::QueueAccount(const AccountOptions& options, ModelMetrics& metrics,
     : options_(options),
       metrics_(metrics),
       ahead_(ahead),
-      times_(std::make_shared<BatchTimes>(options.max_batch)) {}
+      times_(std::make_shared<BatchTimes>(options.max_batch,
+                                          options.allowed_batches)) {}
+
+std::size_t QueueAccount::RowsOf(std::size_t images) const {
+  return resnetd::RowsOf(images, options_.allowed_batches);
+}
 
 void QueueAccount::TellDepth() {
   // A store, under the lock: two threads that wrote in turn could leave the

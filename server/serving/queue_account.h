@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -31,6 +32,8 @@ struct AccountOptions {
   std::size_t workers = 1;
   // Images in one; >= 1.
   std::size_t max_batch = 4;
+  // Sizes that the device runs, see RowsOf(); empty: any.
+  std::vector<std::size_t> allowed_batches = {};
 };
 
 // Keeps the books of one model's queue: what was let in and is not answered
@@ -57,6 +60,9 @@ class QueueAccount {
   // A batch of `images` images took `duration` and ended `now`.
   void RecordBatch(std::size_t images, Duration duration, SteadyTime now)
       ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Rows that the network computes for so many images.
+  std::size_t RowsOf(std::size_t images) const;
 
   // What was learnt so far; never null.
   std::shared_ptr<const BatchTimes> times() const ABSL_LOCKS_EXCLUDED(mutex_);

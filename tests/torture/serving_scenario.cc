@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "server/serving/batch_sizes.h"
 #include "tests/support/seeded_random.h"
 
 namespace resnetd {
@@ -30,6 +31,16 @@ std::vector<Priority> DrawPriorities(SeededRandom& random) {
     priorities.push_back(static_cast<Priority>(1 + random.Below(2)));
   }
   return priorities;
+}
+
+// Some of 1, 2, 4, ..., and the largest.
+void DrawAllowedBatches(ServingScenario& scenario, SeededRandom& random) {
+  for (std::size_t size = 1; size < scenario.max_batch; size *= 2) {
+    if (random.OneIn(2)) {
+      scenario.allowed_batches.push_back(size);
+    }
+  }
+  scenario.allowed_batches.push_back(scenario.max_batch);
 }
 
 void DrawFaults(ServingScenario& scenario, SeededRandom& random) {
@@ -121,7 +132,14 @@ ServingScenario::ServingScenario(std::uint64_t seed) {
   DrawCallers(*this, random);
   if (random.OneIn(5)) {
     MakeExact(*this);
+  } else if (random.OneIn(3)) {
+    DrawAllowedBatches(*this, random);
   }
+}
+
+Duration ServingScenario::BatchTimeOf(std::size_t model,
+                                      std::size_t images) const {
+  return TimeOf(model, RowsOf(images, allowed_batches));
 }
 
 Duration ServingScenario::TimeOf(std::size_t model, std::size_t images) const {

@@ -47,9 +47,13 @@ struct ServingScenario {
   };
 
   Duration TimeOf(std::size_t model, std::size_t images) const;
+  // Of a batch, filled up to a size that is allowed.
+  Duration BatchTimeOf(std::size_t model, std::size_t images) const;
 
   std::size_t workers = 1;
   std::size_t max_batch = 1;
+  // Empty: every size.
+  std::vector<std::size_t> allowed_batches;
   Duration objective{};
   QueueLimits limits;
   RateLimits rate;

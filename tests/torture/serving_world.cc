@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/serving/batch_sizes.h"
 #include "server/serving/batch_worker.h"
 #include "tests/support/fake_model.h"
 
@@ -68,7 +69,8 @@ ServingWorld::ServingWorld(ServingScenario scenario, std::uint64_t seed,
     accounts_.push_back(std::make_unique<QueueAccount>(
         AccountOptions{.limits = limits,
                        .workers = scenario_.workers,
-                       .max_batch = scenario_.max_batch},
+                       .max_batch = scenario_.max_batch,
+                       .allowed_batches = scenario_.allowed_batches},
         NullModelMetrics(), ahead_));
     versions_.push_back(
         FakeVersion(FakeFacts(absl::StrCat("model-", i), kClasses)));
@@ -353,7 +355,7 @@ void ServingWorld::Judge(const TakenBatch& taken) {
 }
 
 Duration ServingWorld::DrawBatchTime(std::size_t model, std::size_t images) {
-  const Duration time = scenario_.TimeOf(model, images);
+  const Duration time = scenario_.BatchTimeOf(model, images);
   if (scenario_.is_exact) {
     return time;
   }
@@ -366,7 +368,9 @@ Duration ServingWorld::DrawBatchTime(std::size_t model, std::size_t images) {
 void ServingWorld::FinishBatchOf(std::size_t number) {
   Batch batch = std::move(batches_[number]);
   ModelOutput output;
-  output.logits.assign(batch.images.size() * kClasses, 0.F);
+  const std::size_t rows =
+      RowsOf(batch.images.size(), scenario_.allowed_batches);
+  output.logits.assign(rows * kClasses, 0.F);
   ++idle_workers_;
   const std::size_t model = ModelOf(batch.images[0]);
   held_[model] -= batch.images.size();
@@ -420,10 +424,10 @@ void ServingWorld::CheckEnd() {
 void ServingWorld::CheckStillAnswers() {
   for (std::size_t model = 0; model < scenario_.models.size(); ++model) {
     clock_.Advance(seconds(100));
-    const auto call =
-        Ask({.caller = 0,
-             .model = model,
-             .patience = 2 * scenario_.TimeOf(model, 1) + milliseconds(50)});
+    const auto call = Ask(
+        {.caller = 0,
+         .model = model,
+         .patience = 2 * scenario_.BatchTimeOf(model, 1) + milliseconds(50)});
     while (!events_.empty()) {
       const Event event = events_.top();
       events_.pop();
@@ -436,7 +440,8 @@ void ServingWorld::CheckStillAnswers() {
         batches_.push_back(
             {.images = StartBatch(std::move(taken), clock_.Now()),
              .started = clock_.Now()});
-        Plan(scenario_.TimeOf(model, 1), Kind::kBatchDone, batches_.size() - 1);
+        Plan(scenario_.BatchTimeOf(model, 1), Kind::kBatchDone,
+             batches_.size() - 1);
         --idle_workers_;
       } else {
         Handle(event);

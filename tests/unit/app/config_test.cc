@@ -217,6 +217,24 @@ TEST(ParseCommandLineTest, BackingAStoreUpNeedsItsFolder) {
   EXPECT_EQ(parsed->config.data_dir, "d");
 }
 
+TEST(ParseCommandLineTest, AllowedBatchSizesRiseToTheLargestBatch) {
+  EXPECT_EQ(ErrorOf({"--allowed-batch-sizes=1,x,4"}),
+            "--allowed-batch-sizes has \"x\", which is no number of images");
+  EXPECT_EQ(ErrorOf({"--allowed-batch-sizes=0,4"}),
+            "--allowed-batch-sizes has \"0\", which is no number of images");
+  EXPECT_EQ(ErrorOf({"--allowed-batch-sizes=2,2,4"}),
+            "--allowed-batch-sizes has 2 behind 2: write them from small to "
+            "large");
+  EXPECT_EQ(ErrorOf({"--allowed-batch-sizes=1,2"}),
+            "--allowed-batch-sizes ends with 2, --max-batch is 4: both name "
+            "the largest batch, so make them equal");
+  const auto parsed = Parse({"--allowed-batch-sizes=1,2,4,8", "--max-batch=8"});
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(BatchSizesOf(parsed->config).value(),
+            (std::vector<std::size_t>{1, 2, 4, 8}));
+  EXPECT_TRUE(BatchSizesOf(Config()).value().empty());
+}
+
 TEST(ParseCommandLineTest, PrintsTheSettingsInForce) {
   const auto parsed = Parse({"--max-batch=7", "--print-config"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <vector>
 
+#include "server/serving/batch_sizes.h"
+
 namespace resnetd {
 namespace {
 
@@ -132,6 +134,68 @@ INSTANTIATE_TEST_SUITE_P(
                   milliseconds(15),
                   6,
                   BatchClose::kDeadline}));
+
+struct AllowedCase {
+  std::vector<std::size_t> allowed;
+  std::size_t queued;
+  Duration objective;
+  Duration left;
+  std::size_t images;
+  BatchClose close;
+};
+
+class DecideAllowedBatchTest : public testing::TestWithParam<AllowedCase> {};
+
+// Of n rows: 10 ms and 10 for every further one.
+TEST_P(DecideAllowedBatchTest, CountsWhatTheBatchIsFilledUpTo) {
+  const AllowedCase& c = GetParam();
+  BatchTimes times(8, c.allowed);
+  for (const std::size_t size : c.allowed) {
+    times.Record(size, milliseconds(10) * static_cast<std::int64_t>(size));
+  }
+  const BatchDecision decision = DecideBatch({.max_batch = 8,
+                                              .queued = c.queued,
+                                              .objective = c.objective,
+                                              .left = c.left},
+                                             times);
+  EXPECT_EQ(decision.images, c.images);
+  EXPECT_EQ(decision.close, c.close);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, DecideAllowedBatchTest,
+    testing::Values(
+        // Filled up, not held back.
+        AllowedCase{{1, 2, 4, 8}, 3, {}, kAny, 3, BatchClose::kDrained},
+        AllowedCase{{1, 2, 4, 8}, 20, {}, kAny, 8, BatchClose::kFull},
+        // Twice 80 ms; below it the next smaller one that runs.
+        AllowedCase{
+            {1, 2, 4, 8}, 20, milliseconds(160), kAny, 8, BatchClose::kFull},
+        AllowedCase{
+            {1, 2, 4, 8}, 20, milliseconds(159), kAny, 4, BatchClose::kFull},
+        AllowedCase{
+            {1, 2, 4, 8}, 3, milliseconds(79), kAny, 2, BatchClose::kFull},
+        // None is within it: the smallest, and full.
+        AllowedCase{{4, 8}, 20, milliseconds(1), kAny, 4, BatchClose::kFull},
+        // Five run as eight, four are in time.
+        AllowedCase{
+            {1, 2, 4, 8}, 5, {}, milliseconds(80), 5, BatchClose::kDrained},
+        AllowedCase{
+            {1, 2, 4, 8}, 5, {}, milliseconds(79), 4, BatchClose::kDeadline},
+        AllowedCase{
+            {1, 2, 4, 8}, 5, {}, milliseconds(40), 4, BatchClose::kDeadline},
+        AllowedCase{
+            {1, 2, 4, 8}, 5, {}, milliseconds(39), 2, BatchClose::kDeadline}));
+
+TEST(RowsOfTest, IsTheSmallestAllowedSizeThatHoldsThem) {
+  const std::vector<std::size_t> allowed = {2, 4, 8};
+  EXPECT_EQ(RowsOf(1, allowed), 2U);
+  EXPECT_EQ(RowsOf(2, allowed), 2U);
+  EXPECT_EQ(RowsOf(3, allowed), 4U);
+  EXPECT_EQ(RowsOf(8, allowed), 8U);
+  EXPECT_EQ(RowsOf(9, allowed), 9U);
+  EXPECT_EQ(RowsOf(3, {}), 3U);
+}
 
 TEST(UrgencyTest, PriorityBeatsDeadlineBeatsArrival) {
   EXPECT_LT(At(Priority::kCritical, 900, 9), At(Priority::kNormal, 1, 1));

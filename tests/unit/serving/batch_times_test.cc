@@ -41,6 +41,23 @@ TEST(BatchTimesTest, SizesInBetweenAreInterpolated) {
   EXPECT_EQ(times.PerImage(), milliseconds(3));
 }
 
+TEST(BatchTimesTest, WhereSomeSizesAreAllowedTheNextLargerOneCounts) {
+  BatchTimes times(8, {1, 2, 4, 8});
+  // As four.
+  times.Record(3, milliseconds(40));
+  times.Record(8, milliseconds(60));
+  EXPECT_EQ(times.RowsOf(1), 1U);
+  EXPECT_EQ(times.RowsOf(3), 4U);
+  EXPECT_EQ(times.RowsOf(4), 4U);
+  EXPECT_EQ(times.RowsOf(5), 8U);
+  EXPECT_EQ(times.OfBatch(2), milliseconds(20));
+  EXPECT_EQ(times.OfBatch(3), milliseconds(40));
+  EXPECT_EQ(times.OfBatch(4), milliseconds(40));
+  EXPECT_EQ(times.OfBatch(5), milliseconds(60));
+  // Eight, and three that are filled up.
+  EXPECT_EQ(times.OfImages(11), milliseconds(100));
+}
+
 TEST(BatchTimesTest, TheTableNeverFallsWithTheSize) {
   std::mt19937 random(1);
   std::uniform_int_distribution<int> size(1, 16);

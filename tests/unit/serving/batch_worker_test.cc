@@ -43,6 +43,33 @@ TEST(RunBatchTest, AnswersEveryImageWithItsOwnClasses) {
   }
 }
 
+TEST(RunBatchTest, FillsABatchUpToASizeThatTheDeviceRuns) {
+  ServingFixture fixture(AccountOptions{.allowed_batches = {1, 2, 4}});
+  std::vector<std::size_t> ran;
+  fixture.version = FakeVersion(FakeFacts(), [&ran](std::size_t rows) {
+    ran.push_back(rows);
+    return absl::OkStatus();
+  });
+  AnswerBox answer;
+  ClassifyRequest asked = PixelRequest(3);
+  asked.want_embedding = true;
+  RunBatch(Taken(AllOf(fixture, fixture.Make(std::move(asked), answer))),
+           fixture.clock);
+  const auto response = answer.Take();
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(ran, std::vector<std::size_t>{4});
+  ASSERT_EQ(response->results.size(), 3U);
+  for (int i = 0; i < 3; ++i) {
+    const auto& result = response->results[static_cast<std::size_t>(i)];
+    ASSERT_TRUE(result.ok());
+    EXPECT_EQ(result->predictions[0].index, i);
+    EXPECT_EQ(result->embedding,
+              (std::vector<float>{static_cast<float>(i), 1, 2}));
+  }
+  // The pictures, not the rows.
+  EXPECT_EQ(response->timings.batch_size, 3);
+}
+
 TEST(RunBatchTest, ReturnsLogitsWhenAsked) {
   ServingFixture fixture;
   AnswerBox answer;

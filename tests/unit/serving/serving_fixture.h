@@ -72,9 +72,12 @@ class FirstBatchHeld {
 
 // Makes pending requests by hand, as Classifier would, without its threads.
 struct ServingFixture {
+  explicit ServingFixture(const AccountOptions& options = {})
+      : account(options, NullModelMetrics(), ahead) {}
+
   FakeClock clock;
   WorkAhead ahead;
-  QueueAccount account{AccountOptions{}, NullModelMetrics(), ahead};
+  QueueAccount account;
   ModelHandle version = FakeVersion(FakeFacts());
 
   std::shared_ptr<PendingRequest> Make(ClassifyRequest request,
