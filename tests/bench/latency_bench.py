@@ -23,23 +23,13 @@ import argparse
 import heapq
 import json
 import os
-import pathlib
 import random
 import re
 import statistics
 import subprocess
-import sys
-import tempfile
 from typing import Any
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-
-from harness import BIN, SOURCE, Server  # noqa: E402
-
-sys.path.insert(0, str(SOURCE / "tests" / "bench"))
-
-from interference_bench import machine  # noqa: E402
-from overload_bench import bench, make_model  # noqa: E402
+from served_load import BIN, SOURCE, Server, bench, keep, make_model, parser_of, place
 
 JPEG = SOURCE / "tests" / "golden" / "image" / "flower.jpg"
 CALLERS = 8
@@ -112,18 +102,9 @@ GOALS = {"one JPEG": "<= 1.15", "pixels": ">= 0.95", "JPEG": ">= 0.85",
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=10, help="of each load")
-    parser.add_argument("--architecture", default="resnet50")
-    parser.add_argument("--input-size", type=int, default=224)
-    parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
-    options = parser.parse_args()
+    options = parser_of(__doc__, rounds=5, seconds=10).parse_args()
     cores = sorted(os.sched_getaffinity(0))
-    print(machine(), flush=True)
-    with tempfile.TemporaryDirectory(prefix="resnetd-bench-", dir=SOURCE / "build") as name:
-        folder = pathlib.Path(name)
+    with place() as folder:
         make_model(folder, options)
         with Server("--data-dir", folder / "data", "--workers", len(cores)) as all_cores:
             weights, labels = folder / "served.safetensors", folder / "labels.txt"
@@ -137,8 +118,7 @@ def main() -> None:
                     rounds.append(measure(one, all_cores, cores, number, options))
                     print(f"round {number + 1}: " + ", ".join(
                         f"{key} {value:.3g}" for key, value in rounds[-1].items()), flush=True)
-                    if options.raw:
-                        options.raw.write_text(json.dumps(rounds))
+                    keep(rounds, options)
     print(f"{'':26}  median     from       to  goal")
     for key in rounds[0]:
         values = [part[key] for part in rounds]

@@ -22,40 +22,17 @@ client library, which repeats within its budget: tries a call (goal <= 1.2).
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pathlib
-import re
 import statistics
-import subprocess
-import sys
-import tempfile
 from typing import Any
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integration"))
-
-from harness import BIN, SOURCE, Server  # noqa: E402
-
-sys.path.insert(0, str(SOURCE / "tests" / "bench"))
-
-from interference_bench import machine, write_pictures  # noqa: E402
+from served_load import Server, bench, keep, make_model, parser_of, phases_of, place, side_of
 
 LITTLE = 0.3
 # Attempts over capacity, see above.
 NAIVE = 37
 AFTER = 0.8
-
-
-def peak_mib(pid: int) -> float:
-    """The most memory since forget_peak()."""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    assert found, status
-    return int(found[1]) / 1024
-
-
-def forget_peak(pid: int) -> None:
-    pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
 def serve(folder: pathlib.Path, options: argparse.Namespace) -> tuple[object, ...]:
@@ -66,53 +43,12 @@ def serve(folder: pathlib.Path, options: argparse.Namespace) -> tuple[object, ..
     return ("--data-dir", folder / "data")
 
 
-def make_model(folder: pathlib.Path, options: argparse.Namespace) -> None:
-    """A network of the architecture with the weights of one training step."""
-    write_pictures(folder / "pictures", options.input_size, 8)
-    with Server("--data-dir", folder / "data") as server:
-        for words in (
-                ("data", "upload", folder / "pictures", "--dataset", "pictures", "--seal"),
-                ("train", "start", "--dataset", "pictures", "--model", "served", "--scratch",
-                 options.architecture, "--input-size", options.input_size, "--steps", 1,
-                 "--batch", 4, "--seed", 1, "--watch")):
-            done = server.ctl(*words)
-            if done.returncode != 0:
-                raise SystemExit(f"{words}: {done.stderr}{done.stdout}")
-
-
-# A call that is answered behind its phase counts for no phase, so calls of a warm-up
-# before one would take from it: the server is warm already.
-WITHOUT_WARM_UP = ("--warm-up", "1ms")
-
-
-def side_of(server: Server, *words: object) -> dict[str, Any]:
-    done = subprocess.run(
-        [str(word) for word in (BIN / "resnetctl", "bench", "-m", "served", "-s", server.address,
-                                *WITHOUT_WARM_UP, "-o", "json", *words)],
-        stdout=subprocess.PIPE, text=True, check=False)
-    side: dict[str, Any] = json.loads(done.stdout)["sides"][0]
-    return side
-
-
-def phases_of(server: Server, *words: object) -> list[dict[str, Any]]:
-    phases: list[dict[str, Any]] = side_of(server, "--connections", 16, *words)["phases"]
-    return phases
-
-
 def with_retries(server: Server, full: float, options: argparse.Namespace,
                  number: int) -> dict[str, Any]:
     """The most load by callers that repeat what is refused, as our client does."""
     return side_of(server, "--retry", "--rate", f"{max(options.factors) * full:.3f}",
                    "--for", f"{options.seconds}s", "--deadline", options.deadline,
                    "--seed", 100 * number + 3)
-
-
-def bench(server: Server, seconds: float, *words: object) -> dict[str, Any]:
-    """Figures of one load, with the server's most memory meanwhile."""
-    forget_peak(server.process.pid)
-    phase = phases_of(server, "--for", f"{seconds}s", *words)[0]
-    phase["peak_mib"] = peak_mib(server.process.pid)
-    return phase
 
 
 def recover(server: Server, full: float, options: argparse.Namespace,
@@ -175,22 +111,14 @@ def row(factor: float, rounds: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=20, help="of each load")
+    parser = parser_of(__doc__, rounds=3, seconds=20)
     parser.add_argument("--deadline", default="2s", help="of each call")
     parser.add_argument("--factors", type=float, nargs="+", default=[1.2, 2, 5, 10])
-    parser.add_argument("--architecture", default="resnet50")
-    parser.add_argument("--input-size", type=int, default=224)
     parser.add_argument("--weights", type=pathlib.Path,
                         help="a file of weights to serve; else one training step makes them")
-    parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
     options = parser.parse_args()
     cores = sorted(os.sched_getaffinity(0))
-    print(machine(), flush=True)
-    with tempfile.TemporaryDirectory(prefix="resnetd-bench-", dir=SOURCE / "build") as name:
-        folder = pathlib.Path(name)
+    with place() as folder:
         words = serve(folder, options)
         # Children inherit where they may run.
         os.sched_setaffinity(0, {cores[0]})
@@ -202,8 +130,7 @@ def main() -> None:
                 rounds.append(measure(server, options, number))
                 print(f"round {number + 1}: capacity {rounds[-1]['capacity']:.1f} calls/s",
                       flush=True)
-                if options.raw:
-                    options.raw.write_text(json.dumps(rounds))
+                keep(rounds, options)
     print("  load   goodput     p50 ms     p99 ms      late   refused  refused ms   failed"
           "  more MiB")
     for factor in (LITTLE, 1.0, *options.factors):
