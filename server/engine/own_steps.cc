@@ -5,6 +5,7 @@
 
 #include "server/engine/average.h"
 #include "server/engine/descs.h"
+#include "server/engine/linear.h"
 #include "server/engine/parameters.h"
 #include "server/engine/plan.h"
 #include "server/engine/precision.h"
@@ -54,6 +55,27 @@ PlannedStep QuantiseFeaturesStep(const Program& program, std::size_t step,
   planned.own = [values, scale](const std::byte* from, std::byte* to) {
     QuantiseToBytes(reinterpret_cast<const float*>(from), values, scale,
                     reinterpret_cast<std::uint8_t*>(to));
+  };
+  return planned;
+}
+
+PlannedStep LinearStep(const LinearLayer& linear, int batch,
+                       const dnnl::memory& weights, const dnnl::memory& bias) {
+  const LinearShape shape = {
+      .batch = static_cast<std::size_t>(batch),
+      .in_features = static_cast<std::size_t>(linear.in_features),
+      .out_features = static_cast<std::size_t>(linear.out_features)};
+  PlannedStep planned;
+  planned.source = MatrixDesc(batch, linear.in_features);
+  planned.destination = MatrixDesc(batch, linear.out_features);
+  planned.implementation = linear.name + " own";
+  planned.parameters = {{DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_BIAS, bias}};
+  planned.own = [shape,
+                 weights = static_cast<const float*>(weights.get_data_handle()),
+                 bias = static_cast<const float*>(bias.get_data_handle())](
+                    const std::byte* from, std::byte* to) {
+    ApplyLinear(shape, weights, bias, reinterpret_cast<const float*>(from),
+                reinterpret_cast<float*>(to));
   };
   return planned;
 }

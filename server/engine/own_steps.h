@@ -20,4 +20,9 @@ PlannedStep AverageStep(const Program& program, std::size_t step, int batch,
 PlannedStep QuantiseFeaturesStep(const Program& program, std::size_t step,
                                  int batch, const Parameters& parameters);
 
+// The last layer of float32 and bfloat16 plans. `weights` in C order and `bias`
+// stay alive with the step.
+PlannedStep LinearStep(const LinearLayer& linear, int batch,
+                       const dnnl::memory& weights, const dnnl::memory& bias);
+
 }  // namespace resnetd

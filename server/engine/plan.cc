@@ -225,15 +225,12 @@ class PlanBuilder {
             .destination = MatrixDesc(batch_, linear.out_features)};
   }
 
+  // Not the library's: see ApplyLinear().
   void AddLinear(const Step& step) {
-    const dnnl::primitive_desc desc = MakeInnerProduct(
-        engine_, LinearDescs(step.linear, DataType::f32, DataType::f32),
-        NewAttributes());
     const dnnl::memory weights =
-        parameters_.PackedWeights(step_, desc.weights_desc(0));
-    Add(step, desc,
-        {{DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_BIAS, parameters_.Bias(step_)}},
-        step.linear.name);
+        parameters_.PackedWeights(step_, PlainWeights(step.linear));
+    Append(LinearStep(step.linear, batch_, weights, parameters_.Bias(step_)),
+           step.input, step.output);
   }
 
   // The averages as bytes, then the products.
