@@ -28,7 +28,14 @@ INSTANTIATE_TEST_SUITE_P(All, ExecutionTest,
 
 TEST_P(ExecutionTest, StepByStepGivesTheSameBitsAsAtOnceAndAgain) {
   PlannedParameters made("cifar_resnet8", GetParam());
-  const Plan plan = MakePlan(made.engine, made.program, 1, made.parameters);
+  Plan plan;
+  try {
+    plan = MakePlan(made.engine, made.program, 1, made.parameters);
+  } catch (const dnnl::error& error) {
+    ASSERT_EQ(error.status, dnnl_unimplemented) << error.what();
+    ASSERT_EQ(GetParam(), Precision::kBfloat16);
+    GTEST_SKIP() << "no bfloat16 on this machine";
+  }
   const AlignedMemory arena(plan.arena_bytes);
   const Execution execution(made.engine, plan, arena.data());
   const dnnl::stream stream(made.engine);
