@@ -79,7 +79,6 @@ class Client::Calls {
 
   const std::chrono::nanoseconds short_timeout;
   const std::chrono::nanoseconds long_timeout;
-  const int most_tries;
   const Connection connection;
   const std::unique_ptr<v1::ClassificationService::Stub> classification;
   const std::unique_ptr<v1::ModelService::Stub> models;

@@ -1,4 +1,4 @@
-#include <algorithm>
+#include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,9 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "client/calls.h"
 #include "client/client.h"
+#include "client/connection.h"
 #include "client/convert.h"
+#include "client/stream_window.h"
 #include "server/base/mutex.h"
-#include "server/base/status_macros.h"
 #include "server/base/thread.h"
 
 namespace resnetd::client {
@@ -21,9 +22,7 @@ namespace {
 
 using Call = grpc::ClientReaderWriter<v1::ClassifyStreamRequest,
                                       v1::ClassifyStreamResponse>;
-
-// The pause before a new stream after one that brought no answer.
-constexpr std::chrono::milliseconds kPause(200);
+using Route = Connection::Route;
 
 }  // namespace
 
@@ -31,32 +30,31 @@ constexpr std::chrono::milliseconds kPause(200);
 // caller's thread writes, one of its own reads.
 class Client::Stream {
  public:
-  Stream(Calls& calls, const StreamHandler& handler)
+  Stream(const Calls& calls, const StreamHandler& handler)
       : calls_(calls), handler_(handler) {}
 
   absl::Status Run() ABSL_LOCKS_EXCLUDED(mutex_) {
     int tries = 0;
     while (true) {
-      absl::Status status = RunOnce();
+      grpc::ClientContext context;
+      const grpc::Status status = RunOnce(context);
+      // However it ended: there is nothing left to ask.
+      if (IsThrough()) {
+        return absl::OkStatus();
+      }
       if (status.ok()) {
-        return status;
+        return FailTheRest(
+            ClientError(absl::StatusCode::kInternal, kReasonBadAnswer,
+                        "the server ended a stream without all answers"));
       }
-      bool answered = false;
-      {
-        MutexLock lock(mutex_);
-        answered = std::exchange(answered_, false);
+      tries = TakeAnswered() ? 1 : tries + 1;
+      const auto pause = calls_.connection.PauseBefore(
+          status, context, tries, std::chrono::nanoseconds::max());
+      if (!pause) {
+        return FailTheRest(
+            calls_.connection.Explain({.route = Route::kHealthy}, status));
       }
-      tries = answered ? 1 : tries + 1;
-      const bool may_go_on = absl::IsUnavailable(status) ||
-                             absl::IsCancelled(status) ||
-                             absl::IsResourceExhausted(status);
-      if (!may_go_on || tries >= calls_.most_tries) {
-        FailTheRest(status);
-        return status;
-      }
-      if (!answered) {
-        Pause(kPause * tries);
-      }
+      Pause(*pause);
     }
   }
 
@@ -67,12 +65,12 @@ class Client::Stream {
     std::size_t bytes = 0;
   };
 
-  absl::Status RunOnce() {
+  // One stream to its end.
+  grpc::Status RunOnce(grpc::ClientContext& context) {
     {
       MutexLock lock(mutex_);
       broken_ = false;
     }
-    grpc::ClientContext context;
     const std::unique_ptr<Call> call =
         calls_.classification->ClassifyStream(&context);
     {
@@ -81,17 +79,23 @@ class Client::Stream {
         call->WritesDone();
       }
     }
-    absl::Status status = FromGrpc(call->Finish());
+    return call->Finish();
+  }
+
+  bool IsThrough() ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
-    // However it ended: there is nothing left to ask.
-    if (is_done_ && unanswered_.empty()) {
-      return absl::OkStatus();
-    }
-    if (status.ok()) {
-      return ClientError(absl::StatusCode::kInternal, kReasonBadAnswer,
-                         "the server ended a stream without all answers");
-    }
-    return status;
+    return is_done_ && unanswered_.empty();
+  }
+
+  // Whether an answer came since the last call of this.
+  bool TakeAnswered() ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    return std::exchange(answered_, false);
+  }
+
+  bool Send(Call& call, const Request& request) const {
+    calls_.connection.CountTry();
+    return call.Write(request.message);
   }
 
   // False: the stream has broken.
@@ -104,7 +108,7 @@ class Client::Stream {
       }
     }
     for (const auto& request : again) {
-      if (!call.Write(request->message)) {
+      if (!Send(call, *request)) {
         return false;
       }
     }
@@ -118,7 +122,7 @@ class Client::Stream {
         break;
       }
       const std::shared_ptr<const Request> request = Add(*std::move(next));
-      if (!call.Write(request->message)) {
+      if (!Send(call, *request)) {
         return false;
       }
     }
@@ -128,8 +132,10 @@ class Client::Stream {
   // False: the stream has broken.
   bool WaitForRoom() ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
-    while (!broken_ && (unanswered_.size() >= handler_.most_in_flight ||
-                        bytes_ >= handler_.most_bytes_in_flight)) {
+    const StreamWindow most = {.requests = handler_.most_in_flight,
+                               .bytes = handler_.most_bytes_in_flight};
+    while (!broken_ &&
+           !HasRoom({.requests = unanswered_.size(), .bytes = bytes_}, most)) {
       changed_.Wait(mutex_);
     }
     return !broken_;
@@ -141,12 +147,10 @@ class Client::Stream {
     made->images = request.images.size();
     *made->message.mutable_request() = ToProto(std::move(request));
     if (handler_.timeout) {
-      const auto nanos = handler_.timeout->count();
-      made->message.mutable_timeout()->set_seconds(nanos / 1'000'000'000);
-      made->message.mutable_timeout()->set_nanos(
-          static_cast<int>(nanos % 1'000'000'000));
+      *made->message.mutable_timeout() = ToProto(*handler_.timeout);
     }
     made->bytes = made->message.ByteSizeLong();
+    calls_.connection.CountCall();
     MutexLock lock(mutex_);
     bytes_ += made->bytes;
     const std::size_t index = next_index_++;
@@ -190,7 +194,9 @@ class Client::Stream {
     changed_.NotifyAll();
   }
 
-  void FailTheRest(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_) {
+  // Gives `status` back, which is the answer of those that have none.
+  absl::Status FailTheRest(const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
     std::map<std::size_t, std::shared_ptr<const Request>> left;
     {
       MutexLock lock(mutex_);
@@ -199,9 +205,10 @@ class Client::Stream {
     for (const auto& [index, request] : left) {
       handler_.on_answer(index, status);
     }
+    return status;
   }
 
-  Calls& calls_;
+  const Calls& calls_;
   const StreamHandler& handler_;
   // `next` has no more; of the caller's thread.
   bool is_done_ = false;

@@ -29,7 +29,6 @@ Client::Calls::Calls(Target target, ChannelSecurity security,
                      const ClientOptions& options)
     : short_timeout(options.timeout),
       long_timeout(options.long_timeout),
-      most_tries(options.most_tries),
       connection(std::move(target),
                  {.health = options.health,
                   .retries = {.most_tries = options.most_tries},

@@ -112,7 +112,9 @@ class Client {
 
   // The same for any number of requests over one stream, until `next` has none
   // and all are answered. When the stream breaks, what was not answered goes
-  // out again on a new one, up to most_tries times without an answer between.
+  // out again on a new one, after the pauses and on the codes of other calls,
+  // up to most_tries times without an answer between. Each request pays into
+  // what repetitions may cost, a new stream takes one out of it.
   // Request ids are the stream's own: those of the requests are not sent.
   // Has no timeout but that of each request. OK: every request had an answer or
   // an error of its own. Else what ended the stream, which is then also the
@@ -261,7 +263,7 @@ class Client {
                         const JobWatchHandler& handler,
                         std::stop_token stop = {});
 
-  // Of every call so far. Watches are no calls.
+  // Of every call so far. Each request of a stream is one; watches are none.
   CallCounts counts() const;
 
   absl::StatusOr<ServerInfo> GetServerInfo();

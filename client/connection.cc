@@ -31,6 +31,10 @@ constexpr std::chrono::seconds kDiagnosisTimeout(1);
 // again: too long for a server that was only restarted.
 constexpr int kFirstReconnectMilliseconds = 100;
 constexpr int kLongestReconnectMilliseconds = 5'000;
+// gRPC asks for the addresses of a name when a connection ends, but by itself
+// not twice within 30 s: as long would a server that came in the place of
+// another one stay unknown.
+constexpr int kBetweenLookUpsMilliseconds = 1'000;
 
 std::shared_ptr<grpc::Channel> MakeChannel(
     const Target& target, const ChannelSecurity& security,
@@ -44,6 +48,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(
                    kFirstReconnectMilliseconds);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS,
                    kLongestReconnectMilliseconds);
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS,
+                   kBetweenLookUpsMilliseconds);
   return grpc::CreateCustomChannel(target.grpc, security.credentials,
                                    arguments);
 }
@@ -123,31 +129,35 @@ Connection::Connection(Target target, const Options& options)
 absl::Status Connection::Call(const Manner& manner, const Try& attempt) const {
   const steady_clock::time_point deadline =
       steady_clock::now() + manner.timeout;
-  ++calls_;
-  budget_.Deposit();
+  CountCall();
   for (int tries = 1;; ++tries) {
     grpc::ClientContext context;
     context.set_deadline(ToSystem(deadline - steady_clock::now()));
-    ++tries_;
+    CountTry();
     const grpc::Status status = attempt(context);
     if (status.ok()) {
       return absl::OkStatus();
     }
-    const auto pause = PauseBefore(manner, status, context, tries,
-                                   deadline - steady_clock::now());
+    const bool repeats =
+        manner.repeats && (!manner.may_repeat || manner.may_repeat());
+    const auto pause = repeats ? PauseBefore(status, context, tries,
+                                             deadline - steady_clock::now())
+                               : std::nullopt;
     if (!pause) {
-      return ExplainUnreachable(manner, status);
+      return Explain(manner, status);
     }
     Pause(*pause);
   }
 }
 
+void Connection::CountCall() const {
+  ++calls_;
+  budget_.Deposit();
+}
+
 std::optional<nanoseconds> Connection::PauseBefore(
-    const Manner& manner, const grpc::Status& status,
-    const grpc::ClientContext& context, int tries, nanoseconds left) const {
-  if (!manner.repeats || (manner.may_repeat && !manner.may_repeat())) {
-    return std::nullopt;
-  }
+    const grpc::Status& status, const grpc::ClientContext& context, int tries,
+    nanoseconds left) const {
   const ErrorInfo info = ErrorInfoOf(FromGrpc(status));
   const auto pause = PauseBeforeNext(
       {.code = static_cast<absl::StatusCode>(status.error_code()),
@@ -170,8 +180,8 @@ CallCounts Connection::counts() const {
   return {.calls = calls_, .tries = tries_, .unaffordable = unaffordable_};
 }
 
-absl::Status Connection::ExplainUnreachable(const Manner& manner,
-                                            const grpc::Status& status) const {
+absl::Status Connection::Explain(const Manner& manner,
+                                 const grpc::Status& status) const {
   const Route route = manner.route;
   absl::Status error = FromGrpc(status);
   const bool answered = !status.error_details().empty();
@@ -198,10 +208,10 @@ absl::Status Connection::ExplainUnreachable(const Manner& manner,
     return tls;
   }
   const std::string within =
-      unavailable ? ""
-                  : absl::StrCat(
-                        " within ",
-                        absl::FormatDuration(absl::FromChrono(manner.timeout)));
+      unavailable || manner.timeout == nanoseconds::zero()
+          ? ""
+          : absl::StrCat(" within ", absl::FormatDuration(
+                                         absl::FromChrono(manner.timeout)));
   if (channel(route)->GetState(false) != GRPC_CHANNEL_READY) {
     return ClientError(
         absl::StatusCode::kUnavailable, kReasonNoConnection,

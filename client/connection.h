@@ -52,8 +52,8 @@ class Connection {
   // How a call is made.
   struct Manner {
     Route route = Route::kAny;
-    // With all repetitions.
-    std::chrono::nanoseconds timeout;
+    // With all repetitions; zero: it has none.
+    std::chrono::nanoseconds timeout{0};
     // Whether it may be tried again at all: MayRepeat().
     bool repeats = false;
     // Asked before each repetition; empty: it may.
@@ -82,18 +82,25 @@ class Connection {
   // come back as kReasonNoConnection or kReasonNotServing.
   absl::Status Call(const Manner& manner, const Try& attempt) const;
 
+  // What Call() does around each try, for those who run streams on a channel.
+
+  // A call, which pays into the budget.
+  void CountCall() const;
+  // One time that it is sent.
+  void CountTry() const { ++tries_; }
+  // The pause before the try after `tries`, of which the last one ended with
+  // `status`; the budget pays for it. Nothing: there is none.
+  std::optional<std::chrono::nanoseconds> PauseBefore(
+      const grpc::Status& status, const grpc::ClientContext& context, int tries,
+      std::chrono::nanoseconds left) const;
+  // The error of a call that no server answered, in words of ours; every other
+  // one as it came. May ask the server, for a second.
+  absl::Status Explain(const Manner& manner, const grpc::Status& status) const;
+
   CallCounts counts() const;
 
  private:
-  // The pause before another try; nothing: there is none.
-  std::optional<std::chrono::nanoseconds> PauseBefore(
-      const Manner& manner, const grpc::Status& status,
-      const grpc::ClientContext& context, int tries,
-      std::chrono::nanoseconds left) const;
   double Uniform() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // The error of a call that no server answered, in words of ours.
-  absl::Status ExplainUnreachable(const Manner& manner,
-                                  const grpc::Status& status) const;
   // The same where TLS is what failed; OK: it is not.
   absl::Status ExplainTls(const grpc::Status& status) const;
 

@@ -124,6 +124,16 @@ std::chrono::nanoseconds FromProto(const google::protobuf::Duration& duration) {
          std::chrono::nanoseconds(duration.nanos());
 }
 
+google::protobuf::Duration ToProto(std::chrono::nanoseconds duration) {
+  // Towards zero: both parts of the wire's form have the same sign.
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(duration);
+  google::protobuf::Duration out;
+  out.set_seconds(seconds.count());
+  out.set_nanos(static_cast<std::int32_t>((duration - seconds).count()));
+  return out;
+}
+
 std::chrono::system_clock::time_point FromProto(
     const google::protobuf::Timestamp& time) {
   return std::chrono::system_clock::time_point(

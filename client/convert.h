@@ -46,6 +46,7 @@ RejectedExample FromProto(const v1::RejectedExample& rejected);
 DatasetReport FromProto(const v1::DatasetReport& report);
 
 std::chrono::nanoseconds FromProto(const google::protobuf::Duration& duration);
+google::protobuf::Duration ToProto(std::chrono::nanoseconds duration);
 std::chrono::system_clock::time_point FromProto(
     const google::protobuf::Timestamp& time);
 

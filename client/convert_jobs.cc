@@ -325,11 +325,8 @@ v1::FineTuneJobSpec ToProto(const JobSpec& spec) {
     *message.mutable_promotion()->mutable_watch() = ToProto(watch);
   }
   if (spec.guard.max_p99) {
-    const auto count = spec.guard.max_p99->count();
-    google::protobuf::Duration& p99 =
-        *message.mutable_serving_guard()->mutable_max_p99();
-    p99.set_seconds(count / 1000);
-    p99.set_nanos(static_cast<std::int32_t>(count % 1000) * 1'000'000);
+    *message.mutable_serving_guard()->mutable_max_p99() =
+        ToProto(*spec.guard.max_p99);
   }
   if (spec.guard.max_queue) {
     message.mutable_serving_guard()->set_max_queue(*spec.guard.max_queue);

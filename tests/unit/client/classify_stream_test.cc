@@ -10,66 +10,38 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/client.h"
+#include "client/convert.h"
+#include "client/stream_window.h"
+#include "google/rpc/error_details.pb.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
+#include "tests/unit/client/client_fixture.h"
+#include "tests/unit/client/fake_server.h"
 
 namespace resnetd::client {
 namespace {
 
-// A server that answers each request with one label: its
-// picture. Breaks each stream off with `why` after so many answers; 0: none;
-// less: before the first.
-class StreamServer final : public v1::ClassificationService::Service {
- public:
-  explicit StreamServer(int breaks_after = 0,
-                        grpc::StatusCode why = grpc::StatusCode::UNAVAILABLE)
-      : breaks_after_(breaks_after), why_(why) {
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port_);
-    builder.RegisterService(this);
-    grpc::EnableDefaultHealthCheckService(true);
-    server_ = builder.BuildAndStart();
+using ServerStream = grpc::ServerReaderWriter<v1::ClassifyStreamResponse,
+                                              v1::ClassifyStreamRequest>;
+
+// A server that answers each request with one label: its picture.
+class ClassifyStreamTest : public ClientFixture<> {
+ protected:
+  ClassifyStreamTest() { BreakOff(0, grpc::Status::OK); }
+
+  // Breaks each stream off with `why` after so many answers; 0: none; less:
+  // before the first.
+  void BreakOff(int after, const grpc::Status& why) {
+    fake_.hooks().classify_stream = [this, after, why](ServerStream& stream) {
+      return after < 0 ? why : Serve(stream, after, why);
+    };
+  }
+  // The same where the server has nobody to take it.
+  void BreakOffAsUnavailable(int after) {
+    BreakOff(after, {grpc::StatusCode::UNAVAILABLE, "broken off"});
   }
 
-  std::string address() const { return absl::StrCat("127.0.0.1:", port_); }
-  int streams() const { return streams_; }
   int requests() const { return requests_; }
   std::int64_t timeout_s() const { return timeout_s_; }
-
- private:
-  grpc::Status ClassifyStream(
-      grpc::ServerContext* /*context*/,
-      grpc::ServerReaderWriter<v1::ClassifyStreamResponse,
-                               v1::ClassifyStreamRequest>* stream) override {
-    ++streams_;
-    if (breaks_after_ < 0) {
-      return {why_, "broken off"};
-    }
-    int answers = 0;
-    // One behind, so that the answers are not in the order of the requests.
-    std::optional<v1::ClassifyStreamResponse> held;
-    v1::ClassifyStreamRequest message;
-    while (stream->Read(&message)) {
-      ++requests_;
-      timeout_s_ = message.timeout().seconds();
-      v1::ClassifyStreamResponse response = AnswerTo(message.request());
-      if (!held) {
-        held = response;
-        continue;
-      }
-      stream->Write(response);
-      stream->Write(*held);
-      held.reset();
-      answers += 2;
-      if (breaks_after_ > 0 && answers >= breaks_after_) {
-        return {why_, "broken off"};
-      }
-    }
-    if (held) {
-      stream->Write(*held);
-    }
-    return grpc::Status::OK;
-  }
 
   static v1::ClassifyStreamResponse AnswerTo(
       const v1::ClassifyRequest& request) {
@@ -89,19 +61,39 @@ class StreamServer final : public v1::ClassificationService::Service {
     return response;
   }
 
-  const int breaks_after_;
-  const grpc::StatusCode why_;
+ private:
+  grpc::Status Serve(ServerStream& stream, int breaks_after,
+                     const grpc::Status& why) {
+    int answers = 0;
+    // One behind, so that the answers are not in the order of the requests.
+    std::optional<v1::ClassifyStreamResponse> held;
+    v1::ClassifyStreamRequest message;
+    while (stream.Read(&message)) {
+      ++requests_;
+      timeout_s_ = message.timeout().seconds();
+      v1::ClassifyStreamResponse response = AnswerTo(message.request());
+      if (!held) {
+        held = response;
+        continue;
+      }
+      stream.Write(response);
+      stream.Write(*held);
+      held.reset();
+      answers += 2;
+      if (breaks_after > 0 && answers >= breaks_after) {
+        return why;
+      }
+    }
+    if (held) {
+      stream.Write(*held);
+    }
+    return grpc::Status::OK;
+  }
+
   // Counters.
-  std::atomic<int> streams_ = 0;
   std::atomic<int> requests_ = 0;
   std::atomic<std::int64_t> timeout_s_ = 0;
-  int port_ = 0;
-  std::unique_ptr<grpc::Server> server_;
 };
-
-Client ClientOf(const StreamServer& server) {
-  return Client::Create({.server = server.address()}).value();
-}
 
 // Sends "p0", "p1", ... and keeps the answers by their index.
 struct Sent {
@@ -143,9 +135,8 @@ struct Sent {
   StreamHandler handler;
 };
 
-TEST(ClassifyStreamTest, EachRequestGetsItsOwnAnswer) {
-  const StreamServer server;
-  Client client = ClientOf(server);
+TEST_F(ClassifyStreamTest, EachRequestGetsItsOwnAnswer) {
+  Client client = Connect();
   for (const std::size_t count : {0U, 1U, 2U, 33U, 500U}) {
     Sent sent(count);
     sent.handler.timeout = std::chrono::seconds(7);
@@ -153,45 +144,84 @@ TEST(ClassifyStreamTest, EachRequestGetsItsOwnAnswer) {
     ASSERT_TRUE(status.ok()) << status;
     sent.ExpectAllAnswered();
   }
-  EXPECT_EQ(server.timeout_s(), 7);
-  EXPECT_EQ(server.requests(), 536);
+  EXPECT_EQ(timeout_s(), 7);
+  EXPECT_EQ(requests(), 536);
+  EXPECT_EQ(client.counts().calls, 536U);
+  EXPECT_EQ(client.counts().tries, 536U);
 }
 
-TEST(ClassifyStreamTest, OneBadRequestIsAnAnswer) {
-  const StreamServer server;
+TEST_F(ClassifyStreamTest, OneBadRequestIsAnAnswer) {
   Sent sent(20);
   sent.bad = 7;
-  EXPECT_TRUE(ClientOf(server).ClassifyStream(sent.handler).ok());
+  EXPECT_TRUE(Connect().ClassifyStream(sent.handler).ok());
   sent.ExpectAllAnswered();
 }
 
-TEST(ClassifyStreamTest, GoesOnWhenStreamsBreak) {
-  const StreamServer server(/*breaks_after=*/10);
+TEST_F(ClassifyStreamTest, GoesOnWhenStreamsBreak) {
+  BreakOffAsUnavailable(10);
   Sent sent(101);
-  const absl::Status status = ClientOf(server).ClassifyStream(sent.handler);
+  Client client = Connect();
+  const absl::Status status = client.ClassifyStream(sent.handler);
   EXPECT_TRUE(status.ok()) << status;
   sent.ExpectAllAnswered();
-  EXPECT_GE(server.streams(), 10);
+  EXPECT_GE(fake_.streams(), 10);
+  EXPECT_EQ(client.counts().calls, 101U);
+  EXPECT_GE(client.counts().tries, 101U);
 }
 
-TEST(ClassifyStreamTest, GivesUpWhenNoAnswerComesAtAll) {
-  const StreamServer server(/*breaks_after=*/-1);
+TEST_F(ClassifyStreamTest, GivesUpWhenNoAnswerComesAtAll) {
+  BreakOffAsUnavailable(-1);
   Sent sent(3);
-  const absl::Status status = ClientOf(server).ClassifyStream(sent.handler);
+  const absl::Status status = Connect().ClassifyStream(sent.handler);
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(server.streams(), 4);
+  EXPECT_EQ(fake_.streams(), 4);
   for (std::size_t i = 0; i < sent.next; ++i) {
     EXPECT_EQ(sent.answers[i]->status().code(), absl::StatusCode::kUnavailable);
   }
 }
 
-TEST(ClassifyStreamTest, AnErrorThatIsFinalIsTheAnswerOfTheRest) {
-  const StreamServer server(/*breaks_after=*/2,
-                            grpc::StatusCode::INVALID_ARGUMENT);
+TEST_F(ClassifyStreamTest, NewStreamsCostWhatRepetitionsCost) {
+  BreakOffAsUnavailable(2);
+  Sent sent(60);
+  Client client = ConnectWith({.retry_share = 0});
+  EXPECT_TRUE(absl::IsUnavailable(client.ClassifyStream(sent.handler)));
+  // The first one, and those that every client may have.
+  EXPECT_EQ(fake_.streams(), 1 + 20);
+  EXPECT_EQ(client.counts().unaffordable, 1U);
+}
+
+TEST_F(ClassifyStreamTest, NoNewStreamAfterARefusalThatNamesNoTime) {
+  BreakOff(-1,
+           test::ToGrpc(test::RichError(grpc::StatusCode::RESOURCE_EXHAUSTED,
+                                        "full", "OVERLOADED")));
+  Sent sent(2);
+  EXPECT_TRUE(
+      absl::IsResourceExhausted(Connect().ClassifyStream(sent.handler)));
+  EXPECT_EQ(fake_.streams(), 1);
+}
+
+TEST_F(ClassifyStreamTest, ANewStreamWhenTheServerSaysWhen) {
+  google::rpc::Status full = test::RichError(
+      grpc::StatusCode::RESOURCE_EXHAUSTED, "full", "OVERLOADED");
+  google::rpc::RetryInfo when;
+  when.mutable_retry_delay()->set_nanos(1'000'000);
+  full.add_details()->PackFrom(when);
+  BreakOff(2, test::ToGrpc(full));
   Sent sent(6);
-  const absl::Status status = ClientOf(server).ClassifyStream(sent.handler);
+  const absl::Status status = Connect().ClassifyStream(sent.handler);
+  EXPECT_TRUE(status.ok()) << status;
+  sent.ExpectAllAnswered();
+  // One more if the third ends before the client knows that it has no more.
+  EXPECT_GE(fake_.streams(), 3);
+  EXPECT_LE(fake_.streams(), 4);
+}
+
+TEST_F(ClassifyStreamTest, AnErrorThatIsFinalIsTheAnswerOfTheRest) {
+  BreakOff(2, {grpc::StatusCode::INVALID_ARGUMENT, "broken off"});
+  Sent sent(6);
+  const absl::Status status = Connect().ClassifyStream(sent.handler);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(server.streams(), 1);
+  EXPECT_EQ(fake_.streams(), 1);
   EXPECT_TRUE(sent.answers[0]->ok());
   EXPECT_TRUE(sent.answers[1]->ok());
   for (std::size_t i = 2; i < sent.next; ++i) {
@@ -199,6 +229,88 @@ TEST(ClassifyStreamTest, AnErrorThatIsFinalIsTheAnswerOfTheRest) {
               absl::StatusCode::kInvalidArgument)
         << i;
   }
+}
+
+TEST(ClassifyStreamUnreachableTest, SaysThatNobodyIsThere) {
+  std::string address;
+  {
+    const test::FakeServer gone;
+    address = gone.address();
+  }
+  Sent sent(1);
+  const absl::Status status =
+      Client::Create({.server = address, .most_tries = 1})
+          ->ClassifyStream(sent.handler);
+  EXPECT_EQ(status.message(), "no server at " + address);
+  EXPECT_EQ(ErrorInfoOf(status).reason, kReasonNoConnection);
+}
+
+struct RoomCase {
+  StreamWindow out;
+  bool has_room;
+};
+
+TEST(StreamWindowTest, LetsTheNextRequestOutBelowBothLimits) {
+  constexpr StreamWindow kMost = {.requests = 4, .bytes = 100};
+  for (const RoomCase& c : std::vector<RoomCase>{{{0, 0}, true},
+                                                 {{3, 99}, true},
+                                                 {{3, 100}, false},
+                                                 {{3, 101}, false},
+                                                 {{4, 99}, false},
+                                                 {{5, 0}, false}}) {
+    EXPECT_EQ(HasRoom(c.out, kMost), c.has_room)
+        << c.out.requests << " requests, " << c.out.bytes << " bytes";
+  }
+}
+
+// Of requests of one size, by how many bytes the limit differs from two of
+// them.
+class BytesInFlightTest : public ClassifyStreamTest,
+                          public testing::WithParamInterface<int> {};
+
+INSTANTIATE_TEST_SUITE_P(AtTheLimit, BytesInFlightTest,
+                         testing::Values(-1, 0, 1));
+
+TEST_P(BytesInFlightTest, NoRequestGoesOutWhileSoManyBytesAre) {
+  constexpr std::size_t kCount = 12;
+  const std::size_t at_once = GetParam() > 0 ? 3 : 2;
+  // Answers none before it has so many: a client that sends fewer stands still,
+  // one that sends more is seen below.
+  fake_.hooks().classify_stream = [at_once](ServerStream& stream) {
+    std::vector<v1::ClassifyStreamResponse> answers;
+    v1::ClassifyStreamRequest message;
+    while (stream.Read(&message)) {
+      answers.push_back(AnswerTo(message.request()));
+      if (answers.size() == at_once) {
+        for (const auto& answer : answers) {
+          stream.Write(answer);
+        }
+        answers.clear();
+      }
+    }
+    return grpc::Status::OK;
+  };
+  v1::ClassifyStreamRequest one;
+  *one.mutable_request() = ToProto(Pictures(1, 1000));
+  Sent sent(kCount);
+  std::atomic<std::size_t> in_flight = 0;
+  sent.handler.most_bytes_in_flight = static_cast<std::size_t>(
+      2 * static_cast<int>(one.ByteSizeLong()) + GetParam());
+  sent.handler.next = [&]() -> std::optional<ClassifyRequest> {
+    EXPECT_LT(in_flight, at_once);
+    if (sent.next++ == kCount) {
+      return std::nullopt;
+    }
+    ++in_flight;
+    return Pictures(1, 1000);
+  };
+  sent.handler.on_answer = [&](std::size_t /*index*/,
+                               const absl::StatusOr<ClassifyAnswer>& answer) {
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    --in_flight;
+  };
+  EXPECT_TRUE(Connect().ClassifyStream(sent.handler).ok());
+  EXPECT_EQ(in_flight, 0U);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include "client/client.h"
 #include "resnetd/v1/dataset_service.grpc.pb.h"
 #include "server/base/mutex.h"
+#include "tests/unit/client/client_fixture.h"
 #include "tests/unit/client/fake_models.h"
 
 namespace resnetd::client {
@@ -211,11 +212,8 @@ class Numbers final : public ExampleSource {
   std::int64_t skipped_ = 0;
 };
 
-class ClientDatasetsTest : public ::testing::Test {
+class ClientDatasetsTest : public ClientFixture<FakeDatasets> {
  protected:
-  Client Connect() const {
-    return Client::Create({.server = fake_.address()}).value();
-  }
   static std::vector<std::string> NumbersTo(int count) {
     std::vector<std::string> numbers;
     for (int i = 0; i < count; ++i) {
@@ -225,7 +223,6 @@ class ClientDatasetsTest : public ::testing::Test {
   }
 
   const UploadRequest pets_ = {.dataset = "pets", .upload = "up"};
-  FakeDatasets fake_;
 };
 
 TEST_F(ClientDatasetsTest, SendsEverythingOnceAndInOrder) {

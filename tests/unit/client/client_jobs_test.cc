@@ -10,6 +10,7 @@
 
 #include "client/client.h"
 #include "client/job_convert.h"
+#include "tests/unit/client/client_fixture.h"
 #include "tests/unit/client/fake_server.h"
 
 namespace resnetd::client {
@@ -17,12 +18,8 @@ namespace {
 
 using ::testing::ElementsAre;
 
-class ClientJobsTest : public testing::Test {
+class ClientJobsTest : public ClientFixture<> {
  protected:
-  ClientJobsTest()
-      : client_(*Client::Create({.server = fake_.address(),
-                                 .timeout = std::chrono::seconds(30)})) {}
-
   static v1::JobEvent Step(std::int64_t step) {
     v1::JobEvent event;
     event.mutable_step_metrics()->set_step(step);
@@ -37,8 +34,7 @@ class ClientJobsTest : public testing::Test {
     }};
   }
 
-  test::FakeServer fake_;
-  Client client_;
+  Client client_ = Connect();
   std::vector<std::int64_t> sequences_;
 };
 

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "client/client.h"
-#include "server/base/sha256.h"
+#include "tests/unit/client/client_fixture.h"
 #include "tests/unit/client/fake_server.h"
 
 namespace resnetd::client {
@@ -22,31 +22,13 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
-std::string DigestOf(const std::string& bytes) {
-  return Sha256Hex(
-      {reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()});
-}
-
-class ClientModelsTest : public testing::Test {
+class ClientModelsTest : public ClientFixture<> {
  protected:
-  Client Connect(std::chrono::nanoseconds timeout = std::chrono::seconds(30)) {
-    return *Client::Create({.server = fake_.address(),
-                            .timeout = timeout,
-                            .long_timeout = timeout});
-  }
-
-  static ImportRequest RequestFor(const std::string& bytes,
-                                  const std::string& model = "cats") {
-    return {.model = model,
-            .sha256 = DigestOf(bytes),
-            .size_bytes = static_cast<std::int64_t>(bytes.size())};
-  }
-
   // Imports `bytes` and returns the version's number.
   std::int64_t Import(const std::string& bytes) {
     std::istringstream input(bytes);
     const auto imported =
-        Connect().ImportVersion(RequestFor(bytes), SourceOf(input));
+        Connect().ImportVersion(ImportOf(bytes), SourceOf(input));
     EXPECT_TRUE(imported.ok()) << imported.status();
     return imported.ok() ? imported->version.version : 0;
   }
@@ -65,14 +47,12 @@ class ClientModelsTest : public testing::Test {
     (happened ? fake_.models().after : fake_.models().before) = fail;
     return tries;
   }
-
-  test::FakeServer fake_;
 };
 
 TEST_F(ClientModelsTest, ImportsFromAStreamAndTellsHowFarItIs) {
   const std::string bytes = test::FakeWeights(2, std::string(2'500'000, 'x'));
   std::istringstream input(bytes);
-  ImportRequest request = RequestFor(bytes);
+  ImportRequest request = ImportOf(bytes);
   request.labels = {"cat", "dog"};
   request.preprocess = {
       .resize = 40, .crop = 32, .mean = {0.1F, 0.2F, 0.3F}, .std = {1, 1, 1}};
@@ -88,7 +68,7 @@ TEST_F(ClientModelsTest, ImportsFromAStreamAndTellsHowFarItIs) {
   EXPECT_TRUE(imported->created);
   const Version& version = imported->version;
   EXPECT_EQ(version.name, "models/cats/versions/1");
-  EXPECT_EQ(version.source_sha256, DigestOf(bytes));
+  EXPECT_EQ(version.source_sha256, test::DigestOf(bytes));
   EXPECT_EQ(version.source_format, "safetensors");
   EXPECT_EQ(version.state, VersionState::kCommitted);
   EXPECT_EQ(version.architecture, "resnet34");
@@ -113,7 +93,7 @@ TEST_F(ClientModelsTest, ImportsOnceWhenTheAnswerIsLost) {
   const std::string bytes = test::FakeWeights(2);
   std::istringstream input(bytes);
   const auto imported =
-      Connect().ImportVersion(RequestFor(bytes), SourceOf(input));
+      Connect().ImportVersion(ImportOf(bytes), SourceOf(input));
   ASSERT_TRUE(imported.ok()) << imported.status();
   // The repetition gets the first answer, not "was there already".
   EXPECT_TRUE(imported->created);
@@ -129,7 +109,7 @@ TEST_F(ClientModelsTest, GivesUpAnUploadAfterFourTries) {
   const std::string bytes = test::FakeWeights(2);
   std::istringstream input(bytes);
   const absl::Status error =
-      Connect().ImportVersion(RequestFor(bytes), SourceOf(input)).status();
+      Connect().ImportVersion(ImportOf(bytes), SourceOf(input)).status();
   EXPECT_TRUE(absl::IsUnavailable(error)) << error;
   EXPECT_EQ(ErrorInfoOf(error).reason, "DRAINING");
   EXPECT_EQ(*tries, 4);
@@ -139,14 +119,14 @@ TEST_F(ClientModelsTest, DoesNotRepeatAnUploadThatIsRefused) {
   const std::string bytes = "no weights";
   std::istringstream input(bytes);
   const absl::Status error =
-      Connect().ImportVersion(RequestFor(bytes), SourceOf(input)).status();
+      Connect().ImportVersion(ImportOf(bytes), SourceOf(input)).status();
   EXPECT_EQ(ErrorInfoOf(error).reason, "WEIGHTS_MISMATCH");
   EXPECT_EQ(fake_.models().calls(), 1);
 }
 
 TEST_F(ClientModelsTest, NoticesAFileThatBecomesShorter) {
   const std::string bytes = test::FakeWeights(2, std::string(1000, 'x'));
-  ImportRequest request = RequestFor(bytes);
+  ImportRequest request = ImportOf(bytes);
   std::istringstream input(bytes.substr(0, 500));
   const absl::Status error =
       Connect().ImportVersion(request, SourceOf(input)).status();
@@ -161,7 +141,7 @@ TEST_F(ClientModelsTest, EndsAnUploadWithTheErrorOfItsSource) {
   const absl::Status error =
       Connect()
           .ImportVersion(
-              RequestFor("abc"),
+              ImportOf("abc"),
               [](std::int64_t /*offset*/,
                  std::size_t /*bytes*/) -> absl::StatusOr<std::string> {
                 return absl::PermissionDeniedError("mine");
@@ -174,7 +154,7 @@ TEST_F(ClientModelsTest, TellsOfADigestThatIsNotTheFiles) {
   std::istringstream input("other bytes");
   const absl::Status error =
       Connect()
-          .ImportVersion(RequestFor("these bytes"), SourceOf(input))
+          .ImportVersion(ImportOf("these bytes"), SourceOf(input))
           .status();
   EXPECT_TRUE(absl::IsInvalidArgument(error)) << error;
   EXPECT_EQ(ErrorInfoOf(error).reason, "DIGEST_MISMATCH");
@@ -199,7 +179,7 @@ TEST_F(ClientModelsTest, ExportsWhatWasImported) {
   ASSERT_TRUE(exported.ok()) << exported.status();
   EXPECT_EQ(received, bytes);
   EXPECT_EQ(last, static_cast<std::int64_t>(bytes.size()));
-  EXPECT_EQ(exported->sha256, DigestOf(bytes));
+  EXPECT_EQ(exported->sha256, test::DigestOf(bytes));
   EXPECT_EQ(exported->version.labels.size(), 2U);
 }
 
@@ -414,10 +394,8 @@ class ClientTimeTest : public ClientModelsTest,
 
 TEST_P(ClientTimeTest, IsThatOfTheKindOfCall) {
   fake_.models().stuck = GetParam().method;
-  Client client =
-      *Client::Create({.server = fake_.address(),
-                       .timeout = std::chrono::milliseconds(100),
-                       .long_timeout = std::chrono::milliseconds(150)});
+  Client client = ConnectWith({.timeout = std::chrono::milliseconds(100),
+                               .long_timeout = std::chrono::milliseconds(150)});
   // The first call may spend its time on the way to the server.
   ASSERT_TRUE(client.Health().ok());
   const absl::Status error = GetParam().call(client);

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "google/rpc/error_details.pb.h"
+#include "tests/unit/client/client_fixture.h"
 #include "tests/unit/client/fake_server.h"
 
 namespace resnetd::client {
@@ -22,22 +23,8 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
 
-class ClientTest : public testing::Test {
+class ClientTest : public ClientFixture<> {
  protected:
-  Client Connect(std::chrono::nanoseconds timeout = std::chrono::seconds(30)) {
-    return *Client::Create({.server = fake_.address(), .timeout = timeout});
-  }
-
-  static ClassifyRequest Pictures(std::size_t count,
-                                  std::size_t bytes_each = 10) {
-    ClassifyRequest request;
-    for (std::size_t i = 0; i < count; ++i) {
-      request.images.emplace_back(
-          EncodedImage{std::string(bytes_each, static_cast<char>('a' + i))});
-    }
-    return request;
-  }
-
   // Fails the first `failures` tries of Classify with `status`.
   std::shared_ptr<std::atomic<int>> FailFirst(int failures,
                                               const grpc::Status& status) {
@@ -54,8 +41,6 @@ class ClientTest : public testing::Test {
     };
     return tries;
   }
-
-  test::FakeServer fake_;
 };
 
 TEST_F(ClientTest, ClassifiesAndCarriesEveryFieldBothWays) {
@@ -280,7 +265,7 @@ TEST_F(ClientTest, RepetitionsAreATenthOfTheCallsHoweverManyAreRefused) {
 TEST_F(ClientTest, RepeatsNothingWhereToldSo) {
   const auto tries =
       FailFirst(1, grpc::Status(grpc::StatusCode::UNAVAILABLE, "gone"));
-  Client client = *Client::Create({.server = fake_.address(), .most_tries = 1});
+  Client client = ConnectWith({.most_tries = 1});
   EXPECT_TRUE(absl::IsUnavailable(client.Classify(Pictures(1)).status()));
   EXPECT_EQ(*tries, 1);
 }
@@ -288,7 +273,7 @@ TEST_F(ClientTest, RepeatsNothingWhereToldSo) {
 TEST_F(ClientTest, SpreadsCallsOverAListAndLeavesOutWhoIsNotWell) {
   test::FakeServer other;
   Client client =
-      *Client::Create({.server = fake_.address() + "," + other.address()});
+      ConnectWith({.server = fake_.address() + "," + other.address()});
   const auto both_are_called = [&] {
     return fake_.calls() > 0 && other.calls() > 0;
   };
@@ -311,8 +296,7 @@ TEST_F(ClientTest, SpreadsCallsOverAListAndLeavesOutWhoIsNotWell) {
 
 TEST_F(ClientTest, LooksAtTheHealthOfTheNameItIsTold) {
   fake_.SetServing("models/digits", false);
-  Client client =
-      *Client::Create({.server = fake_.address(), .health = "models/digits"});
+  Client client = ConnectWith({.health = "models/digits"});
   EXPECT_TRUE(absl::IsUnavailable(client.Classify(Pictures(1)).status()));
   EXPECT_EQ(fake_.calls(), 0);
   EXPECT_TRUE(Connect().Classify(Pictures(1)).ok());

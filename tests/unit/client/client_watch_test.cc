@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "client/client.h"
-#include "server/base/sha256.h"
+#include "tests/unit/client/client_fixture.h"
 #include "tests/unit/client/fake_server.h"
 
 namespace resnetd::client {
@@ -21,23 +21,14 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-class ClientWatchTest : public testing::Test {
+class ClientWatchTest : public ClientFixture<> {
  protected:
-  ClientWatchTest()
-      : client_(*Client::Create({.server = fake_.address(),
-                                 .timeout = std::chrono::seconds(30)})) {}
-
   // Every import makes one event, the first of a model two.
   void Import(const std::string& content, const std::string& model = "cats") {
     const std::string bytes = test::FakeWeights(2, content);
     std::istringstream input(bytes);
-    const ImportRequest request = {
-        .model = model,
-        .sha256 =
-            Sha256Hex({reinterpret_cast<const unsigned char*>(bytes.data()),
-                       bytes.size()}),
-        .size_bytes = static_cast<std::int64_t>(bytes.size())};
-    const auto imported = client_.ImportVersion(request, SourceOf(input));
+    const auto imported =
+        client_.ImportVersion(ImportOf(bytes, model), SourceOf(input));
     ASSERT_TRUE(imported.ok()) << imported.status();
   }
 
@@ -58,8 +49,7 @@ class ClientWatchTest : public testing::Test {
     return sequences;
   }
 
-  test::FakeServer fake_;
-  Client client_;
+  Client client_ = Connect();
   std::vector<ModelEvent> events_;
 };
 

@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
-#include "server/base/sha256.h"
 #include "tests/unit/client/fake_models.h"
 
 namespace resnetd::test {
@@ -20,11 +19,6 @@ grpc::Status Error(
     const std::vector<std::pair<std::string, std::string>>& metadata = {},
     const std::string& resource = "") {
   return ToGrpc(RichError(code, message, reason, metadata, resource));
-}
-
-std::string Digest(const std::string& bytes) {
-  return Sha256Hex(
-      {reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()});
 }
 
 // "digits" and "stable" of "models/digits/aliases/stable".
@@ -125,11 +119,11 @@ grpc::Status FakeModels::Import(const v1::ImportVersionHeader& header,
                                 const std::string& bytes,
                                 v1::ImportVersionResponse& response) {
   if (static_cast<std::int64_t>(bytes.size()) != header.size_bytes() ||
-      Digest(bytes) != header.sha256()) {
+      DigestOf(bytes) != header.sha256()) {
     return Error(grpc::StatusCode::INVALID_ARGUMENT,
                  "the bytes do not have the digest announced",
                  "DIGEST_MISMATCH",
-                 {{"expected", header.sha256()}, {"actual", Digest(bytes)}});
+                 {{"expected", header.sha256()}, {"actual", DigestOf(bytes)}});
   }
   const bool pth = absl::StartsWith(bytes, "pth:");
   const int classes = ClassesOf(pth ? bytes.substr(4) : bytes);

@@ -16,11 +16,6 @@ constexpr std::size_t kChunkBytes = 1000;
 // 2026-11-21 12:00:00 UTC.
 constexpr std::int64_t kNow = 1'795'262'400;
 
-std::string DigestOf(const std::string& bytes) {
-  return Sha256Hex(
-      {reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()});
-}
-
 // Sends `bytes` in pieces.
 template <typename Response>
 void SendPieces(const std::string& bytes,
@@ -74,6 +69,11 @@ grpc::Status ModelNotFound(const std::string& name) {
   return ToGrpc(RichError(grpc::StatusCode::NOT_FOUND,
                           absl::StrCat("there is no \"", name, "\""),
                           "MODEL_NOT_FOUND"));
+}
+
+std::string DigestOf(const std::string& bytes) {
+  return Sha256Hex(
+      {reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()});
 }
 
 std::string FakeWeights(int classes, const std::string& content) {

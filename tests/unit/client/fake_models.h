@@ -28,6 +28,9 @@ v1::Model DigitsModel();
 v1::Version DigitsVersion();
 grpc::Status ModelNotFound(const std::string& name);
 
+// SHA-256 as 64 hex digits.
+std::string DigestOf(const std::string& bytes);
+
 // A file that the fake takes as weights of a network with so many classes.
 std::string FakeWeights(int classes, const std::string& content = "weights");
 

@@ -124,12 +124,11 @@ FakeHooks FakeHooks::Default() {
   return hooks;
 }
 
-FakeServer::FakeServer() {
+FakeServer::FakeServer(const std::string& host, int port) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort("localhost:0", grpc::InsecureServerCredentials(),
-                           &port);
+  builder.AddListeningPort(absl::StrCat(host, ":", port),
+                           grpc::InsecureServerCredentials(), &port_);
   builder.SetMaxReceiveMessageSize(64 << 20);
   builder.RegisterService(
       static_cast<v1::ClassificationService::Service*>(this));
@@ -138,12 +137,15 @@ FakeServer::FakeServer() {
   builder.RegisterService(&labs_);
   builder.RegisterService(static_cast<v1::ServerService::Service*>(this));
   server_ = builder.BuildAndStart();
-  address_ = absl::StrCat("localhost:", port);
+  address_ = absl::StrCat(host, ":", port_);
 }
 
 FakeServer::~FakeServer() {
   models_.Stop();
   jobs_.Stop();
+  if (server_ == nullptr) {
+    return;
+  }
   // A hook that waits for its caller is let go by a deadline that has passed.
   server_->Shutdown(std::chrono::system_clock::now());
   server_->Wait();
@@ -183,6 +185,9 @@ grpc::Status FakeServer::ClassifyStream(
     grpc::ServerReaderWriter<v1::ClassifyStreamResponse,
                              v1::ClassifyStreamRequest>* stream) {
   ++streams_;
+  if (hooks_.classify_stream) {
+    return hooks_.classify_stream(*stream);
+  }
   v1::ClassifyStreamRequest message;
   while (stream->Read(&message)) {
     v1::ClassifyStreamResponse answer;

@@ -32,10 +32,15 @@ struct FakeHooks {
       grpc::ServerContext&, const v1::ClassifyRequest&, v1::ClassifyResponse&)>;
   using Embed =
       std::function<grpc::Status(const v1::EmbedRequest&, v1::EmbedResponse&)>;
+  using Stream = std::function<grpc::Status(
+      grpc::ServerReaderWriter<v1::ClassifyStreamResponse,
+                               v1::ClassifyStreamRequest>& stream)>;
   using GetServerInfo = std::function<grpc::Status(v1::GetServerInfoResponse&)>;
 
   // Of calls, and of each message of a stream.
   Classify classify;
+  // Of a whole stream; empty: each of its messages is answered by `classify`.
+  Stream classify_stream;
   Embed embed;
   GetServerInfo server_info;
 
@@ -43,13 +48,18 @@ struct FakeHooks {
   static FakeHooks Default();
 };
 
-// A gRPC server in this process on a free port, with gRPC's own health service.
+// A gRPC server in this process, with gRPC's own health service.
 // Thread-safe; hooks may be changed until the first call.
 class FakeServer : private v1::ClassificationService::Service,
                    private v1::ServerService::Service {
  public:
-  FakeServer();
+  // On `host` at `port`; 0: a free one.
+  explicit FakeServer(const std::string& host = "localhost", int port = 0);
   ~FakeServer() override;
+
+  // False: the port was not free.
+  bool is_listening() const { return server_ != nullptr; }
+  int port() const { return port_; }
 
   const std::string& address() const { return address_; }
   FakeHooks& hooks() { return hooks_; }
@@ -93,6 +103,7 @@ class FakeServer : private v1::ClassificationService::Service,
   FakeJobs jobs_;
   FakeLabs labs_;
   std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
   std::string address_;
   FakeHooks hooks_ = FakeHooks::Default();
   // Counters.

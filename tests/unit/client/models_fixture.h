@@ -4,15 +4,9 @@
 #include <sstream>
 #include <string>
 
-#include "server/base/sha256.h"
 #include "tests/unit/client/resnetctl_fixture.h"
 
 namespace resnetd::test {
-
-inline std::string DigestOf(const std::string& bytes) {
-  return Sha256Hex(
-      {reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size()});
-}
 
 inline std::string ReadFile(const std::string& path) {
   std::ostringstream text;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/base/clock.h"
+#include "tests/unit/client/client_fixture.h"
 #include "tests/unit/client/fake_server.h"
 
 namespace resnetd::client {
@@ -16,7 +17,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-class ClientCallerTest : public testing::Test {
+class ClientCallerTest : public ClientFixture<> {
  protected:
   std::unique_ptr<Caller> MakeCaller(std::size_t threads) {
     std::vector<ClassifyRequest> requests(2);
@@ -38,8 +39,7 @@ class ClientCallerTest : public testing::Test {
         .at(0);
   }
 
-  test::FakeServer fake_;
-  Client client_ = *Client::Create({.server = fake_.address()});
+  Client client_ = Connect();
 };
 
 TEST_F(ClientCallerTest, RequestsAreTakenInTurns) {
