@@ -155,7 +155,7 @@ class Impl final : public Evaluator {
                                             VersionNumber candidate,
                                             const Measurement& what,
                                             const GoOn& go_on) override;
-  absl::StatusOr<Calibration> Calibrate(
+  absl::StatusOr<TemperatureFit> Calibrate(
       const ModelName& model, VersionNumber version, const Measurement& what,
       bool validate_only, const Mutation& mutation, const GoOn& go_on) override;
 
@@ -300,7 +300,7 @@ absl::StatusOr<VersionComparison> Impl::Compare(
                contestants[1].logits, labels);
 }
 
-absl::StatusOr<Calibration> Impl::Calibrate(
+absl::StatusOr<TemperatureFit> Impl::Calibrate(
     const ModelName& model, VersionNumber version, const Measurement& what,
     bool validate_only, const Mutation& mutation, const GoOn& go_on) {
   const OneAtATime turn(busy_);
@@ -309,15 +309,15 @@ absl::StatusOr<Calibration> Impl::Calibrate(
                    MeasureOne(model, version, what, kLeastCalibration, go_on));
   if (validate_only) {
     ASSIGN_OR_RETURN(VersionView view, models_.GetVersion(model, version));
-    return Calibration{.evaluation = std::move(evaluation),
-                       .calibrated = {.version = std::move(view)}};
+    return TemperatureFit{.evaluation = std::move(evaluation),
+                          .calibrated = {.version = std::move(view)}};
   }
   ASSIGN_OR_RETURN(
       Imported calibrated,
       models_.Recalibrate(model, version, evaluation.fitted_temperature,
                           mutation));
-  return Calibration{.evaluation = std::move(evaluation),
-                     .calibrated = std::move(calibrated)};
+  return TemperatureFit{.evaluation = std::move(evaluation),
+                        .calibrated = std::move(calibrated)};
 }
 
 }  // namespace

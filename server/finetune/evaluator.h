@@ -17,7 +17,7 @@
 namespace resnetd {
 
 // What a calibration came to.
-struct Calibration {
+struct TemperatureFit {
   // Of the version that was calibrated.
   VersionEvaluation evaluation;
   // The version with the fitted temperature; with `validate_only` that which
@@ -71,7 +71,7 @@ class Evaluator {
   // Fits the temperature and makes a version that has it, see
   // ModelManager::Recalibrate(); with `validate_only` none. FAILED_PRECONDITION
   // (TOO_FEW_EXAMPLES) below kLeastCalibration examples.
-  virtual absl::StatusOr<Calibration> Calibrate(
+  virtual absl::StatusOr<TemperatureFit> Calibrate(
       const ModelName& model, VersionNumber version, const Measurement& what,
       bool validate_only, const Mutation& mutation, const GoOn& go_on) = 0;
 };

@@ -53,7 +53,7 @@ absl::StatusOr<TrainingPrecision> JobRun::MeasurePrecision() {
         trainers.emplace_back(),
         trainers_->Create(options, network_, *weights_, plan_.preprocess));
   }
-  std::vector<PrecisionTrial> trials(trainers.size());
+  std::vector<TrainingTrial> trials(trainers.size());
   for (int i = 0; i < kTrialSteps; ++i) {
     for (std::size_t arm = 0; arm < trainers.size(); ++arm) {
       if (!GoesOn()) {
@@ -65,7 +65,7 @@ absl::StatusOr<TrainingPrecision> JobRun::MeasurePrecision() {
           trainers[arm]->Step({&batch, 1},
                               {.rates = RatesAt(plan_.recipe, step)}));
       const Duration taken = around_.clock.Now() - begun;
-      PrecisionTrial& trial = trials[arm];
+      TrainingTrial& trial = trials[arm];
       if (i == 0) {
         trial.loss = report.loss;
         trial.gradient_norm = report.gradient_norm;

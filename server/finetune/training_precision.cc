@@ -19,8 +19,8 @@ bool IsNear(double value, double expected, double most) {
 
 }  // namespace
 
-TrainingPrecision ChoosePrecision(const PrecisionTrial& fp32,
-                                  const PrecisionTrial& bf16) {
+TrainingPrecision ChoosePrecision(const TrainingTrial& fp32,
+                                  const TrainingTrial& bf16) {
   const bool is_same =
       IsNear(bf16.loss, fp32.loss, kMostLossError * (1 + fp32.loss)) &&
       IsNear(bf16.gradient_norm, fp32.gradient_norm,

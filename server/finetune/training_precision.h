@@ -9,7 +9,7 @@ namespace resnetd {
 
 // Some steps of a network in one precision, from the same weights on the same
 // pictures as those it is compared with.
-struct PrecisionTrial {
+struct TrainingTrial {
   // Of a step, without the first.
   Duration fastest{};
   // Of the first step.
@@ -28,8 +28,8 @@ inline constexpr double kMostGradientError = 0.1;
 // kBf16 when its steps are fast enough and come out as those of kFp32: the loss
 // within kMostLossError of 1 + the loss, the norm of the gradient within
 // kMostGradientError of itself, both finite.
-TrainingPrecision ChoosePrecision(const PrecisionTrial& fp32,
-                                  const PrecisionTrial& bf16);
+TrainingPrecision ChoosePrecision(const TrainingTrial& fp32,
+                                  const TrainingTrial& bf16);
 
 // Whether a trial is to decide: the request leaves it open, and it may pay. It
 // does not for a head alone, nor for small networks, which spend their time on

@@ -73,7 +73,7 @@ absl::StatusOr<v1::CalibrateVersionResponse> CalibrateVersion(
                       CheckRequestId(request.request_id(), limits));
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(
-      const Calibration calibration,
+      const TemperatureFit calibration,
       evaluator.Calibrate(
           name->model, name->version, *what, request.validate_only(),
           MutationOf("CalibrateVersion", request, actor), go_on));

@@ -3,7 +3,8 @@
 
 Sleeps, TODOs without a number, NOLINTs without check and reason, locks outside
 server/base/mutex.h, locks that guard nothing, detached threads, public classes
-that do not say what threads may do with them, headers without #pragma once.
+that do not say what threads may do with them, headers without #pragma once,
+types of one name in two headers of the server.
 """
 import re
 import sys
@@ -27,6 +28,9 @@ NOLINT = re.compile(r"NOLINT(NEXTLINE|BEGIN|END)?\b(\([a-z0-9.,\- ]+\))?(: \S)?"
 MUTEX_FIELD = re.compile(r"(?:^|\s)Mutex\s+(\w+)(?:\s*\{\})?\s*;", re.MULTILINE)
 CLASS = re.compile(r"^(?:template <.*>\n)?class (?:ABSL_\w+(?:\([^)]*\))? )?"
                    r"(\w+)(?: final)?\s*(?::[^;{]*)?\{", re.MULTILINE)
+TYPE = re.compile(r"^(?:template <.*>\n)?(?:class|struct) (?:ABSL_\w+(?:\([^)]*\))? )?"
+                  r"(\w+)(?: final)?\s*(?::[^;{]*)?\{", re.MULTILINE)
+NESTED_NAMESPACE = re.compile(r"^namespace (\w+(?:::\w+)*) \{", re.MULTILINE)
 THREADS = re.compile(r"thread|immutable|plain value", re.IGNORECASE)
 
 
@@ -88,7 +92,31 @@ def header_complaints(name, text):
                    "'A plain value.')")
 
 
+class Types:
+    """Types that headers of the server define.
+
+    Everything of it is in one namespace: of two types of one name the linker
+    takes one's destructor for both, without a word.
+    """
+
+    def __init__(self):
+        self._where: dict[tuple[str, str], str] = {}
+
+    def complaints(self, name, code):
+        if not (name.startswith("server/") and name.endswith(".h")):
+            return
+        for match in TYPE.finditer(code):
+            before = code[:match.start()]
+            namespaces = NESTED_NAMESPACE.findall(before)
+            key = (namespaces[-1] if namespaces else "", match[1])
+            here = f"{name}:{line_of(code, match.start(1))}"
+            first = self._where.setdefault(key, here)
+            if first.split(":")[0] != name:
+                yield f"{here}: {match[1]} is also a type of {first}"
+
+
 def complaints(root):
+    types = Types()
     for path in lintlib.our_files(root, ".h", ".cc", ".py", ".sh", ".cmake",
                                   "CMakeLists.txt", ".proto"):
         name = lintlib.relative(root, path)
@@ -105,6 +133,7 @@ def complaints(root):
             yield from lock_complaints(name, code)
         if path.suffix == ".h":
             yield from header_complaints(name, text)
+            yield from types.complaints(name, code)
     for name in [*MAY_SLEEP, *MAY_LOCK]:
         if (root / "server").exists() and not (root / name).exists() and \
                 (root / ".git").exists():

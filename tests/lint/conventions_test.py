@@ -57,6 +57,16 @@ int x = 1'000;  // NOLINT(google-explicit-constructor): it must convert.
                           ":2: write 'FIXME", ":3: write NOLINT(check)",
                           ":4: write NOLINT(check)")
 
+    def test_refuses_one_name_for_two_types_of_the_server(self):
+        one = "#pragma once\nnamespace resnetd {\nstruct Trial {\n  int a;\n};\n}\n"
+        self.write("server/engine/a.h", one)
+        self.write("server/finetune/b.h", one)
+        self.write("server/nn/c.h", one.replace("resnetd", "resnetd::nn"))
+        self.write("client/d.h", one)
+        self.write("server/rpc/e.h", "#pragma once\nstruct Trial;\n")
+        self.assert_finds(check_conventions, "finetune/b.h:3: Trial is also a "
+                          "type of server/engine/a.h:3")
+
     def test_refuses_a_public_class_silent_about_threads(self):
         self.write("server/rpc/a.h", "#pragma once\n// Does it all.\n"
                    "class ABSL_LOCKABLE A : public B {\n  class Inner {};\n};\n"

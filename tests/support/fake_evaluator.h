@@ -61,12 +61,12 @@ class FakeEvaluator final : public Evaluator {
                  Measured(candidate_model, candidate), kLogits, kLogits,
                  kLabels);
   }
-  absl::StatusOr<Calibration> Calibrate(const ModelName& model,
-                                        VersionNumber version,
-                                        const Measurement& what,
-                                        bool validate_only,
-                                        const Mutation& mutation,
-                                        const GoOn& go_on) override {
+  absl::StatusOr<TemperatureFit> Calibrate(const ModelName& model,
+                                           VersionNumber version,
+                                           const Measurement& what,
+                                           bool validate_only,
+                                           const Mutation& mutation,
+                                           const GoOn& go_on) override {
     RETURN_IF_ERROR(
         Run(absl::StrCat(validate_only ? "try to calibrate " : "calibrate ",
                          Text(model, version)),
@@ -77,7 +77,7 @@ class FakeEvaluator final : public Evaluator {
     }
     VersionView view{.row = {.model = model, .version = {version.value + 1}},
                      .facts = Measured(model, version).version};
-    return Calibration{
+    return TemperatureFit{
         .evaluation = Measured(model, version),
         .calibrated = {.version = std::move(view), .created = !validate_only}};
   }

@@ -412,7 +412,7 @@ TEST_F(EvaluatorTest, ComparesWithAChampionThatKnowsFewerClasses) {
 }
 
 TEST_F(EvaluatorTest, CalibratingMakesAVersionWithTheTemperature) {
-  const Calibration calibration = Must(evaluator_->Calibrate(
+  const TemperatureFit calibration = Must(evaluator_->Calibrate(
       Named("digits"), {2}, On("data"), false, {}, Always));
   const VersionView& made = calibration.calibrated.version;
   EXPECT_TRUE(calibration.calibrated.created);
@@ -429,7 +429,7 @@ TEST_F(EvaluatorTest, CalibratingMakesAVersionWithTheTemperature) {
   EXPECT_EQ(again.fitted_temperature, again.report.temperature);
   // Once more there is nothing left to do, whoever is asked.
   for (const std::int64_t version : {2, 3}) {
-    const Calibration once_more = Must(evaluator_->Calibrate(
+    const TemperatureFit once_more = Must(evaluator_->Calibrate(
         Named("digits"), {version}, On("data"), false, {}, Always));
     EXPECT_FALSE(once_more.calibrated.created);
     EXPECT_EQ(once_more.calibrated.version.row.version.value, 3);
@@ -438,7 +438,7 @@ TEST_F(EvaluatorTest, CalibratingMakesAVersionWithTheTemperature) {
 }
 
 TEST_F(EvaluatorTest, CalibratingOnTrialMakesNothing) {
-  const Calibration calibration = Must(evaluator_->Calibrate(
+  const TemperatureFit calibration = Must(evaluator_->Calibrate(
       Named("digits"), {2}, On("data"), true, {}, Always));
   EXPECT_FALSE(calibration.calibrated.created);
   EXPECT_EQ(calibration.calibrated.version.row.version.value, 2);

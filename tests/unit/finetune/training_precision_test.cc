@@ -10,8 +10,8 @@
 namespace resnetd {
 namespace {
 
-PrecisionTrial Trial(int milliseconds, double loss = 2,
-                     double gradient_norm = 10) {
+TrainingTrial Trial(int milliseconds, double loss = 2,
+                    double gradient_norm = 10) {
   return {.fastest = std::chrono::milliseconds(milliseconds),
           .loss = loss,
           .gradient_norm = gradient_norm};
@@ -19,7 +19,7 @@ PrecisionTrial Trial(int milliseconds, double loss = 2,
 
 struct Case {
   std::string name;
-  PrecisionTrial bf16;
+  TrainingTrial bf16;
   TrainingPrecision chosen = TrainingPrecision::kFp32;
 };
 
