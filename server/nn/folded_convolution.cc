@@ -43,11 +43,11 @@ ChannelMap MapOf(const BatchNormLayer& norm, const Weights& weights) {
                    Exact(weights, norm.name, "running_mean") * factor};
 }
 
-FoldedConvolution::FoldedConvolution(const ConvLayer& layer,
-                                     const BatchNormLayer* norm,
-                                     const Weights& weights,
-                                     const at::TensorOptions& options,
-                                     ConvolutionKernels kernels)
+FusedConvolution::FusedConvolution(const ConvLayer& layer,
+                                   const BatchNormLayer* norm,
+                                   const Weights& weights,
+                                   const at::TensorOptions& options,
+                                   ConvolutionKernels kernels)
     : stride_(layer.stride),
       padding_(layer.padding),
       groups_(layer.groups),
@@ -64,12 +64,12 @@ FoldedConvolution::FoldedConvolution(const ConvLayer& layer,
   bias_ = bias.to(options);
 }
 
-at::Tensor FoldedConvolution::Forward(const at::Tensor& input) const {
+at::Tensor FusedConvolution::Forward(const at::Tensor& input) const {
   return at::conv2d(input, weight_, bias_, Square(stride_), Square(padding_),
                     Square(1), groups_);
 }
 
-at::Tensor FoldedConvolution::ForwardRelu(const at::Tensor& input) const {
+at::Tensor FusedConvolution::ForwardRelu(const at::Tensor& input) const {
 #ifdef RESNETD_CUDA
   if (kernels_ == ConvolutionKernels::kFused) {
     return at::cudnn_convolution_relu(input, weight_, bias_, Square(stride_),
@@ -79,13 +79,13 @@ at::Tensor FoldedConvolution::ForwardRelu(const at::Tensor& input) const {
   return Forward(input).relu_();
 }
 
-at::Tensor FoldedConvolution::ForwardAdd(const at::Tensor& input,
-                                         const at::Tensor& z) const {
+at::Tensor FusedConvolution::ForwardAdd(const at::Tensor& input,
+                                        const at::Tensor& z) const {
   return Forward(input).add_(z);
 }
 
-at::Tensor FoldedConvolution::ForwardAddRelu(const at::Tensor& input,
-                                             const at::Tensor& z) const {
+at::Tensor FusedConvolution::ForwardAddRelu(const at::Tensor& input,
+                                            const at::Tensor& z) const {
 #ifdef RESNETD_CUDA
   if (kernels_ == ConvolutionKernels::kFused) {
     return at::cudnn_convolution_add_relu(input, weight_, z, /*alpha=*/1, bias_,
@@ -96,7 +96,7 @@ at::Tensor FoldedConvolution::ForwardAddRelu(const at::Tensor& input,
   return ForwardAdd(input, z).relu_();
 }
 
-std::int64_t FoldedConvolution::bytes() const {
+std::int64_t FusedConvolution::bytes() const {
   return static_cast<std::int64_t>(weight_.nbytes() + bias_.nbytes());
 }
 

@@ -30,12 +30,12 @@ ChannelMap MapOf(const BatchNormLayer& norm, const Weights& weights);
 // A convolution whose weights include the batch norm behind it, for inference.
 // Immutable. Activations are {pictures, channels, rows, columns} in
 // channels_last order, of the type of `options`. May throw c10::Error.
-class FoldedConvolution {
+class FusedConvolution {
  public:
   // `norm`: the one behind the convolution; null: none.
-  FoldedConvolution(const ConvLayer& layer, const BatchNormLayer* norm,
-                    const Weights& weights, const at::TensorOptions& options,
-                    ConvolutionKernels kernels);
+  FusedConvolution(const ConvLayer& layer, const BatchNormLayer* norm,
+                   const Weights& weights, const at::TensorOptions& options,
+                   ConvolutionKernels kernels);
 
   // conv(x) + bias.
   at::Tensor Forward(const at::Tensor& input) const;

@@ -111,7 +111,7 @@ at::Tensor FoldedNetwork::ForwardBlock(const Block& block,
   }
   const at::Tensor shortcut =
       block.shortcut ? block.shortcut->Forward(activated) : input;
-  const FoldedConvolution& last = block.main_path.back();
+  const FusedConvolution& last = block.main_path.back();
   return version_ == BlockVersion::kV1 ? last.ForwardAddRelu(main, shortcut)
                                        : last.ForwardAdd(main, shortcut);
 }
@@ -136,7 +136,7 @@ std::int64_t FoldedNetwork::bytes() const {
       static_cast<std::int64_t>(head_weight_.nbytes() + head_bias_.nbytes()) +
       stem_.bytes();
   for (const Block& block : blocks_) {
-    for (const FoldedConvolution& convolution : block.main_path) {
+    for (const FusedConvolution& convolution : block.main_path) {
       total += convolution.bytes();
     }
     total += block.shortcut ? block.shortcut->bytes() : 0;

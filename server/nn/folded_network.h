@@ -46,8 +46,8 @@ class FoldedNetwork {
   struct Block {
     // v2: what both paths or the main path alone read first.
     std::optional<Activation> first;
-    std::vector<FoldedConvolution> main_path;
-    std::optional<FoldedConvolution> shortcut;
+    std::vector<FusedConvolution> main_path;
+    std::optional<FusedConvolution> shortcut;
   };
 
   Activation MakeActivation(const BatchNormLayer& norm, const Weights& weights);
@@ -59,7 +59,7 @@ class FoldedNetwork {
   const ConvolutionKernels kernels_;
   const BlockVersion version_;
   const bool max_pool_;
-  FoldedConvolution stem_;
+  FusedConvolution stem_;
   std::vector<Block> blocks_;
   std::optional<Activation> last_;
   at::Tensor head_weight_;

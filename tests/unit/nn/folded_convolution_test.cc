@@ -54,10 +54,10 @@ class FoldedConvolutionTest : public testing::Test {
     weights_.emplace(Weights::FromTensors(std::move(tensors)));
   }
 
-  FoldedConvolution Make(const BatchNormLayer* norm) const {
-    return FoldedConvolution(layer_, norm, *weights_,
-                             at::TensorOptions(at::kFloat),
-                             ConvolutionKernels::kSeparate);
+  FusedConvolution Make(const BatchNormLayer* norm) const {
+    return FusedConvolution(layer_, norm, *weights_,
+                            at::TensorOptions(at::kFloat),
+                            ConvolutionKernels::kSeparate);
   }
 
   at::Tensor Convolved() const {
@@ -100,7 +100,7 @@ TEST_F(FoldedConvolutionTest, IncludesTheNormBehindIt) {
 }
 
 TEST_F(FoldedConvolutionTest, ComputesWhatFollows) {
-  const FoldedConvolution convolution = Make(&norm_);
+  const FusedConvolution convolution = Make(&norm_);
   const at::Tensor z = at::rand_like(Normed()) - 0.5;
   const at::Tensor z_before = z.clone();
   ExpectNear(Normed().relu(), convolution.ForwardRelu(input_));
