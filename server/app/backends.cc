@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/app/calibration_folder.h"
+#include "server/app/picture_sources.h"
 #include "server/app/plugin.h"
 #include "server/app/server_options.h"
 #include "server/base/status_macros.h"
@@ -53,15 +54,18 @@ ServerFacts::Backend DescribeTorch() {
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
     const Config& config, const ThreadPlan& plan,
-    std::function<void()> on_broken) {
+    std::function<void()> on_broken, const CalibrationPictures& pictures,
+    const ModelPrecisions& precisions) {
   if (config.backend == "torch") {
     return CreateTorch(config, plan, std::move(on_broken));
   }
   return CreateCpuEngine(
       {.threads = plan.threads,
        .precision = config.precision,
-       .pictures = CalibrationFolder(config.calibration_pictures,
-                                     DatasetOptionsOf(config, plan).decode),
+       .model_precisions = precisions,
+       .pictures = FirstOf(
+           pictures, CalibrationFolder(config.calibration_pictures,
+                                       DatasetOptionsOf(config, plan).decode)),
        .record_folder = config.data_dir.empty()
                             ? ""
                             : absl::StrCat(config.data_dir, "/precision")});

@@ -72,26 +72,26 @@ std::vector<std::uint8_t> BytesOf(const fs::path& file, std::size_t max_bytes) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-std::vector<Pixels> Read(const std::string& folder,
-                         const PreprocessSpec& preprocess,
-                         const DecodeLimits& limits) {
+RealPictures Read(const std::string& folder, const PreprocessSpec& preprocess,
+                  const DecodeLimits& limits) {
   const std::vector<fs::path> files = FilesOf(folder);
-  const std::size_t wanted = std::min(files.size(), kMostCalibrationPictures);
-  std::vector<Pixels> pictures;
+  const std::size_t wanted = std::min(files.size(), kMostRealPictures);
+  RealPictures real;
+  real.identity = IdentityOf(folder);
   for (std::size_t i = 0; i < wanted; ++i) {
     const fs::path& file = files[i * files.size() / wanted];
     const absl::StatusOr<Pixels> picture =
         DecodeImage(BytesOf(file, limits.max_encoded_bytes), limits);
     if (picture.ok()) {
-      pictures.push_back(ResizeAndCrop(*picture, preprocess));
+      real.pictures.push_back(ResizeAndCrop(*picture, preprocess));
     }
   }
-  if (pictures.size() < wanted) {
+  if (real.pictures.size() < wanted) {
     Log(LogLevel::kWarning, "files of --calibration-pictures are no pictures",
-        {{"left_out", absl::StrCat(wanted - pictures.size())},
-         {"read", absl::StrCat(pictures.size())}});
+        {{"left_out", absl::StrCat(wanted - real.pictures.size())},
+         {"read", absl::StrCat(real.pictures.size())}});
   }
-  return pictures;
+  return real;
 }
 
 }  // namespace
@@ -102,13 +102,13 @@ CalibrationPictures CalibrationFolder(const std::string& folder,
     return {};
   }
   return {.read =
-              [folder, limits](const ModelName& model,
-                               const PreprocessSpec& preprocess) {
-                return Read(FolderOf(folder, model), preprocess, limits);
+              [folder, limits](const VersionFacts& version) {
+                return Read(FolderOf(folder, version.name), version.preprocess,
+                            limits);
               },
           .identity =
-              [folder](const ModelName& model) {
-                return IdentityOf(FolderOf(folder, model));
+              [folder](const VersionFacts& version) {
+                return IdentityOf(FolderOf(folder, version.name));
               }};
 }
 

@@ -14,6 +14,7 @@
 #include "server/app/access_settings.h"
 #include "server/app/config_options.h"
 #include "server/app/endpoint.h"
+#include "server/app/model_precisions.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
@@ -156,6 +157,23 @@ absl::Status ValidateDevices(const Config& config) {
   return absl::OkStatus();
 }
 
+absl::Status ValidatePrecisions(const Config& config) {
+  ASSIGN_OR_RETURN(const ModelPrecisions own,
+                   ParseModelPrecisions(config.model_precisions));
+  if (!own.empty() && config.backend != "engine") {
+    return ConfigError(
+        "--model-precision needs --backend=engine: torch computes in fp32");
+  }
+  if (config.precision == "int8" && IsReplica(config) &&
+      config.calibration_pictures.empty()) {
+    return ConfigError(
+        "--precision=int8 needs --calibration-pictures FOLDER with "
+        "--roles=serve, which has no datasets: without pictures nobody knows "
+        "how large the activations are");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status ValidateTogether(const Config& config) {
   RETURN_IF_ERROR(BatchSizesOf(config).status());
   RETURN_IF_ERROR(ValidateRoles(config));
@@ -163,11 +181,7 @@ absl::Status ValidateTogether(const Config& config) {
   RETURN_IF_ERROR(ParseEndpoint("--http-listen", config.http_listen).status());
   RETURN_IF_ERROR(ValidateAccess(config));
   RETURN_IF_ERROR(ValidateDevices(config));
-  if (config.precision == "int8" && config.calibration_pictures.empty()) {
-    return ConfigError(
-        "--precision=int8 needs --calibration-pictures FOLDER: without "
-        "pictures nobody knows how large the activations are");
-  }
+  RETURN_IF_ERROR(ValidatePrecisions(config));
   if (config.default_deadline_ms > config.max_deadline_ms) {
     return ConfigError(absl::StrCat(
         "--default-deadline-ms is ", config.default_deadline_ms,
@@ -297,6 +311,7 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
   }
   // What an unset list reads back as, from --print-config's output.
   std::erase(parsed.config.models, "");
+  std::erase(parsed.config.model_precisions, "");
   RETURN_IF_ERROR(ValidateTogether(parsed.config));
   if (print_config) {
     parsed.command = Command::kPrintConfig;

@@ -28,7 +28,8 @@ struct Config {
   std::string device = "cpu";
   // engine: fp32 | bf16 | int8 | auto; torch on a GPU: fp32 | bf16.
   std::string precision = "fp32";
-  std::string calibration_pictures;  // folder; empty: none
+  std::vector<std::string> model_precisions;  // NAME=PRECISION each
+  std::string calibration_pictures;           // folder; empty: none
 
   // What this server does: "all"; "serve": it owns no store and follows the
   // models of `registry`; "control,train": it owns the store, changes models

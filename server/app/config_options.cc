@@ -106,10 +106,13 @@ void AddModelOptions(Options& options, Config& config) {
            "int8 or auto (the fastest on this machine), where it agrees with "
            "fp32; of a GPU: fp32 or bf16")
       ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}));
+  options.Add("model-precision", config.model_precisions,
+              "NAME=PRECISION: what one model is served in instead of "
+              "--precision. Repeat, or separate by commas, for more");
   options.Add("calibration-pictures", config.calibration_pictures,
               "Folder of pictures like those that will be asked for, for int8; "
-              "in a folder MODEL in it those of one model. Default: none, no "
-              "int8");
+              "in a folder MODEL in it those of one model. Versions that "
+              "were trained here have their own. Without any: no int8");
 }
 
 void AddStoreOptions(Options& options, Config& config) {

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/app/model_precisions.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/sha256.h"
@@ -163,9 +164,9 @@ absl::StatusOr<DeclaredModel> ReadModel(const toml::table& table,
                                         const std::string& folder,
                                         const std::string& title) {
   const Members members(table, title);
-  RETURN_IF_ERROR(
-      members.CheckKeys({"name", "file", "sha256", "labels", "alias",
-                         "architecture", "description", "preprocess"}));
+  RETURN_IF_ERROR(members.CheckKeys({"name", "file", "sha256", "labels",
+                                     "alias", "architecture", "description",
+                                     "preprocess", "precision"}));
   ASSIGN_OR_RETURN(const std::string name_text, members.Text("name"));
   if (name_text.empty()) {
     return members.Fail("needs name");
@@ -187,6 +188,12 @@ absl::StatusOr<DeclaredModel> ReadModel(const toml::table& table,
   ASSIGN_OR_RETURN(const std::string alias, members.Text("alias"));
   if (!alias.empty()) {
     model.alias = alias;
+  }
+  ASSIGN_OR_RETURN(model.precision, members.Text("precision"));
+  if (!model.precision.empty() && !IsPrecisionName(model.precision)) {
+    return members.Fail(absl::StrCat("precision is ",
+                                     Quoted(model.precision, 32),
+                                     ", not fp32, bf16, int8 or auto"));
   }
   if (const toml::node* const node = table.get("preprocess")) {
     ASSIGN_OR_RETURN(model.preprocess, ReadPreprocess(*node, title));

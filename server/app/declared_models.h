@@ -40,6 +40,10 @@ struct DeclaredModel {
   std::vector<Evaluation> evaluations;
   // Logits are divided by it before the softmax.
   double temperature = 1;
+  // What all versions of the model are served in: fp32, bf16, int8, auto;
+  // empty:
+  // --precision.
+  std::string precision;
   // Leads error texts, e.g. `model folder "digits"`.
   std::string origin;
 };
@@ -57,6 +61,7 @@ inline constexpr std::size_t kMaxDeclaredModels = 1000;
 //   alias = "stable"              default: stable
 //   architecture = "resnet18"     default: recognised
 //   description = "..."
+//   precision = "int8"            default: --precision
 //   preprocess = {resize = 256, crop = 224, mean = [...], std = [...]}
 // Strict: INVALID_ARGUMENT (MODEL_INVALID) with the line for anything else,
 // with the nearest known key for a misspelt one. `title` leads the texts.

@@ -22,7 +22,9 @@
 #include "server/app/endpoint.h"
 #include "server/app/follower.h"
 #include "server/app/model_event_metrics.h"
+#include "server/app/model_precisions.h"
 #include "server/app/periodic_task.h"
+#include "server/app/picture_sources.h"
 #include "server/app/server_options.h"
 #include "server/app/thread_plan.h"
 #include "server/app/trainers.h"
@@ -35,6 +37,7 @@
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/evaluator.h"
 #include "server/finetune/job_manager.h"
+#include "server/finetune/version_pictures.h"
 #include "server/finetune/version_prober.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
@@ -103,6 +106,7 @@ class ServerParts final : public Server {
  private:
   absl::Status Listen(const KernelSelftest& kernels);
   absl::Status BringModels();
+  absl::Status BuildEngine();
   absl::Status BuildTraining();
   absl::Status FollowRegistry();
   HttpServer::Routes Routes();
@@ -126,12 +130,15 @@ class ServerParts final : public Server {
   PriorityGate gate_;
   VersionTallies tallies_;
   std::unique_ptr<CredentialFiles> credentials_;
-  std::unique_ptr<ModelLoader> loader_;
+  std::vector<DeclaredModel> declared_;
   std::unique_ptr<Store> store_;
+  // What the engine asks for pictures as long as it has a version.
+  std::unique_ptr<DatasetManager> datasets_;
+  std::optional<VersionPictures> pictures_;
+  std::unique_ptr<ModelLoader> loader_;
   ModelRegistry registry_;
   std::unique_ptr<ModelManager> manager_;
   std::unique_ptr<Classifier> classifier_;
-  std::unique_ptr<DatasetManager> datasets_;
   std::unique_ptr<FeatureExtractorLoader> features_;
   std::unique_ptr<Evaluator> evaluator_;
   std::unique_ptr<VersionProber> lab_;
@@ -150,9 +157,11 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   ASSIGN_OR_RETURN(
       credentials_,
       CredentialFiles::Load(config_, clock_, telemetry_->credentials()));
-  ASSIGN_OR_RETURN(
-      loader_, CreateBackend(config_, plan_, [this] { TakeBrokenDevice(); }));
+  if (!IsReplica(config_)) {
+    ASSIGN_OR_RETURN(declared_, DeclarationsOf(config_));
+  }
   ASSIGN_OR_RETURN(store_, Store::Open(StoreOptionsOf(config_), clock_));
+  RETURN_IF_ERROR(BuildEngine());
   Log(LogLevel::kInfo, "serving is planned", {{"plan", Describe(plan_)}});
   manager_ = ModelManager::Create(ManagerOptionsOf(config_), *store_, *loader_,
                                   registry_, clock_, &events_);
@@ -176,18 +185,34 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   return absl::OkStatus();
 }
 
+absl::Status ServerParts::BuildEngine() {
+  CalibrationPictures stored;
+  if (!IsReplica(config_)) {
+    DatasetOptions options = DatasetOptionsOf(config_, plan_);
+    options.metrics = &telemetry_->training();
+    datasets_ = DatasetManager::Create(options, *store_);
+    pictures_.emplace(*store_, *datasets_);
+    stored = OfStore(*pictures_);
+  }
+  ASSIGN_OR_RETURN(ModelPrecisions precisions,
+                   ParseModelPrecisions(config_.model_precisions));
+  ASSIGN_OR_RETURN(precisions, WithDeclared(std::move(precisions), declared_));
+  ASSIGN_OR_RETURN(loader_, CreateBackend(
+                                config_, plan_, [this] { TakeBrokenDevice(); },
+                                stored, precisions));
+  return absl::OkStatus();
+}
+
 absl::Status ServerParts::BuildTraining() {
-  DatasetOptions dataset_options = DatasetOptionsOf(config_, plan_);
-  dataset_options.metrics = &telemetry_->training();
-  datasets_ = DatasetManager::Create(dataset_options, *store_);
   evaluator_ = Evaluator::Create(
       {.batch = static_cast<std::size_t>(std::min(4, MaxBatch(config_)))},
       *store_, *datasets_, *manager_, clock_);
   const JobManagerOptions job_options = JobOptionsOf(config_, plan_);
-  lab_ = VersionProber::Create({.decode = dataset_options.decode,
-                                .threads = job_options.threads,
-                                .gives_way = job_options.gives_way},
-                               *store_, *manager_, ProbersOfPlugin(), clock_);
+  lab_ =
+      VersionProber::Create({.decode = DatasetOptionsOf(config_, plan_).decode,
+                             .threads = job_options.threads,
+                             .gives_way = job_options.gives_way},
+                            *store_, *manager_, ProbersOfPlugin(), clock_);
   ASSIGN_OR_RETURN(features_,
                    CreateCpuFeatureLoader({.threads = job_options.threads}));
   jobs_ = JobManager::Create(job_options, *store_, *datasets_, *manager_,
@@ -287,13 +312,12 @@ std::string ServerParts::Metrics(ExpositionFormat format) {
 }
 
 absl::Status ServerParts::BringModels() {
-  ASSIGN_OR_RETURN(const std::vector<DeclaredModel> declared,
-                   DeclarationsOf(config_));
   RETURN_IF_ERROR(manager_->Start());
-  RETURN_IF_ERROR(ApplyDeclarations(declared, *store_, *manager_));
+  RETURN_IF_ERROR(ApplyDeclarations(declared_, *store_, *manager_));
   ASSIGN_OR_RETURN(const std::vector<StoredModel> stored, ListStored(*store_));
-  ASSIGN_OR_RETURN(const std::optional<ModelName> chosen,
-                   ChooseDefaultModel(config_.default_model, declared, stored));
+  ASSIGN_OR_RETURN(
+      const std::optional<ModelName> chosen,
+      ChooseDefaultModel(config_.default_model, declared_, stored));
   if (chosen) {
     registry_.SetDefault(*chosen);
   } else {

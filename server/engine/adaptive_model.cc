@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,42 +15,55 @@
 #include "server/base/log.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
-#include "server/engine/calibrator.h"
 #include "server/engine/cpu_model.h"
+#include "server/engine/kept_logits.h"
 #include "server/engine/onednn_api.h"
 #include "server/engine/precision_record.h"
 #include "server/engine/precision_trial.h"
-#include "server/image/preprocess.h"
 #include "server/models/golden.h"
 #include "server/models/warm_up.h"
 
 namespace resnetd {
 namespace {
 
-DecisionKey KeyOf(const VersionFacts& facts, const CpuModel& model,
-                  const PrecisionChooser& chooser) {
-  return {.weights_sha256 = facts.weights_sha256,
-          .cpu = CpuName(),
-          .library = absl::StrCat(LibraryVersion(), " ", EffectiveIsa().name),
-          .policy = chooser.policy_name,
-          .pictures = chooser.pictures.identity
-                          ? chooser.pictures.identity(facts.name)
-                          : "",
-          .threads = model.threads(),
-          .batch = static_cast<int>(model.max_batch())};
+// What the policy wanted and there was no memory to try.
+PrecisionDecision NoMemory(const PrecisionPolicy& policy,
+                           const absl::Status& why) {
+  const std::string text(why.message());
+  PrecisionDecision decision;
+  decision.text = absl::StrCat("fp32 chosen; no memory to try others: ", text);
+  for (const Precision precision : policy.candidates) {
+    decision.figures.push_back(
+        {.precision = std::string(PrecisionName(precision)),
+         .objection = PrecisionObjection::kNoMemory,
+         .obstacle = text});
+  }
+  return decision;
+}
+
+void LogRefused(const ModelName& model,
+                const std::vector<PrecisionFigures>& refused) {
+  for (const PrecisionFigures& one : refused) {
+    Log(LogLevel::kWarning, "a precision is not used",
+        {{"model", model.text()},
+         {"precision", one.precision},
+         {"reason", PrecisionObjectionName(one.objection)},
+         {"why", one.obstacle}});
+  }
 }
 
 }  // namespace
 
 AdaptiveModel::AdaptiveModel(const dnnl::engine& engine,
-                             const VersionFacts& facts,
                              std::unique_ptr<CpuModel> model,
+                             NamedPolicy policy,
                              std::shared_ptr<PrecisionChooser> chooser)
     : engine_(engine),
-      name_(facts.name),
-      preprocess_(facts.preprocess),
-      key_(KeyOf(facts, *model, *chooser)),
+      policy_(std::move(policy)),
       chooser_(std::move(chooser)),
+      crop_(model->crop()),
+      max_batch_(model->max_batch()),
+      threads_(model->threads()),
       current_(std::move(model)) {}
 
 AdaptiveModel::~AdaptiveModel() { chooser_->jobs.Remove(this); }
@@ -80,86 +94,154 @@ std::int64_t AdaptiveModel::resident_bytes() const {
   return Now()->resident_bytes();
 }
 
+void AdaptiveModel::Attach(const VersionFacts& facts,
+                           std::unique_ptr<PrecisionHost> host) {
+  facts_ = facts;
+  host_ = std::move(host);
+}
+
 void AdaptiveModel::MayChoosePrecision(const std::function<void()>& chosen) {
+  if (policy_.policy.candidates.empty()) {
+    return;
+  }
   chosen_ = chosen;
   chooser_->jobs.Add(this, [this](const BackgroundJobs::Stopped& stopped) {
     Choose(stopped);
   });
 }
 
-void AdaptiveModel::Switch(std::unique_ptr<CpuModel> winner,
-                           const std::string& text) {
+DecisionKey AdaptiveModel::KeyOf(const std::string& pictures) const {
+  return {.weights_sha256 = facts_->weights_sha256,
+          .cpu = CpuName(),
+          .library = absl::StrCat(LibraryVersion(), " ", EffectiveIsa().name),
+          .policy = policy_.name,
+          .pictures = pictures,
+          .threads = threads_,
+          .batch = static_cast<int>(max_batch_)};
+}
+
+void AdaptiveModel::Switch(Current model, const PrecisionDecision& decision) {
+  const std::vector<PrecisionFigures> refused =
+      RefusedOf(decision.figures, policy_.policy);
   Current before;  // freed after the lock, and after the calls that use it
   {
     const MutexLock lock(mutex_);
-    choice_ = text;
-    if (winner) {
-      before = std::exchange(current_, std::move(winner));
+    choice_ = decision.text;
+    if (model) {
+      before = std::exchange(current_, std::move(model));
     }
   }
   Log(LogLevel::kInfo, "precision chosen",
-      {{"model", name_.text()}, {"choice", text}});
+      {{"model", facts_->name.text()}, {"choice", decision.text}});
+  LogRefused(facts_->name, refused);
+  host_->Chosen();
   chosen_();
 }
 
-bool AdaptiveModel::TakeKept(const PrecisionRecord& record) {
-  if (record.precision == Precision::kFloat32) {
-    Switch(nullptr, record.text);
-    return true;
-  }
+absl::StatusOr<std::unique_ptr<CpuModel>> AdaptiveModel::MakeKept(
+    const PrecisionRecord& record) const {
   const Current reference = Now();
   CpuNetwork network = reference->Network();
   network.precision = record.precision;
   if (record.calibration) {
     network.calibration = *record.calibration;
   }
-  absl::StatusOr<std::unique_ptr<CpuModel>> model =
-      CpuModel::Load(engine_, std::move(network), reference->max_batch(),
-                     reference->threads());
-  if (!model.ok() ||
-      !RunEveryBatchSize(**model, reference->crop(), reference->max_batch())
-           .ok()) {
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<CpuModel> model,
+      CpuModel::Load(engine_, std::move(network), max_batch_, threads_));
+  RETURN_IF_ERROR(RunEveryBatchSize(*model, crop_, max_batch_).status());
+  ASSIGN_OR_RETURN(const std::vector<float> floats,
+                   GoldenLogits(*reference, crop_, max_batch_));
+  ASSIGN_OR_RETURN(const std::vector<float> actual,
+                   GoldenLogits(*model, crop_, max_batch_));
+  RETURN_IF_ERROR(CheckKeptLogits(record.logits, actual));
+  RETURN_IF_ERROR(CompareGolden(floats, actual, floats.size() / kGoldenPictures,
+                                GoldenTolerance(model->precision())));
+  return model;
+}
+
+bool AdaptiveModel::TakeKept(const PrecisionRecord& record) {
+  PrecisionDecision decision{.precision = record.precision,
+                             .text = record.text,
+                             .figures = record.refused};
+  if (record.precision == Precision::kFloat32) {
+    Switch(nullptr, decision);
+    return true;
+  }
+  absl::StatusOr<std::unique_ptr<CpuModel>> model = MakeKept(record);
+  if (!model.ok()) {
+    Log(LogLevel::kWarning,
+        "the kept choice of a precision does not hold any more, it is made "
+        "again",
+        {{"model", facts_->name.text()},
+         {"precision", std::string(PrecisionName(record.precision))},
+         {"error", std::string(model.status().message())}});
+    chooser_->records.Drop(record.key);
     return false;
   }
-  Switch(*std::move(model), record.text);
+  Switch(*std::move(model), decision);
   return true;
 }
 
-void AdaptiveModel::Choose(const BackgroundJobs::Stopped& stopped) {
-  if (const auto record = chooser_->records.Find(key_)) {
-    if (TakeKept(*record)) {
+void AdaptiveModel::Keep(const DecisionKey& key,
+                         const PrecisionRun& run) const {
+  PrecisionRecord record = {
+      .key = key,
+      .precision = run.decision.precision,
+      .text = run.decision.text,
+      .calibration = std::nullopt,
+      .logits = {},
+      .refused = RefusedOf(run.decision.figures, policy_.policy)};
+  if (record.precision == Precision::kInt8) {
+    record.calibration = run.calibration;
+  }
+  if (run.winner) {
+    absl::StatusOr<std::vector<float>> logits =
+        GoldenLogits(*run.winner, crop_, max_batch_);
+    if (!logits.ok()) {
       return;
     }
+    record.logits = KeptLogits(*logits);
   }
-  std::vector<Pixels> pictures;
+  chooser_->records.Keep(record);
+}
+
+void AdaptiveModel::Choose(const BackgroundJobs::Stopped& stopped) {
+  // Here, as it may take a while.
+  const CalibrationPictures& pictures = chooser_->pictures;
+  const DecisionKey key =
+      KeyOf(pictures.identity ? pictures.identity(*facts_) : "");
+  const absl::StatusOr<std::unique_ptr<PrecisionRoom>> room =
+      host_->Book(TrialBytes(policy_.policy, Now()->resident_bytes()));
+  if (!room.ok()) {
+    Switch(nullptr, NoMemory(policy_.policy, room.status()));
+    return;
+  }
+  const auto record = chooser_->records.Find(key);
+  if (!record || !TakeKept(*record)) {
+    ChooseAnew(key, stopped);
+  }
+}
+
+void AdaptiveModel::ChooseAnew(const DecisionKey& key,
+                               const BackgroundJobs::Stopped& stopped) {
+  RealPictures pictures;
   if (chooser_->pictures.read) {
-    pictures = chooser_->pictures.read(name_, preprocess_);
-  }
-  std::vector<const Pixels*> pointers;
-  pointers.reserve(pictures.size());
-  for (const Pixels& picture : pictures) {
-    pointers.push_back(&picture);
+    pictures = chooser_->pictures.read(*facts_);
   }
   absl::StatusOr<PrecisionRun> run =
-      TryPrecisions(engine_, *Now(), chooser_->policy, pointers, stopped);
+      TryPrecisions(engine_, *Now(), policy_.policy, pictures, stopped);
   if (absl::IsCancelled(run.status())) {
     return;
   }
   if (!run.ok()) {
     Log(LogLevel::kWarning, "no precision could be chosen, fp32 it is",
-        {{"model", name_.text()},
+        {{"model", facts_->name.text()},
          {"error", std::string(run.status().message())}});
     return;
   }
-  PrecisionRecord record = {.key = key_,
-                            .precision = run->decision.precision,
-                            .text = run->decision.text,
-                            .calibration = std::nullopt};
-  if (record.precision == Precision::kInt8) {
-    record.calibration = std::move(run->calibration);
-  }
-  chooser_->records.Keep(record);
-  Switch(std::move(run->winner), record.text);
+  Keep(key, *run);
+  Switch(std::move(run->winner), run->decision);
 }
 
 }  // namespace resnetd

@@ -32,17 +32,22 @@ double Error(absl::Span<const float> expected, absl::Span<const float> actual) {
 }  // namespace
 
 Agreement Compare(absl::Span<const float> expected,
-                  absl::Span<const float> actual, std::size_t classes) {
+                  absl::Span<const float> actual, std::size_t classes,
+                  absl::Span<const int> labels) {
   Agreement agreement;
   for (std::size_t at = 0; at < expected.size(); at += classes) {
     const auto wanted = expected.subspan(at, classes);
     const auto got = actual.subspan(at, classes);
+    const int label = labels.empty() ? -1 : labels[at / classes];
     ++agreement.pictures;
+    agreement.labelled += label >= 0 ? 1 : 0;
     if (!AllFinite(wanted) || !AllFinite(got)) {
       agreement.error += 1;
+      agreement.not_finite += AllFinite(wanted) ? 1 : 0;
       continue;
     }
     agreement.same_top1 += Top(wanted) == Top(got) ? 1 : 0;
+    agreement.correct += label >= 0 && Top(got) == label ? 1 : 0;
     agreement.error += Error(wanted, got);
   }
   if (agreement.pictures > 0) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <map>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
@@ -11,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/ids.h"
 #include "server/base/status_macros.h"
 #include "server/engine/adaptive_model.h"
 #include "server/engine/cpu_model.h"
@@ -42,13 +44,16 @@ int UsefulThreads(double flops_per_picture, int threads) {
 
 namespace {
 
+// By the name of a model; "" for all others.
+using Policies = std::map<std::string, NamedPolicy>;
+
 class CpuEngine final : public ModelLoader {
  public:
-  // `chooser`: null for float32 alone.
-  CpuEngine(dnnl::engine engine, int threads,
+  CpuEngine(dnnl::engine engine, int threads, Policies policies,
             std::shared_ptr<PrecisionChooser> chooser)
       : engine_(std::move(engine)),
         threads_(threads),
+        policies_(std::move(policies)),
         chooser_(std::move(chooser)) {}
 
   absl::StatusOr<std::unique_ptr<Model>> Load(const ModelPackage& package,
@@ -59,37 +64,44 @@ class CpuEngine final : public ModelLoader {
     ASSIGN_OR_RETURN(std::unique_ptr<CpuModel> model,
                      CpuModel::Load(engine_, package, max_batch,
                                     UsefulThreads(flops, threads_)));
-    if (!chooser_) {
-      return model;
-    }
-    return std::make_unique<AdaptiveModel>(engine_, package.facts,
-                                           std::move(model), chooser_);
+    return std::make_unique<AdaptiveModel>(
+        engine_, std::move(model), PolicyOf(package.facts.name), chooser_);
   }
 
   std::string description() const override {
-    return absl::StrCat(LibraryVersion(), ", ", EffectiveIsa().name, ", up to ",
-                        threads_, threads_ == 1 ? " thread" : " threads",
-                        " a batch, precision ",
-                        chooser_ ? chooser_->policy_name : "fp32");
+    std::string text =
+        absl::StrCat(LibraryVersion(), ", ", EffectiveIsa().name, ", up to ",
+                     threads_, threads_ == 1 ? " thread" : " threads",
+                     " a batch, precision ", policies_.at("").name);
+    for (const auto& [model, policy] : policies_) {
+      if (!model.empty()) {
+        absl::StrAppend(&text, ", ", model, " ", policy.name);
+      }
+    }
+    return text;
   }
 
  private:
+  const NamedPolicy& PolicyOf(const ModelName& model) const {
+    const auto own = policies_.find(model.text());
+    return own == policies_.end() ? policies_.at("") : own->second;
+  }
+
   const dnnl::engine engine_;
   const int threads_;
+  const Policies policies_;
   const std::shared_ptr<PrecisionChooser> chooser_;
 };
 
-std::shared_ptr<PrecisionChooser> ChooserOf(const CpuEngineOptions& options,
-                                            PrecisionPolicy policy) {
-  if (policy.candidates.empty()) {
-    return nullptr;
+absl::StatusOr<Policies> PoliciesOf(const CpuEngineOptions& options) {
+  Policies policies;
+  ASSIGN_OR_RETURN(PrecisionPolicy policy, CheckPolicy(options.precision));
+  policies[""] = {options.precision, std::move(policy)};
+  for (const auto& [model, name] : options.model_precisions) {
+    ASSIGN_OR_RETURN(policy, CheckPolicy(name));
+    policies[model] = {name, std::move(policy)};
   }
-  return std::shared_ptr<PrecisionChooser>(
-      new PrecisionChooser{.policy = std::move(policy),
-                           .policy_name = options.precision,
-                           .pictures = options.pictures,
-                           .records = PrecisionRecords(options.record_folder),
-                           .jobs = {}});
+  return policies;
 }
 
 }  // namespace
@@ -97,13 +109,17 @@ std::shared_ptr<PrecisionChooser> ChooserOf(const CpuEngineOptions& options,
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateCpuEngine(
     const CpuEngineOptions& options) {
   RETURN_IF_ERROR(CheckThreads(options.threads));
-  ASSIGN_OR_RETURN(PrecisionPolicy policy, CheckPolicy(options.precision));
+  ASSIGN_OR_RETURN(Policies policies, PoliciesOf(options));
   ASSIGN_OR_RETURN(dnnl::engine engine, CallOneDnn("starting", [] {
                      return dnnl::engine(dnnl::engine::kind::cpu, 0);
                    }));
+  std::shared_ptr<PrecisionChooser> chooser(
+      new PrecisionChooser{.pictures = options.pictures,
+                           .records = PrecisionRecords(options.record_folder),
+                           .jobs = {}});
   return std::unique_ptr<ModelLoader>(
       std::make_unique<CpuEngine>(std::move(engine), options.threads,
-                                  ChooserOf(options, std::move(policy))));
+                                  std::move(policies), std::move(chooser)));
 }
 
 }  // namespace resnetd

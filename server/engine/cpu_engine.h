@@ -2,15 +2,14 @@
 
 #include <cstddef>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/base/ids.h"
-#include "server/image/pixels.h"
-#include "server/image/preprocess.h"
 #include "server/models/model.h"
+#include "server/models/model_package.h"
+#include "server/models/precision_report.h"
 
 namespace resnetd {
 
@@ -18,16 +17,11 @@ namespace resnetd {
 // with. Both functions are called by a thread of the engine; empty ones: there
 // are none.
 struct CalibrationPictures {
-  // Decoded, resized and cut for `preprocess`; at most kMostCalibrationPictures
-  // are wanted.
-  std::function<std::vector<Pixels>(const ModelName& model,
-                                    const PreprocessSpec& preprocess)>
-      read;
-  // Quick; changes when what read() gives does. Empty: there are none.
-  std::function<std::string(const ModelName& model)> identity;
+  // At most kMostRealPictures are wanted.
+  std::function<RealPictures(const VersionFacts& version)> read;
+  // RealPictures::identity of what read() gives. Empty: there are none.
+  std::function<std::string(const VersionFacts& version)> identity;
 };
-
-inline constexpr std::size_t kMostCalibrationPictures = 256;
 
 struct CpuEngineOptions {
   // Threads of one batch, 1 to kMostEngineThreads. Each concurrent caller has a
@@ -37,6 +31,8 @@ struct CpuEngineOptions {
   // the fastest of all, or to this one, when it has shown on this machine that
   // it agrees (Model::MayChoosePrecision()).
   std::string precision = "fp32";
+  // The same of single models, by name, instead of it.
+  std::map<std::string, std::string> model_precisions = {};
   CalibrationPictures pictures = {};
   // Where choices are kept for the next start; empty: nowhere.
   std::string record_folder;

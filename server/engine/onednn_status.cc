@@ -39,6 +39,11 @@ absl::Status OneDnnError(absl::string_view doing,
                               "); use another precision"));
   }
   const std::string what = exception.what();
+  if (LibraryStatus(exception) == dnnl_unimplemented) {
+    return Error(absl::StatusCode::kFailedPrecondition,
+                 Reason::kBackendUnavailable,
+                 "the library has no kernels for this arithmetic on this CPU");
+  }
   Log(LogLevel::kError, "engine: the library failed",
       {{"doing", std::string(doing)},
        {"error", what},

@@ -11,23 +11,26 @@
 #include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "server/base/bytes.h"
 #include "server/base/log.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/engine/calibration.h"
+#include "server/engine/kept_logits.h"
 #include "server/engine/precision.h"
 #include "server/models/json_object.h"
 
 namespace resnetd {
 namespace {
 
-constexpr char kFormat[] = "resnetd-precision/1";
+constexpr char kFormat[] = "resnetd-precision/2";
 constexpr std::size_t kMaxBytes = std::size_t{2} << 20U;
 constexpr std::size_t kMaxText = 4096;
 constexpr std::int64_t kMostThreads = 1024;
@@ -51,9 +54,8 @@ absl::StatusOr<DecisionKey> ReadKey(const ObjectReader& reader) {
   return key;
 }
 
-}  // namespace
-
-std::string FormatRecord(const PrecisionRecord& record) {
+// All but "sha256".
+nlohmann::ordered_json JsonOf(const PrecisionRecord& record) {
   nlohmann::ordered_json json;
   json["format"] = kFormat;
   json["weights_sha256"] = record.key.weights_sha256;
@@ -69,18 +71,90 @@ std::string FormatRecord(const PrecisionRecord& record) {
     json["calibration"] =
         nlohmann::ordered_json::parse(FormatCalibration(*record.calibration));
   }
+  if (!record.logits.empty()) {
+    json["logits"] = record.logits;
+  }
+  for (const PrecisionFigures& one : record.refused) {
+    json["refused"].push_back(
+        {{"precision", one.precision},
+         {"reason", PrecisionObjectionName(one.objection)},
+         {"why", one.obstacle}});
+  }
+  return json;
+}
+
+std::string DigestOf(const nlohmann::ordered_json& json) {
+  const std::string text = json.dump();
+  return Sha256Hex(AsBytes(text));
+}
+
+absl::StatusOr<std::vector<float>> ReadLogits(const ObjectReader& reader) {
+  const nlohmann::json* const logits = reader.Find("logits");
+  std::vector<float> values;
+  if (logits == nullptr) {
+    return values;
+  }
+  if (!logits->is_array() || logits->size() > kMostKeptLogits) {
+    return MemberError("logits", "is no list of numbers");
+  }
+  for (const nlohmann::json& value : *logits) {
+    if (!value.is_number()) {
+      return MemberError("logits", "is no list of numbers");
+    }
+    values.push_back(value.get<float>());
+  }
+  return values;
+}
+
+absl::StatusOr<PrecisionFigures> ReadRefused(const nlohmann::json& value) {
+  ASSIGN_OR_RETURN(
+      const ObjectReader reader,
+      ObjectReader::Open(value, "refused", {"precision", "reason", "why"}));
+  PrecisionFigures figures;
+  ASSIGN_OR_RETURN(
+      figures.precision,
+      reader.Required(reader.Text("precision", kMaxText), "precision"));
+  ASSIGN_OR_RETURN(const std::string reason,
+                   reader.Required(reader.Text("reason", kMaxText), "reason"));
+  ASSIGN_OR_RETURN(figures.obstacle,
+                   reader.Required(reader.Text("why", kMaxText), "why"));
+  for (const PrecisionObjection objection :
+       {PrecisionObjection::kNoPictures, PrecisionObjection::kUnsupported,
+        PrecisionObjection::kDisagrees, PrecisionObjection::kNoMemory}) {
+    if (reason == PrecisionObjectionName(objection)) {
+      figures.objection = objection;
+      return figures;
+    }
+  }
+  return MemberError("refused.reason", "is none of the known ones");
+}
+
+absl::Status CheckDigest(const ObjectReader& reader,
+                         const PrecisionRecord& record) {
+  ASSIGN_OR_RETURN(const std::string digest,
+                   reader.Required(reader.Text("sha256", kMaxText), "sha256"));
+  return digest == DigestOf(JsonOf(record))
+             ? absl::OkStatus()
+             : MemberError("sha256", "is not that of the text: it was changed");
+}
+
+}  // namespace
+
+std::string FormatRecord(const PrecisionRecord& record) {
+  nlohmann::ordered_json json = JsonOf(record);
+  json["sha256"] = DigestOf(json);
   return json.dump(2) + "\n";
 }
 
 absl::StatusOr<PrecisionRecord> ParseRecord(absl::string_view json) {
   ASSIGN_OR_RETURN(const nlohmann::json value,
                    ParseStrictJson(json, kMaxBytes));
-  ASSIGN_OR_RETURN(
-      const ObjectReader reader,
-      ObjectReader::Open(
-          value, "",
-          {"format", "weights_sha256", "cpu", "library", "policy", "pictures",
-           "threads", "batch", "precision", "text", "calibration"}));
+  ASSIGN_OR_RETURN(const ObjectReader reader,
+                   ObjectReader::Open(
+                       value, "",
+                       {"format", "weights_sha256", "cpu", "library", "policy",
+                        "pictures", "threads", "batch", "precision", "text",
+                        "calibration", "logits", "refused", "sha256"}));
   ASSIGN_OR_RETURN(
       const std::string format,
       reader.Required(reader.Text("format", sizeof(kFormat)), "format"));
@@ -105,6 +179,14 @@ absl::StatusOr<PrecisionRecord> ParseRecord(absl::string_view json) {
   if (record.precision == Precision::kInt8 && !record.calibration) {
     return MemberError("calibration", "is missing");
   }
+  ASSIGN_OR_RETURN(record.logits, ReadLogits(reader));
+  if (const nlohmann::json* refused = reader.Find("refused")) {
+    for (const nlohmann::json& one : *refused) {
+      ASSIGN_OR_RETURN(PrecisionFigures figures, ReadRefused(one));
+      record.refused.push_back(std::move(figures));
+    }
+  }
+  RETURN_IF_ERROR(CheckDigest(reader, record));
   return record;
 }
 
@@ -112,11 +194,7 @@ std::string PrecisionRecords::FileOf(const DecisionKey& key) const {
   const std::string whole = absl::StrCat(
       key.weights_sha256, "\n", key.cpu, "\n", key.library, "\n", key.policy,
       "\n", key.pictures, "\n", key.threads, "\n", key.batch);
-  return absl::StrCat(
-      folder_, "/",
-      Sha256Hex(
-          {reinterpret_cast<const unsigned char*>(whole.data()), whole.size()}),
-      ".json");
+  return absl::StrCat(folder_, "/", Sha256Hex(AsBytes(whole)), ".json");
 }
 
 std::optional<PrecisionRecord> PrecisionRecords::Find(
@@ -136,6 +214,13 @@ std::optional<PrecisionRecord> PrecisionRecords::Find(
     return std::nullopt;
   }
   return record->key == key ? std::optional(*record) : std::nullopt;
+}
+
+void PrecisionRecords::Drop(const DecisionKey& key) const {
+  if (!folder_.empty()) {
+    std::error_code ignored;
+    std::filesystem::remove(FileOf(key), ignored);
+  }
 }
 
 void PrecisionRecords::Keep(const PrecisionRecord& record) const {

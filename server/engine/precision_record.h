@@ -3,11 +3,13 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "server/engine/calibration.h"
 #include "server/engine/precision.h"
+#include "server/models/precision_report.h"
 
 namespace resnetd {
 
@@ -32,15 +34,21 @@ struct PrecisionRecord {
   std::string text;
   // What int8 was measured with.
   std::optional<Calibration> calibration;
+  // KeptLogits() of the plan; none of float32's.
+  std::vector<float> logits = {};
+  // What was wanted and may not be, without its figures.
+  std::vector<PrecisionFigures> refused = {};
 
   friend bool operator==(const PrecisionRecord&,
                          const PrecisionRecord&) = default;
 };
 
-// JSON, canonical: "format": "resnetd-precision/1", the key, the precision, its
-// text, "calibration" as FormatCalibration() writes it.
+// JSON, canonical: "format": "resnetd-precision/2", the key, the precision, its
+// text, "calibration" as FormatCalibration() writes it, "logits", "refused",
+// and the SHA-256 of the same text without it.
 std::string FormatRecord(const PrecisionRecord& record);
-// INVALID_ARGUMENT (MODEL_INVALID) naming the member.
+// INVALID_ARGUMENT (MODEL_INVALID) naming the member: also one that was
+// changed.
 absl::StatusOr<PrecisionRecord> ParseRecord(absl::string_view json);
 
 // Files of a folder, one for each key. Thread-safe: a file is replaced whole.
@@ -51,6 +59,8 @@ class PrecisionRecords {
 
   // nullopt: none, one of another key, or one that cannot be read (logged).
   std::optional<PrecisionRecord> Find(const DecisionKey& key) const;
+  // The next Find() finds nothing.
+  void Drop(const DecisionKey& key) const;
   // Logs when it cannot: the decision is then made again at the next start.
   void Keep(const PrecisionRecord& record) const;
 

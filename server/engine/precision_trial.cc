@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <functional>
 #include <limits>
@@ -44,7 +45,7 @@ absl::StatusOr<double> SecondsOfOneRound(const CpuModel& model,
   int runs = 0;
   double taken = 0;
   while (runs == 0 || taken < kRoundSeconds) {
-    RETURN_IF_ERROR(model.Logits({picture}).status());
+    RETURN_IF_ERROR(model.Results({picture}).status());
     ++runs;
     taken = ThreadSeconds() - start;
   }
@@ -54,18 +55,15 @@ absl::StatusOr<double> SecondsOfOneRound(const CpuModel& model,
 class Trials {
  public:
   Trials(const dnnl::engine& engine, const CpuModel& reference,
-         absl::Span<const Pixels* const> real,
-         const std::function<bool()>& stopped)
+         const RealPictures& real, const std::function<bool()>& stopped)
       : engine_(engine),
         reference_(reference),
         golden_(GoldenPictures(reference.crop())),
-        pictures_(real.begin(), real.end()),
-        has_real_(!real.empty()),
+        has_real_(!real.pictures.empty()),
+        classes_(real.classes),
         stopped_(stopped) {
-    if (!has_real_) {
-      for (const Pixels& picture : golden_) {
-        pictures_.push_back(&picture);
-      }
+    for (const Pixels& picture : has_real_ ? real.pictures : golden_) {
+      pictures_.push_back(&picture);
     }
     run_.trials.push_back({.precision = Precision::kFloat32,
                            .seconds = 0,
@@ -76,13 +74,18 @@ class Trials {
 
   absl::StatusOr<PrecisionRun> Run(const PrecisionPolicy& policy) {
     ASSIGN_OR_RETURN(expected_, Logits(reference_));
-    run_.trials.front().agreement =
-        Compare(expected_, expected_, expected_.size() / pictures_.size());
+    run_.trials.front().agreement = Compared(expected_);
+    run_.trials.front().bytes = reference_.resident_bytes();
     for (const Precision precision : policy.candidates) {
       RETURN_IF_ERROR(Try(precision));
+      if (policy.forced == precision &&
+          ObjectionTo(run_.trials.back(), run_.trials.front(), false)
+              .text.empty()) {
+        break;
+      }
     }
     RETURN_IF_ERROR(Time());
-    run_.decision = DecidePrecision(run_.trials, policy.must_be_faster);
+    run_.decision = DecidePrecision(run_.trials, policy);
     for (std::size_t i = 0; i < models_.size(); ++i) {
       if (run_.trials[i].precision == run_.decision.precision) {
         run_.winner = std::move(models_[i]);
@@ -106,6 +109,32 @@ class Trials {
     return LogitsOfAll(model, pictures_, stopped_);
   }
 
+  Agreement Compared(const std::vector<float>& actual) const {
+    return Compare(expected_, actual, expected_.size() / pictures_.size(),
+                   classes_);
+  }
+
+  // Values that are not finite among them: they are compared, too.
+  absl::StatusOr<std::vector<float>> Results(const CpuModel& model) const {
+    std::vector<float> all;
+    for (const Pixels* const picture : pictures_) {
+      RETURN_IF_ERROR(CheckStopped());
+      ASSIGN_OR_RETURN(const std::vector<float> row, model.Results({picture}));
+      all.insert(all.end(), row.begin(), row.end());
+    }
+    return all;
+  }
+
+  // So that of pictures in the order of their classes some are of each.
+  std::vector<const Pixels*> CalibrationPictures() const {
+    const std::size_t count = std::min(pictures_.size(), kCalibrationPictures);
+    std::vector<const Pixels*> chosen;
+    for (std::size_t i = 0; i < count; ++i) {
+      chosen.push_back(pictures_[i * pictures_.size() / count]);
+    }
+    return chosen;
+  }
+
   absl::StatusOr<std::unique_ptr<CpuModel>> Make(Precision precision) {
     CpuNetwork network = reference_.Network();
     network.precision = precision;
@@ -116,11 +145,9 @@ class Trials {
       if (!has_real_) {
         return absl::FailedPreconditionError("no pictures to calibrate with");
       }
-      ASSIGN_OR_RETURN(CalibrationTrial calibrated,
-                       Calibrate(engine_, reference_,
-                                 absl::MakeConstSpan(pictures_).subspan(
-                                     0, kCalibrationPictures),
-                                 stopped_));
+      ASSIGN_OR_RETURN(
+          CalibrationTrial calibrated,
+          Calibrate(engine_, reference_, CalibrationPictures(), stopped_));
       network.calibration = calibrated.calibration;
       run_.calibration = std::move(calibrated.calibration);
     }
@@ -133,6 +160,9 @@ class Trials {
     RETURN_IF_ERROR(CheckStopped());
     PrecisionTrial trial = {
         .precision = precision, .seconds = 0, .agreement = {}, .obstacle = ""};
+    if (precision == Precision::kInt8 && !has_real_) {
+      trial.kind = PrecisionObjection::kNoPictures;
+    }
     absl::StatusOr<std::unique_ptr<CpuModel>> model = Make(precision);
     if (absl::IsCancelled(model.status())) {
       return model.status();
@@ -140,9 +170,9 @@ class Trials {
     std::unique_ptr<CpuModel> made;
     if (model.ok()) {
       made = *std::move(model);
-      ASSIGN_OR_RETURN(const std::vector<float> actual, Logits(*made));
-      trial.agreement =
-          Compare(expected_, actual, expected_.size() / pictures_.size());
+      ASSIGN_OR_RETURN(const std::vector<float> actual, Results(*made));
+      trial.agreement = Compared(actual);
+      trial.bytes = made->resident_bytes();
     } else {
       trial.obstacle = std::string(model.status().message());
     }
@@ -175,8 +205,10 @@ class Trials {
   const dnnl::engine& engine_;
   const CpuModel& reference_;
   const std::vector<Pixels> golden_;
-  std::vector<const Pixels*> pictures_;
   const bool has_real_;
+  const std::vector<int> classes_;
+  // Real ones, else golden_.
+  std::vector<const Pixels*> pictures_;
   const std::function<bool()>& stopped_;
   std::vector<float> expected_;
   PrecisionRun run_;
@@ -186,9 +218,16 @@ class Trials {
 
 }  // namespace
 
+std::int64_t TrialBytes(const PrecisionPolicy& policy,
+                        std::int64_t float_bytes) {
+  // Both are 0.6.
+  return static_cast<std::int64_t>(policy.candidates.size()) * float_bytes * 3 /
+         5;
+}
+
 absl::StatusOr<PrecisionRun> TryPrecisions(
     const dnnl::engine& engine, const CpuModel& reference,
-    const PrecisionPolicy& policy, absl::Span<const Pixels* const> pictures,
+    const PrecisionPolicy& policy, const RealPictures& pictures,
     const std::function<bool()>& stopped) {
   return Trials(engine, reference, pictures, stopped).Run(policy);
 }

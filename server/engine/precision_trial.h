@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -7,11 +8,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
 #include "server/engine/calibration.h"
 #include "server/engine/cpu_model.h"
 #include "server/engine/precision_choice.h"
-#include "server/image/pixels.h"
+#include "server/models/precision_report.h"
 
 namespace resnetd {
 
@@ -26,10 +26,11 @@ struct PrecisionRun {
   std::optional<Calibration> calibration;
 };
 
-// Makes, compares and times each candidate beside `reference`, a model in
-// float32. `pictures` are real ones: int8 is tried only with them, calibrated
-// on the first kCalibrationPictures and compared on all. Without any the others
-// are compared on the golden pictures.
+// Makes, compares and times candidates beside `reference`, a model in float32.
+// `pictures` are real ones: int8 is tried only with them, calibrated on
+// kCalibrationPictures that lie evenly among them and compared on all. Without
+// any the others are compared on the golden pictures. After one that the policy
+// forces and that agrees nothing else is tried.
 //
 // Times are those of the calling thread's CPU for one picture, the least of
 // interleaved rounds, so that other work on the machine does not decide.
@@ -38,9 +39,15 @@ struct PrecisionRun {
 // errors of Model::Logits().
 absl::StatusOr<PrecisionRun> TryPrecisions(
     const dnnl::engine& engine, const CpuModel& reference,
-    const PrecisionPolicy& policy, absl::Span<const Pixels* const> pictures,
+    const PrecisionPolicy& policy, const RealPictures& pictures,
     const std::function<bool()>& stopped);
 
 inline constexpr std::size_t kCalibrationPictures = 64;
+
+// About what the candidates of a run hold together beside a model in float32
+// that holds `float_bytes`: 0.54 of it for bf16, 0.25 for int8 and as much
+// again while it is calibrated (ResNet-50, docs/engine.md), with a reserve.
+std::int64_t TrialBytes(const PrecisionPolicy& policy,
+                        std::int64_t float_bytes);
 
 }  // namespace resnetd

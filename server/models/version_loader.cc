@@ -10,6 +10,7 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/models/architecture.h"
+#include "server/models/choosing_model.h"
 #include "server/models/golden.h"
 #include "server/models/memory_estimate.h"
 #include "server/models/model_registry.h"
@@ -50,30 +51,31 @@ VersionLoader::VersionLoader(const Options& options, Store& store,
       residents_(residents),
       sink_(sink),
       clock_(clock),
-      ledger_(options.max_model_bytes) {}
+      ledger_(std::make_shared<MemoryLedger>(options.max_model_bytes)),
+      books_(ledger_, sink) {}
 
 absl::StatusOr<VersionLoader::Room> VersionLoader::Admit(const ModelName& model,
                                                          std::int64_t bytes) {
-  absl::StatusOr<Room> admitted = ledger_.Admit(bytes);
+  absl::StatusOr<Room> admitted = ledger_->Admit(bytes);
   if (admitted.ok()) {
     return admitted;
   }
   // Versions that were unloaded a moment ago are in the books until their last
   // batch is done: they are room already.
-  const MemoryUse use = ledger_.use();
+  const MemoryUse use = ledger_->use();
   const std::int64_t going = std::max<std::int64_t>(
       use.weights + use.activations - residents_.HeldBytes(), 0);
   const std::int64_t used = use.total() - going;
   std::vector<ModelHandle> idle =
-      residents_.FreeIdle(model, bytes, used, ledger_.limit());
-  if (idle.empty() && used + bytes > ledger_.limit()) {
+      residents_.FreeIdle(model, bytes, used, ledger_->limit());
+  if (idle.empty() && used + bytes > ledger_->limit()) {
     return admitted;
   }
   Freed(idle);
   // The last references, unless a batch has one: they are what is freed.
   idle.clear();
-  ledger_.WaitForRoom(bytes, kDrainWait);
-  return ledger_.Admit(bytes);
+  ledger_->WaitForRoom(bytes, kDrainWait);
+  return ledger_->Admit(bytes);
 }
 
 absl::StatusOr<VersionLoader::Room> VersionLoader::MakeRoom(
@@ -110,32 +112,40 @@ absl::StatusOr<VersionLoader::Loaded> VersionLoader::Try(
   return Run(std::move(room), package, [] {});
 }
 
-ModelHandle VersionLoader::Guard(Loaded loaded, VersionFacts facts,
-                                 Duration load_time) {
-  const MemoryUse memory = loaded.memory;
-  loaded.booked->Settle(memory);
+VersionLoader::Guarded VersionLoader::Guard(Loaded loaded, VersionFacts facts,
+                                            Duration load_time) {
+  auto held = std::make_shared<HeldMemory>(loaded.memory);
+  loaded.booked->Settle(loaded.memory);
   loaded.extra.reset();
-  return retired_.Guard({.facts = std::move(facts),
-                         .model = std::move(loaded.model),
-                         .load_time = load_time},
-                        [this, memory] {
-                          ledger_.Release(memory);
-                          sink_.MemoryChanged(ledger_.use());
-                        });
+  // The model, and with it its choice of a precision, has gone when it is
+  // freed.
+  ModelHandle version = retired_.Guard({.facts = std::move(facts),
+                                        .model = std::move(loaded.model),
+                                        .load_time = load_time},
+                                       [this, held] {
+                                         ledger_->Release(held->use());
+                                         sink_.MemoryChanged(ledger_->use());
+                                       });
+  return {.version = std::move(version), .held = std::move(held)};
 }
 
-void VersionLoader::MakeVisible(const ModelHandle& version,
-                                const MemoryUse& memory) {
-  residents_.Ready(version, memory.total());
+void VersionLoader::MakeVisible(const Guarded& guarded) {
+  const ModelHandle& version = guarded.version;
+  const std::int64_t bytes = guarded.held->use().total();
+  residents_.Ready(version, bytes);
   Log(LogLevel::kInfo, "model version loaded",
       {{"version", ResourceName(version->facts.name, version->facts.version)},
        {"architecture", version->facts.architecture.name},
        {"classes", absl::StrCat(version->facts.labels.size())},
        {"backend", version->model->backend()},
-       {"bytes", absl::StrCat(memory.total())},
+       {"bytes", absl::StrCat(bytes)},
        {"seconds", absl::StrCat(ToSeconds(version->load_time))}});
   sink_.VersionLoaded(*version);
-  sink_.MemoryChanged(ledger_.use());
+  sink_.MemoryChanged(ledger_->use());
+  if (auto* const choosing =
+          dynamic_cast<ChoosingModel*>(version->model.get())) {
+    choosing->Attach(version->facts, books_.HostOf(*version, guarded.held));
+  }
   // The version owns the model, which ends its choice before it goes.
   version->model->MayChoosePrecision(
       [sink = &sink_, seen = version.get()] { sink->PrecisionChosen(*seen); });
@@ -143,13 +153,12 @@ void VersionLoader::MakeVisible(const ModelHandle& version,
 
 ModelHandle VersionLoader::Adopt(Loaded loaded, VersionFacts facts,
                                  SteadyTime started) {
-  const MemoryUse memory = loaded.memory;
   residents_.Loading(facts.name, facts.version);
   residents_.Warming(facts.name, facts.version);
-  ModelHandle version =
+  const Guarded guarded =
       Guard(std::move(loaded), std::move(facts), clock_.Now() - started);
-  MakeVisible(version, memory);
-  return version;
+  MakeVisible(guarded);
+  return guarded.version;
 }
 
 absl::StatusOr<ModelHandle> VersionLoader::LoadStored(const VersionRow& row) {
@@ -163,12 +172,11 @@ absl::StatusOr<ModelHandle> VersionLoader::LoadStored(const VersionRow& row) {
                    }));
   RETURN_IF_ERROR(
       CheckGolden(facts, *loaded.model, stored.golden, loaded.golden));
-  const MemoryUse memory = loaded.memory;
-  ModelHandle version =
+  const Guarded guarded =
       Guard(std::move(loaded), std::move(stored.package.facts),
             clock_.Now() - started);
-  MakeVisible(version, memory);
-  return version;
+  MakeVisible(guarded);
+  return guarded.version;
 }
 
 void VersionLoader::CountFailure(const VersionRow& row,
@@ -180,7 +188,7 @@ void VersionLoader::CountFailure(const VersionRow& row,
   if (IsIntegrityFailure(why)) {
     sink_.IntegrityFailed(row.model, row.version);
   }
-  sink_.MemoryChanged(ledger_.use());
+  sink_.MemoryChanged(ledger_->use());
 }
 
 absl::StatusOr<ModelHandle> VersionLoader::MakeReady(const VersionRow& row,

@@ -13,6 +13,7 @@
 #include "server/models/model.h"
 #include "server/models/model_events.h"
 #include "server/models/model_package.h"
+#include "server/models/precision_books.h"
 #include "server/models/resident_table.h"
 #include "server/models/retire_queue.h"
 #include "server/store/store.h"
@@ -84,8 +85,13 @@ class VersionLoader {
   absl::StatusOr<Loaded> Run(Room room, const ModelPackage& package,
                              const std::function<void()>& warming);
   absl::StatusOr<ModelHandle> LoadStored(const VersionRow& row);
-  ModelHandle Guard(Loaded loaded, VersionFacts facts, Duration load_time);
-  void MakeVisible(const ModelHandle& version, const MemoryUse& memory);
+  // Loaded, and what it has in the ledger.
+  struct Guarded {
+    ModelHandle version;
+    std::shared_ptr<HeldMemory> held;
+  };
+  Guarded Guard(Loaded loaded, VersionFacts facts, Duration load_time);
+  void MakeVisible(const Guarded& guarded);
   void Freed(const std::vector<ModelHandle>& versions);
   void CountFailure(const VersionRow& row, const absl::Status& why);
 
@@ -95,7 +101,9 @@ class VersionLoader {
   ResidentTable& residents_;
   ModelMetricsSink& sink_;
   const Clock& clock_;
-  MemoryLedger ledger_;
+  // Rooms that loaded versions try precisions in may outlive the loader.
+  const std::shared_ptr<MemoryLedger> ledger_;
+  PrecisionBooks books_;
   // Last: its thread tells the ledger and the sink what was freed.
   RetireQueue retired_;
 };

@@ -98,9 +98,20 @@ TEST(ParseCommandLineTest, RefusesSettingsThatContradictEachOther) {
       "bf16");
   EXPECT_TRUE(
       Parse({"--precision=bf16", "--backend=torch", "--device=cuda:1"}).ok());
-  EXPECT_EQ(ErrorOf({"--precision=int8"}),
-            "--precision=int8 needs --calibration-pictures FOLDER: without "
-            "pictures nobody knows how large the activations are");
+  EXPECT_EQ(
+      ErrorOf({"--precision=int8", "--roles=serve", "--registry=localhost:1"}),
+      "--precision=int8 needs --calibration-pictures FOLDER with "
+      "--roles=serve, which has no datasets: without pictures nobody "
+      "knows how large the activations are");
+  EXPECT_TRUE(Parse({"--precision=int8"}).ok());
+  EXPECT_EQ(ErrorOf({"--model-precision=a=bf16", "--backend=torch"}),
+            "--model-precision needs --backend=engine: torch computes in fp32");
+  EXPECT_EQ(ErrorOf({"--model-precision=a=fp8"}),
+            "--model-precision \"a=fp8\" has none of fp32, bf16, int8 and "
+            "auto");
+  EXPECT_EQ(Parse({"--model-precision=a=bf16,b=auto"})
+                ->config.model_precisions.size(),
+            2U);
   EXPECT_TRUE(Parse({"--precision=int8", "--calibration-pictures=demo"}).ok());
   EXPECT_TRUE(Parse({"--precision=auto"}).ok());
   EXPECT_FALSE(Parse({"--precision=fp8"}).ok());

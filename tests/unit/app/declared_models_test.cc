@@ -42,6 +42,7 @@ labels = "../flowers.txt"
 alias = "canary"
 architecture = "resnet18"
 description = "of the garden"
+precision = "int8"
 preprocess = {resize = 40, crop = 32, mean = [0.5, 0, 1], std = [1, 0.5, 0.25]}
 
 [[model]]
@@ -58,6 +59,7 @@ file = "/models/plain.safetensors"
   EXPECT_EQ(flowers.alias, "canary");
   EXPECT_EQ(flowers.architecture, "resnet18");
   EXPECT_EQ(flowers.description, "of the garden");
+  EXPECT_EQ(flowers.precision, "int8");
   EXPECT_EQ(flowers.preprocess, (PreprocessSpec{.resize = 40,
                                                 .crop = 32,
                                                 .mean = {0.5F, 0, 1},
@@ -66,6 +68,7 @@ file = "/models/plain.safetensors"
   EXPECT_EQ(plain.file, "/models/plain.safetensors");
   EXPECT_EQ(plain.alias, "stable");
   EXPECT_EQ(plain.labels_file, "");
+  EXPECT_EQ(plain.precision, "");
   EXPECT_FALSE(plain.preprocess.has_value());
   EXPECT_EQ(plain.origin, "models file \"m.toml\", model \"plain\"");
 }
@@ -126,6 +129,8 @@ INSTANTIATE_TEST_SUITE_P(
                 "3: file must be a text that is not empty"},
         BadCase{"[[model]]\nname='a'\nfile='a'\nsha256='ABC'\n",
                 "1: sha256 must be 64 lower-case hex digits"},
+        BadCase{"[[model]]\nname='a'\nfile='a'\nprecision='fp8'\n",
+                "1: precision is \"fp8\", not fp32, bf16, int8 or auto"},
         BadCase{"[[model]]\nname='a'\nfile='a'\npreprocess=3\n",
                 "4: preprocess must be a table"},
         BadCase{"[[model]]\nname='a'\nfile='a'\npreprocess={crop='x'}\n",

@@ -37,7 +37,19 @@ TEST(AgreementTest, WhatIsNotFiniteAgreesWithNothing) {
     const Agreement agreement = Compare({2, 1}, {2, wrong}, 2);
     EXPECT_EQ(agreement.same_top1, 0);
     EXPECT_EQ(agreement.error, 1);
+    EXPECT_EQ(agreement.not_finite, 1);
+    // Where float32 is not finite either, it is not the precision's fault.
+    EXPECT_EQ(Compare({2, wrong}, {2, wrong}, 2).not_finite, 0);
   }
+}
+
+TEST(AgreementTest, CountsWhatIsRightWhereTheClassIsKnown) {
+  const Agreement agreement =
+      Compare({2, 1, 2, 1, 2, 1}, {2, 1, 1, 2, 2, 1}, 2, {0, 0, -1});
+  EXPECT_EQ(agreement.pictures, 3);
+  EXPECT_EQ(agreement.labelled, 2);
+  EXPECT_EQ(agreement.correct, 1);
+  EXPECT_EQ(Compare({2, 1}, {2, 1}, 2).labelled, 0);
 }
 
 TEST(AgreementTest, NothingIsNoAgreement) {

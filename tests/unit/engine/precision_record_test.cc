@@ -25,8 +25,13 @@ PrecisionRecord Some() {
                   .batch = 4},
           .precision = Precision::kInt8,
           .text = "int8 chosen; fp32: 1 ms",
-          .calibration = Calibration{
-              .method = "largest", .pictures = 9, .ranges = {{"conv1", 0.1}}}};
+          .calibration = Calibration{.method = "largest",
+                                     .pictures = 9,
+                                     .ranges = {{"conv1", 0.1}}},
+          .logits = {1.5F, -0.5F},
+          .refused = {{.precision = "bf16",
+                       .objection = PrecisionObjection::kUnsupported,
+                       .obstacle = "no such kernels"}}};
 }
 
 TEST(PrecisionRecordTest, IsReadBackAsItWas) {
@@ -36,6 +41,8 @@ TEST(PrecisionRecordTest, IsReadBackAsItWas) {
             FormatRecord(record));
   record.precision = Precision::kFloat32;
   record.calibration.reset();
+  record.logits.clear();
+  record.refused.clear();
   EXPECT_EQ(*ParseRecord(FormatRecord(record)), record);
 }
 
@@ -46,13 +53,19 @@ TEST(PrecisionRecordTest, WrongTextsAreRefusedByMember) {
     std::string to;
     std::string member;
   } rows[] = {
-      {"resnetd-precision/1", "resnetd-precision/9", "\"format\""},
+      {"resnetd-precision/2", "resnetd-precision/9", "\"format\""},
       {"\"precision\": \"int8\"", "\"precision\": \"int4\"", "\"precision\""},
       {"\"threads\": 2", "\"threads\": 0", "\"threads\""},
       {"\"batch\": 4", "\"batch\": 1025", "\"batch\""},
       {"\"cpu\"", "\"cpus\"", "cpus"},
       {"0.1", "-0.1", "ranges.conv1"},
       {"\"precision\": \"int8\"", "\"precision\": 8", "\"precision\""},
+      {"unsupported", "unknown", "refused.reason"},
+      {"1.5", "\"1.5\"", "\"logits\""},
+      // What reads well and is not what was written.
+      {"1.5", "1.25", "\"sha256\""},
+      {"int8 chosen", "bf16 chosen", "\"sha256\""},
+      {"\"sha256\"", "\"sha255\"", "sha255"},
   };
   for (const auto& row : rows) {
     const std::string text = absl::StrReplaceAll(good, {{row.from, row.to}});
@@ -118,6 +131,13 @@ TEST_F(PrecisionRecordsTest, ADamagedFileIsNoRecord) {
   EXPECT_EQ(records_.Find(Some().key), std::nullopt);
   records_.Keep(Some());
   EXPECT_EQ(records_.Find(Some().key), Some());
+}
+
+TEST_F(PrecisionRecordsTest, WhatIsDroppedIsNotFoundAgain) {
+  records_.Drop(Some().key);
+  records_.Keep(Some());
+  records_.Drop(Some().key);
+  EXPECT_EQ(records_.Find(Some().key), std::nullopt);
 }
 
 TEST_F(PrecisionRecordsTest, WithoutAFolderNothingIsKept) {

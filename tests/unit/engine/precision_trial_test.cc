@@ -18,6 +18,7 @@
 #include "server/image/preprocess.h"
 #include "server/models/golden.h"
 #include "server/models/model_package.h"
+#include "tests/support/cpu_arithmetic.h"
 #include "tests/support/digits.h"
 
 namespace resnetd {
@@ -76,7 +77,8 @@ class PrecisionDigitsTest : public testing::TestWithParam<std::string> {
                    const std::vector<Pixels>& pictures) {
     auto run =
         TryPrecisions(engine_, *reference_, *ParsePrecisionPolicy(policy),
-                      Pointers(pictures), [] { return false; });
+                      {.pictures = pictures, .classes = {}, .identity = ""},
+                      [] { return false; });
     EXPECT_TRUE(run.ok()) << run.status();
     return *std::move(run);
   }
@@ -98,6 +100,12 @@ INSTANTIATE_TEST_SUITE_P(Shipped, PrecisionDigitsTest,
 
 TEST_P(PrecisionDigitsTest, Bf16AgreesOnAtLeast997OfAThousand) {
   const PrecisionRun run = Try("bf16", calibration_);
+  if (!CpuHasBfloat16()) {
+    EXPECT_EQ(run.decision.precision, Precision::kFloat32);
+    EXPECT_EQ(run.decision.figures.at(1).objection,
+              PrecisionObjection::kUnsupported);
+    return;
+  }
   ASSERT_NE(run.winner, nullptr) << run.decision.text;
   EXPECT_EQ(run.winner->precision(), "bf16");
   const auto pictures = Pointers(held_out_);
@@ -111,6 +119,15 @@ TEST_P(PrecisionDigitsTest, Bf16AgreesOnAtLeast997OfAThousand) {
 
 TEST_P(PrecisionDigitsTest, Int8AgreesAndIsAsAccurateOnDigitsItWasNotMadeWith) {
   const PrecisionRun run = Try("int8", calibration_);
+  if (!CpuHasExactInt8()) {
+    // It may agree all the same; if it does not, it is refused.
+    const PrecisionFigures& int8 = run.decision.figures.at(1);
+    EXPECT_EQ(int8.objection == PrecisionObjection::kNone,
+              run.decision.precision == Precision::kInt8);
+    EXPECT_EQ(int8.objection == PrecisionObjection::kNone,
+              int8.agreeing * 1000 >= int8.pictures * 985 && int8.error <= 0.1);
+    return;
+  }
   ASSERT_NE(run.winner, nullptr) << run.decision.text;
   EXPECT_EQ(run.winner->precision(), "int8");
   const auto pictures = Pointers(held_out_);
@@ -124,25 +141,71 @@ TEST_P(PrecisionDigitsTest, AutoTriesAllAndTakesOneThatAgrees) {
   const PrecisionRun run = Try("auto", calibration_);
   ASSERT_EQ(run.trials.size(), 3U);
   for (const PrecisionTrial& trial : run.trials) {
+    if (trial.precision == Precision::kBfloat16 && !CpuHasBfloat16()) {
+      EXPECT_NE(trial.obstacle, "");
+      continue;
+    }
     EXPECT_EQ(trial.obstacle, "");
     EXPECT_GT(trial.seconds, 0);
     EXPECT_EQ(trial.agreement.pictures, 256);
   }
-  EXPECT_EQ(run.decision, DecidePrecision(run.trials, true));
+  EXPECT_EQ(run.decision,
+            DecidePrecision(run.trials, *ParsePrecisionPolicy("auto")));
 }
 
 TEST_P(PrecisionDigitsTest, WithoutRealPicturesInt8IsNotChosen) {
   const PrecisionRun run = Try("int8", {});
-  EXPECT_EQ(run.winner, nullptr);
-  EXPECT_EQ(run.decision.precision, Precision::kFloat32);
+  EXPECT_NE(run.decision.precision, Precision::kInt8);
   EXPECT_THAT(run.decision.text, HasSubstr("no pictures to calibrate with"));
+}
+
+TEST_P(PrecisionDigitsTest, AForcedOneThatAgreesIsTriedAlone) {
+  const PrecisionRun run = Try("int8", calibration_);
+  const bool agrees = run.decision.figures.at(1).obstacle.empty();
+  EXPECT_TRUE(agrees || !CpuHasExactInt8());
+  EXPECT_EQ(run.trials.size(), agrees ? 2U : 3U);
+}
+
+TEST_P(PrecisionDigitsTest, AForcedOneThatCannotBeUsedIsFollowedByTheNext) {
+  const PrecisionRun run = Try("int8", {});
+  ASSERT_EQ(run.trials.size(), 3U);
+  EXPECT_EQ(run.trials[1].kind, PrecisionObjection::kNoPictures);
+  EXPECT_EQ(run.trials[2].precision, Precision::kBfloat16);
+  EXPECT_EQ(run.decision.figures[1].objection, PrecisionObjection::kNoPictures);
+}
+
+TEST_P(PrecisionDigitsTest, KnownClassesAreCounted) {
+  RealPictures real = {.pictures = held_out_, .classes = {}, .identity = ""};
+  for (const std::size_t row : digits_.held_out) {
+    const int label = digits_.labels[row];
+    real.classes.push_back(
+        label < static_cast<int>(Classes()) ? label : RealPictures::kNoClass);
+  }
+  const auto run =
+      TryPrecisions(engine_, *reference_, *ParsePrecisionPolicy("auto"), real,
+                    [] { return false; });
+  ASSERT_TRUE(run.ok()) << run.status();
+  ASSERT_EQ(run->decision.figures.size(), 3U);
+  for (const PrecisionFigures& trial : run->decision.figures) {
+    if (trial.objection == PrecisionObjection::kUnsupported) {
+      EXPECT_FALSE(CpuHasBfloat16()) << trial.precision;
+      continue;
+    }
+    EXPECT_EQ(trial.labelled, Classes() == 10 ? 360 : 288);
+    EXPECT_GE(trial.correct * 100, trial.labelled * 96) << trial.precision;
+    EXPECT_GT(trial.bytes, 0);
+  }
 }
 
 TEST_P(PrecisionDigitsTest, TheGoldenPicturesStayWithinTheirTolerance) {
   const auto expected = *GoldenLogits(*reference_, 32, 4);
   for (const std::string precision : {"bf16", "int8"}) {
     const PrecisionRun run = Try(precision, calibration_);
-    ASSERT_NE(run.winner, nullptr) << run.decision.text;
+    if (run.winner == nullptr) {
+      EXPECT_FALSE(precision == "bf16" ? CpuHasBfloat16() : CpuHasExactInt8())
+          << run.decision.text;
+      continue;
+    }
     const auto actual = *GoldenLogits(*run.winner, 32, 4);
     EXPECT_LE(GoldenDifference(expected, actual, Classes()),
               GoldenTolerance(precision) * 2 / 3)
@@ -154,7 +217,8 @@ TEST_P(PrecisionDigitsTest, AChoiceThatIsStoppedEndsSoon) {
   int asked = 0;
   const auto run =
       TryPrecisions(engine_, *reference_, *ParsePrecisionPolicy("auto"),
-                    Pointers(calibration_), [&asked] { return ++asked > 10; });
+                    {.pictures = calibration_, .classes = {}, .identity = ""},
+                    [&asked] { return ++asked > 10; });
   EXPECT_EQ(run.status().code(), absl::StatusCode::kCancelled);
   EXPECT_EQ(asked, 11);
 }

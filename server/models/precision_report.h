@@ -1,0 +1,92 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "server/image/pixels.h"
+
+namespace resnetd {
+
+// Pictures like those that a version will be asked for, to calibrate reduced
+// precisions with and to compare them on. A plain value.
+struct RealPictures {
+  // Resized and cut for the version.
+  std::vector<Pixels> pictures;
+  // The class of each, kNoClass where it is not known; empty: of none.
+  std::vector<int> classes;
+  // Differs for other pictures; empty: there are none.
+  std::string identity;
+
+  static constexpr int kNoClass = -1;
+};
+
+// More say nothing more, and take longer.
+inline constexpr std::size_t kMostRealPictures = 256;
+
+// Why a precision that may be used is not.
+enum class PrecisionObjection {
+  kNone,
+  // No real pictures to calibrate with or to compare on.
+  kNoPictures,
+  // The library has no such arithmetic on this CPU, or none for this network.
+  kUnsupported,
+  // Too few pictures of the same class as in float32, logits too far off or not
+  // finite, or too few right.
+  kDisagrees,
+  // Not faster than float32 on this machine, where it would have to be.
+  kSlower,
+  // The memory for versions is taken.
+  kNoMemory,
+};
+
+// "none", "no_pictures", "unsupported", "disagrees", "slower", "no_memory".
+const char* PrecisionObjectionName(PrecisionObjection objection);
+
+// What one precision showed on this machine with one version. A plain value.
+struct PrecisionFigures {
+  std::string precision;  // "fp32", "bf16", "int8"
+  // CPU time of one picture; 0: not measured.
+  double seconds = 0;
+  std::int64_t pictures = 0;
+  // Of them: the same class first as in float32.
+  std::int64_t agreeing = 0;
+  // Average over the pictures of the largest difference of a logit to float32,
+  // as a share of the largest logit.
+  double error = 0;
+  // Pictures whose class is known, and of them those that it puts first.
+  std::int64_t labelled = 0;
+  std::int64_t correct = 0;
+  // Of its packed weights and activations.
+  std::int64_t bytes = 0;
+  PrecisionObjection objection = PrecisionObjection::kNone;
+  // For people; empty: no objection.
+  std::string obstacle;
+
+  friend bool operator==(const PrecisionFigures&,
+                         const PrecisionFigures&) = default;
+};
+
+// Memory in the books of who holds a model. Destroyed: given back. Used by one
+// thread at a time.
+class PrecisionRoom {
+ public:
+  virtual ~PrecisionRoom() = default;
+};
+
+// What a model that chooses its precision needs of who holds it. Called by one
+// thread of the model at a time, never under a lock of its.
+class PrecisionHost {
+ public:
+  virtual ~PrecisionHost() = default;
+  // Room for `bytes` beside what the model holds.
+  // RESOURCE_EXHAUSTED (MEMORY_ADMISSION).
+  virtual absl::StatusOr<std::unique_ptr<PrecisionRoom>> Book(
+      std::int64_t bytes) = 0;
+  // A choice was made: the model holds resident_bytes() from now on.
+  virtual void Chosen() = 0;
+};
+
+}  // namespace resnetd

@@ -1,0 +1,152 @@
+"""Precisions of versions with the real programs: pictures to calibrate with, a
+precision for each model, answers before the choice is made."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+import random
+import struct
+import tempfile
+import unittest
+from typing import Any
+
+from data_test import digit, digits
+from harness import DEMO_MODEL, SOURCE, Server
+from models_file_test import PREPROCESS_TOML
+from weights import Tensor, write_safetensors
+
+# Without the dot product of bytes sums saturate: int8 may disagree, and is refused.
+CPU_FLAGS = pathlib.Path("/proc/cpuinfo").read_text().split()
+HAS_INT8 = "avx512_vnni" in CPU_FLAGS or "avx_vnni" in CPU_FLAGS
+# The split of scikit-learn's digits: the demo model was trained on those before.
+HELD_OUT = 1437
+
+
+def resnet18(path: pathlib.Path) -> None:
+    """Weights as they are before training, but for a head that says class 3 to all, so
+    that rounding does not change which class comes first."""
+    tensors: dict[str, Tensor] = {}
+    # Repeated: twelve million numbers take Python seconds.
+    noise = [random.Random(18).gauss(0, 1) for _ in range(1 << 14)]
+
+    def add(name: str, shape: list[int], scale: float = 0, offset: float = 0) -> None:
+        block = struct.pack(f"<{len(noise)}f", *(offset + scale * x for x in noise))
+        size = 4 * math.prod(shape)
+        tensors[name] = Tensor("F32", shape, (block * (size // len(block) + 1))[:size])
+
+    def convolution(name: str, shape: list[int], norm: str) -> None:
+        add(f"{name}.weight", shape, scale=math.sqrt(2 / math.prod(shape[1:])))
+        add(f"{norm}.weight", shape[:1], offset=1)
+        add(f"{norm}.bias", shape[:1])
+        add(f"{norm}.running_mean", shape[:1])
+        add(f"{norm}.running_var", shape[:1], offset=1)
+
+    convolution("conv1", [64, 3, 7, 7], "bn1")
+    width = 64
+    for stage, planes in enumerate((64, 128, 256, 512), start=1):
+        for block in range(2):
+            name = f"layer{stage}.{block}"
+            convolution(f"{name}.conv1", [planes, width, 3, 3], f"{name}.bn1")
+            convolution(f"{name}.conv2", [planes, planes, 3, 3], f"{name}.bn2")
+            if width != planes:
+                convolution(f"{name}.downsample.0", [planes, width, 1, 1],
+                            f"{name}.downsample.1")
+            width = planes
+    add("fc.weight", [10, 512])
+    bias = [0.0] * 10
+    bias[3] = 10.0
+    tensors["fc.bias"] = Tensor("F32", [10], struct.pack("<10f", *bias))
+    write_safetensors(path, tensors)
+
+
+class PrecisionTest(unittest.TestCase):
+    """Servers with the digits that the demo model has not seen."""
+
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="resnetd-test-")
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.pictures = self.folder / "pictures"
+        for number, (values, label) in enumerate(digits()):
+            if number >= HELD_OUT:
+                path = self.pictures / label / f"{number:04}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(digit(values))
+
+    def ask(self, server: Server, *words: object, code: int = 0) -> dict[str, Any]:
+        result = server.ctl(*words, "-o", "json")
+        self.assertEqual(result.returncode, code, f"{words}: {result.stderr}")
+        return json.loads(result.stdout)
+
+    def version(self, server: Server, name: str) -> dict[str, Any]:
+        return self.ask(server, "models", "show", name)["version"]
+
+    def start(self, *flags: object) -> Server:
+        return Server("--data-dir", self.folder / "data", *flags)
+
+    def test_without_pictures_there_is_no_int8_and_with_them_it_is_kept(self) -> None:
+        with self.start("--model", DEMO_MODEL, "--precision", "int8") as server:
+            server.wait_for_line("precision chosen")
+            shown = self.version(server, "digits@1")
+            self.assertNotEqual(shown["precision"], "int8", "nobody gave pictures")
+            self.assertIn("no pictures to calibrate with", shown["precision_choice"])
+            refused = server.wait_for_line("a precision is not used")
+            self.assertIn("no_pictures", refused)
+        for _ in range(2):  # Chosen, then taken from what was kept.
+            with self.start("--precision", "int8",
+                            "--calibration-pictures", self.pictures) as server:
+                line = server.wait_for_line("precision chosen")
+                precision = self.version(server, "digits@1")["precision"]
+                self.assertIn(f"{precision} chosen", line)
+                self.assertIn("of 256 pictures", line)
+                self.assertEqual(precision == "int8", "too far off" not in line)
+                self.assertTrue(precision == "int8" or not HAS_INT8, line)
+                self.assertIn(f'precision="{precision}"', server.get("/metrics")[1])
+                report = self.ask(server, "models", "evaluate", "digits", "--data",
+                                  self.pictures)["report"]
+                self.assertEqual(report["precision"], precision)
+                self.assertGreaterEqual(report["correct"], 350)
+
+    def test_a_model_has_a_precision_of_its_own(self) -> None:
+        models = self.folder / "models.toml"
+        models.write_text("".join(
+            f'[[model]]\nname = "{name}"\nfile = "{DEMO_MODEL}/model.safetensors"\n'
+            f'precision = "{precision}"\n{PREPROCESS_TOML}'
+            for name, precision in (("floats", "fp32"), ("bytes", "bf16"))))
+        with self.start("--models-file", models, "--model-precision", "bytes=int8",
+                        "--precision", "auto",
+                        "--calibration-pictures", self.pictures) as server:
+            line = server.wait_for_line("precision chosen")
+            self.assertIn("bytes", line)
+            precision = self.version(server, "bytes@1")["precision"]
+            self.assertTrue(precision == "int8" or not HAS_INT8, line)
+            self.assertIn("int8: ", line)
+            floats = self.version(server, "floats@1")
+            self.assertEqual((floats["precision"], floats["precision_choice"]), ("fp32", ""))
+
+    def test_the_first_answer_does_not_wait_for_the_choice(self) -> None:
+        weights = self.folder / "resnet18.safetensors"
+        resnet18(weights)
+        few = self.folder / "few"
+        few.mkdir()
+        for path in sorted(self.pictures.glob("*/*.png"))[::15]:
+            (few / path.name).write_bytes(path.read_bytes())
+        with self.start("--weights", weights, "--precision", "int8",
+                        "--calibration-pictures", few) as server:
+            answer = self.ask(server, "classify", SOURCE / "demo" / "digit-0.png")
+            self.assertEqual(answer["images"][0]["predictions"][0]["label"], "3")
+            early = self.version(server, "resnet18@1")
+            self.assertEqual((early["precision"], early["precision_choice"]), ("fp32", ""))
+            self.assertNotIn("precision chosen", server.log())
+            server.wait_for_line("precision chosen")
+            late = self.version(server, "resnet18@1")
+            self.assertEqual(late["precision"], "int8", late["precision_choice"])
+            self.assertLess(late["resident_bytes"], early["resident_bytes"] / 2)
+            answer = self.ask(server, "classify", SOURCE / "demo" / "digit-0.png")
+            self.assertEqual(answer["images"][0]["predictions"][0]["label"], "3")
+
+
+if __name__ == "__main__":
+    unittest.main()
