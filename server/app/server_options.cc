@@ -89,6 +89,8 @@ GrpcServerOptions GrpcOptionsOf(const Config& config,
       .max_calls = size(config.max_calls),
       .max_calls_per_connection = size(config.max_calls_per_connection),
       .max_calls_per_client = size(config.max_calls_per_client),
+      .max_streams_per_connection =
+          static_cast<std::size_t>(config.max_streams_per_connection),
       .max_bytes_held = size(config.max_bytes_held),
       .max_bytes_held_per_client = size(config.max_bytes_held_per_client)};
   options.max_message_bytes = size(config.max_message_bytes);

@@ -77,7 +77,7 @@ absl::Status CallGate::CheckCalls(const Caller& caller) const {
   }
   const auto at = by_connection_.find(caller.connection);
   if (at != by_connection_.end() &&
-      at->second >= limits_.max_calls_per_connection) {
+      at->second.calls >= limits_.max_calls_per_connection) {
     return Full("too many calls of this connection are in flight",
                 "max-calls-per-connection", limits_.max_calls_per_connection);
   }
@@ -105,16 +105,44 @@ absl::Status CallGate::CheckRoom(const Caller& caller,
 absl::StatusOr<CallGate::Ticket> CallGate::Enter(const Caller& caller,
                                                  std::size_t bytes,
                                                  Availability availability) {
-  MutexLock lock(mutex_);
-  if (state_ != ServingState::kServing &&
-      availability == Availability::kWhenServing) {
-    return NotServing(state_);
+  absl::StatusOr<Ticket> ticket;
+  bool floods = false;
+  {
+    MutexLock lock(mutex_);
+    if (state_ != ServingState::kServing &&
+        availability == Availability::kWhenServing) {
+      return NotServing(state_);
+    }
+    ticket = LetIn(caller, bytes);
+    floods = !ticket.ok() && CountRefusal(caller);
   }
+  if (floods && on_flood_) {
+    on_flood_(caller.connection);
+  }
+  return ticket;
+}
+
+bool CallGate::CountRefusal(const Caller& caller) {
+  const auto at = by_connection_.find(caller.connection);
+  if (caller.is_part || at == by_connection_.end() ||
+      at->second.streams < limits_.max_streams_per_connection) {
+    return false;
+  }
+  return ++at->second.ignored == limits_.max_streams_per_connection;
+}
+
+absl::StatusOr<CallGate::Ticket> CallGate::LetIn(const Caller& caller,
+                                                 std::size_t bytes) {
   RETURN_IF_ERROR(CheckCalls(caller));
   RETURN_IF_ERROR(CheckRoom(caller, bytes));
   ++calls_;
   bytes_held_ += bytes;
-  ++by_connection_[caller.connection];
+  Connection& connection = by_connection_[caller.connection];
+  ++connection.calls;
+  if (!caller.is_part) {
+    ++connection.streams;
+    connection.ignored = 0;
+  }
   Client& client = by_client_[caller.identity];
   ++client.calls;
   client.bytes_held += bytes;
@@ -168,7 +196,8 @@ void CallGate::Leave(const Caller& caller, std::size_t bytes) {
   --calls_;
   bytes_held_ -= bytes;
   const auto at = by_connection_.find(caller.connection);
-  if (--at->second == 0) {
+  at->second.streams -= caller.is_part ? 0 : 1;
+  if (--at->second.calls == 0) {
     by_connection_.erase(at);
   }
   const auto client = by_client_.find(caller.identity);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -19,6 +20,9 @@ struct CallLimits {
   std::size_t max_calls = 4096;                // max-calls
   std::size_t max_calls_per_connection = 256;  // max-calls-per-connection
   std::size_t max_calls_per_client = 1024;     // max-calls-per-client
+  // What clients are told. Who has so many calls open on a connection and asks
+  // for as many again all the same, does not listen.
+  std::size_t max_streams_per_connection = 256;  // max-streams-per-connection
   // Bytes of requests that are being answered, raw pixels included.
   std::size_t max_bytes_held = 512U << 20U;  // max-bytes-held
   std::size_t max_bytes_held_per_client = 128U
@@ -31,6 +35,8 @@ struct Caller {
   std::string connection;
   // Any text that tells callers apart who may have many connections.
   std::string identity;
+  // The call is one message of a stream that is a call itself.
+  bool is_part = false;
 };
 
 enum class ServingState { kStarting, kServing, kDraining };
@@ -67,9 +73,14 @@ class CallGate {
     std::size_t bytes_ = 0;
   };
 
+  // Called once for a connection whose client does not listen, from the thread
+  // of its call; empty: nobody is told.
+  using OnFlood = std::function<void(const std::string& connection)>;
+
   explicit CallGate(const CallLimits& limits,
-                    ServingState state = ServingState::kStarting)
-      : limits_(limits), state_(state) {}
+                    ServingState state = ServingState::kStarting,
+                    OnFlood on_flood = {})
+      : limits_(limits), on_flood_(std::move(on_flood)), state_(state) {}
   CallGate(const CallGate&) = delete;
   CallGate& operator=(const CallGate&) = delete;
 
@@ -97,6 +108,20 @@ class CallGate {
     std::size_t bytes_held = 0;
   };
 
+  // What one connection has in flight.
+  struct Connection {
+    std::size_t calls = 0;
+    // Of those, without parts of streams.
+    std::size_t streams = 0;
+    // Calls that were refused since the last one that was let in, while it had
+    // all the streams that it was told.
+    std::size_t ignored = 0;
+  };
+
+  absl::StatusOr<Ticket> LetIn(const Caller& caller, std::size_t bytes)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // A call was refused; true: its connection floods, and this was not known.
+  bool CountRefusal(const Caller& caller) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Reserve(const Caller& caller, std::size_t bytes)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Leave(const Caller& caller, std::size_t bytes)
@@ -109,13 +134,14 @@ class CallGate {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const CallLimits limits_;
+  const OnFlood on_flood_;
   mutable Mutex mutex_;
   CondVar idle_;
   ServingState state_ ABSL_GUARDED_BY(mutex_);
   std::size_t calls_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t bytes_held_ ABSL_GUARDED_BY(mutex_) = 0;
   // Both without those that have nothing in flight.
-  std::unordered_map<std::string, std::size_t> by_connection_
+  std::unordered_map<std::string, Connection> by_connection_
       ABSL_GUARDED_BY(mutex_);
   std::unordered_map<std::string, Client> by_client_ ABSL_GUARDED_BY(mutex_);
 };

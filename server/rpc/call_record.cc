@@ -134,7 +134,9 @@ absl::Status CallRecord::Authorise() {
 
 absl::Status CallRecord::Enter(std::size_t bytes, Availability availability) {
   RETURN_IF_ERROR(allowed_);
-  absl::StatusOr<CallGate::Ticket> ticket = EnterPart(bytes, availability);
+  absl::StatusOr<CallGate::Ticket> ticket = environment_.gate.Enter(
+      {.connection = context_.peer(), .identity = identity_}, bytes,
+      availability);
   if (!ticket.ok()) {
     return ticket.status();
   }
@@ -145,8 +147,8 @@ absl::Status CallRecord::Enter(std::size_t bytes, Availability availability) {
 absl::StatusOr<CallGate::Ticket> CallRecord::EnterPart(
     std::size_t bytes, Availability availability) const {
   return environment_.gate.Enter(
-      {.connection = context_.peer(), .identity = identity_}, bytes,
-      availability);
+      {.connection = context_.peer(), .identity = identity_, .is_part = true},
+      bytes, availability);
 }
 
 void CallRecord::UseRequestId(absl::string_view id) {

@@ -16,9 +16,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/log.h"
 #include "server/base/mutex.h"
 #include "server/rpc/bind_check.h"
 #include "server/rpc/classification_service.h"
+#include "server/rpc/connection_closer.h"
 #include "server/rpc/dataset_service.h"
 #include "server/rpc/fine_tune_service.h"
 #include "server/rpc/gradient_lab_service.h"
@@ -119,7 +121,8 @@ class GrpcServer::Impl {
        const ModelRegistry& registry, ModelManager& manager,
        Telemetry& telemetry, const ServerFacts& facts, const Clock& clock,
        const TrainingParts& training)
-      : gate_(options.calls),
+      : gate_(options.calls, ServingState::kStarting,
+              [this](const std::string& peer) { CutOff(peer); }),
         environment_{.gate = gate_,
                      .telemetry = telemetry,
                      .clock = clock,
@@ -261,6 +264,16 @@ class GrpcServer::Impl {
   }
 
  private:
+  // gRPC 1.51 asks nobody whether a client has acknowledged how many streams it
+  // may open: each costs 20 KB before a call of it can be refused.
+  void CutOff(const std::string& peer) const {
+    if (CloseConnectionOf(peer, port_)) {
+      Log(LogLevel::kWarning,
+          "closed a connection that opens more streams than it was told to",
+          {{"peer", peer}});
+    }
+  }
+
   void WaitFor(Duration delay) ABSL_LOCKS_EXCLUDED(mutex_) {
     const SteadyTime end = std::chrono::steady_clock::now() + delay;
     MutexLock lock(mutex_);

@@ -154,27 +154,29 @@ class HostileTest(unittest.TestCase):
     def test_idle_streams_of_a_client_that_does_not_listen(self) -> None:
         """20,000 on one connection, the settings of which are never acknowledged.
 
-        All but those that the caps let in are refused at once. Until then each is
-        some 20 KB of gRPC's, which the allocator keeps: the memory is bounded by
-        how many are sent at once, and what that fragments.
+        All but those that the caps let in are refused at once, and the connection is
+        closed when it has asked for twice the streams that it was told. Until then each
+        is some 20 KB of gRPC's, which the allocator keeps: the memory is bounded by how
+        many come before the first ones are refused.
         """
         def step() -> None:
             connection = self.connect(ack_settings=False)
             for number in range(20_000):
                 connection.begin("ClassifyStream")
-                if number % 1000 == 0:
-                    connection.read(0.01)
+                if number % 100 == 0:
+                    connection.read(0.001)
                 if connection.closed:
-                    return
-            connection.read(5 if LONG else 2)
-            self.assertLessEqual(
-                connection.next_stream // 2 - len(connection.ended), 20_000)
-            self.refused = max(self.refused, len(connection.ended))
+                    break
+            # Some time of a busy machine.
+            connection.read(10)
+            self.closed += connection.closed
+            self.open += not connection.closed
             connection.close()
 
-        self.refused = 0
-        self.beside("H4 idle streams", step, most_extra_mib=2560 if LONG else 1280)
-        self.assertGreater(self.refused, 10_000, "the caps refused nearly none")
+        self.closed = self.open = 0
+        self.beside("H4 idle streams", step, most_extra_mib=1280)
+        self.assertGreater(self.closed, 0, "no connection was closed")
+        self.assertEqual(self.open, 0, "connections stayed open")
 
     def test_idle_unary_calls_of_a_client_that_does_not_listen(self) -> None:
         """The same of calls whose message never comes: gRPC holds them until the

@@ -84,6 +84,71 @@ TEST(CallGateTest, BoundsTheCallsOfAConnectionAndOfAll) {
   EXPECT_TRUE(gate.Enter(From("a"), 0, Availability::kWhenServing).ok());
 }
 
+class CallGateFloodTest : public testing::Test {
+ protected:
+  CallGateFloodTest()
+      : gate_({.max_calls_per_connection = 3, .max_streams_per_connection = 3},
+              ServingState::kServing, [this](const std::string& connection) {
+                flooding_.push_back(connection);
+              }) {}
+
+  // So many calls that stay.
+  void Hold(std::size_t count, bool is_part = false) {
+    for (std::size_t i = 0; i < count; ++i) {
+      auto ticket =
+          gate_.Enter({.connection = "a", .identity = "x", .is_part = is_part},
+                      0, Availability::kWhenServing);
+      ASSERT_TRUE(ticket.ok()) << ticket.status();
+      tickets_.push_back(*std::move(ticket));
+    }
+  }
+  void BeRefused(std::size_t count, bool is_part = false) {
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_FALSE(
+          gate_
+              .Enter({.connection = "a", .identity = "x", .is_part = is_part},
+                     0, Availability::kWhenServing)
+              .ok());
+    }
+  }
+
+  std::vector<std::string> flooding_;
+  CallGate gate_;
+  std::vector<CallGate::Ticket> tickets_;
+};
+
+TEST_F(CallGateFloodTest, WhoOpensTwiceTheStreamsItWasToldIsNamedOnce) {
+  Hold(3);
+  BeRefused(2);
+  EXPECT_TRUE(flooding_.empty());
+  BeRefused(1);
+  EXPECT_EQ(flooding_, std::vector<std::string>{"a"});
+  BeRefused(10);
+  EXPECT_EQ(flooding_.size(), 1U);
+}
+
+TEST_F(CallGateFloodTest, ACallThatIsLetInBetweenShowsThatTheClientListens) {
+  Hold(3);
+  for (int round = 0; round < 5; ++round) {
+    BeRefused(2);
+    tickets_.pop_back();
+    Hold(1);
+  }
+  EXPECT_TRUE(flooding_.empty());
+}
+
+TEST_F(CallGateFloodTest, MessagesOfAStreamAreNoStreams) {
+  Hold(1);
+  Hold(2, /*is_part=*/true);
+  BeRefused(20);
+  BeRefused(20, /*is_part=*/true);
+  EXPECT_TRUE(flooding_.empty());
+  tickets_.clear();
+  Hold(3);
+  BeRefused(20, /*is_part=*/true);
+  EXPECT_TRUE(flooding_.empty());
+}
+
 TEST(CallGateTest, BoundsTheBytesHeld) {
   CallGate gate(kLimits, ServingState::kServing);
   EXPECT_TRUE(gate.Enter(From("a"), 99, Availability::kWhenServing).ok());
