@@ -20,6 +20,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/suggest.h"
 #include "server/base/version.h"
+#include "server/models/batch_sizes.h"
 #include "server/models/device_name.h"
 
 namespace resnetd {
@@ -238,7 +239,10 @@ absl::StatusOr<std::vector<std::size_t>> BatchSizesOf(const Config& config) {
     }
     sizes.push_back(size);
   }
-  const auto largest = static_cast<std::size_t>(config.max_batch);
+  const auto largest = static_cast<std::size_t>(MaxBatch(config));
+  if (sizes.empty() && ServesOnGpu(config)) {
+    return GraphBatchSizes(largest);
+  }
   if (!sizes.empty() && sizes.back() != largest) {
     return ConfigError(absl::StrCat(
         "--allowed-batch-sizes ends with ", sizes.back(), ", --max-batch is ",

@@ -147,7 +147,8 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
 // Whether the server follows a registry, and whether it classifies.
 bool IsReplica(const Config& config);
 bool Classifies(const Config& config);
-// allowed_batch_sizes as numbers. INVALID_ARGUMENT: one is none, they do not
+// allowed_batch_sizes as numbers; without them those of a GPU's recordings, and
+// of a CPU none: any. INVALID_ARGUMENT: one is none, they do not
 // rise, or the last is not max_batch.
 absl::StatusOr<std::vector<std::size_t>> BatchSizesOf(const Config& config);
 

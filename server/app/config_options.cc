@@ -198,9 +198,11 @@ void AddComputeOptions(Options& options, Config& config) {
   options.AddInRange("batch-objective-ms", config.batch_objective_ms, 0, 60'000,
                      "Batches stay so small that two of them take no longer; "
                      "0: as large as allowed");
-  options.Add("allowed-batch-sizes", config.allowed_batch_sizes,
-              "Sizes that the device runs, e.g. 1,2,4,8; the last is "
-              "--max-batch. Batches in between are filled up. Default: any");
+  options.Add(
+      "allowed-batch-sizes", config.allowed_batch_sizes,
+      "Sizes that the device runs, e.g. 1,2,4,8; the last is "
+      "--max-batch. Batches in between are filled up. Default: any, on a "
+      "GPU 1, 2, 4, 8, ...");
 }
 
 void AddRequestLimits(Options& options, Config& config) {

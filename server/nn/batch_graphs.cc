@@ -12,7 +12,7 @@
 #include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
-#include "server/nn/batch_sizes.h"
+#include "server/models/batch_sizes.h"
 #include "server/nn/torch_status.h"
 
 namespace resnetd {
@@ -104,7 +104,7 @@ void BatchGraphs::RecordSize(DeviceStream& stream, const FoldedNetwork& network,
 }
 
 void BatchGraphs::Replay(const at::Tensor& rows, std::size_t pictures) {
-  const std::size_t padded = PaddedBatchSize(sizes_, pictures).value();
+  const std::size_t padded = RowsOf(pictures, sizes_);
   // Rows behind are of an earlier batch: computed, and looked at by nobody.
   First(rows_, pictures).copy_(First(rows, pictures));
   const auto at = std::lower_bound(sizes_.begin(), sizes_.end(), padded);

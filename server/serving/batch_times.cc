@@ -4,7 +4,7 @@
 #include <numeric>
 #include <utility>
 
-#include "server/serving/batch_sizes.h"
+#include "server/models/batch_sizes.h"
 
 namespace resnetd {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
-#include "server/serving/batch_sizes.h"
+#include "server/models/batch_sizes.h"
 
 namespace resnetd {
 namespace {

@@ -4,7 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
-#include "server/serving/batch_sizes.h"
+#include "server/models/batch_sizes.h"
 #include "tests/support/seeded_random.h"
 
 namespace resnetd {

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "server/serving/batch_sizes.h"
+#include "server/models/batch_sizes.h"
 #include "server/serving/batch_worker.h"
 #include "tests/support/fake_model.h"
 

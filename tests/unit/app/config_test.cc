@@ -244,6 +244,10 @@ TEST(ParseCommandLineTest, AllowedBatchSizesRiseToTheLargestBatch) {
   EXPECT_EQ(BatchSizesOf(parsed->config).value(),
             (std::vector<std::size_t>{1, 2, 4, 8}));
   EXPECT_TRUE(BatchSizesOf(Config()).value().empty());
+  const auto gpu = Parse({"--backend=torch", "--device=fake", "--max-batch=6"});
+  ASSERT_TRUE(gpu.ok()) << gpu.status();
+  EXPECT_EQ(BatchSizesOf(gpu->config).value(),
+            (std::vector<std::size_t>{1, 2, 4, 6}));
 }
 
 TEST(ParseCommandLineTest, PrintsTheSettingsInForce) {

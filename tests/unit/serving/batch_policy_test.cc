@@ -5,7 +5,7 @@
 #include <chrono>
 #include <vector>
 
-#include "server/serving/batch_sizes.h"
+#include "server/models/batch_sizes.h"
 
 namespace resnetd {
 namespace {

@@ -1,10 +1,9 @@
-#include "server/nn/batch_sizes.h"
+#include "server/models/batch_sizes.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstddef>
-#include <optional>
 #include <vector>
 
 namespace resnetd {
@@ -24,19 +23,19 @@ TEST(BatchSizesTest, AreThePowersOfTwoUpToTheLargestBatchAndThatItself) {
 
 TEST(BatchSizesTest, ABatchRunsAsTheNextLargerSize) {
   const std::vector<std::size_t> sizes = {1, 2, 4, 8, 12};
-  const std::vector<std::optional<std::size_t>> expected = {
-      1, 1, 2, 4, 4, 8, 8, 8, 8, 12, 12, 12, 12, std::nullopt};
+  const std::vector<std::size_t> expected = {1, 1, 2,  4,  4,  8,  8,
+                                             8, 8, 12, 12, 12, 12, 13};
   for (std::size_t pictures = 0; pictures < expected.size(); ++pictures) {
-    EXPECT_EQ(PaddedBatchSize(sizes, pictures), expected[pictures]) << pictures;
+    EXPECT_EQ(RowsOf(pictures, sizes), expected[pictures]) << pictures;
   }
-  EXPECT_EQ(PaddedBatchSize({}, 1), std::nullopt);
+  EXPECT_EQ(RowsOf(3, {}), 3U);
 }
 
 TEST(BatchSizesTest, AtMostHalfOfABatchIsPadding) {
   for (std::size_t max_batch = 1; max_batch <= 128; ++max_batch) {
     const std::vector<std::size_t> sizes = GraphBatchSizes(max_batch);
     for (std::size_t pictures = 1; pictures <= max_batch; ++pictures) {
-      EXPECT_LT(PaddedBatchSize(sizes, pictures).value(), 2 * pictures)
+      EXPECT_LT(RowsOf(pictures, sizes), 2 * pictures)
           << pictures << " of " << max_batch;
     }
   }
