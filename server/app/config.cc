@@ -316,6 +316,7 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
   // What an unset list reads back as, from --print-config's output.
   std::erase(parsed.config.models, "");
   std::erase(parsed.config.model_precisions, "");
+  std::erase(parsed.config.allowed_batch_sizes, "");
   RETURN_IF_ERROR(ValidateTogether(parsed.config));
   if (print_config) {
     parsed.command = Command::kPrintConfig;

@@ -191,7 +191,8 @@ void AddComputeOptions(Options& options, Config& config) {
            "Where jobs train: cpu, cuda or cuda:N. Default: on the GPU that "
            "serves, else on the CPU")
       ->check([](const std::string& text) {
-        return DeviceProblem(text, /*may_be_fake=*/false);
+        // Empty: the default, as --print-config shows it.
+        return text.empty() ? "" : DeviceProblem(text, /*may_be_fake=*/false);
       });
   options.AddInRange("max-batch", config.max_batch, 0, 128,
                      "Images in one run of the network; 0: 4, on a GPU 32");
