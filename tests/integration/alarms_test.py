@@ -150,7 +150,8 @@ class AlarmsTest(unittest.TestCase):
                              ["ALARM_RAISED", "RECOVERED", "ALARM_CLEARED"], story)
             alarm, recovered, cleared = (event[event["kind"].lower()] for event in story)
             self.assertEqual(alarm["action"], "ROLLBACK")
-            self.assertEqual(int(recovered["from_step"]) + 1, int(alarm["step"]))
+            # Numbers blow up within a step or show in the next one, as the processor rounds.
+            self.assertIn(int(alarm["step"]) - int(recovered["from_step"]), (0, 1))
             self.assertLess(int(recovered["to_step"]), int(alarm["step"]))
             self.assertEqual(recovered["rate_factor"], 0.5)
             self.assertEqual(cleared["raised_step"], alarm["step"])

@@ -25,6 +25,7 @@ import promql  # noqa: E402
 # be read by Prometheus.
 ABSENT = {
     "resnetd_gpu_": "there is no GPU",
+    "resnetd_credential_": "there is no certificate and no token; auth_test has both",
 }
 # Those that the server shows only where there is something to tell; when it exports
 # one of them here, its expressions must have data like all others.
