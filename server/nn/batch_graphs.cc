@@ -33,11 +33,11 @@ absl::Status TooSmall(const DeviceStream& stream) {
                             "end what else uses the device"));
 }
 
-at::Tensor First(const at::Tensor& tensor, std::size_t rows) {
+}  // namespace
+
+at::Tensor FirstRows(const at::Tensor& tensor, std::size_t rows) {
   return tensor.narrow(0, 0, static_cast<std::int64_t>(rows));
 }
-
-}  // namespace
 
 absl::StatusOr<std::unique_ptr<BatchGraphs>> BatchGraphs::Record(
     DeviceStream& stream, const FoldedNetwork& network,
@@ -90,9 +90,9 @@ void BatchGraphs::Allocate(DeviceStream& stream, const FoldedNetwork& network,
 
 void BatchGraphs::RecordSize(DeviceStream& stream, const FoldedNetwork& network,
                              const PictureInput& input, std::size_t size) {
-  const auto compute = [&network, &input, rows = First(rows_, size),
-                        logits = First(logits_, size),
-                        features = First(features_, size)] {
+  const auto compute = [&network, &input, rows = FirstRows(rows_, size),
+                        logits = FirstRows(logits_, size),
+                        features = FirstRows(features_, size)] {
     const at::Tensor average = network.Average(input.NormalisedRows(rows));
     features.copy_(average);
     logits.copy_(network.Head(average));
@@ -106,7 +106,7 @@ void BatchGraphs::RecordSize(DeviceStream& stream, const FoldedNetwork& network,
 void BatchGraphs::Replay(const at::Tensor& rows, std::size_t pictures) {
   const std::size_t padded = RowsOf(pictures, sizes_);
   // Rows behind are of an earlier batch: computed, and looked at by nobody.
-  First(rows_, pictures).copy_(First(rows, pictures));
+  FirstRows(rows_, pictures).copy_(FirstRows(rows, pictures));
   const auto at = std::lower_bound(sizes_.begin(), sizes_.end(), padded);
   graphs_[static_cast<std::size_t>(at - sizes_.begin())]->Replay();
 }

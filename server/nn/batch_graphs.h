@@ -17,6 +17,9 @@
 
 namespace resnetd {
 
+// The first `rows` of a batch, where they are.
+at::Tensor FirstRows(const at::Tensor& tensor, std::size_t rows);
+
 // A network that is recorded once for each allowed batch size: from 8-bit
 // pictures to logits and features, normalisation included, without a decision
 // of the host in between. A replay costs the host one call instead of one for

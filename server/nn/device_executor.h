@@ -39,7 +39,6 @@ class DeviceExecutor {
   absl::Status Wait(absl::string_view task, StreamEvent& event);
 
   bool broken() const { return broken_.load(); }
-  DeviceStream::Memory memory() const { return stream_->memory(); }
 
  private:
   absl::Status RunHere(absl::string_view task,

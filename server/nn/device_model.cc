@@ -37,10 +37,6 @@ std::unique_ptr<TransferSlots> MakeSlots(DeviceStream& stream,
   return std::make_unique<TransferSlots>(std::move(slots));
 }
 
-at::Tensor First(const at::Tensor& tensor, std::size_t rows) {
-  return tensor.narrow(0, 0, static_cast<std::int64_t>(rows));
-}
-
 void Append(const std::vector<float>& values, std::vector<float>& to) {
   to.insert(to.end(), values.begin(), values.end());
 }
@@ -158,22 +154,24 @@ absl::StatusOr<ModelOutput> DeviceModel::Replay(
   Fill(part, slot.host_rows);
   std::unique_ptr<StreamEvent> done;
   RETURN_IF_ERROR(serving_->Run(kTask, [&](DeviceStream& stream) {
-    stream.Upload(First(slot.device_rows, count), First(slot.host_rows, count));
+    stream.Upload(FirstRows(slot.device_rows, count),
+                  FirstRows(slot.host_rows, count));
     stream.Run([&] { graphs_->Replay(slot.device_rows, count); });
-    stream.Download(First(slot.logits, count), First(graphs_->logits(), count));
+    stream.Download(FirstRows(slot.logits, count),
+                    FirstRows(graphs_->logits(), count));
     if (want_features) {
-      stream.Download(First(slot.features, count),
-                      First(graphs_->features(), count));
+      stream.Download(FirstRows(slot.features, count),
+                      FirstRows(graphs_->features(), count));
     }
     done = stream.Mark();
     return absl::OkStatus();
   }));
   RETURN_IF_ERROR(serving_->Wait(kTask, *done));
   ModelOutput output;
-  ASSIGN_OR_RETURN(output.logits, FiniteLogits(First(slot.logits, count)));
+  ASSIGN_OR_RETURN(output.logits, FiniteLogits(FirstRows(slot.logits, count)));
   if (want_features) {
     ASSIGN_OR_RETURN(output.features,
-                     FiniteLogits(First(slot.features, count)));
+                     FiniteLogits(FirstRows(slot.features, count)));
   }
   return output;
 }

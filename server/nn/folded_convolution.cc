@@ -3,7 +3,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 #ifdef RESNETD_CUDA
 #include <ATen/ops/cudnn_convolution_add_relu.h>
@@ -14,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "server/nn/weight_view.h"
 
 namespace resnetd {
 namespace {
@@ -25,11 +25,7 @@ std::array<std::int64_t, 2> Square(std::int64_t value) {
 // A copy in double precision.
 at::Tensor Exact(const Weights& weights, absl::string_view layer,
                  absl::string_view part) {
-  const Tensor& source = weights.at(absl::StrCat(layer, ".", part));
-  // from_blob wants a mutable address; the tensor is only read.
-  return at::from_blob(const_cast<float*>(source.values.data()), source.shape,
-                       at::kFloat)
-      .to(at::kDouble);
+  return ViewOf(weights.at(absl::StrCat(layer, ".", part))).to(at::kDouble);
 }
 
 }  // namespace

@@ -3,23 +3,20 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/addcmul.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/max_pool2d.h>
 
 #include <cstddef>
 
 #include "absl/strings/str_cat.h"
+#include "server/nn/weight_view.h"
 
 namespace resnetd {
 namespace {
 
 at::Tensor CopyOf(const Weights& weights, const std::string& name,
                   const at::TensorOptions& options) {
-  const Tensor& source = weights.at(name);
-  // from_blob wants a mutable address; the tensor is only read.
-  return at::from_blob(const_cast<float*>(source.values.data()), source.shape,
-                       at::kFloat)
+  return ViewOf(weights.at(name))
       .to(options.dtype(at::kFloat), /*non_blocking=*/false, /*copy=*/true);
 }
 

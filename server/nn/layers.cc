@@ -3,7 +3,6 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/linear.h>
 
 #include <array>
@@ -11,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "server/nn/weight_view.h"
 
 namespace resnetd {
 namespace {
@@ -19,9 +19,7 @@ at::Tensor CopyTensor(const Weights& weights, absl::string_view layer,
                       absl::string_view part,
                       const at::TensorOptions& options) {
   const Tensor& source = weights.at(absl::StrCat(layer, ".", part));
-  // from_blob wants a mutable address; the tensor is only read.
-  const at::Tensor view = at::from_blob(
-      const_cast<float*>(source.values.data()), source.shape, at::kFloat);
+  const at::Tensor view = ViewOf(source);
   const at::MemoryFormat format = source.shape.size() == 4
                                       ? at::MemoryFormat::ChannelsLast
                                       : at::MemoryFormat::Contiguous;

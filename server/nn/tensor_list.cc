@@ -1,7 +1,6 @@
 #include "server/nn/tensor_list.h"
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/from_blob.h>
 #include <c10/core/GradMode.h>
 
 #include <cstddef>
@@ -13,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/nn/weight_view.h"
 
 namespace resnetd {
 namespace {
@@ -82,10 +82,7 @@ void CopyInto(const TensorList& values, absl::Span<const NamedTensor> tensors) {
   const c10::NoGradGuard unrecorded;
   const ByName index = IndexOf(values);
   for (const NamedTensor& entry : tensors) {
-    const Tensor& value = *index.at(entry.name);
-    // from_blob wants a mutable address; the tensor is only read.
-    entry.tensor.copy_(at::from_blob(const_cast<float*>(value.values.data()),
-                                     value.shape, at::kFloat));
+    entry.tensor.copy_(ViewOf(*index.at(entry.name)));
   }
 }
 
