@@ -74,14 +74,14 @@ absl::Status DeviceExecutor::RunHere(
 }
 
 absl::Status DeviceExecutor::Wait(absl::string_view task, StreamEvent& event) {
-  const absl::Status waited = TorchToStatus(task, [&] {
+  absl::Status waited = TorchToStatus(task, [&] {
     event.Wait();
     return absl::OkStatus();
   });
   if (waited.ok()) {
     return waited;
   }
-  return Run(task, [&](DeviceStream&) { return waited; });
+  return Run(task, [&](DeviceStream&) { return std::move(waited); });
 }
 
 absl::Status DeviceExecutor::Judge(absl::Status status) {

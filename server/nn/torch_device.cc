@@ -20,7 +20,7 @@ namespace {
 absl::StatusOr<c10::Device> FindCuda([[maybe_unused]] std::int64_t index) {
 #ifdef RESNETD_CUDA
   // Zero also when the driver is missing or too old for the library.
-  const auto count = static_cast<std::int64_t>(at::cuda::device_count());
+  const int count = at::cuda::device_count();
   if (count == 0) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  Reason::kBackendUnavailable,
