@@ -94,7 +94,7 @@ def disagreement(server: Running, setting: Setting) -> str | None:
 
 def measure(servers: list[Running], options: argparse.Namespace,
             number: int) -> dict[str, dict[str, Figures]]:
-    """[load][server]; the equal load of a peer has the figures of both."""
+    """[load][server]; the equal load of a peer has the figures of ours too."""
     turns = servers[number % len(servers):] + servers[:number % len(servers)]
     closed = {}
     for server in turns:
@@ -106,7 +106,8 @@ def measure(servers: list[Running], options: argparse.Namespace,
     result = {"closed": closed}
     for peer in (server for server in turns if not server.name.startswith(OURS)):
         rate = SHARE * closed[peer.name].per_second
-        pair = [servers[0], peer] if number % 2 == 0 else [peer, servers[0]]
+        ours = [server for server in servers if server.name.startswith(OURS)]
+        pair = [*ours, peer] if number % 2 == 0 else [peer, *ours]
         result[peer.name] = {
             server.name: open_loop(server.make_caller, rate, options.seconds, number + 1)
             for server in pair}
@@ -141,12 +142,10 @@ def report(servers: list[Running], rounds: list[dict[str, dict[str, Figures]]],
             line = (f"{ours} over {peer}: images/s {spread(more)}, goal >= {goal}:"
                     f" {'yes' if statistics.median(more) >= goal else 'NO'}"
                     f"; images a CPU-second {spread(thrift)}")
-            if ours == OURS:
-                late = [part[peer][ours].quantile(0.99) / part[peer][peer].quantile(0.99)
-                        for part in rounds]
-                line += (f"; p99 at {SHARE:g} of its load {spread(late)}, goal <= 0.5:"
-                         f" {'yes' if statistics.median(late) <= 0.5 else 'NO'}")
-            print(line)
+            late = [part[peer][ours].quantile(0.99) / part[peer][peer].quantile(0.99)
+                    for part in rounds]
+            print(f"{line}; p99 at {SHARE:g} of its load {spread(late)}, goal <= 0.5:"
+                  f" {'yes' if statistics.median(late) <= 0.5 else 'NO'}")
 
 
 def main() -> None:

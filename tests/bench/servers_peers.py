@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -105,7 +106,8 @@ def free_ports(count: int) -> list[int]:
 
 def _start(name: str, setting: Setting, command: list[object],
            make_caller: Callable[[], Any], **extra: str) -> Running:
-    log = setting.folder / f"{name}.log"
+    # The name of one of ours has its flags, with paths.
+    log = setting.folder / f"{re.sub('[^A-Za-z0-9]+', '-', name)}.log"
     environment = {**os.environ, "PEER_WEIGHTS": str(setting.folder / "resnet50.pth"),
                    "PEER_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PEERS),
                    "PYTHONDONTWRITEBYTECODE": "1",
