@@ -2,8 +2,9 @@
 """resnetd beside other servers of the same network, side by side on one machine.
 
 resnetd, LitServe, TorchServe, FastAPI with torch, and Triton's Python backend
-(nvidia-pytriton) serve one ResNet-50 with the same weights in fp32: a JPEG in, five
-classes out. All of them run all the time and are called in turns, in interleaved rounds:
+(nvidia-pytriton) serve one ResNet-50 with the same weights in fp32, and a second resnetd the
+same in the fastest precision that agrees with it: a JPEG in, five classes out. They are called in turns, in interleaved rounds, and those that are not called
+stand still (SIGSTOP: idle, some take most of a core):
 
   closed   --clients callers, each one call after the other: images a second
   equal    Poisson calls at 0.7 of what the peer did in this round, the same calls to the
@@ -14,7 +15,7 @@ processor time a call is printed, and that of the server a picture, which means 
 on a busy machine too. Each server has to find the class that torch finds.
 
 Prints, and asserts nothing: the ratios by peer, median and range of the rounds (goals:
->= 1.3 images/s, <= 0.5 p99). A peer that does not start is named with its last words.
+>= 1.3 images/s in fp32 and >= 4 at best, <= 0.5 p99). A peer that does not start is named with its last words.
 
 The peers are installed into .deps/servers/venv, some 0.4 GB, at the versions below; torch
 is taken from RESNETD_TORCH_PYTHON or LIBTORCH_ROOT where it is, else downloaded (4.6 GB).
@@ -26,6 +27,8 @@ import argparse
 import json
 import os
 import pathlib
+import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -38,7 +41,8 @@ sys.path[:0] = [str(HERE), str(SOURCE / "tests" / "integration")]
 from interference_bench import machine  # noqa: E402
 from peer_packages import PILLOW, install, run  # noqa: E402
 from servers_load import Figures, closed_loop, open_loop  # noqa: E402
-from servers_peers import PEER_SERVERS, Running, Setting, resnetd  # noqa: E402
+from servers_peers import (  # noqa: E402
+    OURS, PEER_SERVERS, Running, Setting, resnetd, resnetd_at_its_best)
 
 VENV = SOURCE / ".deps" / "servers" / "venv"
 PACKAGES = ("fastapi==0.165.0", "httptools==0.9.0", "litserve==0.2.19",
@@ -46,17 +50,14 @@ PACKAGES = ("fastapi==0.165.0", "httptools==0.9.0", "litserve==0.2.19",
             "torch-model-archiver==0.12.0", "torchserve==0.12.0", "uvicorn==0.54.0",
             "uvloop==0.23.0")
 JPEG = SOURCE / "tests" / "golden" / "image" / "flower.jpg"
+OTHER_JPEG = JPEG.with_name("grace_hopper.jpg")
 SHARE = 0.7
-OURS = "resnetd"
 
 
 def start(setting: Setting, options: argparse.Namespace) -> list[Running]:
     """Every server that answers, ours first."""
     binary = pathlib.Path(os.environ["RESNETD_BIN_DIR"]) / "resnetd"
-    starts = [lambda: resnetd(setting, binary)]
-    if options.best:
-        starts.append(lambda: resnetd(setting, binary, f"{OURS} {options.best}",
-                                      tuple(options.best.split())))
+    starts = [lambda: resnetd(setting, binary), lambda: resnetd_at_its_best(setting, binary)]
     starts += [lambda name=name: PEER_SERVERS[name](setting) for name in options.peers]
     running: list[Running] = []
     try:
@@ -85,7 +86,8 @@ def disagreement(server: Running, setting: Setting) -> str | None:
     best = json.loads((setting.folder / "expected.json").read_text())
     answer = server.make_caller().call()
     # Whatever the form, the label or the index of the best class stands first.
-    found = (f"class {best['index']}".encode() in answer.partition(b"models/")[0]
+    labels = re.findall(rb"class (\d+)", answer)
+    found = (labels[:1] == [str(best["index"]).encode()]
              if server.name.startswith(OURS)
              else f'"index":{best["index"]},'.encode() in answer.replace(b" ", b"").replace(
                  b"\\", b"")[:600])
@@ -98,19 +100,23 @@ def measure(servers: list[Running], options: argparse.Namespace,
     turns = servers[number % len(servers):] + servers[:number % len(servers)]
     closed = {}
     for server in turns:
-        callers = [server.make_caller() for _ in range(options.clients)]
-        before = server.cpu_seconds()
-        figures = closed_loop(callers, options.seconds)
-        figures.server_cost = (server.cpu_seconds() - before) / max(len(figures.latencies), 1)
+        with server.alone(servers):
+            callers = [server.make_caller() for _ in range(options.clients)]
+            before = server.cpu_seconds()
+            figures = closed_loop(callers, options.seconds)
+            spent = server.cpu_seconds() - before
+        figures.server_cost = spent / max(len(figures.latencies), 1)
         closed[server.name] = figures
     result = {"closed": closed}
     for peer in (server for server in turns if not server.name.startswith(OURS)):
         rate = SHARE * closed[peer.name].per_second
         ours = [server for server in servers if server.name.startswith(OURS)]
         pair = [*ours, peer] if number % 2 == 0 else [peer, *ours]
-        result[peer.name] = {
-            server.name: open_loop(server.make_caller, rate, options.seconds, number + 1)
-            for server in pair}
+        result[peer.name] = {}
+        for server in pair:
+            with server.alone(servers):
+                result[peer.name][server.name] = open_loop(server.make_caller, rate,
+                                                           options.seconds, number + 1)
     return result
 
 
@@ -156,7 +162,6 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--batch", type=int, default=4, help="largest batch of the peers")
     parser.add_argument("--peers", nargs="+", choices=PEER_SERVERS, default=[*PEER_SERVERS])
-    parser.add_argument("--best", help="flags of a second resnetd, with its best precision")
     parser.add_argument("--quick", action="store_true",
                         help="one short round, which shows that everything works")
     parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
@@ -167,10 +172,12 @@ def main() -> None:
     if pathlib.Path(sys.prefix) != VENV:
         # gRPC for Python is there.
         os.execv(python, [str(python), *sys.argv])
+    # Like Ctrl-C: no server outlives the bench.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     print(machine(), flush=True)
     with tempfile.TemporaryDirectory(prefix="resnetd-servers-") as name:
         folder = pathlib.Path(name)
-        run(python, HERE / "peers" / "make_weights.py", folder, JPEG)
+        run(python, HERE / "peers" / "make_weights.py", folder, JPEG, OTHER_JPEG)
         setting = Setting(folder=folder, python=python, picture=JPEG.read_bytes(),
                           workers=len(os.sched_getaffinity(0)), batch=options.batch)
         servers = start(setting, options)

@@ -6,6 +6,7 @@ core, batches of at most four across calls where a server can.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -16,7 +17,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from servers_load import GrpcCaller, HttpCaller, multipart, triton_request
@@ -48,6 +49,36 @@ class Running:
     log: pathlib.Path
     make_caller: Callable[[], Any]
 
+    def _processes(self) -> Iterator[tuple[int, list[str]]]:
+        """Of its session that run: their numbers and the later fields of /proc/PID/stat."""
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # It has just ended.
+            if int(fields[3]) == self.process.pid:
+                yield int(stat.parent.name), fields
+
+    def _signal(self, number: signal.Signals) -> None:
+        for process, _ in list(self._processes()):
+            try:
+                os.kill(process, number)
+            except ProcessLookupError:
+                pass
+
+    @contextlib.contextmanager
+    def alone(self, others: list[Running]) -> Iterator[None]:
+        """The others stand still: some take most of a core without being called."""
+        still = [other for other in others if other is not self]
+        for other in still:
+            other._signal(signal.SIGSTOP)
+        try:
+            self.make_caller().call()
+            yield
+        finally:
+            for other in still:
+                other._signal(signal.SIGCONT)
+
     def end(self) -> None:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
@@ -63,14 +94,7 @@ class Running:
 
     def cpu_seconds(self) -> float:
         """Processor time of all its processes so far, of those that still run."""
-        ticks = 0
-        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:
-                continue  # It has just ended.
-            if int(fields[3]) == self.process.pid:
-                ticks += int(fields[11]) + int(fields[12])
+        ticks = sum(int(fields[11]) + int(fields[12]) for _, fields in self._processes())
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def wait(self) -> str | None:
@@ -105,13 +129,13 @@ def free_ports(count: int) -> list[int]:
 
 
 def _start(name: str, setting: Setting, command: list[object],
-           make_caller: Callable[[], Any], **extra: str) -> Running:
-    # The name of one of ours has its flags, with paths.
-    log = setting.folder / f"{re.sub('[^A-Za-z0-9]+', '-', name)}.log"
-    environment = {**os.environ, "PEER_WEIGHTS": str(setting.folder / "resnet50.pth"),
-                   "PEER_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PEERS),
-                   "PYTHONDONTWRITEBYTECODE": "1",
-                   "PATH": f"{setting.tools}:{os.environ['PATH']}", **extra}
+           make_caller: Callable[[], Any], **extra: str | None) -> Running:
+    log = setting.folder / f"{name}.log"
+    wanted = {**os.environ, "PEER_WEIGHTS": str(setting.folder / "resnet50.pth"),
+              "PEER_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(PEERS),
+              "PYTHONDONTWRITEBYTECODE": "1",
+              "PATH": f"{setting.tools}:{os.environ['PATH']}", **extra}
+    environment = {word: value for word, value in wanted.items() if value is not None}
     with log.open("wb") as out:
         process = subprocess.Popen([str(word) for word in command], stdout=out, stderr=out,
                                    cwd=setting.folder, env=environment,
@@ -176,16 +200,35 @@ def triton(setting: Setting) -> Running:
                                      "application/octet-stream", headers))
 
 
-def resnetd(setting: Setting, binary: pathlib.Path, name: str = "resnetd",
-            flags: tuple[str, ...] = ()) -> Running:
+OURS = "resnetd"
+BEST = f"{OURS} auto"
+
+
+def resnetd(setting: Setting, binary: pathlib.Path, name: str = OURS,
+            flags: tuple[object, ...] = ()) -> Running:
     """As it is, but for the longest wait: the others let everybody wait for ever."""
     grpc_port, http_port = free_ports(2)
     return _start(name, setting,
                   [binary, "--listen", f"127.0.0.1:{grpc_port}", "--http-listen",
-                   f"127.0.0.1:{http_port}", "--max-queue-wait-ms", 30000, "--weights", setting.folder / "resnet50.pth",
+                   f"127.0.0.1:{http_port}", "--max-queue-wait-ms", 30000,
+                   "--weights", setting.folder / "resnet50.pth",
                    "--labels", setting.folder / "labels.txt", *flags],
-                  lambda: GrpcCaller(grpc_port, setting.picture),
-                  OMP_NUM_THREADS="")
+                  lambda: GrpcCaller(grpc_port, setting.picture), OMP_NUM_THREADS=None)
+
+
+def resnetd_at_its_best(setting: Setting, binary: pathlib.Path) -> Running:
+    """In the fastest precision that agrees with fp32, once that is chosen."""
+    server = resnetd(setting, binary, BEST, (
+        "--precision", "auto", "--calibration-pictures", setting.folder / "pictures"))
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end and server.process.poll() is None:
+        chosen = re.search(r'precision chosen .*choice="(.*?)"', server.log.read_text())
+        if chosen:
+            print(f"{BEST}: {chosen[1]}", flush=True)
+            return server
+        time.sleep(0.3)
+    server.end()
+    raise RuntimeError(f"{BEST} chose no precision: {server.last_lines()}")
 
 
 PEER_SERVERS = {"litserve": litserve, "torchserve": torchserve, "fastapi": fastapi,
