@@ -20,7 +20,8 @@ namespace {
 absl::StatusOr<c10::Device> FindCuda([[maybe_unused]] std::int64_t index) {
 #ifdef RESNETD_CUDA
   // Zero also when the driver is missing or too old for the library.
-  const int count = at::cuda::device_count();
+  const std::int64_t count =
+      static_cast<std::uint8_t>(at::cuda::device_count());
   if (count == 0) {
     return Error(absl::StatusCode::kFailedPrecondition,
                  Reason::kBackendUnavailable,
