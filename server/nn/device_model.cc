@@ -82,8 +82,7 @@ DeviceModel::DeviceModel(const ModelPackage& package, const Options& options,
 absl::Status DeviceModel::Load(const ModelPackage& package,
                                DeviceStream& stream) {
   if (stream.device().is_cuda() && options_.type != at::kFloat) {
-    absl::Status fused =
-        LoadWith(package, stream, ConvolutionKernels::kFused);
+    absl::Status fused = LoadWith(package, stream, ConvolutionKernels::kFused);
     if (fused.code() != absl::StatusCode::kInternal || !stream.Works()) {
       return fused;
     }
