@@ -21,8 +21,12 @@ constexpr std::size_t kTrialPictures = 8;
 // The first is looked at, the others are timed.
 constexpr int kTrialSteps = 4;
 
-TrainingBatch TrialBatch(TrainingBatch batch) {
-  const std::size_t size = std::min(kTrialPictures, batch.pictures.size());
+// Before the trial: a CPU without bfloat16 takes minutes for a step of its
+// pictures. Two, as batch norm needs more than one value.
+constexpr std::size_t kProbePictures = 2;
+
+TrainingBatch FirstOf(TrainingBatch batch, std::size_t most) {
+  const std::size_t size = std::min(most, batch.pictures.size());
   batch.pictures.resize(size);
   batch.labels.resize(size);
   batch.partners.clear();
@@ -41,7 +45,6 @@ absl::StatusOr<TrainingPrecision> JobRun::MeasurePrecision() {
   const std::int64_t step = FirstStepOfLastPhase(plan_.recipe);
   ASSIGN_OR_RETURN(const std::vector<TrainingBatch> batches,
                    batches_->BatchesOf(step));
-  const TrainingBatch batch = TrialBatch(batches.front());
   TrainerOptions options =
       TrainerOptionsFor(plan_, plan_.recipe.phases.size() - 1, around_.options);
   options.ema = 0;  // Is memory, and no part of a step's result.
@@ -54,7 +57,9 @@ absl::StatusOr<TrainingPrecision> JobRun::MeasurePrecision() {
         trainers_->Create(options, network_, *weights_, plan_.preprocess));
   }
   std::vector<TrainingTrial> trials(trainers.size());
-  for (int i = 0; i < kTrialSteps; ++i) {
+  const std::vector<double> rates = RatesAt(plan_.recipe, step);
+  const auto round = [&](const TrainingBatch& batch, bool moves,
+                         const auto& look) -> absl::Status {
     for (std::size_t arm = 0; arm < trainers.size(); ++arm) {
       if (!GoesOn()) {
         return absl::CancelledError("somebody wants it to end");
@@ -62,17 +67,30 @@ absl::StatusOr<TrainingPrecision> JobRun::MeasurePrecision() {
       const SteadyTime begun = around_.clock.Now();
       ASSIGN_OR_RETURN(
           const StepReport report,
-          trainers[arm]->Step({&batch, 1},
-                              {.rates = RatesAt(plan_.recipe, step)}));
-      const Duration taken = around_.clock.Now() - begun;
-      TrainingTrial& trial = trials[arm];
-      if (i == 0) {
-        trial.loss = report.loss;
-        trial.gradient_norm = report.gradient_norm;
-      } else {
-        trial.fastest = i == 1 ? taken : std::min(trial.fastest, taken);
-      }
+          trainers[arm]->Step(
+              {&batch, 1},
+              {.rates = moves ? rates : std::vector<double>(rates.size())}));
+      look(trials[arm], report, around_.clock.Now() - begun);
     }
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(round(FirstOf(batches.front(), kProbePictures), false,
+                        [](TrainingTrial& trial, const StepReport& /*report*/,
+                           Duration taken) { trial.fastest = taken; }));
+  if (IsHopeless(trials.front(), trials.back())) {
+    return TrainingPrecision::kFp32;
+  }
+  const TrainingBatch batch = FirstOf(batches.front(), kTrialPictures);
+  for (int i = 0; i < kTrialSteps; ++i) {
+    RETURN_IF_ERROR(round(
+        batch, true,
+        [i](TrainingTrial& trial, const StepReport& report, Duration taken) {
+          if (i == 0) {
+            trial.loss = report.loss;
+            trial.gradient_norm = report.gradient_norm;
+          }
+          trial.fastest = i <= 1 ? taken : std::min(trial.fastest, taken);
+        }));
   }
   return ChoosePrecision(trials.front(), trials.back());
 }

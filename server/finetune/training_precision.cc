@@ -19,6 +19,11 @@ bool IsNear(double value, double expected, double most) {
 
 }  // namespace
 
+bool IsHopeless(const TrainingTrial& fp32, const TrainingTrial& bf16) {
+  return static_cast<double>(bf16.fastest.count()) >
+         kMostSlowdown * static_cast<double>(fp32.fastest.count());
+}
+
 TrainingPrecision ChoosePrecision(const TrainingTrial& fp32,
                                   const TrainingTrial& bf16) {
   const bool is_same =

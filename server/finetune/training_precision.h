@@ -25,6 +25,13 @@ inline constexpr double kLeastSpeedup = 1.2;
 inline constexpr double kMostLossError = 0.02;
 inline constexpr double kMostGradientError = 0.1;
 
+// By how much the first step of kBf16 on some pictures may be slower for a trial
+// to be worth its time. A first step also makes primitives, in either precision.
+inline constexpr double kMostSlowdown = 3;
+
+// Whether these steps, the first ones, say already that kBf16 does not pay.
+bool IsHopeless(const TrainingTrial& fp32, const TrainingTrial& bf16);
+
 // kBf16 when its steps are fast enough and come out as those of kFp32: the loss
 // within kMostLossError of 1 + the loss, the norm of the gradient within
 // kMostGradientError of itself, both finite.

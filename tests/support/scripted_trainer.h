@@ -36,6 +36,8 @@ struct TrainerScript {
   bool refuse_restore = false;
   // Called in each step: what the network would be computed with.
   std::function<void(TrainingPrecision)> compute;
+  // Called in each step with its rates.
+  std::function<void(absl::Span<const double>)> rates;
   // Reported where the rates are scaled by the gradients.
   std::vector<PartNorms> parts;
   // Of the steps that are observed; `step` and `examples` are set to theirs.
@@ -78,6 +80,9 @@ class ScriptedTrainer final : public Trainer {
     }
     if (script_.compute) {
       script_.compute(precision_);
+    }
+    if (script_.rates) {
+      script_.rates(settings.rates);
     }
     StepReport report{.gradient_norm = 1};
     report.phases = script_.phases;

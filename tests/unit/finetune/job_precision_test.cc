@@ -1,9 +1,12 @@
 // Which precision a job is trained in.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <vector>
 
+#include "absl/types/span.h"
 #include "tests/support/fake_clock.h"
 #include "tests/unit/finetune/job_manager_fixture.h"
 
@@ -20,6 +23,9 @@ class JobPrecisionTest : public JobManagerTest {
     trainers_.script.compute = [this](TrainingPrecision precision) {
       steps_.push_back(precision);
       fake_.Advance(precision == TrainingPrecision::kBf16 ? bf16_ : fp32_);
+    };
+    trainers_.script.rates = [this](absl::Span<const double> rates) {
+      rates_.emplace_back(rates.begin(), rates.end());
     };
     JobManagerTest::SetUp();
     ASSERT_TRUE(jobs_->Start().ok());
@@ -44,14 +50,16 @@ class JobPrecisionTest : public JobManagerTest {
   Duration bf16_ = milliseconds(5);
   // Of all steps, also those of the trial.
   std::vector<TrainingPrecision> steps_;
+  std::vector<std::vector<double>> rates_;
 };
 
 TEST_F(JobPrecisionTest, TakesTheFasterOneFromItsFirstStepOn) {
   const Job job = Done(LargeSpec());
   EXPECT_EQ(job.status.recipe->precision, TrainingPrecision::kBf16);
   EXPECT_TRUE(job.status.precision_is_settled);
-  ASSERT_EQ(steps_.size(), 8U + 8U) << "four of each precision, then the job's";
-  for (std::size_t i = 8; i < steps_.size(); ++i) {
+  ASSERT_EQ(steps_.size(), 10U + 8U)
+      << "one and four of each precision, then the job's";
+  for (std::size_t i = 10; i < steps_.size(); ++i) {
     EXPECT_EQ(steps_[i], TrainingPrecision::kBf16) << i;
   }
 }
@@ -63,9 +71,26 @@ TEST_F(JobPrecisionTest, StaysInFp32WhereNothingIsWon) {
   EXPECT_EQ(steps_.back(), TrainingPrecision::kFp32);
 }
 
+TEST_F(JobPrecisionTest, OneStepIsEnoughWhereTheArithmeticIsMissing) {
+  bf16_ = milliseconds(31);
+  const Job job = Done(LargeSpec());
+  EXPECT_EQ(job.status.recipe->precision, TrainingPrecision::kFp32);
+  EXPECT_TRUE(job.status.precision_is_settled);
+  EXPECT_EQ(steps_.size(), 2U + 8U) << "one of each precision, then the job's";
+}
+
+TEST_F(JobPrecisionTest, StepsOnFewPicturesLeaveTheWeightsAlone) {
+  const Job job = Done(LargeSpec());
+  ASSERT_GE(rates_.size(), 4U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_THAT(rates_[i], ::testing::Each(0.0)) << i;
+  }
+  EXPECT_THAT(rates_[2], ::testing::Contains(::testing::Gt(0.0)));
+}
+
 TEST_F(JobPrecisionTest, StaysInFp32WhereStepsComeOutOtherwise) {
   trainers_.script.loss = [this](int call, double loss) {
-    return call == 1 && steps_.back() == TrainingPrecision::kBf16 ? loss * 1.1
+    return call == 3 && steps_.back() == TrainingPrecision::kBf16 ? loss * 1.1
                                                                   : loss;
   };
   EXPECT_EQ(Done(LargeSpec()).status.recipe->precision,
@@ -87,7 +112,7 @@ TEST_F(JobPrecisionTest, MeasuresNothingThatIsSaidOrTooSmallToMatter) {
 TEST_F(JobPrecisionTest, KeepsItsChoiceWhateverIsFasterLater) {
   const JobNumber job{1};
   trainers_.script.fail = [&](int call) {
-    if (call == 9) {  // The second step of the job.
+    if (call == 11) {  // The second step of the job.
       EXPECT_TRUE(jobs_->CallJob(job, JobCall::kPause, "", Asked()).ok());
     }
     return absl::OkStatus();

@@ -60,6 +60,13 @@ Network Named(const std::string& name) {
   return BuildNetwork(FindArchitecture(name, 10).value());
 }
 
+TEST(IsHopelessTest, IsBeyondThreeTimesTheTime) {
+  EXPECT_FALSE(IsHopeless(Trial(100), Trial(50)));
+  EXPECT_FALSE(IsHopeless(Trial(100), Trial(299)));
+  EXPECT_FALSE(IsHopeless(Trial(100), Trial(300)));
+  EXPECT_TRUE(IsHopeless(Trial(100), Trial(301)));
+}
+
 Recipe Training(std::vector<bool> parts) {
   Recipe recipe;
   recipe.phases = {{.steps = 1, .trained_parts = std::move(parts)}};
