@@ -35,7 +35,8 @@ std::string Digits(double value) {
 
 void RunArm(const ArmOptions& options) {
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  const BenchNetwork network(engine, options.model, kPictures);
+  const BenchNetwork network(engine, options.model, kPictures,
+                             options.precision == Precision::kInt8);
   std::map<int, Cell> cells;
   double load_seconds = 0;
   for (const int batch : options.batches) {
@@ -57,17 +58,20 @@ void RunArm(const ArmOptions& options) {
       OrDie(first.network->Logits(network.Pictures(1)));
   Say(absl::StrCat(R"("load_seconds": )", Digits(load_seconds),
                    R"(, "flops": )", Digits(first.flops / first.batch),
-                   R"(, "peak": )", Digits(CorePeak(options.precision)),
                    R"(, "logits": [)",
                    absl::StrJoin(logits, ", ",
                                  [](std::string* out, float value) {
                                    absl::StrAppend(out, Digits(double{value}));
                                  }),
                    "]"));
-  std::string word;
-  int batch = 0;
-  double seconds = 0;
-  while (std::cin >> word >> batch >> seconds) {
+  for (std::string word; std::cin >> word;) {
+    if (word == "peak") {
+      Say(absl::StrCat(R"("peak": )", Digits(CorePeak(options.precision))));
+      continue;
+    }
+    int batch = 0;
+    double seconds = 0;
+    std::cin >> batch >> seconds;
     const Timing timing = network.Run(cells.at(batch), seconds);
     Say(absl::StrCat(R"("batches": )", timing.batches, R"(, "wall": )",
                      Digits(timing.wall), R"(, "cpu": )", Digits(timing.cpu)));

@@ -17,10 +17,11 @@ struct ArmOptions {
 };
 
 // Prints a line of JSON when the network is loaded for every batch size: the
-// logits of the first picture, the operations of a picture, and the peak of the
-// core; or why there is no such plan. Then reads lines `time BATCH SECONDS` and
-// answers each with how many batches ran in at least so much processor time,
-// and what they took. Until the input ends.
+// logits of the first picture and the operations of a picture; or why there is
+// no such plan. Then reads lines until the input ends: `time BATCH SECONDS` is
+// answered with how many batches ran in at least so much processor time, and
+// what they took, `peak` with what a core can do in the precision (CorePeak()),
+// which means something while the machine does nothing else.
 void RunArm(const ArmOptions& options);
 
 }  // namespace resnetd

@@ -6,11 +6,14 @@
 //
 // First what one core can do in each precision: loops in registers alone. Then
 // a line a model, number of threads, precision and batch size: medians over N
-// rounds (each at least 0.25 s of CPU long; 0.1 s with --quick, which measures
-// ResNet-50 alone) of the wall time of a batch and of its CPU time on all
-// cores, what share of the core's peak that is, the time to load and the memory
-// held. The rounds of all lines of a model and number of threads are
-// interleaved. Last a line a goal. --layers adds a line a step of the plan.
+// rounds (each at least 0.25 s of CPU long) of the wall time of a batch and of
+// its CPU time on all cores, what share of the core's peak that is, the time to
+// load and the memory held. The rounds of all lines of a model and number of
+// threads are interleaved. Last a line a goal. --layers adds a line a step of
+// the plan.
+//
+// --quick is done in 45 s: ResNet-50 alone, rounds of 0.1 s, and no more of
+// them than there is time for.
 //
 // With --arm it is one network in one precision that another program times:
 // engine_arm.h.
@@ -21,6 +24,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <optional>
@@ -52,10 +56,16 @@ struct BenchOptions {
   std::vector<int> batches = {1, 4};
   int rounds = 5;
   double round_seconds = 0.25;
+  // Of everything; 0: however long it takes.
+  double budget_seconds = 0;
   bool layers = false;
   bool arm = false;
   std::vector<std::string> models;
 };
+
+// What --quick takes at most, and what of it is for the last lines.
+constexpr double kQuickSeconds = 45;
+constexpr double kClosingSeconds = 3;
 
 using Peaks = std::map<Precision, double>;
 
@@ -80,13 +90,10 @@ void Print(const Cell& cell, const Peaks& peaks) {
   std::fflush(stdout);
 }
 
-// All cells of one model and number of threads, their rounds interleaved.
-std::vector<Cell> Bench(const dnnl::engine& engine, const std::string& name,
-                        int threads, const Peaks& peaks,
-                        const BenchOptions& options) {
-  const BenchNetwork network(
-      engine, name,
-      *std::max_element(options.batches.begin(), options.batches.end()));
+// Every precision and batch size that there is here, each run once.
+std::vector<Cell> LoadCells(const BenchNetwork& network,
+                            const std::string& name, int threads,
+                            const BenchOptions& options) {
   std::vector<Cell> cells;
   for (const Precision precision : options.precisions) {
     for (const int batch : options.batches) {
@@ -101,12 +108,27 @@ std::vector<Cell> Bench(const dnnl::engine& engine, const std::string& name,
       cells.push_back(*std::move(cell));
     }
   }
+  return cells;
+}
+
+// All cells of one model and number of threads, their rounds interleaved: as
+// many as are wanted, or as end before `ends` (of WallNow(); one at least).
+std::vector<Cell> Bench(const BenchNetwork& network, const std::string& name,
+                        int threads, const Peaks& peaks,
+                        const BenchOptions& options, double ends) {
+  std::vector<Cell> cells = LoadCells(network, name, threads, options);
+  double longest = 0;
   for (int round = 0; round < options.rounds; ++round) {
+    const double start = WallNow();
+    if (round > 0 && start + longest > ends) {
+      break;
+    }
     for (Cell& cell : cells) {
       const Timing timing = network.Run(cell, options.round_seconds);
       cell.wall.push_back(timing.wall / timing.batches);
       cell.cpu.push_back(timing.cpu / timing.batches);
     }
+    longest = std::max(longest, WallNow() - start);
   }
   for (const Cell& cell : cells) {
     Print(cell, peaks);
@@ -136,9 +158,8 @@ void PrintGoal(const std::string& id, double value, double goal, bool at_most,
 }
 
 // Those of docs/engine.md that need no peer; ./dev bench peers has the others.
-void PrintGoals(const std::vector<Cell>& cells, const BenchOptions& options,
-                const Peaks& peaks) {
-  const std::string& model = options.models.back();
+void PrintGoals(const std::vector<Cell>& cells, const std::string& model,
+                const BenchOptions& options, const Peaks& peaks) {
   const auto share = [&](const Cell& cell) {
     return cell.flops / Median(cell.cpu) / peaks.at(cell.precision);
   };
@@ -206,6 +227,7 @@ BenchOptions Parse(int argc, char** argv) {
     } else if (argument == "--quick") {
       options.rounds = 3;
       options.round_seconds = 0.1;
+      options.budget_seconds = kQuickSeconds - kClosingSeconds;
       options.models = {"resnet50"};
     } else if (absl::ConsumePrefix(&argument, "--batch=")) {
       options.batches = Numbers(argument);
@@ -228,7 +250,7 @@ BenchOptions Parse(int argc, char** argv) {
   return options;
 }
 
-void Run(const BenchOptions& options) {
+Peaks PrintPeaks() {
   Peaks peaks;
   for (const Precision precision :
        {Precision::kFloat32, Precision::kBfloat16, Precision::kInt8}) {
@@ -237,17 +259,44 @@ void Run(const BenchOptions& options) {
                 std::string(PrecisionName(precision)).c_str(),
                 peaks[precision] / 1e9);
   }
+  return peaks;
+}
+
+void Run(const BenchOptions& options) {
+  const double began = WallNow();
+  const Peaks peaks = PrintPeaks();
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  const bool calibrates =
+      std::count(options.precisions.begin(), options.precisions.end(),
+                 Precision::kInt8) > 0;
+  const int pictures =
+      *std::max_element(options.batches.begin(), options.batches.end());
+  std::size_t groups = options.models.size() * options.threads.size();
   std::vector<Cell> cells;
   for (const std::string& model : options.models) {
+    const BenchNetwork network(engine, model, pictures, calibrates);
     for (const int threads : options.threads) {
-      for (Cell& cell : Bench(engine, model, threads, peaks, options)) {
+      const double now = WallNow();
+      const double ends = options.budget_seconds == 0
+                              ? std::numeric_limits<double>::infinity()
+                              : now + (began + options.budget_seconds - now) /
+                                          static_cast<double>(groups);
+      --groups;
+      for (Cell& cell : Bench(network, model, threads, peaks, options, ends)) {
         cell.network = nullptr;
         cells.push_back(std::move(cell));
       }
     }
   }
-  PrintGoals(cells, options, peaks);
+  for (const std::string& model : options.models) {
+    PrintGoals(cells, model, options, peaks);
+  }
+  std::size_t rounds = static_cast<std::size_t>(options.rounds);
+  for (const Cell& cell : cells) {
+    rounds = std::min(rounds, cell.cpu.size());
+  }
+  std::printf("%zu rounds of %d, %.0f s in all%s\n", rounds, options.rounds,
+              WallNow() - began, options.budget_seconds > 0 ? " of 45" : "");
 }
 
 }  // namespace

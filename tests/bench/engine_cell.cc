@@ -37,14 +37,17 @@ double WallNow() {
 }
 
 BenchNetwork::BenchNetwork(const dnnl::engine& engine, const std::string& name,
-                           int pictures)
+                           int pictures, bool calibrates)
     : engine_(engine), name_(name), package_(FilledPackage(name)) {
   const int crop = package_.facts.preprocess.crop;
   for (int i = 0; i < pictures; ++i) {
     pictures_.push_back(FillPicture(crop, crop, i));
   }
-  const auto reference = OrDie(CpuModel::Load(engine_, package_, 1, 1));
-  calibration_ = OrDie(CalibrationsOf(*reference, Pictures(pictures))).front();
+  if (calibrates) {
+    const auto reference = OrDie(CpuModel::Load(engine_, package_, 1, 1));
+    calibration_ =
+        OrDie(CalibrationsOf(*reference, Pictures(pictures))).front();
+  }
 }
 
 std::vector<const Pixels*> BenchNetwork::Pictures(int count) const {

@@ -44,12 +44,12 @@ struct Timing {
 // A network with the deterministic weights, and pictures for it.
 class BenchNetwork {
  public:
-  // `pictures` >= 1.
+  // `pictures` >= 1. `calibrates`: for int8, which takes seconds.
   BenchNetwork(const dnnl::engine& engine, const std::string& name,
-               int pictures);
+               int pictures, bool calibrates);
 
   // Calibrated on all pictures for int8. An error: the library has no such
-  // arithmetic here, or not for this network.
+  // arithmetic here, or not for this network; it was not calibrated.
   absl::StatusOr<Cell> Load(Precision precision, int batch, int threads) const;
 
   // Runs batches until they took `seconds` of processor time, at least one.

@@ -21,6 +21,15 @@ struct StepTimes {
   std::vector<double> seconds;
 };
 
+// Of a picture. Loops of our own that are a part of a step of the network have
+// none.
+double FlopsOf(const Program& program, const PlannedStep& planned) {
+  const bool is_whole =
+      program.steps[planned.of_program].kind == StepKind::kConvolution ||
+      !planned.own;
+  return is_whole ? FlopsOfStep(program, planned.of_program) : 0;
+}
+
 double ThreadNow() {
   timespec time{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -40,13 +49,9 @@ void PrintLayers(const BenchNetwork& network, const Cell& cell, double peak) {
         network.Pictures(cell.batch),
         [&](const PlannedStep& planned, const std::byte* /*output*/) {
           if (run == 0) {
-            steps.push_back(
-                {.implementation = planned.implementation,
-                 .flops = planned.own
-                              ? 0
-                              : FlopsOfStep(program, planned.of_program) *
-                                    cell.batch,
-                 .seconds = {}});
+            steps.push_back({.implementation = planned.implementation,
+                             .flops = FlopsOf(program, planned) * cell.batch,
+                             .seconds = {}});
           }
           steps[step].seconds.push_back(ThreadNow() - start);
           ++step;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -41,14 +42,16 @@ class Setting:
 
 
 class Arm:
-    """One engine in one precision, waiting for its turns."""
+    """One engine in one precision, waiting for its turns.
+
+    It starts on every core, beside others that start, and is tied to those of its setting by
+    settle()."""
 
     def __init__(self, setting: Setting, engine: str, precision: str) -> None:
-        self.engine, self.precision = engine, precision
-        cores = setting.cores()
+        self.setting, self.engine, self.precision = setting, engine, precision
         self.process = subprocess.Popen(
             setting.command(engine, precision), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            text=True, preexec_fn=lambda: os.sched_setaffinity(0, cores),
+            text=True,
             env={**os.environ, "OMP_NUM_THREADS": str(setting.threads),
                  "TORCHINDUCTOR_CACHE_DIR": str(setting.folder.parent / "inductor"),
                  "PYTHONDONTWRITEBYTECODE": "1"})
@@ -75,17 +78,33 @@ class Arm:
         self.ready = self._answer()
         return "missing" not in self.ready
 
-    def round(self, batch: int, seconds: float) -> None:
+    def _ask(self, line: str) -> dict[str, Any]:
         assert self.process.stdin
-        self.process.stdin.write(f"time {batch} {seconds}\n")
+        self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
-        told = self._answer()
+        return self._answer()
+
+    def settle(self) -> None:
+        """Before its first round, once nothing else starts: threads of the process go to the
+        cores of the setting; ours says what one of them can do at most."""
+        for thread in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(ProcessLookupError):  # It has just ended.
+                os.sched_setaffinity(int(thread.name), self.setting.cores())
+        if self.engine == OURS:
+            self.ready |= self._ask("peak")
+
+    def round(self, batch: int, seconds: float) -> None:
+        told = self._ask(f"time {batch} {seconds}")
         self.cpu[batch].append(told["cpu"] / told["batches"])
         self.wall[batch].append(told["wall"] / told["batches"])
 
-    def end(self) -> None:
+    def close(self) -> None:
+        """Its last turn is over."""
         assert self.process.stdin
         self.process.stdin.close()
+
+    def end(self) -> None:
+        self.close()
         try:
             self.process.wait(timeout=20)
         except subprocess.TimeoutExpired:

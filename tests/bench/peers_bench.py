@@ -2,8 +2,8 @@
 # Programs: engine_bench
 """The engine beside ONNX Runtime, OpenVINO and torch, with the same weights on the same cores.
 
-Each engine in each precision is a process of its own, tied to the same cores; they take turns,
-round after round, so that what else the machine does meets all of them:
+Each engine in each precision is a process of its own, tied to the same cores once all have
+started; they take turns, round after round, so that what else the machine does meets all of them:
 
   ONNX Runtime    fp32, int8 (static quantisation, QDQ, weights by channel)
   OpenVINO        fp32, bf16 where it offers that, int8 (post-training quantisation of NNCF)
@@ -21,7 +21,8 @@ others read float pictures that were normalised before, ours bytes.
 
 The others are installed into .deps/peers/venv (0.6 GB; torch comes from RESNETD_TORCH_PYTHON
 or LIBTORCH_ROOT if there, else 4.6 GB more), their networks are made once for .deps/peers.
---quick leaves the compiled torch out, which takes a minute to compile.
+--quick is done in 45 s, but for what is installed and made once: one network, without the
+compiled torch, which takes a minute to compile, and five rounds or as many as there is time for.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "tests" / "integration")]
 
 from bench_stats import Ratio  # noqa: E402
+from bench_turns import Turns  # noqa: E402
 from interference_bench import machine  # noqa: E402
 from peer_packages import ENGINES, ENGINES_FOLDER, SOURCE, install, run  # noqa: E402
 from peers_arms import OURS, PEERS, Arm, Setting  # noqa: E402
@@ -49,6 +51,8 @@ PREPARE = HERE / "peer_engines" / "prepare.py"
 PRECISIONS = ("fp32", "bf16", "int8")
 # (threads, batch sizes)
 SETTINGS = ((1, (1, 4)), (2, (1,)))
+# What --quick takes at most after what is made once, and what of it is for the last lines.
+QUICK_SECONDS, CLOSING_SECONDS = 45, 3
 # fp32 of any engine is off by a hundredth of it; another network by far more.
 SAME_NETWORK = 1e-4
 
@@ -84,12 +88,11 @@ def difference(expected: Sequence[float], actual: Sequence[float]) -> float:
             / max(map(abs, expected)))
 
 
-def wanted_arms(setting: Setting, options: argparse.Namespace) -> list[tuple[str, str]]:
-    """Ours first: they say whether there is bfloat16. On two threads the latency of int8
-    counts."""
+def wanted_arms(setting: Setting, peers: Sequence[str]) -> list[tuple[str, str]]:
+    """On two threads the latency of int8 counts."""
     precisions = PRECISIONS if setting.threads == 1 else ("int8",)
     arms = [(OURS, precision) for precision in precisions]
-    for engine in options.peers:
+    for engine in peers:
         if engine in ("torch", "compiled"):
             if setting.threads == 1:
                 arms += [(engine, "fp32"), (engine, "bf16")]
@@ -99,56 +102,83 @@ def wanted_arms(setting: Setting, options: argparse.Namespace) -> list[tuple[str
     return arms
 
 
-def start(setting: Setting, options: argparse.Namespace) -> list[Arm]:
-    """Every arm that there is on this machine."""
-    arms: list[Arm] = []
-    expected = golden(setting.architecture)
-    ours_missing: set[str] = set()
-    try:
-        for engine, precision in wanted_arms(setting, options):
-            if engine in ("torch", "compiled") and precision in ours_missing:
-                continue  # It would emulate it, for seconds a picture.
-            arms.append(Arm(setting, engine, precision))
-            if engine == OURS and not arms[-1].wait():
-                ours_missing.add(precision)
-        for arm in list(arms):
-            if (not arm.ready and not arm.wait()) or "missing" in arm.ready:
-                note(f"{arm.name} is not measured: {arm.ready['missing']}")
-                arm.end()
+def waits_for_ours(engine: str, precision: str) -> bool:
+    """Torch would emulate bfloat16, for seconds a picture, where there is none."""
+    return engine in ("torch", "compiled") and precision == "bf16"
+
+
+def check(arm: Arm) -> bool:
+    """Waits until the arm is ready; false: there is none on this machine."""
+    if not arm.wait():
+        note(f"{arm.name} is not measured: {arm.ready['missing']}")
+        arm.end()
+        return False
+    arm.ready["difference"] = difference(golden(arm.setting.architecture),
+                                         arm.ready.pop("logits"))
+    if arm.precision == "fp32" and arm.ready["difference"] > SAME_NETWORK:
+        raise SystemExit(f"{arm.name} computes something else: off by"
+                         f" {arm.ready['difference']:.2g} of the largest logit")
+    return True
+
+
+def start(settings: Sequence[Setting], peers: Sequence[str], arms: list[Arm]) -> None:
+    """Puts every arm that there is on this machine into `arms`, all together, then ties each to
+    the cores of its setting."""
+    wanted = [(setting, *arm) for setting in settings for arm in wanted_arms(setting, peers)]
+    arms += [Arm(*arm) for arm in wanted if not waits_for_ours(*arm[1:])]
+    for arm in list(arms):
+        if not check(arm):
+            arms.remove(arm)
+    if any((arm.engine, arm.precision) == (OURS, "bf16") for arm in arms):
+        late = [Arm(*arm) for arm in wanted if waits_for_ours(*arm[1:])]
+        arms += late
+        for arm in late:
+            if not check(arm):
                 arms.remove(arm)
-                continue
-            arm.ready["difference"] = difference(expected, arm.ready.pop("logits"))
-            if arm.precision == "fp32" and arm.ready["difference"] > SAME_NETWORK:
-                raise SystemExit(f"{arm.name} computes something else: off by"
-                                 f" {arm.ready['difference']:.2g} of the largest logit")
+    for arm in arms:
+        arm.settle()
+
+
+def cells_of(setting: Setting, arms: Sequence[Arm]) -> list[Cell]:
+    """One a batch size."""
+    mine = [arm for arm in arms if arm.setting is setting]
+    ours = {arm.precision: arm.ready for arm in mine if arm.engine == OURS}
+    return [Cell(setting.architecture, batch, setting.threads,
+                 cpu={(arm.engine, arm.precision): arm.cpu[batch] for arm in mine},
+                 wall={(arm.engine, arm.precision): arm.wall[batch] for arm in mine},
+                 operations=batch * next((ready["flops"] for ready in ours.values()), 0),
+                 peaks={precision: ready["peak"] for precision, ready in ours.items()},
+                 differences={(arm.engine, arm.precision): arm.ready["difference"]
+                              for arm in mine})
+            for batch in setting.batches]
+
+
+def measure(settings: Sequence[Setting], options: argparse.Namespace,
+            ends: float | None) -> list[Cell]:
+    """One a setting and batch size. `ends`: when the last round is over, if possible."""
+    began = time.monotonic()
+    arms: list[Arm] = []
+    try:
+        start(settings, options.peers, arms)
+        started = time.monotonic()
+        turns = Turns(options.rounds, ends)
+        while turns.another():
+            turn = turns.done % len(arms)
+            for arm in arms[turn:] + arms[:turn]:
+                for batch in arm.setting.batches:
+                    arm.round(batch, options.seconds)
+        note(f"{settings[0].architecture}: {len(arms)} programs started in"
+             f" {started - began:.1f} s, {turns.done} rounds in"
+             f" {time.monotonic() - started:.1f} s")
     except BaseException:
         for arm in arms:
             arm.process.kill()
         raise
-    return arms
-
-
-def measure(setting: Setting, options: argparse.Namespace) -> list[Cell]:
-    """One cell a batch size."""
-    arms = start(setting, options)
-    try:
-        for number in range(options.rounds):
-            turn = number % len(arms)
-            for arm in arms[turn:] + arms[:turn]:
-                for batch in setting.batches:
-                    arm.round(batch, options.seconds)
-    finally:
-        for arm in arms:
-            arm.end()
-    ours = {arm.precision: arm.ready for arm in arms if arm.engine == OURS}
-    return [Cell(setting.architecture, batch, setting.threads,
-                 cpu={(arm.engine, arm.precision): arm.cpu[batch] for arm in arms},
-                 wall={(arm.engine, arm.precision): arm.wall[batch] for arm in arms},
-                 operations=batch * next((ready["flops"] for ready in ours.values()), 0),
-                 peaks={precision: ready["peak"] for precision, ready in ours.items()},
-                 differences={(arm.engine, arm.precision): arm.ready["difference"]
-                              for arm in arms})
-            for batch in setting.batches]
+    for arm in arms:
+        arm.close()
+    for arm in arms:
+        arm.end()
+    return [cell for setting in settings for cell in cells_of(setting, arms)]
 
 
 def show(cell: Cell) -> None:
@@ -192,15 +222,28 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--models", nargs="+", default=["resnet50", "resnet18"])
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=[*PEERS])
     parser.add_argument("--quick", action="store_true",
-                        help="ResNet-50, five short rounds, without the compiled torch")
+                        help=f"done in {QUICK_SECONDS} s: the first model, five short rounds at"
+                             " most, without the compiled torch")
     parser.add_argument("-o", "--output", choices=["text", "json"], default="text")
     options = parser.parse_args()
     if options.quick:
-        options.rounds, options.seconds, options.models = 5, 0.05, ["resnet50"]
+        options.rounds, options.seconds, options.models = 5, 0.05, options.models[:1]
         options.peers = [peer for peer in options.peers if peer != "compiled"]
     if options.rounds < 1:
         parser.error("--rounds is at least 1")
     return options
+
+
+def settings_of(name: str, python: pathlib.Path, folder: pathlib.Path) -> list[Setting]:
+    """Those that this machine has cores for."""
+    engine_bench = pathlib.Path(os.environ["RESNETD_BIN_DIR"]) / "engine_bench"
+    settings = []
+    for threads, batches in SETTINGS:
+        if threads > len(os.sched_getaffinity(0)):
+            note(f"{name} on {threads} threads is not measured: there are fewer cores")
+        else:
+            settings.append(Setting(name, threads, batches, python, folder, engine_bench))
+    return settings
 
 
 def main() -> None:
@@ -209,24 +252,23 @@ def main() -> None:
     folders = {name: prepared(python, name) for name in options.models}
     before, began = machine(), time.monotonic()
     note(before)
-    engine_bench = pathlib.Path(os.environ["RESNETD_BIN_DIR"]) / "engine_bench"
+    ends = began + QUICK_SECONDS - CLOSING_SECONDS if options.quick else None
     cells: list[Cell] = []
     for name in options.models:
-        for threads, batches in SETTINGS:
-            if threads > len(os.sched_getaffinity(0)):
-                note(f"{name} on {threads} threads is not measured: there are fewer cores")
-                continue
-            cells += measure(Setting(name, threads, batches, python, folders[name],
-                                     engine_bench), options)
-            if options.output == "text":
-                for cell in cells[-len(batches):]:
-                    show(cell)
-                sys.stdout.flush()
-    note(f"measured in {time.monotonic() - began:.0f} s")
+        measured = measure(settings_of(name, python, folders[name]), options, ends)
+        cells += measured
+        if options.output == "text":
+            for cell in measured:
+                show(cell)
+            sys.stdout.flush()
     if options.output == "json":
         print(json.dumps(as_json(cells, before)))
     else:
-        print("\n" + "\n".join(goal.line() for goal in goals_of(cells)))
+        print("\n" + "\n".join(goal.line() for goal in goals_of(cells)), flush=True)
+    took = time.monotonic() - began
+    note(f"measured in {took:.0f} s" + (f" of {QUICK_SECONDS}" if options.quick else ""))
+    if options.quick and took > QUICK_SECONDS:
+        note("the programs took longer to start than there was time: another one was busy")
 
 
 if __name__ == "__main__":
