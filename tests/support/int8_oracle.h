@@ -18,8 +18,8 @@
 
 namespace resnetd {
 
-// The plainest possible evaluation of one convolution of a network in 8 bits,
-// in double and straight from the rules of docs/engine.md: nothing is packed,
+// The plainest possible evaluation of the steps of a network in 8 bits, in
+// double and straight from the rules of docs/engine.md: nothing is packed,
 // fused or in place. Slow; for small pictures.
 class Int8Oracle {
  public:
@@ -100,6 +100,53 @@ class Int8Oracle {
     return out;
   }
 
+  // The average over the pixels, one value a channel.
+  static std::vector<double> Average(const Levels& x) {
+    std::vector<double> sums(static_cast<std::size_t>(x.channels));
+    for (std::size_t i = 0; i < x.values.size(); ++i) {
+      sums[i % sums.size()] += x.values[i];
+    }
+    for (double& sum : sums) {
+      sum *= x.scale / (x.height * x.width);
+    }
+    return sums;
+  }
+
+  // The bytes of averages.
+  Levels Features(const std::vector<double>& averages) const {
+    Levels levels = {static_cast<int>(averages.size()),
+                     1,
+                     1,
+                     ranges_.at("features") / 255.0,
+                     {}};
+    for (const double average : averages) {
+      levels.values.push_back(static_cast<int>(
+          std::clamp(std::nearbyint(average / levels.scale), 0.0, 255.0)));
+    }
+    return levels;
+  }
+
+  // The logits.
+  std::vector<double> Head(const Levels& features,
+                           const LinearLayer& head) const {
+    const auto fan_in = static_cast<std::size_t>(head.in_features);
+    const std::vector<float>& weights = Values(head.name + ".weight");
+    std::vector<double> logits;
+    for (const float bias : Values(head.name + ".bias")) {
+      const auto row =
+          weights.begin() + static_cast<std::ptrdiff_t>(logits.size() * fan_in);
+      const Filter filter =
+          Rounded({row, row + static_cast<std::ptrdiff_t>(fan_in)}, 1);
+      std::int64_t sum = 0;
+      for (std::size_t i = 0; i < fan_in; ++i) {
+        sum += std::int64_t{features.values[i]} * filter.weights[i];
+      }
+      logits.push_back(double{bias} + filter.scale * features.scale *
+                                          static_cast<double>(sum));
+    }
+    return logits;
+  }
+
  private:
   struct Filter {
     std::vector<int> weights;
@@ -132,11 +179,23 @@ class Int8Oracle {
       }
       real.push_back(weight);
     }
+    Filter filter = Rounded(real, pixels);
+    filter.bias = double{Values(norm.name + ".bias")[out]} -
+                  double{Values(norm.name + ".running_mean")[out]} * factor;
+    for (std::size_t i = 0; is_stem && i < fan_in; ++i) {
+      filter.bias -= filter.scale * filter.weights[i] * 255.0 *
+                     double{preprocess.mean.at(i / pixels)};
+    }
+    return filter;
+  }
+
+  // Without a bias. `pixels`: of the window, for each input channel.
+  Filter Rounded(const std::vector<double>& real, std::size_t pixels) const {
     double largest = 0;
     for (const double weight : real) {
       largest = std::max(largest, std::fabs(weight));
     }
-    for (std::size_t i = 0; narrow_pairs_ && i + pixels < fan_in; ++i) {
+    for (std::size_t i = 0; narrow_pairs_ && i + pixels < real.size(); ++i) {
       const bool is_first = i / pixels % 2 == 0;
       const double other = real[i + pixels];
       if (is_first && (real[i] < 0) == (other < 0)) {
@@ -145,15 +204,9 @@ class Int8Oracle {
     }
     Filter filter;
     filter.scale = largest > 0 ? largest / 127.0 : 1.0;
-    filter.bias = double{Values(norm.name + ".bias")[out]} -
-                  double{Values(norm.name + ".running_mean")[out]} * factor;
-    for (std::size_t i = 0; i < fan_in; ++i) {
+    for (const double weight : real) {
       filter.weights.push_back(
-          static_cast<int>(std::nearbyint(real[i] / filter.scale)));
-      if (is_stem) {
-        filter.bias -= filter.scale * filter.weights.back() * 255.0 *
-                       double{preprocess.mean.at(i / pixels)};
-      }
+          static_cast<int>(std::nearbyint(weight / filter.scale)));
     }
     return filter;
   }

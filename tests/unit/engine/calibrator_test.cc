@@ -21,6 +21,7 @@
 #include "server/engine/program.h"
 #include "server/models/weight_fill.h"
 #include "tests/support/filled_package.h"
+#include "tests/support/golden_logits.h"
 #include "tests/support/int8_oracle.h"
 
 namespace resnetd {
@@ -147,6 +148,52 @@ TEST_P(Int8OracleTest, EveryConvolutionIsWithinOneLevelOfAPlainEvaluation) {
   // Only ties that float32 sees on the other side.
   EXPECT_LE(different * 1000, compared);
   EXPECT_GT(compared, 1000U);
+}
+
+// What is behind the last convolution: averages in float32, their bytes, and
+// the products of those with the bytes of the head.
+TEST_P(Int8OracleTest, TheHeadAndWhatItReadsAreAPlainEvaluation) {
+  const auto& [name, crop] = GetParam();
+  const ModelPackage package = FilledPackage(name, 10, crop);
+  const std::vector<Pixels> pictures = Pictures(crop, 3);
+  const auto reference = Float(package);
+  const Calibration calibration =
+      CalibrationsOf(*reference, Pointers(pictures))->front();
+  const auto model = *TryInt8(*reference, calibration);
+  const Int8Oracle oracle(package, calibration.ranges,
+                          /*narrow_pairs=*/!HasByteDotProducts());
+  const Program program = BuildProgram(package.network, crop);
+  // Of the step before; each step is compared alone.
+  Levels levels;
+  std::vector<double> averages;
+  int compared = 0;
+  const absl::Status observed = model->Observe(
+      {pictures.data()},
+      [&](const PlannedStep& planned, const std::byte* output) {
+        const Step& step = program.steps[planned.of_program];
+        const auto* floats = reinterpret_cast<const float*>(output);
+        if (step.kind == StepKind::kConvolution) {
+          const BufferShape& shape = program.buffers[step.output];
+          levels = {shape.channels, shape.height, shape.width,
+                    calibration.ranges.at(step.conv.name) / 255.0,
+                    ValuesOf(planned, output)};
+        } else if (step.kind == StepKind::kAveragePool) {
+          averages = Int8Oracle::Average(levels);
+          EXPECT_LE(RelativeToScale(averages, floats), 1e-6);
+          averages.assign(floats, floats + averages.size());
+          ++compared;
+        } else if (planned.own) {
+          levels = oracle.Features(averages);
+          EXPECT_EQ(ValuesOf(planned, output), levels.values);
+          ++compared;
+        } else if (step.kind == StepKind::kLinear) {
+          EXPECT_LE(RelativeToScale(oracle.Head(levels, step.linear), floats),
+                    1e-6);
+          ++compared;
+        }
+      });
+  ASSERT_TRUE(observed.ok()) << observed;
+  EXPECT_EQ(compared, 3);
 }
 
 TEST_F(Int8ModelTest, ABatchAndThreadsGiveTheSameBitsAsOnePicture) {
