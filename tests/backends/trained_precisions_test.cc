@@ -13,12 +13,14 @@
 #include <memory>
 #include <numbers>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "server/app/plugin.h"
 #include "server/engine/agreement.h"
@@ -28,7 +30,6 @@
 #include "server/finetune/network_parts.h"
 #include "server/finetune/trainer.h"
 #include "server/image/preprocess.h"
-#include "server/models/backend_plugin.h"
 #include "server/models/weight_fill.h"
 #include "tests/support/cpu_arithmetic.h"
 #include "tests/support/digits.h"
