@@ -17,6 +17,7 @@
 #include "server/engine/calibrator.h"
 #include "server/engine/cpu_model.h"
 #include "server/engine/precision.h"
+#include "server/engine/program.h"
 #include "server/image/pixels.h"
 #include "server/models/architecture.h"
 #include "server/models/weight_fill.h"
