@@ -133,7 +133,8 @@ void Parameters::LoadFirst(std::size_t step, const dnnl::memory::desc& desc) {
     QuantisedStep& quantised = Quantised(step);
     parameters.layouts.push_back(
         Packed(quantised.weights.data(), PlainDesc(step, DataType::s8), desc));
-    quantised.weights = {};
+    // An empty list would leave it its memory.
+    quantised.weights = std::vector<std::int8_t>();
     parameters.bias =
         NewVector(Rescaling(quantised.rescale, false).BiasOf(quantised.bias));
     return;

@@ -112,7 +112,8 @@ std::vector<float> Train(const Digits& digits,
     EXPECT_TRUE(report.ok() && report->is_finite) << "step " << step;
   }
   absl::flat_hash_map<std::string, Tensor> tensors;
-  for (auto& [name, tensor] : trainer->ExportWeights().value()) {
+  TensorList exported = trainer->ExportWeights().value();
+  for (auto& [name, tensor] : exported) {
     tensors[name] = std::move(tensor);
   }
   package.weights = Weights::FromTensors(std::move(tensors));
