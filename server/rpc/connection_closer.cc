@@ -79,6 +79,20 @@ Endpoint EndpointOf(int fd, Side side) {
           .port = port};
 }
 
+bool IsConnection(int fd, const std::string& peer, int port) {
+  return EndpointOf(fd, getpeername).name == peer &&
+         EndpointOf(fd, getsockname).port == port;
+}
+
+// Ends a connection together with what has come over it and nobody has read: a
+// flood of megabytes may wait there, and shutdown() leaves it to be read.
+bool Reset(int fd) {
+  sockaddr nobody = {};
+  nobody.sa_family = AF_UNSPEC;
+  return connect(fd, &nobody, sizeof(nobody)) == 0 ||
+         shutdown(fd, SHUT_RDWR) == 0;
+}
+
 std::vector<int> OpenFiles() {
   std::vector<int> files;
   DIR* const folder = opendir("/proc/self/fd");
@@ -105,12 +119,17 @@ bool CloseConnectionOf(absl::string_view peer, int port) {
     return false;  // as files are that are no connections
   }
   for (const int original : OpenFiles()) {
+    // The look goes first: to close any descriptor of a file ends all locks
+    // that the process has on it (fcntl), and the store's database needs its
+    // own.
+    if (!IsConnection(original, wanted, port)) {
+      continue;
+    }
     // Of its own, so that the number cannot come to mean another connection
-    // between the look and the end.
+    // between the second look and the end.
     const OwnFile file(original);
-    if (file.fd() >= 0 && EndpointOf(file.fd(), getpeername).name == wanted &&
-        EndpointOf(file.fd(), getsockname).port == port) {
-      return shutdown(file.fd(), SHUT_RDWR) == 0;
+    if (file.fd() >= 0 && IsConnection(file.fd(), wanted, port)) {
+      return Reset(file.fd());
     }
   }
   return false;

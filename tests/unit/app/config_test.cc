@@ -250,6 +250,46 @@ TEST(ParseCommandLineTest, AllowedBatchSizesRiseToTheLargestBatch) {
             (std::vector<std::size_t>{1, 2, 4, 6}));
 }
 
+TEST(ParseCommandLineTest, AllowedBatchSizesAreWithinTheLargestBatch) {
+  EXPECT_EQ(ErrorOf({"--allowed-batch-sizes=4,2", "--max-batch=4"}),
+            "--allowed-batch-sizes has 2 behind 4: write them from small to "
+            "large");
+  EXPECT_EQ(ErrorOf({"--allowed-batch-sizes=-1,4"}),
+            "--allowed-batch-sizes has \"-1\", which is no number of images");
+  // One below the largest batch, at it, above it.
+  EXPECT_EQ(ErrorOf({"--allowed-batch-sizes=1,3"}),
+            "--allowed-batch-sizes ends with 3, --max-batch is 4: both name "
+            "the largest batch, so make them equal");
+  EXPECT_EQ(BatchSizesOf(Parse({"--allowed-batch-sizes=1,4"})->config).value(),
+            (std::vector<std::size_t>{1, 4}));
+  EXPECT_EQ(ErrorOf({"--allowed-batch-sizes=1,5"}),
+            "--allowed-batch-sizes ends with 5, --max-batch is 4: both name "
+            "the largest batch, so make them equal");
+  EXPECT_EQ(BatchSizesOf(Parse({"--allowed-batch-sizes=4"})->config).value(),
+            std::vector<std::size_t>{4});
+}
+
+// As they rise to the largest batch, there are no more of them than that.
+TEST(ParseCommandLineTest, AllowedBatchSizesAreAtMostAsManyAsTheLargestBatch) {
+  const auto sizes = [](int first, int last) {
+    std::string flag = "--allowed-batch-sizes=";
+    for (int size = first; size <= last; ++size) {
+      absl::StrAppend(&flag, size == first ? "" : ",", size);
+    }
+    return flag;
+  };
+  for (const int count : {127, 128}) {
+    const auto parsed = Parse({sizes(129 - count, 128), "--max-batch=128"});
+    ASSERT_TRUE(parsed.ok()) << parsed.status();
+    const std::vector<std::size_t> found = BatchSizesOf(parsed->config).value();
+    EXPECT_EQ(found.size(), static_cast<std::size_t>(count));
+    EXPECT_EQ(found.back(), 128U);
+  }
+  EXPECT_EQ(ErrorOf({sizes(1, 129), "--max-batch=128"}),
+            "--allowed-batch-sizes ends with 129, --max-batch is 128: both "
+            "name the largest batch, so make them equal");
+}
+
 TEST(ParseCommandLineTest, PrintsTheSettingsInForce) {
   const auto parsed = Parse({"--max-batch=7", "--print-config"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();

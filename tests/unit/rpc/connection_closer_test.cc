@@ -1,15 +1,26 @@
 #include "server/rpc/connection_closer.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
+#include <cstddef>
+#include <filesystem>
+#include <iterator>
+#include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/temp_dir.h"
 
 namespace resnetd {
 namespace {
@@ -53,13 +64,42 @@ class Connected {
         client_port_);
   }
 
-  // Both ends see the end at once.
-  bool IsClosed() const { return IsAtItsEnd(client_) && IsAtItsEnd(accepted_); }
+  // Whether either end has seen the end of it.
+  bool IsClosed() const { return IsAtItsEnd(client_) || IsAtItsEnd(accepted_); }
+  // Whether both ends see it, at once or a moment later.
+  bool Ends() const {
+    return IsReadable(client_) && IsReadable(accepted_) &&
+           IsAtItsEnd(client_) && IsAtItsEnd(accepted_);
+  }
+
+  // What the client says stays unread.
+  void Say(std::size_t bytes) const {
+    const std::string text(bytes, 'x');
+    EXPECT_EQ(send(client_, text.data(), text.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes));
+    EXPECT_TRUE(IsReadable(accepted_));
+  }
+  // Whether a byte gets through each way.
+  bool Works() const {
+    return Passes(client_, accepted_) && Passes(accepted_, client_);
+  }
 
  private:
+  static bool Passes(int from, int to) {
+    char byte = 'x';
+    return send(from, &byte, 1, MSG_NOSIGNAL) == 1 && IsReadable(to) &&
+           recv(to, &byte, 1, MSG_DONTWAIT) == 1;
+  }
+  static bool IsReadable(int fd) {
+    constexpr int kPatienceMs = 20'000;
+    pollfd wanted = {.fd = fd, .events = POLLIN, .revents = 0};
+    return poll(&wanted, 1, kPatienceMs) == 1;
+  }
   static bool IsAtItsEnd(int fd) {
     char byte = 0;
-    return recv(fd, &byte, 1, MSG_DONTWAIT) == 0;
+    const ssize_t received = recv(fd, &byte, 1, MSG_DONTWAIT);
+    return received == 0 ||
+           (received < 0 && (errno == ECONNRESET || errno == ENOTCONN));
   }
   socklen_t Size() const {
     return family_ == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
@@ -98,8 +138,18 @@ TEST(CloseConnectionOfTest, EndsThatConnectionAndNoOther) {
   const Connected other(AF_INET);
   ASSERT_TRUE(one.is_open() && other.is_open());
   EXPECT_TRUE(CloseConnectionOf(one.peer(), one.port()));
-  EXPECT_TRUE(one.IsClosed());
-  EXPECT_FALSE(other.IsClosed());
+  EXPECT_TRUE(one.Ends());
+  EXPECT_TRUE(other.Works());
+  // There is none any more.
+  EXPECT_FALSE(CloseConnectionOf(one.peer(), one.port()));
+}
+
+TEST(CloseConnectionOfTest, WhatHadComeAndWasNotReadIsGone) {
+  const Connected one(AF_INET);
+  ASSERT_TRUE(one.is_open());
+  one.Say(10'000);
+  EXPECT_TRUE(CloseConnectionOf(one.peer(), one.port()));
+  EXPECT_TRUE(one.Ends());
 }
 
 TEST(CloseConnectionOfTest, KnowsIpv6) {
@@ -108,7 +158,7 @@ TEST(CloseConnectionOfTest, KnowsIpv6) {
     GTEST_SKIP() << "this machine has no ::1";
   }
   EXPECT_TRUE(CloseConnectionOf(one.peer(), one.port()));
-  EXPECT_TRUE(one.IsClosed());
+  EXPECT_TRUE(one.Ends());
 }
 
 TEST(CloseConnectionOfTest, LeavesOthersAlone) {
@@ -119,6 +169,80 @@ TEST(CloseConnectionOfTest, LeavesOthersAlone) {
   EXPECT_FALSE(CloseConnectionOf("unix:", one.port()));
   EXPECT_FALSE(CloseConnectionOf("", one.port()));
   EXPECT_FALSE(one.IsClosed());
+  EXPECT_TRUE(one.Works());
+}
+
+std::size_t OpenFileCount() {
+  const std::filesystem::directory_iterator files("/proc/self/fd");
+  return static_cast<std::size_t>(std::distance(begin(files), end(files)));
+}
+
+TEST(CloseConnectionOfTest, OfManyItEndsTheOneWhileOthersComeAndGo) {
+  const std::size_t files_before = OpenFileCount();
+  {
+    std::vector<std::unique_ptr<const Connected>> stay;
+    for (int i = 0; i < 100; ++i) {
+      stay.push_back(std::make_unique<const Connected>(AF_INET));
+      ASSERT_TRUE(stay.back()->is_open());
+    }
+    std::atomic<bool> is_over = false;
+    std::atomic<int> broken = 0;
+    std::vector<std::thread> others;
+    for (int i = 0; i < 2; ++i) {
+      others.emplace_back([&is_over, &broken] {
+        // Each time with the numbers that files had which were just closed.
+        do {
+          const Connected one(AF_INET);
+          broken += one.is_open() && one.Works() ? 0 : 1;
+        } while (!is_over);
+      });
+    }
+    for (std::size_t i = 0; i < stay.size(); i += 2) {
+      EXPECT_TRUE(CloseConnectionOf(stay[i]->peer(), stay[i]->port())) << i;
+    }
+    is_over = true;
+    for (std::thread& other : others) {
+      other.join();
+    }
+    EXPECT_EQ(broken, 0);
+    for (std::size_t i = 0; i < stay.size(); ++i) {
+      EXPECT_TRUE(i % 2 == 0 ? stay[i]->Ends() : stay[i]->Works()) << i;
+    }
+  }
+  EXPECT_EQ(OpenFileCount(), files_before);
+}
+
+// Whether another process would find the file locked.
+bool IsLocked(const std::string& path) {
+  const pid_t child = fork();
+  if (child == 0) {
+    struct flock lock = {};
+    lock.l_type = F_WRLCK;
+    const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
+    const bool asked = fd >= 0 && fcntl(fd, F_GETLK, &lock) == 0;
+    _exit(asked && lock.l_type != F_UNLCK ? 0 : 1);
+  }
+  int status = -1;
+  return child > 0 && waitpid(child, &status, 0) == child && status == 0;
+}
+
+// The locks of a database's file are of the process, and end when it closes any
+// descriptor of that file.
+TEST(CloseConnectionOfTest, LeavesTheLocksOfFiles) {
+  const TempDir folder;
+  const std::string path = absl::StrCat(folder.path(), "/database");
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ASSERT_GE(fd, 0);
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  ASSERT_EQ(fcntl(fd, F_SETLK, &lock), 0);
+  ASSERT_TRUE(IsLocked(path));
+  const Connected one(AF_INET);
+  EXPECT_FALSE(CloseConnectionOf("ipv4:127.0.0.1:1", one.port()));
+  EXPECT_TRUE(CloseConnectionOf(one.peer(), one.port()));
+  EXPECT_TRUE(IsLocked(path));
+  close(fd);
+  EXPECT_FALSE(IsLocked(path));
 }
 
 }  // namespace

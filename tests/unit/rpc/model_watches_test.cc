@@ -3,10 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <future>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "server/base/error.h"
@@ -15,9 +18,11 @@
 namespace resnetd {
 namespace {
 
-using testing::ElementsAre;
+using testing::AllOf;
+using testing::Each;
 using testing::Key;
 using testing::Pair;
+using testing::SizeIs;
 using testing::UnorderedElementsAre;
 
 v1::WatchModelsRequest After(std::int64_t sequence,
@@ -319,6 +324,8 @@ TEST_F(ModelWatchesTest, AHundredWatchersSeeEveryEvent) {
 
 TEST_F(ModelWatchesTest, CancelsAtAnyTimeLeaveNothing) {
   ListenReady();
+  std::atomic<int> taken = 0;
+  telemetry_.SetOnStarted([&taken](absl::string_view) { ++taken; });
   auto changer = std::async(std::launch::async, [this] {
     for (int i = 0; i < 2000; ++i) {
       manager_.AddEvents("net", 1);
@@ -326,21 +333,41 @@ TEST_F(ModelWatchesTest, CancelsAtAnyTimeLeaveNothing) {
   });
   for (int i = 0; i < 100; ++i) {
     Watching watch(*models_, After(0));
+    // A call that is cancelled before the server takes it is none of its own.
+    while (taken <= i) {
+      std::this_thread::yield();
+    }
     if (i % 3 > 0) {
       watch.AwaitOpen();
     }
     if (i % 3 > 1) {
-      watch.Next();
+      EXPECT_EQ(watch.Next(), 1);
     }
     watch.Cancel();
     EXPECT_EQ(watch.Finish().error_code(), grpc::StatusCode::CANCELLED);
   }
   changer.get();
   while (telemetry_.in_flight() > 0) {
+    std::this_thread::yield();
   }
-  // Of those that were cancelled at once some never came to the server.
-  EXPECT_GE(telemetry_.ended().size(), 66U);
-  EXPECT_LE(telemetry_.ended().size(), 100U);
+  EXPECT_THAT(telemetry_.ended(),
+              AllOf(SizeIs(100),
+                    Each(Pair("WatchModels", absl::StatusCode::kCancelled))));
+}
+
+TEST_F(ModelWatchesTest, WhatIsCancelledOnItsWayToTheServerLeavesNothing) {
+  ListenReady();
+  std::atomic<std::size_t> taken = 0;
+  telemetry_.SetOnStarted([&taken](absl::string_view) { ++taken; });
+  for (int i = 0; i < 100; ++i) {
+    Watching watch(*models_, After(0));
+    watch.Cancel();
+    EXPECT_EQ(watch.Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  // Its end waits for every call that came all the same.
+  server_.reset();
+  EXPECT_EQ(telemetry_.in_flight(), 0);
+  EXPECT_EQ(telemetry_.ended().size(), taken.load());
 }
 
 TEST_F(ModelWatchesTest, AnIdleWatchThatIsCancelledGivesItsPlaceBack) {

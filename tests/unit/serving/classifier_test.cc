@@ -281,6 +281,43 @@ TEST_F(ClassifierTest, AnswersEveryRequestExactlyOnceWhenDestroyed) {
   }
 }
 
+TEST_F(ClassifierTest, ABatchIsFilledUpToASizeThatTheDeviceRuns) {
+  FirstBatchHeld first;
+  ClassifierOptions options;
+  options.max_batch = 8;
+  options.allowed_batches = {2, 4, 8};
+  std::vector<std::size_t> rows;
+  Start(options, [&rows, hold = first.Hook()](std::size_t size) {
+    rows.push_back(size);
+    return hold(size);
+  });
+  AnswerBox alone;
+  classifier_->Classify(PixelRequest(1), alone.Taker());
+  first.WaitUntilRunning();
+  AnswerBox three;
+  AnswerBox two;
+  classifier_->Classify(PixelRequest(3), three.Taker());
+  classifier_->Classify(PixelRequest(2), two.Taker());
+  // The only decoder is through with all before it when it refuses this one.
+  ClassifyRequest wrong;
+  wrong.images.emplace_back(
+      PixelImage{.pixels = FakePixels(1, 9), .at_network_size = true});
+  EXPECT_FALSE(Call(std::move(wrong)).ok());
+  first.Release();
+  EXPECT_EQ(alone.Take()->timings.batch_size, 1);
+  EXPECT_EQ(two.Take()->timings.batch_size, 5);
+  const auto response = three.Take();
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->timings.batch_size, 5);
+  ASSERT_EQ(response->results.size(), 3U);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(
+        response->results[static_cast<std::size_t>(i)]->predictions[0].index,
+        i);
+  }
+  EXPECT_EQ(rows, (std::vector<std::size_t>{2, 8}));
+}
+
 TEST_F(ClassifierTest, SharesBatchesAmongManyCallers) {
   constexpr int kCallers = 8;
   constexpr int kCalls = 50;

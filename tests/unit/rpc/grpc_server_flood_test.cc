@@ -1,0 +1,158 @@
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "tests/unit/rpc/rpc_fixture.h"
+
+namespace resnetd {
+namespace {
+
+constexpr std::size_t kStreams = 4;
+
+// Connections that open more streams than they were told, to a real server.
+class GrpcServerFloodTest : public RpcTest {
+ protected:
+  // gRPC's client keeps to what it is told; here that is more than the server
+  // counts with.
+  static GrpcServerOptions Options() {
+    GrpcServerOptions options = LoopbackOptions();
+    options.max_concurrent_streams = 1000;
+    options.calls.max_calls_per_connection = kStreams;
+    options.calls.max_streams_per_connection = kStreams;
+    return options;
+  }
+
+  // One connection, and streams on it that stay open.
+  class Client {
+   public:
+    explicit Client(const std::shared_ptr<grpc::Channel>& channel)
+        : stub_(v1::ClassificationService::NewStub(channel)) {}
+
+    void Open(std::size_t streams) {
+      for (std::size_t i = 0; i < streams; ++i) {
+        auto stream = std::make_unique<Stream>();
+        LimitTime(stream->context);
+        stream->call = stub_->ClassifyStream(&stream->context);
+        // Until the server has taken it.
+        stream->call->WaitForInitialMetadata();
+        streams_.push_back(std::move(stream));
+      }
+    }
+
+    // How a call beside the streams ends.
+    grpc::StatusCode Classify() {
+      grpc::ClientContext context;
+      LimitTime(context);
+      v1::ClassifyResponse response;
+      return stub_->Classify(&context, OneImage(), &response).error_code();
+    }
+
+    // Whether every stream answers a message, be it with a refusal.
+    bool StreamsAnswer() {
+      return std::all_of(streams_.begin(), streams_.end(), [](auto& stream) {
+        v1::ClassifyStreamRequest message;
+        *message.mutable_request() = OneImage();
+        message.mutable_request()->set_request_id("a");
+        v1::ClassifyStreamResponse response;
+        return stream->call->Write(message) && stream->call->Read(&response) &&
+               response.request_id() == "a";
+      });
+    }
+
+    // Whether every stream has ended because its connection did.
+    bool StreamsHaveEnded() {
+      return std::all_of(streams_.begin(), streams_.end(), [](auto& stream) {
+        v1::ClassifyStreamResponse response;
+        return !stream->call->Read(&response) &&
+               stream->call->Finish().error_code() ==
+                   grpc::StatusCode::UNAVAILABLE;
+      });
+    }
+
+   private:
+    struct Stream {
+      grpc::ClientContext context;
+      std::unique_ptr<grpc::ClientReaderWriter<v1::ClassifyStreamRequest,
+                                               v1::ClassifyStreamResponse>>
+          call;
+    };
+
+    std::unique_ptr<v1::ClassificationService::Stub> stub_;
+    std::vector<std::unique_ptr<Stream>> streams_;
+  };
+};
+
+TEST_F(GrpcServerFloodTest, TwiceTheStreamsThatWereToldEndTheConnection) {
+  ListenReady(Options());
+  Client client(NewChannel());
+  client.Open(kStreams);
+  // Up to one below twice as many: refused, and nothing else.
+  for (std::size_t i = 1; i < kStreams; ++i) {
+    EXPECT_EQ(client.Classify(), grpc::StatusCode::RESOURCE_EXHAUSTED) << i;
+  }
+  EXPECT_TRUE(client.StreamsAnswer());
+  // At it, with all that it holds.
+  EXPECT_EQ(client.Classify(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_TRUE(client.StreamsHaveEnded());
+  // Above it, the client has a new connection, which begins anew.
+  EXPECT_EQ(client.Classify(), grpc::StatusCode::OK);
+}
+
+TEST_F(GrpcServerFloodTest, OneBelowTheStreamsThatWereToldNothingEnds) {
+  ListenReady(Options());
+  Client client(NewChannel());
+  client.Open(kStreams - 1);
+  for (std::size_t i = 0; i < 3 * kStreams; ++i) {
+    EXPECT_EQ(client.Classify(), grpc::StatusCode::OK) << i;
+  }
+  EXPECT_TRUE(client.StreamsAnswer());
+}
+
+TEST_F(GrpcServerFloodTest, OfManyConnectionsOnlyThoseThatFloodEnd) {
+  ListenReady(Options());
+  std::vector<std::unique_ptr<Client>> honest;
+  for (std::size_t i = 0; i < 30; ++i) {
+    honest.push_back(std::make_unique<Client>(NewChannel()));
+    // Every third one has all that it was told.
+    honest.back()->Open(i % 3 == 0 ? kStreams : 1);
+  }
+  std::atomic<bool> is_over = false;
+  std::atomic<int> broken = 0;
+  constexpr std::size_t kCallers = 2;
+  std::vector<std::thread> callers;
+  for (std::size_t caller = 0; caller < kCallers; ++caller) {
+    callers.emplace_back([&, caller] {
+      do {
+        for (std::size_t i = caller; i < honest.size(); i += kCallers) {
+          broken += honest[i]->StreamsAnswer() ? 0 : 1;
+        }
+      } while (!is_over);
+    });
+  }
+  for (int round = 0; round < 10; ++round) {
+    Client hostile(NewChannel());
+    hostile.Open(kStreams);
+    for (std::size_t i = 1; i < kStreams; ++i) {
+      EXPECT_EQ(hostile.Classify(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+    }
+    EXPECT_EQ(hostile.Classify(), grpc::StatusCode::UNAVAILABLE) << round;
+    EXPECT_TRUE(hostile.StreamsHaveEnded()) << round;
+  }
+  is_over = true;
+  for (std::thread& caller : callers) {
+    caller.join();
+  }
+  EXPECT_EQ(broken, 0);
+  for (const auto& client : honest) {
+    EXPECT_TRUE(client->StreamsAnswer());
+  }
+}
+
+}  // namespace
+}  // namespace resnetd
