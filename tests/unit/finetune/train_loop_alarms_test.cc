@@ -114,7 +114,9 @@ TEST_F(TrainLoopAlarmsTest, AStepThatIsNotFiniteIsToldAndRecovered) {
   EXPECT_EQ(raised[0].kind, AlarmKind::kNonfinite);
   EXPECT_EQ(raised[0].step, 9);
   EXPECT_EQ(raised[0].action, AlarmAction::kRollback);
-  EXPECT_EQ(host.EventsOf<Recovered>().size(), 1U);
+  ASSERT_EQ(host.EventsOf<Recovered>().size(), 1U);
+  // The alarm names the step that was not made.
+  EXPECT_EQ(host.EventsOf<Recovered>()[0].from_step, 8);
   const auto cleared = host.EventsOf<AlarmCleared>();
   ASSERT_EQ(cleared.size(), 1U);
   EXPECT_EQ(cleared[0].raised_step, 9);
@@ -133,8 +135,13 @@ TEST_F(TrainLoopAlarmsTest, WeightsThatOverflowAreNeverKeptAndGoneBackFrom) {
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_EQ(result->step, 30);
     EXPECT_EQ(result->setbacks, 1);
-    EXPECT_EQ(host.EventsOf<AlarmRaised>().size(), 1U);
-    EXPECT_EQ(host.EventsOf<AlarmRaised>()[0].kind, AlarmKind::kNonfinite);
+    const auto raised = host.EventsOf<AlarmRaised>();
+    ASSERT_EQ(raised.size(), 1U);
+    EXPECT_EQ(raised[0].kind, AlarmKind::kNonfinite);
+    // The step was made: it is its weights that are not finite.
+    const auto recovered = host.EventsOf<Recovered>();
+    ASSERT_EQ(recovered.size(), 1U);
+    EXPECT_EQ(recovered[0].from_step, raised[0].step);
     for (const TrainingState& state : host.saved) {
       for (const auto& [name, tensor] : state.trainer.weights) {
         EXPECT_TRUE(std::all_of(tensor.values.begin(), tensor.values.end(),
