@@ -344,6 +344,7 @@ std::vector<std::pair<std::string, std::int64_t>> LimitsOf(
       {"max-image-pixels", config.max_image_pixels},
       {"max-image-side", config.max_image_side},
       {"max-progressive-scans", config.max_progressive_scans},
+      {"max-decode-bytes", config.max_decode_bytes},
       {"max-batch", MaxBatch(config)},
       {"max-queue-images", config.max_queue_images},
       {"max-queue-bytes", config.max_queue_bytes},

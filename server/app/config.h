@@ -90,6 +90,7 @@ struct Config {
   std::int64_t max_image_pixels = 50'000'000;
   int max_image_side = 16'384;
   int max_progressive_scans = 64;
+  std::int64_t max_decode_bytes = 512LL << 20;
   int max_queue_images = 4096;
   std::int64_t max_queue_bytes = 512LL << 20;
   std::int64_t max_queue_wait_ms = 1'000;

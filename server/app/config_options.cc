@@ -219,6 +219,9 @@ void AddRequestLimits(Options& options, Config& config) {
                      "Longest side of an image, in pixels");
   options.AddInRange("max-progressive-scans", config.max_progressive_scans, 1,
                      10'000, "Most scans of a progressive JPEG");
+  options.AddInRange("max-decode-bytes", config.max_decode_bytes, 1,
+                     64 * kOneGiB,
+                     "Memory of pictures that are decoded at once");
   options.AddInRange("max-queue-images", config.max_queue_images, 1, 1'000'000,
                      "Images that may wait for one model");
   options.AddInRange("max-queue-bytes", config.max_queue_bytes, 1, 64 * kOneGiB,

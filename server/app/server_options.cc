@@ -60,6 +60,7 @@ ClassifierOptions ClassifierOptionsOf(const Config& config,
       .allowed_batches =
           BatchSizesOf(config).value_or(std::vector<std::size_t>()),
       .decode_threads = static_cast<std::size_t>(plan.decode_threads),
+      .max_decode_bytes = static_cast<std::size_t>(config.max_decode_bytes),
       .workers = static_cast<std::size_t>(plan.workers),
       .on_worker_start = PlacementOf(plan)};
 }

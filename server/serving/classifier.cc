@@ -18,6 +18,7 @@
 #include "server/serving/batch_queue.h"
 #include "server/serving/batch_worker.h"
 #include "server/serving/classify_validation.h"
+#include "server/serving/decode_memory.h"
 #include "server/serving/decode_queue.h"
 #include "server/serving/pending_request.h"
 #include "server/serving/queue_account.h"
@@ -30,6 +31,14 @@ namespace {
 // Decode tasks that may wait, over all models. Beyond the queue limits of the
 // models; only a guard for the memory of the task list itself.
 constexpr std::size_t kMaxDecodeTasks = 65'536;
+
+// Pixels and tensors are there already.
+DecodeCost CostOf(const ImageSource& source, const ClassifierOptions& options) {
+  const auto* const encoded = std::get_if<EncodedImage>(&source);
+  return encoded == nullptr
+             ? DecodeCost{}
+             : DecodeCostOf(encoded->bytes, options.decode.max_pixels);
+}
 
 absl::Status CheckNetworkSize(const Pixels& picture,
                               const PreprocessSpec& spec) {
@@ -68,6 +77,8 @@ class BatchingClassifier final : public Classifier {
   void DecodeNext();
   void RefuseNext();
   void PrepareInPool(QueuedImage image);
+  bool FinishIfUnwanted(const QueuedImage& image);
+  DecodeMemory::Lease AwaitRoom(QueuedImage& image);
   absl::Status MakeInput(QueuedImage& image);
   absl::StatusOr<Pixels> DecodeAndResize(PendingRequest& request,
                                          std::size_t index, Duration wait);
@@ -93,6 +104,7 @@ class BatchingClassifier final : public Classifier {
   std::map<ModelName, std::unique_ptr<QueueAccount>> accounts_
       ABSL_GUARDED_BY(mutex_);
   DecodeQueue decode_queue_;
+  DecodeMemory decode_memory_;
   BatchQueue queue_;
   std::vector<Thread> workers_;
   std::unique_ptr<ThreadPool> decode_pool_;
@@ -110,6 +122,7 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
       clock_(clock),
       gate_(gate),
       limiter_(options.rate),
+      decode_memory_(options.max_decode_bytes),
       queue_({.max_batch = options.max_batch,
               .objective = options.batch_objective},
              options.workers, clock),
@@ -271,7 +284,8 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
                       .normalised = {},
                       .decode_wait = {},
                       .enqueued_at = clock_.Now(),
-                      .times = {}});
+                      .times = {},
+                      .decode_time = CostOf(source, options_).time});
   pool_metrics_.AddQueued(1);
   if (!decode_pool_->TrySubmit([this] { DecodeNext(); })) {
     RefuseNext();
@@ -318,9 +332,11 @@ void BatchingClassifier::PrepareInPool(QueuedImage image) {
   if (stopping_.load()) {
     request->Fail(DrainingError());
   }
-  if (const SteadyTime now = clock_.Now(); !request->IsWanted(now)) {
-    request->CountIfLate(Stage::kDecode, now);
-    request->Finish(image.index, absl::CancelledError("not wanted any more"));
+  if (FinishIfUnwanted(image)) {
+    return;
+  }
+  const DecodeMemory::Lease room = AwaitRoom(image);
+  if (FinishIfUnwanted(image)) {
     return;
   }
   if (absl::Status made = MakeInput(image); !made.ok()) {
@@ -329,7 +345,32 @@ void BatchingClassifier::PrepareInPool(QueuedImage image) {
   }
   image.enqueued_at = clock_.Now();
   image.times = request->account().times();
+  image.decode_time = Duration::zero();
   queue_.Push(std::move(image));
+}
+
+// Whether it was, because nobody waits for it any more.
+bool BatchingClassifier::FinishIfUnwanted(const QueuedImage& image) {
+  const SteadyTime now = clock_.Now();
+  if (image.request->IsWanted(now)) {
+    return false;
+  }
+  image.request->CountIfLate(Stage::kDecode, now);
+  image.request->Finish(image.index,
+                        absl::CancelledError("not wanted any more"));
+  return true;
+}
+
+DecodeMemory::Lease BatchingClassifier::AwaitRoom(QueuedImage& image) {
+  const ImageSource& source = image.request->request().images[image.index];
+  const std::size_t bytes = CostOf(source, options_).bytes;
+  if (bytes == 0) {
+    return {};
+  }
+  const SteadyTime started = clock_.Now();
+  DecodeMemory::Lease room = decode_memory_.Take(bytes);
+  image.decode_wait += clock_.Now() - started;
+  return room;
 }
 
 absl::Status BatchingClassifier::MakeInput(QueuedImage& image) {

@@ -36,6 +36,9 @@ struct ClassifierOptions {
   std::vector<std::size_t> allowed_batches = {};
   // Threads that decode; >= 1.
   std::size_t decode_threads = 1;
+  // Memory of the pictures that they decode at once; one that needs more is
+  // decoded alone.
+  std::size_t max_decode_bytes = 512U << 20U;
   // Batches that run at once, over all models; >= 1.
   std::size_t workers = 1;
   // Called first thing in the thread of each worker with its number, from 0;

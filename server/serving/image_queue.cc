@@ -21,11 +21,11 @@ const BatchTimes& TimesOf(const QueuedImage& image) {
   return image.times == nullptr ? unknown : *image.times;
 }
 
-// Time that a worker gives to it. Not zero, so that shares are kept while
-// nothing was measured.
+// Time that a decoder or a worker gives to it. Not zero, so that shares are
+// kept while nothing was measured.
 Duration CostOf(const QueuedImage& image) {
-  return std::max<Duration>(TimesOf(image).PerImage(),
-                            std::chrono::microseconds(1));
+  return std::max<Duration>({image.decode_time, TimesOf(image).PerImage(),
+                             std::chrono::microseconds(1)});
 }
 
 Duration Left(const Urgency& urgency, SteadyTime now) {

@@ -30,6 +30,8 @@ struct QueuedImage {
   SteadyTime enqueued_at{};
   // How long batches of its model take, as known when it came; null: unknown.
   std::shared_ptr<const BatchTimes> times;
+  // What a decoder takes for it, roughly; zero once it is decoded.
+  Duration decode_time{};
 };
 
 // What an idle worker is to do.

@@ -66,6 +66,15 @@ TEST(ServerOptionsTest, ThePlanOfThreadsReachesTheModules) {
   EXPECT_EQ(JobOptionsOf({}, plan).threads, 9);
 }
 
+TEST(ServerOptionsTest, DecodersTakeTheirSettings) {
+  Config config;
+  config.max_image_pixels = 3;
+  config.max_decode_bytes = 5;
+  const ClassifierOptions options = ClassifierOptionsOf(config, {});
+  EXPECT_EQ(options.decode.max_pixels, 3);
+  EXPECT_EQ(options.max_decode_bytes, 5U);
+}
+
 TEST(ServerOptionsTest, AWorkerStartsOnItsCores) {
   const std::vector<int> allowed = AllowedCores();
   const ClassifierOptions options = ClassifierOptionsOf(

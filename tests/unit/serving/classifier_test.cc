@@ -4,7 +4,10 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <string>
@@ -177,6 +180,28 @@ TEST_F(ClassifierTest, OneBadImageOfThirtyTwoLeavesThirtyOneAnswers) {
       EXPECT_EQ(response->results[i]->predictions[0].index,
                 static_cast<int>(i % 10));
     }
+  }
+}
+
+TEST_F(ClassifierTest, DecodersThatWaitForMemoryAnswerEveryImage) {
+  ClassifierOptions options;
+  options.decode_threads = 4;
+  // Each picture needs more, and so waits until it is alone.
+  options.max_decode_bytes = 1;
+  Start(options);
+  std::ifstream file(RESNETD_SOURCE_DIR "/demo/digit-3.png", std::ios::binary);
+  const std::vector<char> picture{std::istreambuf_iterator<char>(file), {}};
+  ClassifyRequest request = PixelRequest(1);
+  for (int i = 0; i < 63; ++i) {
+    request.images.emplace_back(EncodedImage{
+        .bytes = {reinterpret_cast<const std::uint8_t*>(picture.data()),
+                  picture.size()}});
+  }
+  const auto response = Call(std::move(request));
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_EQ(response->results.size(), 64U);
+  for (const auto& result : response->results) {
+    EXPECT_TRUE(result.ok()) << result.status();
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/unit/serving/serving_fixture.h"
@@ -16,14 +17,17 @@ using std::chrono::milliseconds;
 class DecodeQueueTest : public testing::Test {
  protected:
   void Push(const std::string& identity, Priority priority, std::size_t images,
-            AnswerBox& answer, SteadyTime deadline = kNoDeadline) {
+            AnswerBox& answer, SteadyTime deadline = kNoDeadline,
+            Duration decode_time = {}) {
     ClassifyRequest request = PixelRequest(images);
     request.identity = identity;
     request.priority = priority;
     request.deadline = deadline;
     const auto pending = fixture_.Make(std::move(request), answer);
     for (std::size_t i = 0; i < images; ++i) {
-      queue_.Push(fixture_.Decoded(pending, i));
+      QueuedImage image = fixture_.Decoded(pending, i);
+      image.decode_time = decode_time;
+      queue_.Push(std::move(image));
     }
   }
 
@@ -71,6 +75,22 @@ TEST_F(DecodeQueueTest, CallersTakeTurns) {
     others += Take() == "other" ? 1 : 0;
   }
   EXPECT_NEAR(others, 10, 1);
+  while (queue_.size() > 0) {
+    Take();
+  }
+}
+
+TEST_F(DecodeQueueTest, SharesAreOfTheTimeOfDecodersNotOfPictures) {
+  AnswerBox large;
+  AnswerBox small;
+  Push("large", Priority::kNormal, 10, large, kNoDeadline, milliseconds(10));
+  Push("small", Priority::kNormal, 100, small, kNoDeadline, milliseconds(1));
+  int larges = 0;
+  for (int i = 0; i < 44; ++i) {
+    larges += Take() == "large" ? 1 : 0;
+  }
+  // Two at first, as far as slack goes, then one for ten small ones.
+  EXPECT_EQ(larges, 5);
   while (queue_.size() > 0) {
     Take();
   }
