@@ -12,6 +12,7 @@
 namespace resnetd {
 namespace {
 
+using std::chrono::milliseconds;
 using ::testing::ElementsAre;
 
 TEST(ServerOptionsTest, TheStoreTakesItsSettings) {
@@ -66,13 +67,91 @@ TEST(ServerOptionsTest, ThePlanOfThreadsReachesTheModules) {
   EXPECT_EQ(JobOptionsOf({}, plan).threads, 9);
 }
 
-TEST(ServerOptionsTest, DecodersTakeTheirSettings) {
+// Each with a number of its own, so that none can stand in for another.
+TEST(ServerOptionsTest, EveryLimitOfServingReachesTheQueueAndTheDecoders) {
   Config config;
-  config.max_image_pixels = 3;
-  config.max_decode_bytes = 5;
+  config.max_image_bytes = 3;
+  config.max_image_pixels = 5;
+  config.max_image_side = 7;
+  config.max_progressive_scans = 11;
+  config.max_decode_bytes = 13;
+  config.max_images_per_request = 17;
+  config.max_queue_images = 19;
+  config.max_queue_bytes = 23;
+  config.max_queue_wait_ms = 29;
+  config.max_images_per_second_per_client = 31;
+  config.max_image_burst_per_client = 37;
+  config.max_batch = 41;
+  config.batch_objective_ms = 43;
+  config.allowed_batch_sizes = {"2", "41"};
   const ClassifierOptions options = ClassifierOptionsOf(config, {});
-  EXPECT_EQ(options.decode.max_pixels, 3);
-  EXPECT_EQ(options.max_decode_bytes, 5U);
+  EXPECT_EQ(options.decode.max_encoded_bytes, 3U);
+  EXPECT_EQ(options.decode.max_pixels, 5);
+  EXPECT_EQ(options.decode.max_side, 7);
+  EXPECT_EQ(options.decode.max_progressive_scans, 11);
+  EXPECT_EQ(options.max_decode_bytes, 13U);
+  EXPECT_EQ(options.max_images_per_request, 17U);
+  EXPECT_EQ(options.queue.max_images, 19U);
+  EXPECT_EQ(options.queue.max_bytes, 23U);
+  EXPECT_EQ(options.queue.max_wait, milliseconds(29));
+  EXPECT_EQ(options.rate.images_per_second, 31U);
+  EXPECT_EQ(options.rate.burst, 37U);
+  EXPECT_EQ(options.max_batch, 41U);
+  EXPECT_EQ(options.batch_objective, milliseconds(43));
+  EXPECT_THAT(options.allowed_batches, ElementsAre(2, 41));
+}
+
+TEST(ServerOptionsTest, EveryLimitOfCallsReachesTheListener) {
+  Config config;
+  config.max_images_per_request = 3;
+  config.max_image_bytes = 5;
+  config.max_image_pixels = 7;
+  config.max_image_side = 11;
+  config.max_calls_per_stream = 13;
+  config.default_deadline_ms = 17;
+  config.max_deadline_ms = 19;
+  config.max_calls = 23;
+  config.max_calls_per_connection = 29;
+  config.max_calls_per_client = 31;
+  config.max_streams_per_connection = 37;
+  config.max_bytes_held = 41;
+  config.max_bytes_held_per_client = 43;
+  const GrpcServerOptions options = GrpcOptionsOf(config, {});
+  EXPECT_EQ(options.requests.max_images_per_request, 3U);
+  EXPECT_EQ(options.requests.max_encoded_image_bytes, 5U);
+  EXPECT_EQ(options.requests.max_pixels, 7);
+  EXPECT_EQ(options.requests.max_side, 11);
+  EXPECT_EQ(options.requests.max_calls_per_stream, 13U);
+  EXPECT_EQ(options.requests.default_deadline, milliseconds(17));
+  EXPECT_EQ(options.requests.max_deadline, milliseconds(19));
+  EXPECT_EQ(options.calls.max_calls, 23U);
+  EXPECT_EQ(options.calls.max_calls_per_connection, 29U);
+  EXPECT_EQ(options.calls.max_calls_per_client, 31U);
+  EXPECT_EQ(options.calls.max_streams_per_connection, 37U);
+  EXPECT_EQ(options.max_concurrent_streams, 37);
+  EXPECT_EQ(options.calls.max_bytes_held, 41U);
+  EXPECT_EQ(options.calls.max_bytes_held_per_client, 43U);
+}
+
+TEST(ServerOptionsTest, EveryLimitOfConnectionsReachesTheListener) {
+  Config config;
+  config.max_message_bytes = 3;
+  config.max_metadata_bytes = 5;
+  config.max_connection_age_ms = 7;
+  config.max_connection_age_grace_ms = 11;
+  config.max_connection_idle_ms = 13;
+  config.keepalive_ms = 17;
+  config.keepalive_timeout_ms = 19;
+  config.min_ping_interval_ms = 23;
+  const GrpcServerOptions options = GrpcOptionsOf(config, {});
+  EXPECT_EQ(options.max_message_bytes, 3U);
+  EXPECT_EQ(options.max_metadata_bytes, 5U);
+  EXPECT_EQ(options.max_connection_age, milliseconds(7));
+  EXPECT_EQ(options.max_connection_age_grace, milliseconds(11));
+  EXPECT_EQ(options.max_connection_idle, milliseconds(13));
+  EXPECT_EQ(options.keepalive_time, milliseconds(17));
+  EXPECT_EQ(options.keepalive_timeout, milliseconds(19));
+  EXPECT_EQ(options.min_ping_interval, milliseconds(23));
 }
 
 TEST(ServerOptionsTest, AWorkerStartsOnItsCores) {
@@ -96,18 +175,11 @@ TEST(ServerOptionsTest, AWorkerWhoseCoreIsRefusedRunsWhereItMay) {
   }).Join();
 }
 
-TEST(ServerOptionsTest, TheListenerTakesEndpointAndLimits) {
-  Config config;
-  config.max_message_bytes = 2000;
-  config.default_deadline_ms = 21;
-  config.max_calls = 23;
+TEST(ServerOptionsTest, TheListenerTakesItsEndpoint) {
   const GrpcServerOptions options =
-      GrpcOptionsOf(config, {.host = "localhost", .port = 7});
+      GrpcOptionsOf({}, {.host = "localhost", .port = 7});
   EXPECT_EQ(options.host, "localhost");
   EXPECT_EQ(options.port, 7);
-  EXPECT_EQ(options.max_message_bytes, 2000U);
-  EXPECT_EQ(options.requests.default_deadline, std::chrono::milliseconds(21));
-  EXPECT_EQ(options.calls.max_calls, 23U);
 }
 
 }  // namespace

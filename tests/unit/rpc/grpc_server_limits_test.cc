@@ -42,6 +42,9 @@ TEST_F(GrpcServerLimitsTest, RefusesMessagesOver64MiB) {
   request.mutable_images(3)->mutable_encoded()->append(room, 'x');
   ASSERT_EQ(request.ByteSizeLong(), kLimit);
   EXPECT_TRUE(Classify(request).ok());
+  request.mutable_images(3)->mutable_encoded()->pop_back();
+  EXPECT_TRUE(Classify(request).ok());
+  request.mutable_images(3)->mutable_encoded()->push_back('x');
   request.mutable_images(3)->mutable_encoded()->push_back('x');
   const grpc::Status status = Classify(request);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
