@@ -7,7 +7,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -79,6 +81,18 @@ Endpoint EndpointOf(int fd, Side side) {
           .port = port};
 }
 
+// As EndpointOf() names it: with plain brackets, and without the zone of an
+// address of one link ("fe80::1%eth0"), which tells no connections apart.
+std::string PlainName(absl::string_view peer) {
+  std::string name =
+      absl::StrReplaceAll(peer, {{"%5B", "["}, {"%5D", "]"}, {"%25", "%"}});
+  const std::size_t zone = name.find('%');
+  if (zone != std::string::npos) {
+    name.erase(zone, std::min(name.find(']', zone), name.size()) - zone);
+  }
+  return name;
+}
+
 bool IsConnection(int fd, const std::string& peer, int port) {
   return EndpointOf(fd, getpeername).name == peer &&
          EndpointOf(fd, getsockname).port == port;
@@ -113,8 +127,7 @@ std::vector<int> OpenFiles() {
 }  // namespace
 
 bool CloseConnectionOf(absl::string_view peer, int port) {
-  const std::string wanted =
-      absl::StrReplaceAll(peer, {{"%5B", "["}, {"%5D", "]"}});
+  const std::string wanted = PlainName(peer);
   if (wanted.empty()) {
     return false;  // as files are that are no connections
   }

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "tests/support/temp_dir.h"
 
 namespace resnetd {
@@ -159,6 +160,13 @@ TEST(CloseConnectionOfTest, KnowsIpv6) {
   }
   EXPECT_TRUE(CloseConnectionOf(one.peer(), one.port()));
   EXPECT_TRUE(one.Ends());
+  // As gRPC names an address of one link.
+  const Connected two(AF_INET6);
+  ASSERT_TRUE(two.is_open());
+  const std::string in_zone =
+      absl::StrReplaceAll(two.peer(), {{"%5D", "%25eth0%5D"}});
+  EXPECT_TRUE(CloseConnectionOf(in_zone, two.port()));
+  EXPECT_TRUE(two.Ends());
 }
 
 TEST(CloseConnectionOfTest, LeavesOthersAlone) {
