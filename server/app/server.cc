@@ -59,6 +59,8 @@ constexpr Duration kCollectInterval = std::chrono::hours(1);
 
 // How often the files of certificates and tokens are looked at.
 constexpr Duration kCredentialInterval = std::chrono::seconds(1);
+// A flood brings some ten thousand streams a second.
+constexpr Duration kFloodInterval = std::chrono::milliseconds(250);
 
 std::chrono::milliseconds Milliseconds(std::int64_t value) {
   return std::chrono::milliseconds(value);
@@ -147,6 +149,7 @@ class ServerParts final : public Server {
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<PeriodicTask> reloader_;
+  std::unique_ptr<PeriodicTask> flood_watch_;
   // Of a server that follows a registry.
   std::unique_ptr<Registry> source_;
   std::optional<Replica> replica_;
@@ -259,6 +262,8 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
   ASSIGN_OR_RETURN(
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));
+  flood_watch_ = std::make_unique<PeriodicTask>("streams", kFloodInterval,
+                                                [this] { grpc_->EndFloods(); });
   if (options.tls != nullptr || options.access != nullptr) {
     reloader_ = std::make_unique<PeriodicTask>("credentials",
                                                kCredentialInterval, [this] {

@@ -27,6 +27,7 @@
 #include "server/rpc/health_service.h"
 #include "server/rpc/library_logs.h"
 #include "server/rpc/model_service.h"
+#include "server/rpc/open_streams.h"
 #include "server/rpc/server_service.h"
 #include "server/rpc/tls_credentials.h"
 #include "server/rpc/unary_call.h"
@@ -42,6 +43,10 @@ constexpr char kDatasets[] = "resnetd.v1.DatasetService";
 
 // A client that opens a connection and says nothing is let go after this.
 constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
+// A client that keeps to what it was told has no more streams open than that,
+// but for those that the server lets go a moment later. Four times as many cost
+// some 20 MB.
+constexpr std::size_t kFloodFactor = 4;
 // What a cancelled call gets to end by itself.
 constexpr Duration kCancelGrace = std::chrono::milliseconds(200);
 
@@ -104,6 +109,8 @@ void SetTransportLimits(const GrpcServerOptions& options,
   set(GRPC_ARG_SERVER_HANDSHAKE_TIMEOUT_MS, ToMilliseconds(kHandshakeTimeout));
   // A second server on the port is a mistake, not a load balancer.
   set(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  // By which streams are counted.
+  set(GRPC_ARG_ENABLE_CHANNELZ, 1);
   // 2 MB of gzip become 2 GB of memory before the size limit is looked at:
   // compressed messages are refused unread.
   set(GRPC_ARG_ENABLE_PER_MESSAGE_DECOMPRESSION, 0);
@@ -121,7 +128,8 @@ class GrpcServer::Impl {
        const ModelRegistry& registry, ModelManager& manager,
        Telemetry& telemetry, const ServerFacts& facts, const Clock& clock,
        const TrainingParts& training)
-      : gate_(options.calls, ServingState::kStarting,
+      : most_streams_(kFloodFactor * options.calls.max_streams_per_connection),
+        gate_(options.calls, ServingState::kStarting,
               [this](const std::string& peer) { CutOff(peer); }),
         environment_{.gate = gate_,
                      .telemetry = telemetry,
@@ -233,6 +241,17 @@ class GrpcServer::Impl {
     return ended;
   }
 
+  std::size_t EndFloods() {
+    std::size_t ended = 0;
+    for (const OpenStreams& connection : open_streams_.Next()) {
+      if (connection.streams > static_cast<std::int64_t>(most_streams_) &&
+          CutOff(connection.peer)) {
+        ++ended;
+      }
+    }
+    return ended;
+  }
+
   std::size_t Drain(Duration delay, Duration grace,
                     const std::function<void()>& when_refusing)
       ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -266,12 +285,14 @@ class GrpcServer::Impl {
  private:
   // gRPC 1.51 asks nobody whether a client has acknowledged how many streams it
   // may open: each costs 20 KB before a call of it can be refused.
-  void CutOff(const std::string& peer) const {
-    if (CloseConnectionOf(peer, port_)) {
+  bool CutOff(const std::string& peer) const {
+    const bool is_closed = CloseConnectionOf(peer, port_);
+    if (is_closed) {
       Log(LogLevel::kWarning,
           "closed a connection that opens more streams than it was told to",
           {{"peer", peer}});
     }
+    return is_closed;
   }
 
   void WaitFor(Duration delay) ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -282,6 +303,9 @@ class GrpcServer::Impl {
     }
   }
 
+  // Of one connection.
+  const std::size_t most_streams_;
+  OpenStreamsReader open_streams_;
   CallGate gate_;
   CallEnvironment environment_;
   const bool classifies_;
@@ -330,6 +354,8 @@ void GrpcServer::SetModelServing(const ModelName& name, bool is_serving) {
 }
 
 std::size_t GrpcServer::EndRevokedCalls() { return impl_->EndRevokedCalls(); }
+
+std::size_t GrpcServer::EndFloods() { return impl_->EndFloods(); }
 
 std::size_t GrpcServer::Drain(Duration delay, Duration grace,
                               const std::function<void()>& when_refusing) {

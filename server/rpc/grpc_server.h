@@ -115,6 +115,14 @@ class GrpcServer {
   // get. Returns how many. For whoever replaces the AccessList; 0 without one.
   std::size_t EndRevokedCalls();
 
+  // Resets the connections that have more than four times the streams open
+  // that their clients were told, be they calls that nobody here has seen yet:
+  // gRPC 1.51 holds whoever does not acknowledge the number to nothing, and
+  // each stream is some 20 KB. Looks at some hundred connections and goes on
+  // from there the next time: to be called every now and then, by one thread.
+  // Returns how many it has reset.
+  std::size_t EndFloods();
+
   // Shuts down without losing a call: every health name but "liveness" and
   // "startup" becomes NOT_SERVING; for `delay` calls are still taken, so that
   // clients and load balancers can turn away; then new ones are refused with

@@ -1,17 +1,24 @@
+#include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "server/rpc/open_streams.h"
 #include "tests/unit/rpc/rpc_fixture.h"
 
 namespace resnetd {
 namespace {
+
+using testing::Each;
 
 constexpr std::size_t kStreams = 4;
 
@@ -87,6 +94,99 @@ class GrpcServerFloodTest : public RpcTest {
     std::vector<std::unique_ptr<Stream>> streams_;
   };
 };
+
+// Calls whose message never comes: no handler of a server ever sees them.
+class SilentCalls {
+ public:
+  explicit SilentCalls(const std::shared_ptr<grpc::Channel>& channel)
+      : stub_(channel) {}
+  ~SilentCalls() {
+    queue_.Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) {
+    }
+  }
+  SilentCalls(const SilentCalls&) = delete;
+  SilentCalls& operator=(const SilentCalls&) = delete;
+
+  void Begin(std::size_t count) {
+    for (std::size_t i = 0; i < count; ++i) {
+      auto call = std::make_unique<Call>();
+      call->context.set_deadline(std::chrono::system_clock::now() +
+                                 std::chrono::seconds(20));
+      call->stream = stub_.PrepareCall(
+          &call->context, "/resnetd.v1.ClassificationService/Classify",
+          &queue_);
+      call->stream->StartCall(call.get());
+      AwaitOne();
+      calls_.push_back(std::move(call));
+    }
+  }
+
+  // How each of them ended; waits until it has.
+  std::vector<grpc::StatusCode> Ends() {
+    for (const auto& call : calls_) {
+      call->stream->Finish(&call->status, call.get());
+    }
+    std::vector<grpc::StatusCode> codes;
+    for (std::size_t i = 0; i < calls_.size(); ++i) {
+      AwaitOne();
+    }
+    for (const auto& call : calls_) {
+      codes.push_back(call->status.error_code());
+    }
+    return codes;
+  }
+
+ private:
+  struct Call {
+    grpc::ClientContext context;
+    grpc::Status status;
+    std::unique_ptr<grpc::GenericClientAsyncReaderWriter> stream;
+  };
+  void AwaitOne() {
+    void* tag = nullptr;
+    bool ok = false;
+    EXPECT_TRUE(queue_.Next(&tag, &ok));
+  }
+
+  grpc::GenericStub stub_;
+  grpc::CompletionQueue queue_;
+  std::vector<std::unique_ptr<Call>> calls_;
+};
+
+// Waits until a connection has so many streams.
+void AwaitStreams(std::size_t count) {
+  OpenStreamsReader reader;
+  bool is_there = false;
+  while (!is_there) {
+    for (const OpenStreams& connection : reader.Next()) {
+      is_there |= connection.streams == static_cast<std::int64_t>(count);
+    }
+  }
+}
+
+TEST_F(GrpcServerFloodTest,
+       FourTimesTheStreamsThatWereToldMayBeOpenNotOneMore) {
+  ListenReady(Options());
+  Client honest(NewChannel());
+  honest.Open(kStreams);
+  SilentCalls calls(NewChannel());
+  // One below the limit, at it, above it.
+  calls.Begin(4 * kStreams - 1);
+  AwaitStreams(4 * kStreams - 1);
+  EXPECT_EQ(server_->EndFloods(), 0U);
+  calls.Begin(1);
+  AwaitStreams(4 * kStreams);
+  EXPECT_EQ(server_->EndFloods(), 0U);
+  calls.Begin(1);
+  AwaitStreams(4 * kStreams + 1);
+  EXPECT_EQ(server_->EndFloods(), 1U);
+  EXPECT_THAT(calls.Ends(), Each(grpc::StatusCode::UNAVAILABLE));
+  EXPECT_EQ(server_->EndFloods(), 0U);
+  EXPECT_TRUE(honest.StreamsAnswer());
+}
 
 TEST_F(GrpcServerFloodTest, TwiceTheStreamsThatWereToldEndTheConnection) {
   ListenReady(Options());
