@@ -44,9 +44,10 @@ constexpr char kDatasets[] = "resnetd.v1.DatasetService";
 // A client that opens a connection and says nothing is let go after this.
 constexpr Duration kHandshakeTimeout = std::chrono::seconds(10);
 // A client that keeps to what it was told has no more streams open than that,
-// but for those that the server lets go a moment later. Four times as many cost
-// some 20 MB.
+// but for those that the server lets go a moment later: four times as many, or
+// 20 MB of them, are not its doing.
 constexpr std::size_t kFloodFactor = 4;
+constexpr std::size_t kLeastFlood = 1024;
 // What a cancelled call gets to end by itself.
 constexpr Duration kCancelGrace = std::chrono::milliseconds(200);
 
@@ -128,7 +129,9 @@ class GrpcServer::Impl {
        const ModelRegistry& registry, ModelManager& manager,
        Telemetry& telemetry, const ServerFacts& facts, const Clock& clock,
        const TrainingParts& training)
-      : most_streams_(kFloodFactor * options.calls.max_streams_per_connection),
+      : most_streams_(
+            std::max(kFloodFactor * options.calls.max_streams_per_connection,
+                     kLeastFlood)),
         gate_(options.calls, ServingState::kStarting,
               [this](const std::string& peer) { CutOff(peer); }),
         environment_{.gate = gate_,

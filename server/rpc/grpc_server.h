@@ -116,11 +116,11 @@ class GrpcServer {
   std::size_t EndRevokedCalls();
 
   // Resets the connections that have more than four times the streams open
-  // that their clients were told, be they calls that nobody here has seen yet:
-  // gRPC 1.51 holds whoever does not acknowledge the number to nothing, and
-  // each stream is some 20 KB. Looks at some hundred connections and goes on
-  // from there the next time: to be called every now and then, by one thread.
-  // Returns how many it has reset.
+  // that their clients were told, and more than 1024, be they calls that nobody
+  // here has seen yet: gRPC 1.51 holds whoever does not acknowledge the number
+  // to nothing, and each stream is some 20 KB. Looks at some hundred
+  // connections and goes on from there the next time: to be called every now
+  // and then, by one thread. Returns how many it has reset.
   std::size_t EndFloods();
 
   // Shuts down without losing a call: every health name but "liveness" and

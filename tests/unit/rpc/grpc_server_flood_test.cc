@@ -29,7 +29,7 @@ class GrpcServerFloodTest : public RpcTest {
   // counts with.
   static GrpcServerOptions Options() {
     GrpcServerOptions options = LoopbackOptions();
-    options.max_concurrent_streams = 1000;
+    options.max_concurrent_streams = 10'000;
     options.calls.max_calls_per_connection = kStreams;
     options.calls.max_streams_per_connection = kStreams;
     return options;
@@ -169,23 +169,38 @@ void AwaitStreams(std::size_t count) {
 
 TEST_F(GrpcServerFloodTest,
        FourTimesTheStreamsThatWereToldMayBeOpenNotOneMore) {
-  ListenReady(Options());
+  GrpcServerOptions options = Options();
+  options.calls.max_streams_per_connection = 300;
+  ListenReady(options);
   Client honest(NewChannel());
   honest.Open(kStreams);
   SilentCalls calls(NewChannel());
   // One below the limit, at it, above it.
-  calls.Begin(4 * kStreams - 1);
-  AwaitStreams(4 * kStreams - 1);
+  calls.Begin(1199);
+  AwaitStreams(1199);
   EXPECT_EQ(server_->EndFloods(), 0U);
   calls.Begin(1);
-  AwaitStreams(4 * kStreams);
+  AwaitStreams(1200);
   EXPECT_EQ(server_->EndFloods(), 0U);
   calls.Begin(1);
-  AwaitStreams(4 * kStreams + 1);
+  AwaitStreams(1201);
   EXPECT_EQ(server_->EndFloods(), 1U);
   EXPECT_THAT(calls.Ends(), Each(grpc::StatusCode::UNAVAILABLE));
   EXPECT_EQ(server_->EndFloods(), 0U);
   EXPECT_TRUE(honest.StreamsAnswer());
+}
+
+// With a small number a server that is slow to let go is no flood.
+TEST_F(GrpcServerFloodTest, AThousandStreamsAreNoFloodHoweverFewWereTold) {
+  ListenReady(Options());
+  SilentCalls calls(NewChannel());
+  calls.Begin(1024);
+  AwaitStreams(1024);
+  EXPECT_EQ(server_->EndFloods(), 0U);
+  calls.Begin(1);
+  AwaitStreams(1025);
+  EXPECT_EQ(server_->EndFloods(), 1U);
+  EXPECT_THAT(calls.Ends(), Each(grpc::StatusCode::UNAVAILABLE));
 }
 
 TEST_F(GrpcServerFloodTest, TwiceTheStreamsThatWereToldEndTheConnection) {
