@@ -301,10 +301,11 @@ class HostileTest(unittest.TestCase):
 
     @unittest.skipUnless(LONG, "figures for docs/security.md; RESNETD_TEST_LONG=1")
     def test_figures_of_what_only_another_grpc_stops(self) -> None:
-        """An endless header, small continuations, rapid resets."""
+        """An endless header, small continuations, rapid resets, uploads without an end."""
         self.figures("H1 endless header", self.endless_header)
         self.figures("H2 200,000 continuations", self.continuations)
         self.figures("H3 100,000 resets", self.rapid_resets)
+        self.figures("H7 256 MiB of uploads that lack a byte", self.endless_uploads)
 
     def figures(self, name: str, attack: Callable[[], None]) -> None:
         with self.subTest(name):
@@ -335,6 +336,14 @@ class HostileTest(unittest.TestCase):
             if not connection.send(piece):
                 break
         connection.read(2)
+
+    def endless_uploads(self) -> None:
+        connection = self.connect()
+        payload = message(bytes(8 << 20), claims=(8 << 20) + 1)
+        for _ in range(32):
+            if not connection.data(connection.begin("Classify"), payload, patience=10):
+                break
+        connection.read(1)
 
     def rapid_resets(self) -> None:
         connection = self.connect(ack_settings=False)
