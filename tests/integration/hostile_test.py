@@ -302,7 +302,7 @@ class HostileTest(unittest.TestCase):
     def test_streams_that_are_reset_at_once(self) -> None:
         """100,000 on a connection, again and again (CVE-2023-44487): they count until the
         server has let them go, so that it either keeps up or closes the connection."""
-        self.beside("H3 rapid resets", self.rapid_resets)
+        self.beside("H3 rapid resets", self.rapid_resets, most_extra_mib=512)
 
     # H1, H2 and a form of H7: what nothing above gRPC can stop. Figures, not a verdict.
 
