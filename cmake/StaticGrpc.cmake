@@ -1,22 +1,33 @@
 # gRPC, protobuf, abseil and what only they need from their archives instead of as
-# shared libraries: an image then loads a third of the libraries. Not together with
-# the LibTorch plug-in, which shares abseil with the executable.
+# shared libraries: an image then loads a third of the libraries. The LibTorch plug-in
+# finds the one abseil of the process in the executable: resnetd_export_absl().
 option(RESNETD_STATIC_GRPC "Link gRPC, protobuf and abseil statically" OFF)
 # What is in the programs and no loader tells of: for the list of an image.
 set(RESNETD_ARCHIVES "${PROJECT_BINARY_DIR}/archives.txt")
 file(WRITE "${RESNETD_ARCHIVES}" "")
+
+# resnetd_export_absl(<executable>)
+# All of what the plug-in may need of abseil is in the executable, needed by it or not.
+function(resnetd_export_absl target)
+  if(NOT RESNETD_STATIC_GRPC)
+    return()
+  endif()
+  set(archives)
+  foreach(part IN ITEMS hash raw_hash_set status statusor strings throw_delegate)
+    string(APPEND archives ",$<TARGET_FILE:absl::${part}>")
+  endforeach()
+  target_link_options(${target} PRIVATE
+    "LINKER:--push-state,--whole-archive${archives},--pop-state")
+endfunction()
+
 if(NOT RESNETD_STATIC_GRPC)
   return()
 endif()
-if(NOT RESNETD_WITH_TORCH STREQUAL "OFF")
-  message(FATAL_ERROR "RESNETD_STATIC_GRPC needs -DRESNETD_WITH_TORCH=OFF: the "
-    "plug-in must find the one abseil of the process")
-endif()
-
-# The archive beside a shared library; empty where there is none.
+# The archive beside a shared library, or what is one (a gRPC that was built from
+# source); empty where there is none.
 function(resnetd_archive_of result library)
   string(REGEX REPLACE "\\.so[.0-9]*$" ".a" archive "${library}")
-  if(NOT EXISTS "${archive}" OR archive STREQUAL library)
+  if(NOT archive MATCHES "\\.a$" OR NOT EXISTS "${archive}")
     set(archive "")
   endif()
   set(${result} "${archive}" PARENT_SCOPE)

@@ -16,15 +16,18 @@ source tools/dev.d/common.sh
 source tools/dev.d/setup.sh
 
 targets=(resnetd resnetctl)
-# Fewer libraries, where no plug-in shares them.
-settings=(-DRESNETD_STATIC_GRPC=ON -DRESNETD_WITH_TORCH=OFF)
+# Archives: an image of fewer libraries.
+settings=(-DRESNETD_STATIC_GRPC=ON)
 case $torch in
-  none) setup_packages demo ;;
+  none)
+    setup_packages demo
+    settings+=(-DRESNETD_WITH_TORCH=OFF)
+    ;;
   slim | cuda)
     setup_packages all
     setup_torch "$torch"
     targets+=(resnetd_torch)
-    settings=(-DRESNETD_STATIC_GRPC=OFF -DRESNETD_WITH_TORCH=ON)
+    settings+=(-DRESNETD_WITH_TORCH=ON)
     ;;
   *) usage_error "slim or cuda, not '$torch'" ;;
 esac
