@@ -93,12 +93,23 @@ std::shared_ptr<grpc::Channel> Connect(
   return grpc::CreateCustomChannel(address, credentials, arguments);
 }
 
-absl::Status FromGrpc(const grpc::Status& status) {
-  // For the operator's log: it may say what gRPC said.
-  return status.ok()
-             ? absl::OkStatus()
-             : absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                            status.error_message());
+// For the operator's log: it may say what gRPC said.
+absl::Status FromGrpc(const grpc::Status& status, const std::string& address) {
+  if (status.ok()) {
+    return absl::OkStatus();
+  }
+  const auto code = static_cast<absl::StatusCode>(status.error_code());
+  // Made by gRPC itself: ours have details.
+  const bool is_away = status.error_details().empty() &&
+                       (code == absl::StatusCode::kUnavailable ||
+                        code == absl::StatusCode::kDeadlineExceeded);
+  return {code,
+          is_away
+              ? absl::StrCat("--registry ", address, " does not answer (",
+                             status.error_message(),
+                             "): is the owner of the models there, with this "
+                             "port for gRPC, and TLS on both sides or none?")
+              : status.error_message()};
 }
 
 absl::Status Malformed(absl::string_view what) {
@@ -176,6 +187,10 @@ class Client final : public Registry {
     grpc::ClientContext context_;
   };
 
+  absl::Status Told(const grpc::Status& status) const {
+    return FromGrpc(status, address_);
+  }
+
   const std::string address_;
   const RegistryClientOptions options_;
   // Of the thread that follows: how the files looked that these were made of.
@@ -213,7 +228,7 @@ absl::StatusOr<RegistryState> Client::List() {
     Running running(*this, options_.short_timeout);
     v1::ListModelsResponse response;
     RETURN_IF_ERROR(
-        FromGrpc(stub_->ListModels(&running.context(), request, &response)));
+        Told(stub_->ListModels(&running.context(), request, &response)));
     if (first) {
       // What changes while the pages come is seen by the next AwaitChange().
       state.sequence = response.event_sequence();
@@ -234,7 +249,7 @@ absl::StatusOr<RegistryVersion> Client::Describe(const ModelName& model,
   request.set_name(ResourceName(model, version));
   v1::GetVersionResponse response;
   RETURN_IF_ERROR(
-      FromGrpc(stub_->GetVersion(&running.context(), request, &response)));
+      Told(stub_->GetVersion(&running.context(), request, &response)));
   return RegistryVersion{.weights = response.version().weights_sha256(),
                          .manifest = response.version().manifest_sha256()};
 }
@@ -262,7 +277,7 @@ absl::Status Client::Fetch(const Digest& digest, BlobSink& sink) {
     running.context().TryCancel();
   }
   const grpc::Status ended = reader->Finish();
-  return taken.ok() ? FromGrpc(ended) : taken;
+  return taken.ok() ? Told(ended) : taken;
 }
 
 absl::Status Client::AwaitChange(std::int64_t sequence) {
@@ -281,7 +296,7 @@ absl::Status Client::AwaitChange(std::int64_t sequence) {
     return absl::OkStatus();
   }
   return ended.ok() ? absl::UnavailableError("the registry ended the watch")
-                    : FromGrpc(ended);
+                    : Told(ended);
 }
 
 }  // namespace

@@ -84,11 +84,48 @@ class RolesTest(unittest.TestCase):
         finally:
             owner.close()
 
+    def test_a_replica_that_hangs_is_named_in_time_and_then_waited_for(self) -> None:
+        with self.owner() as owner:
+            self.add(owner, 1)
+            with self.follower(owner) as hanging, self.follower(owner) as replica:
+                self.add(owner, 2)
+                words = ("models", "promote", "net@2", "--wait", "--replicas",
+                         f"{hanging.address},{replica.address}")
+                # The kernel still takes connections for it.
+                hanging.process.send_signal(signal.SIGSTOP)
+                try:
+                    done = owner.ctl(*words, "--timeout", "5s", "-o", "json")
+                finally:
+                    hanging.process.send_signal(signal.SIGCONT)
+                self.assertEqual(done.returncode, 5, done.stderr)
+                self.assertIn(f"{hanging.address} did not say: no connection", done.stderr)
+                told = json.loads(done.stdout)
+                self.assertEqual(told["error"]["reason"], "REPLICAS_BEHIND")
+                self.assertNotIn("error", told["replicas"][1])
+                again = self.must(owner, *words, "--timeout", "2m")
+                self.assertEqual([one["version"] for one in again["replicas"]], [2, 2])
+
+    def test_a_replica_goes_on_while_its_owner_hangs(self) -> None:
+        with self.owner() as owner:
+            self.add(owner, 1)
+            with self.follower(owner) as replica:
+                owner.process.send_signal(signal.SIGSTOP)
+                try:
+                    for _ in range(20):
+                        self.assertEqual(self.answering(replica), 1)
+                finally:
+                    owner.process.send_signal(signal.SIGCONT)
+                self.add(owner, 2)
+                self.must(owner, "models", "promote", "net@2")
+                self.await_version(replica, 2)
+
     def test_a_replica_without_its_registry_waits_and_says_so(self) -> None:
         replica = Server("--roles", "serve", "--registry", "127.0.0.1:1")
         try:
             if "cannot be followed" not in replica.log():
                 replica.wait_for_line("cannot be followed")
+            self.assertIn("--registry 127.0.0.1:1 does not answer", replica.log())
+            self.assertIn("is the owner of the models there", replica.log())
             self.assertEqual(replica.get("/readyz")[0], 503)
             self.assertEqual(replica.get("/livez")[0], 200)
             self.assertEqual(replica.end(), 0)

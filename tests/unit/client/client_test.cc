@@ -1,11 +1,7 @@
 #include "client/client.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <string>
@@ -13,6 +9,7 @@
 #include <utility>
 
 #include "google/rpc/error_details.pb.h"
+#include "tests/support/silent_listener.h"
 #include "tests/unit/client/client_fixture.h"
 #include "tests/unit/client/fake_server.h"
 
@@ -410,25 +407,14 @@ TEST(ClientConnectionTest, SaysThatNothingAnswersAtTheAddress) {
 }
 
 TEST(ClientConnectionTest, TellsAServerThatNeverSpeaksFromASlowOne) {
-  // Accepts connections by the kernel alone, and says nothing.
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof(address);
-  ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(listen(listener, 1), 0);
-  ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size),
-            0);
-  const std::string server =
-      "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
-  Client client = *Client::Create(
-      {.server = server, .timeout = std::chrono::milliseconds(200)});
+  const test::SilentListener silent;
+  Client client = *Client::Create({.server = silent.address(),
+                                   .timeout = std::chrono::milliseconds(200)});
   const absl::Status error = client.GetServerInfo().status();
   EXPECT_TRUE(absl::IsUnavailable(error)) << error;
   EXPECT_EQ(ErrorInfoOf(error).reason, kReasonNoConnection);
-  EXPECT_EQ(error.message(), "no connection to " + server + " within 200ms");
-  close(listener);
+  EXPECT_EQ(error.message(),
+            "no connection to " + silent.address() + " within 200ms");
 }
 
 TEST(ClientConnectionTest, RefusesWhatIsNoAddress) {

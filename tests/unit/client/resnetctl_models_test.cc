@@ -2,11 +2,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <string>
+
+#include "tests/support/silent_listener.h"
 #include "tests/unit/client/models_fixture.h"
 
 namespace resnetd::test {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -88,6 +93,26 @@ TEST_F(ModelsTest, TellsWhichReplicaDoesNotFollowInTime) {
   EXPECT_EQ(
       Run({"models", "promote", "cats@2", "--wait", "--replicas", "a b"}).code,
       8);
+}
+
+TEST_F(ModelsTest, IsNotHeldUpByAReplicaThatHangs) {
+  ImportCats();
+  const SilentListener silent;
+  const auto began = std::chrono::steady_clock::now();
+  const json document =
+      RunJson({"models", "promote", "cats@2", "--wait", "--replicas",
+               fake_.address() + "," + silent.address(), "--timeout", "300ms"},
+              5);
+  // Two seconds by design. A connection that hangs is given up by gRPC itself
+  // after 20 s.
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(15));
+  EXPECT_EQ(document["error"]["reason"], "REPLICAS_BEHIND");
+  EXPECT_THAT(document["error"]["message"].get<std::string>(),
+              AllOf(HasSubstr("only 1 of 2 replicas serve cats@2"),
+                    HasSubstr(silent.address() +
+                              " did not say: no connection to ")));
+  EXPECT_EQ(document["replicas"][0]["version"], 2);
+  EXPECT_EQ(document["replicas"][1]["error"]["reason"], "NO_CONNECTION");
 }
 
 TEST_F(ModelsTest, PromotesOnlyOverTheVersionThatIsExpected) {

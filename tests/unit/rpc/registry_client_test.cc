@@ -3,18 +3,24 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <future>
 #include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "tests/support/silent_listener.h"
 #include "tests/unit/rpc/rpc_fixture.h"
 
 namespace resnetd {
 namespace {
 
+using testing::AllOf;
 using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
 using testing::Pair;
+using testing::StartsWith;
 
 // What came of a blob.
 class Collected final : public BlobSink {
@@ -121,7 +127,30 @@ TEST_F(RegistryClientTest, StopEndsAWaitAndEveryCallAfterIt) {
 
 TEST_F(RegistryClientTest, ARegistryThatIsAwayIsUnavailable) {
   const auto nobody = ConnectRegistry("127.0.0.1:1", {}).value();
-  EXPECT_TRUE(absl::IsUnavailable(nobody->List().status()));
+  const absl::Status away = nobody->List().status();
+  EXPECT_TRUE(absl::IsUnavailable(away));
+  EXPECT_THAT(std::string(away.message()),
+              AllOf(StartsWith("--registry 127.0.0.1:1 does not answer ("),
+                    HasSubstr("is the owner of the models there")));
+}
+
+TEST_F(RegistryClientTest, ARegistryThatHangsIsGivenUpInTime) {
+  const test::SilentListener silent;
+  const auto hanging =
+      ConnectRegistry(silent.address(),
+                      {.short_timeout = std::chrono::milliseconds(200)})
+          .value();
+  const absl::Status told = hanging->List().status();
+  EXPECT_TRUE(absl::IsDeadlineExceeded(told)) << told;
+  EXPECT_THAT(
+      std::string(told.message()),
+      StartsWith("--registry " + silent.address() + " does not answer ("));
+}
+
+TEST_F(RegistryClientTest, WhatTheRegistryItselfSaysStaysAsItIs) {
+  const absl::Status missing =
+      registry_->Describe(NameOf("a"), VersionNumber{9}).status();
+  EXPECT_THAT(std::string(missing.message()), Not(HasSubstr("--registry")));
 }
 
 TEST_F(RegistryClientTest, AReplicaRefusesEveryChangeAndShowsItsModels) {
