@@ -1,9 +1,9 @@
 #include "client/connection.h"
 
 #include <google/protobuf/wrappers.pb.h>
-#include <grpc/support/log.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/version_info.h>
 
 #include <future>
 #include <nlohmann/json.hpp>
@@ -18,6 +18,12 @@
 // For gRPC's serialisation of messages, whose header moves between releases.
 #include "resnetd/v1/server_service.grpc.pb.h"
 #include "server/base/version.h"
+#if GRPC_CPP_VERSION_MAJOR == 1 && GRPC_CPP_VERSION_MINOR < 60
+#include <grpc/support/log.h>
+#else
+#include "absl/log/globals.h"
+#include "absl/log/initialize.h"
+#endif
 
 namespace resnetd::client {
 namespace {
@@ -87,8 +93,6 @@ std::string WhyTlsFailed(const std::string& text) {
   }
   return "";
 }
-
-void IgnoreLog(gpr_log_func_args* /*args*/) {}
 
 }  // namespace
 
@@ -270,6 +274,16 @@ void Pause(nanoseconds pause, const std::stop_token& stop) {
   }
 }
 
-void SilenceTransportLog() { gpr_set_log_function(IgnoreLog); }
+#if GRPC_CPP_VERSION_MAJOR == 1 && GRPC_CPP_VERSION_MINOR < 60
+void SilenceTransportLog() {
+  gpr_set_log_function([](gpr_log_func_args* /*args*/) {});
+}
+#else
+// Before it is initialised, abseil's log writes everything.
+void SilenceTransportLog() {
+  absl::InitializeLog();
+  absl::SetStderrThreshold(absl::LogSeverityAtLeast::kInfinity);
+}
+#endif
 
 }  // namespace resnetd::client

@@ -51,6 +51,12 @@ if(RESNETD_WITH_RPC)
     find_package(Protobuf REQUIRED)
   endif()
   find_package(gRPC CONFIG REQUIRED)
+  # What the log of a newer gRPC is: abseil's.
+  set(RESNETD_GRPC_LOG)
+  if(NOT gRPC_VERSION VERSION_LESS 1.60)
+    set(RESNETD_GRPC_LOG absl::log_entry absl::log_globals absl::log_initialize
+      absl::log_sink absl::log_sink_registry)
+  endif()
   pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)  # client: .tar
 endif()
 

@@ -38,7 +38,8 @@ endfunction()
 # resnetd_plugin_host(<target> [<module>...])
 # Makes an executable one that the LibTorch plug-in can be loaded into: all of
 # base, telemetry, image, store, models, finetune and of the further modules is in
-# it, needed by the executable or not, and their symbols are exported.
+# it, needed by the executable or not, and their symbols are exported; where abseil is
+# in the executable, that is exported too.
 function(resnetd_plugin_host target)
   foreach(module IN ITEMS base telemetry image store models finetune LISTS ARGN)
     if(TARGET resnetd_${module})
@@ -50,4 +51,5 @@ function(resnetd_plugin_host target)
     endif()
   endforeach()
   set_target_properties(${target} PROPERTIES ENABLE_EXPORTS ON)
+  resnetd_export_absl(${target})
 endfunction()

@@ -5,6 +5,10 @@ option(RESNETD_STATIC_GRPC "Link gRPC, protobuf and abseil statically" OFF)
 # What is in the programs and no loader tells of: for the list of an image.
 set(RESNETD_ARCHIVES "${PROJECT_BINARY_DIR}/archives.txt")
 file(WRITE "${RESNETD_ARCHIVES}" "")
+# The shared libraries that have an archive to take their place, used or not: for the
+# test that counts what an image loads.
+set(replaceable "${PROJECT_BINARY_DIR}/replaceable.txt")
+file(WRITE "${replaceable}" "")
 
 # resnetd_export_absl(<executable>)
 # All of what the plug-in may need of abseil is in the executable, needed by it or not.
@@ -20,9 +24,6 @@ function(resnetd_export_absl target)
     "LINKER:--push-state,--whole-archive${archives},--pop-state")
 endfunction()
 
-if(NOT RESNETD_STATIC_GRPC)
-  return()
-endif()
 # The archive beside a shared library, or what is one (a gRPC that was built from
 # source); empty where there is none.
 function(resnetd_archive_of result library)
@@ -45,6 +46,9 @@ foreach(target IN LISTS imported)
     if(library)
       resnetd_archive_of(archive "${library}")
       if(archive)
+        file(APPEND "${replaceable}" "${library}\n")
+      endif()
+      if(archive AND RESNETD_STATIC_GRPC)
         set_target_properties(${target} PROPERTIES
           IMPORTED_LOCATION${suffix} "${archive}" IMPORTED_SONAME${suffix} "")
         file(APPEND "${RESNETD_ARCHIVES}" "${archive}\n")

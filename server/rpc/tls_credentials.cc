@@ -2,6 +2,10 @@
 
 #include <grpc/grpc.h>
 #include <grpc/grpc_security.h>
+#include <grpcpp/version_info.h>
+#if __has_include(<grpc/credentials.h>)
+#include <grpc/credentials.h>
+#endif
 
 #include <atomic>
 #include <cstdint>
@@ -10,24 +14,44 @@
 namespace resnetd {
 namespace {
 
+#if GRPC_CPP_VERSION_MAJOR == 1 && GRPC_CPP_VERSION_MINOR < 60
+// What newer releases have as grpc::ServerCredentials: an owner of credentials
+// of the C interface.
+class OwnedCredentials : public grpc::ServerCredentials {
+ public:
+  ~OwnedCredentials() override { grpc_server_credentials_release(owned_); }
+  OwnedCredentials(const OwnedCredentials&) = delete;
+  OwnedCredentials& operator=(const OwnedCredentials&) = delete;
+
+ protected:
+  explicit OwnedCredentials(grpc_server_credentials* owned) : owned_(owned) {}
+
+ private:
+  int AddPortToServer(const std::string& address,
+                      grpc_server* server) override {
+    return grpc_server_add_http2_port(server, address.c_str(), owned_);
+  }
+
+  grpc_server_credentials* const owned_;
+};
+#else
+using OwnedCredentials = grpc::ServerCredentials;
+#endif
+
 // gRPC's C++ credentials take files and watch them unchecked: half a pair on
 // the disk would end every handshake. Its C interface asks, before each
 // handshake, whether there is something new, which is then a checked pair.
-class ReloadingCredentials final : public grpc::ServerCredentials {
+class ReloadingCredentials final : public OwnedCredentials {
  public:
+  // Fetch() is not called before AddPortToServer().
   explicit ReloadingCredentials(const TlsSource& source)
-      : source_(source),
-        credentials_(grpc_ssl_server_credentials_create_with_options(
+      : OwnedCredentials(grpc_ssl_server_credentials_create_with_options(
             grpc_ssl_server_credentials_create_options_using_config_fetcher(
                 source.asks_clients()
                     ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
                     : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE,
-                Fetch, this))) {}
-  ~ReloadingCredentials() override {
-    grpc_server_credentials_release(credentials_);
-  }
-  ReloadingCredentials(const ReloadingCredentials&) = delete;
-  ReloadingCredentials& operator=(const ReloadingCredentials&) = delete;
+                Fetch, this))),
+        source_(source) {}
 
   // Callers are told apart by CallRecord, whose errors carry details.
   void SetAuthMetadataProcessor(
@@ -35,11 +59,6 @@ class ReloadingCredentials final : public grpc::ServerCredentials {
       override {}
 
  private:
-  int AddPortToServer(const std::string& address,
-                      grpc_server* server) override {
-    return grpc_server_add_http2_port(server, address.c_str(), credentials_);
-  }
-
   // The first call is from AddPortToServer(), the others from gRPC's threads.
   static grpc_ssl_certificate_config_reload_status Fetch(
       void* self, grpc_ssl_server_certificate_config** config) {
@@ -69,7 +88,6 @@ class ReloadingCredentials final : public grpc::ServerCredentials {
   const TlsSource& source_;
   // The generation that gRPC has; 0: none yet.
   std::atomic<std::uint64_t> given_{0};
-  grpc_server_credentials* const credentials_;
 };
 
 }  // namespace

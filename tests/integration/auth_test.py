@@ -64,8 +64,9 @@ class Folder(unittest.TestCase):
 class StartTest(Folder):
     """What is wrong with certificates, keys and tokens is told at start."""
 
-    def refuse(self, *flags: object) -> str:
-        done = run(RESNETD, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", *flags)
+    def refuse(self, *flags: object, user: int | None = None) -> str:
+        done = run(RESNETD, "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", *flags,
+                   user=user)
         self.assertEqual(done.returncode, USAGE, done.stderr)
         return done.stderr
 
@@ -92,6 +93,18 @@ class StartTest(Folder):
         copy = self.folder / "copy.key"
         write_secret(copy, self.certificate.read_text())
         return copy
+
+    def test_a_key_that_this_user_may_not_read(self) -> None:
+        locked = self.folder / "locked.key"
+        write_secret(locked, self.key.read_text())
+        locked.chmod(0)
+        # Nothing is unreadable for root.
+        nobody = 65534 if os.geteuid() == 0 else None
+        self.folder.chmod(0o755)
+        said = self.refuse(*self.tls(key=locked), user=nobody)
+        self.assertIn("--tls-key", said)
+        self.assertIn("cannot be read: permission denied; let the user "
+                      f"{nobody or os.geteuid()} of this process read it", said)
 
     def test_a_key_that_others_can_read(self) -> None:
         open_key = self.folder / "open.key"

@@ -24,6 +24,8 @@ UID = 10001
 # Of docs/operations.md; with a sanitizer there are more of both.
 MOST_BYTES = 250_000_000
 MOST_LIBRARIES = 40
+# Of gRPC, protobuf and abseil there are some fifty.
+LEAST_REPLACEABLE = 30
 HOME = "/opt/resnetd"
 # ROOT VOLUME SHARED PROGRAM ARGUMENT...: the program in the image, as its user. SHARED
 # is the test's own folder for the file with the ports, found at its own path.
@@ -50,6 +52,11 @@ def ways_in() -> tuple[str, str]:
         return "", f"--setuid {UID} --setgid {UID}"
     # A second namespace, in which the same user has another number.
     return "--user --map-root-user", f"--user --map-user={UID} --map-group={UID}"
+
+
+def stem(library: pathlib.Path) -> str:
+    """libz of libz.so.1 and of libz.so.1.2.13."""
+    return library.name.partition(".so")[0]
 
 
 def is_static() -> bool:
@@ -120,12 +127,22 @@ exec {self.enter} {self.root} {self.volume} "$shared" {HOME}/bin/{program} "$@"
         return script
 
     def assert_few_libraries(self) -> None:
-        """Beside those of LibTorch's wheels."""
+        """Beside those of LibTorch's wheels. An image links archives where there are
+        any; of a build that does not, what is left without their shared twins."""
         print(self.said, end="")
-        if is_static():
-            own = [path for path in self.root.rglob("*.so*")
-                   if not path.is_relative_to(self.root / "opt")]
-            self.assertLessEqual(len(own), MOST_LIBRARIES, own)
+        own = {stem(path) for path in self.root.rglob("*.so*")
+               if not path.is_relative_to(self.root / "opt")}
+        if not is_static():
+            replaceable = {stem(pathlib.Path(line)) for line
+                           in (BUILD / "replaceable.txt").read_text().splitlines()}
+            self.assertGreaterEqual(len(replaceable & own), LEAST_REPLACEABLE)
+            own -= replaceable
+            print(f"{self.root}: {len(own)} of them have no archive")
+        self.assertLessEqual(len(own), MOST_LIBRARIES, sorted(own))
+
+    def size(self) -> int:
+        return sum(path.lstat().st_size for path in self.root.rglob("*")
+                   if not path.is_dir())
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Everything in the root, with size and time of change."""
@@ -161,6 +178,12 @@ class ImageTest(Image):
                        "--http-listen", "127.0.0.1:0")
             self.assertEqual(done.returncode, 1, done.stderr)
             self.assertIn(place, done.stderr)
+        # A folder that is there, where nobody mounted a volume.
+        done = run(self.inside("resnetd"), "--data-dir", "/etc/resnetd", "--listen",
+                   "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertIn("cannot use the data directory /etc/resnetd: its file system is "
+                      "mounted read-only", done.stderr)
 
     def test_without_any_flag_it_serves_the_demo_model(self) -> None:
         with Server(binary=self.inside("resnetd")) as server:
@@ -175,10 +198,8 @@ class ImageTest(Image):
                     if path.is_file() and path.stat().st_mode & 0o111
                     and ".so" not in path.name}
         self.assertEqual(programs, {"opt/resnetd/bin/resnetd", "opt/resnetd/bin/resnetctl"})
-        size = sum(path.lstat().st_size for path in self.root.rglob("*")
-                   if not path.is_dir())
         if "-fsanitize" not in os.environ.get("CXXFLAGS", ""):
-            self.assertLess(size, MOST_BYTES)
+            self.assertLess(self.size(), MOST_BYTES)
         self.assert_few_libraries()
         set_ids = [path for path in self.root.rglob("*")
                    if path.is_file() and path.stat().st_mode & 0o6000]

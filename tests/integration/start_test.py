@@ -74,6 +74,19 @@ class StartTest(unittest.TestCase):
         self.folder.chmod(0o755)
         self.assertIn("copy", self.refuse("--model", copy, user=nobody))
 
+    def test_a_data_folder_that_cannot_be_written_to_is_named(self) -> None:
+        data = self.folder / "data"
+        data.mkdir()
+        data.chmod(0o555)
+        self.addCleanup(data.chmod, 0o700)
+        # Everything is writable for root.
+        nobody = 65534 if os.geteuid() == 0 else None
+        self.folder.chmod(0o755)
+        said = self.refuse("--data-dir", data, code=1, user=nobody)
+        self.assertIn(f"cannot use the data directory {data}", said)
+        self.assertIn(f"let the user {nobody or os.geteuid()} of this process write there",
+                      said)
+
     def test_a_file_in_place_of_a_folder_is_named(self) -> None:
         file = self.folder / "weights"
         file.write_text("x")

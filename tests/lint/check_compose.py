@@ -19,6 +19,7 @@ import lintlib
 
 FILE = "docker-compose.yml"
 MONITORING = "deploy/monitoring"
+DOCKERFILE = "deploy/docker/Dockerfile"
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 # Profile -> what it must bring beside what has none.
 PROFILES = {"cpu": "server", "gpu": "server-gpu", "loadgen": "loadgen",
@@ -142,15 +143,35 @@ def address_complaints(root, services):
                 yield f"grafana: {path.name} looks into {target}, which is not mounted"
 
 
-def document_complaints(root, services):
-    """Addresses that documents send people to are published by compose."""
+def document_complaints(root, services, version):
+    """Addresses that documents send people to are published by compose, and images that
+    they name are of this version."""
     published = {str(port).split(":")[1] for facts in services.values()
                  for port in facts.get("ports", [])}
     for name in DOCUMENTS:
         path = root / name
-        for port in re.findall(r"localhost:(\d+)", path.read_text() if path.exists() else ""):
+        text = path.read_text() if path.exists() else ""
+        for port in re.findall(r"localhost:(\d+)", text):
             if port not in published:
                 yield f"{name} sends people to localhost:{port}, which nothing publishes"
+        for number in sorted(set(re.findall(r"\bresnetd:(\d[\w.]*)-", text)) - {version}):
+            yield f"{name} names an image of {number}; this is {version}"
+
+
+def dockerfile_complaints(root, version):
+    """What the images are made from, and say of themselves."""
+    path = root / DOCKERFILE
+    text = path.read_text() if path.exists() else ""
+    found = re.findall(r'image\.version="([^"]*)"', text)
+    if found != [version]:
+        yield f"{DOCKERFILE}: the label of the version is {found}, not {version}"
+    base = re.findall(r"^ARG DEBIAN=(.*)$", text, re.MULTILINE)
+    if len(base) != 1 or not re.fullmatch(r"\d+\.\d+-slim(@sha256:[0-9a-f]{64})?", base[0]):
+        yield f"{DOCKERFILE}: DEBIAN is {base}, not one release by its number"
+    stages = set(re.findall(r"^FROM .* AS ([\w-]+)$", text, re.MULTILINE))
+    for source in re.findall(r"^FROM (\S+)", text, re.MULTILINE):
+        if source not in stages | {"scratch", "debian:${DEBIAN}"}:
+            yield f"{DOCKERFILE}: FROM {source}, which is neither a stage nor the release"
 
 
 def home_complaints(root, services):
@@ -198,7 +219,8 @@ def complaints(root):
                      *flag_complaints(service, flags)]:
             yield f"{FILE}: {name}: {text}"
     for text in [*address_complaints(root, services), *home_complaints(root, services),
-                 *document_complaints(root, services),
+                 *document_complaints(root, services, version),
+                 *dockerfile_complaints(root, version),
                  *profile_complaints(services, variables.get("COMPOSE_PROFILES"))]:
         yield f"{FILE}: {text}"
 

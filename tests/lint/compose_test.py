@@ -37,6 +37,12 @@ class ComposeTest(SampleTreeTest):
             "grafana/grafana:12.1.1", f"grafana/grafana:12.1.1@sha256:{'0f' * 32}"))
         self.assert_finds(check_compose)
 
+    def test_takes_a_base_that_is_pinned_by_its_digest(self):
+        name = "deploy/docker/Dockerfile"
+        self.write(name, (ROOT / name).read_text().replace(
+            "DEBIAN=12.11-slim", f"DEBIAN=12.11-slim@sha256:{'0f' * 32}"))
+        self.assert_finds(check_compose)
+
     def test_finds_what_docker_refuses(self):
         for old, new, says in [
                 ("    profiles: [cpu]", "    profile: [cpu]", "'profile' does not match"),
@@ -79,6 +85,16 @@ class ComposeTest(SampleTreeTest):
         for name, old, new, says in [
                 (".env", "COMPOSE_PROFILES=cpu", "COMPOSE_PROFILES=gpu", "not cpu"),
                 ("README.md", "localhost:3000", "localhost:3001", "localhost:3001, which"),
+                ("README.md", "resnetd:0.1.0-cpu", "resnetd:0.2.0-cpu",
+                 "README.md names an image of 0.2.0"),
+                ("deploy/docker/Dockerfile", 'image.version="0.1.0"', 'image.version="0.2.0"',
+                 "the label of the version is ['0.2.0']"),
+                ("deploy/docker/Dockerfile", "image.version=", "image.release=",
+                 "the label of the version is []"),
+                ("deploy/docker/Dockerfile", "ARG DEBIAN=12.11-slim", "ARG DEBIAN=12-slim",
+                 "not one release by its number"),
+                ("deploy/docker/Dockerfile", "FROM scratch", "FROM busybox:1.37.0",
+                 "neither a stage nor the release"),
                 (".env", "RESNETD_FLAVOUR=cpu", "RESNETD_FLAVOUR=slim", "no flavour"),
                 ("deploy/docker/Dockerfile", "AS runtime-cuda", "AS cuda", "has no stage"),
                 ("deploy/monitoring/prometheus.yml", "server:8002", "serve:8002",

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <grpc/support/log.h>
+#include <grpcpp/version_info.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -20,10 +21,18 @@ void RouteLogsOfARunningLibrary() {
   RouteLibraryLogs();
 }
 
+void LogAsGrpc(const char* text) {
+#if GRPC_CPP_VERSION_MAJOR == 1 && GRPC_CPP_VERSION_MINOR < 60
+  gpr_log(GPR_ERROR, "%s", text);
+#else
+  grpc_absl_log(GPR_ERROR, text);
+#endif
+}
+
 TEST(LibraryLogsTest, ErrorsOfGrpcAreOurWarnings) {
   RouteLogsOfARunningLibrary();
   testing::internal::CaptureStderr();
-  gpr_log(GPR_ERROR, "something is %s", "odd");
+  LogAsGrpc("something is odd");
   EXPECT_THAT(testing::internal::GetCapturedStderr(),
               HasSubstr("warning gRPC text=\"something is odd\""));
 }
@@ -32,7 +41,7 @@ TEST(LibraryLogsTest, AFloodOfThemIsAFewLines) {
   RouteLogsOfARunningLibrary();
   testing::internal::CaptureStderr();
   for (int i = 0; i < 1000; ++i) {
-    gpr_log(GPR_ERROR, "again");
+    LogAsGrpc("again");
   }
   const std::string lines = testing::internal::GetCapturedStderr();
   const auto count = std::count(lines.begin(), lines.end(), '\n');
