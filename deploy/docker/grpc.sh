@@ -23,7 +23,8 @@ cmake -S /tmp/grpc -B /tmp/grpc/build -G Ninja -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_INSTALL_PREFIX=/usr/local \
   -DCMAKE_CXX_STANDARD=20 -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
   -DBUILD_SHARED_LIBS=OFF -DABSL_PROPAGATE_CXX_STD=ON \
-  -DgRPC_INSTALL=ON -DgRPC_BUILD_TESTS=OFF -DgRPC_SSL_PROVIDER=package
+  -DgRPC_INSTALL=ON -DgRPC_BUILD_TESTS=OFF \
+  -DgRPC_SSL_PROVIDER=package -DgRPC_ZLIB_PROVIDER=package
 cmake --build /tmp/grpc/build
 cmake --install /tmp/grpc/build
 rm -rf /tmp/grpc

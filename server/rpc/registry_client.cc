@@ -103,13 +103,12 @@ absl::Status FromGrpc(const grpc::Status& status, const std::string& address) {
   const bool is_away = status.error_details().empty() &&
                        (code == absl::StatusCode::kUnavailable ||
                         code == absl::StatusCode::kDeadlineExceeded);
-  return {code,
-          is_away
-              ? absl::StrCat("--registry ", address, " does not answer (",
-                             status.error_message(),
-                             "): is the owner of the models there, with this "
-                             "port for gRPC, and TLS on both sides or none?")
-              : status.error_message()};
+  return {code, is_away ? absl::StrCat(
+                              "--registry ", address, " does not answer (",
+                              status.error_message(),
+                              "): is the owner of the models there, with this "
+                              "port for gRPC, and TLS on both sides or none?")
+                        : status.error_message()};
 }
 
 absl::Status Malformed(absl::string_view what) {

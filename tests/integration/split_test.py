@@ -28,6 +28,8 @@ import digit_files  # noqa: E402
 EXAMPLES = 600
 DEATHS = 1000 if os.environ.get("RESNETD_TEST_LONG") == "1" else 5
 SEED = 20261122
+# From a promotion to the last replica that serves it.
+MOST_SECONDS = 5.0
 
 
 class SplitTest(unittest.TestCase):
@@ -101,6 +103,7 @@ class SplitTest(unittest.TestCase):
             self.assertGreater(figures["answered"], 0)
             self.assertEqual(figures["answered"], figures["calls"], figures)
             self.assertEqual(figures["errors"], {})
+            self.assertLess(promoted, MOST_SECONDS)
             print(f"both replicas follow after {promoted:.2f} s and, from a registry that was "
                   f"killed, {rolled_back:.2f} s; {figures['calls']} calls, all answered")
         finally:

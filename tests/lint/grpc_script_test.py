@@ -52,8 +52,9 @@ class GrpcScriptTest(unittest.TestCase):
                        "-DBUILD_SHARED_LIBS=OFF", "-DgRPC_INSTALL=ON",
                        "-DgRPC_SSL_PROVIDER=package", "-DABSL_PROPAGATE_CXX_STD=ON"):
             self.assertIn(option, configure.split())
-        # The same C++ standard and the same OpenSSL as ours, and nothing else of the system.
-        self.assertEqual(configure.count("PROVIDER=package"), 1)
+        # The same C++ standard, OpenSSL and zlib as ours, and nothing else of the system.
+        self.assertIn("-DgRPC_ZLIB_PROVIDER=package", configure.split())
+        self.assertEqual(configure.count("PROVIDER=package"), 2)
         self.assertIn("--build /tmp/grpc/build", build)
         self.assertIn("--install /tmp/grpc/build", install)
 

@@ -408,8 +408,8 @@ TEST(ClientConnectionTest, SaysThatNothingAnswersAtTheAddress) {
 
 TEST(ClientConnectionTest, TellsAServerThatNeverSpeaksFromASlowOne) {
   const test::SilentListener silent;
-  Client client = *Client::Create({.server = silent.address(),
-                                   .timeout = std::chrono::milliseconds(200)});
+  Client client = *Client::Create(
+      {.server = silent.address(), .timeout = std::chrono::milliseconds(200)});
   const absl::Status error = client.GetServerInfo().status();
   EXPECT_TRUE(absl::IsUnavailable(error)) << error;
   EXPECT_EQ(ErrorInfoOf(error).reason, kReasonNoConnection);

@@ -107,10 +107,10 @@ TEST_F(ModelsTest, IsNotHeldUpByAReplicaThatHangs) {
   // after 20 s.
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(15));
   EXPECT_EQ(document["error"]["reason"], "REPLICAS_BEHIND");
-  EXPECT_THAT(document["error"]["message"].get<std::string>(),
-              AllOf(HasSubstr("only 1 of 2 replicas serve cats@2"),
-                    HasSubstr(silent.address() +
-                              " did not say: no connection to ")));
+  EXPECT_THAT(
+      document["error"]["message"].get<std::string>(),
+      AllOf(HasSubstr("only 1 of 2 replicas serve cats@2"),
+            HasSubstr(silent.address() + " did not say: no connection to ")));
   EXPECT_EQ(document["replicas"][0]["version"], 2);
   EXPECT_EQ(document["replicas"][1]["error"]["reason"], "NO_CONNECTION");
 }
