@@ -27,6 +27,8 @@ PROFILES = {"cpu": "server", "gpu": "server-gpu", "loadgen": "loadgen",
 ALWAYS = {"prometheus", "grafana"}
 DOCUMENTS = ("README.md", "docs/operations.md", "docs/kubernetes.md")
 FLAVOURS = {"cpu", "train", "cuda"}
+# Of README.md, for each way to run it elsewhere.
+MOST_LINES = 5
 
 
 def environment(root):
@@ -151,20 +153,36 @@ def document_complaints(root, services, version):
     for name in DOCUMENTS:
         path = root / name
         text = path.read_text() if path.exists() else ""
-        for port in re.findall(r"localhost:(\d+)", text):
+        for port in re.findall(r"(?:localhost:|\b[Pp]ort )(\d{4,})", text):
             if port not in published:
-                yield f"{name} sends people to localhost:{port}, which nothing publishes"
+                yield f"{name} sends people to port {port}, which nothing publishes"
         for number in sorted(set(re.findall(r"\bresnetd:(\d[\w.]*)-", text)) - {version}):
             yield f"{name} names an image of {number}; this is {version}"
 
 
-def dockerfile_complaints(root, version):
+def readme_complaints(root):
+    """Server and monitoring, or a server in a cluster, take a few lines each."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", (root / "README.md").read_text(),
+                        re.MULTILINE | re.DOTALL)
+    for command in ("docker compose up", "kubectl apply"):
+        lengths = [len(block.splitlines()) for block in blocks if command in block]
+        if len(lengths) != 1 or lengths[0] > MOST_LINES:
+            yield f"README.md: `{command}` is in blocks of {lengths} lines, not in one of at " \
+                  f"most {MOST_LINES}"
+
+
+def dockerfile_complaints(root, services, version):
     """What the images are made from, and say of themselves."""
     path = root / DOCKERFILE
+    inside = {str(port).rpartition(":")[2] for facts in services.values()
+              if facts["image"].startswith("resnetd:") for port in facts.get("ports", [])}
     text = path.read_text() if path.exists() else ""
     found = re.findall(r'image\.version="([^"]*)"', text)
     if found != [version]:
         yield f"{DOCKERFILE}: the label of the version is {found}, not {version}"
+    exposed = re.findall(r"^EXPOSE (.*)$", text, re.MULTILINE)
+    if [set(ports.split()) for ports in exposed] != [inside]:
+        yield f"{DOCKERFILE}: EXPOSE is {exposed}; compose publishes {sorted(inside)}"
     base = re.findall(r"^ARG DEBIAN=(.*)$", text, re.MULTILINE)
     if len(base) != 1 or not re.fullmatch(r"\d+\.\d+-slim(@sha256:[0-9a-f]{64})?", base[0]):
         yield f"{DOCKERFILE}: DEBIAN is {base}, not one release by its number"
@@ -220,7 +238,8 @@ def complaints(root):
             yield f"{FILE}: {name}: {text}"
     for text in [*address_complaints(root, services), *home_complaints(root, services),
                  *document_complaints(root, services, version),
-                 *dockerfile_complaints(root, version),
+                 *dockerfile_complaints(root, services, version),
+                 *readme_complaints(root),
                  *profile_complaints(services, variables.get("COMPOSE_PROFILES"))]:
         yield f"{FILE}: {text}"
 

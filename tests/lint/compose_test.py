@@ -84,7 +84,13 @@ class ComposeTest(SampleTreeTest):
     def test_finds_other_files_that_do_not_agree(self):
         for name, old, new, says in [
                 (".env", "COMPOSE_PROFILES=cpu", "COMPOSE_PROFILES=gpu", "not cpu"),
-                ("README.md", "localhost:3000", "localhost:3001", "localhost:3001, which"),
+                ("README.md", "localhost:3000", "localhost:3001", "port 3001, which"),
+                ("README.md", "Port 8002 is", "Port 8003 is", "port 8003, which"),
+                ("README.md", "docker compose up -d --build\n",
+                 "docker compose up -d --build\n" + "true\n" * 4, "in blocks of [6] lines"),
+                ("README.md", "kubectl apply -k", "kubectl create -k", "in blocks of [] lines"),
+                ("deploy/docker/Dockerfile", "EXPOSE 8001 8002", "EXPOSE 8001",
+                 "EXPOSE is ['8001']"),
                 ("README.md", "resnetd:0.1.0-cpu", "resnetd:0.2.0-cpu",
                  "README.md names an image of 0.2.0"),
                 ("deploy/docker/Dockerfile", 'image.version="0.1.0"', 'image.version="0.2.0"',
