@@ -32,17 +32,6 @@ absl::string_view NameOf(int code) {
   return name == nullptr ? "unknown error" : name;
 }
 
-// Why the file that is locked cannot be made or opened.
-std::string WhyNotOpened(int code) {
-  if (code == EROFS) {
-    return "its file system is mounted read-only; mount a volume there, or "
-           "give a folder that can be written to with --data-dir";
-  }
-  return absl::StrCat("its file LOCK cannot be opened (", NameOf(code),
-                      "); let the user ", geteuid(),
-                      " of this process write there");
-}
-
 // " (process 123)", or empty when the file does not say.
 std::string Holder(int fd) {
   std::array<char, 32> text{};
@@ -84,7 +73,9 @@ absl::StatusOr<std::unique_ptr<FolderLock>> FolderLock::Take(
   const int fd = open(absl::StrCat(folder, "/LOCK").c_str(),
                       O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
   if (fd < 0) {
-    return Unusable(folder, WhyNotOpened(errno));
+    return Unusable(
+        folder, absl::StrCat("its file LOCK cannot be opened (", NameOf(errno),
+                             "); is it writable for this user?"));
   }
   std::unique_ptr<FolderLock> lock(new FolderLock(fd));
   if (flock(fd, LOCK_EX | LOCK_NB) != 0) {

@@ -182,8 +182,8 @@ class ImageTest(Image):
         done = run(self.inside("resnetd"), "--data-dir", "/etc/resnetd", "--listen",
                    "127.0.0.1:0", "--http-listen", "127.0.0.1:0")
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertIn("cannot use the data directory /etc/resnetd: its file system is "
-                      "mounted read-only", done.stderr)
+        self.assertIn("cannot use the folder /etc/resnetd: it is not writable for this user; "
+                      "change its owner or mode, or mount it writable", done.stderr)
 
     def test_without_any_flag_it_serves_the_demo_model(self) -> None:
         with Server(binary=self.inside("resnetd")) as server:

@@ -83,9 +83,8 @@ class StartTest(unittest.TestCase):
         nobody = 65534 if os.geteuid() == 0 else None
         self.folder.chmod(0o755)
         said = self.refuse("--data-dir", data, code=1, user=nobody)
-        self.assertIn(f"cannot use the data directory {data}", said)
-        self.assertIn(f"let the user {nobody or os.geteuid()} of this process write there",
-                      said)
+        self.assertIn(f"cannot use the folder {data}: it is not writable for this user; "
+                      "change its owner or mode, or mount it writable", said)
 
     def test_a_file_in_place_of_a_folder_is_named(self) -> None:
         file = self.folder / "weights"
