@@ -5,7 +5,8 @@
 #
 # usage: deploy/docker/grpc.sh [RELEASE]    e.g. 1.66.2
 #
-# Untested: nobody has built an image with it yet. tests/lint/grpc_script_test.py runs
+# Untested: nobody has built an image with it yet. docs/operations.md says what has been
+# compiled with a newer gRPC. tests/lint/grpc_script_test.py runs
 # it with stand-ins for git, apt-get and cmake.
 set -euo pipefail
 
