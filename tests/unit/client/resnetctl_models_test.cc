@@ -103,7 +103,7 @@ TEST_F(ModelsTest, IsNotHeldUpByAReplicaThatHangs) {
       RunJson({"models", "promote", "cats@2", "--wait", "--replicas",
                fake_.address() + "," + silent.address(), "--timeout", "300ms"},
               5);
-  // Two seconds by design. A connection that hangs is given up by gRPC itself
+  // Two seconds at most, by design. gRPC gives a connection that hangs up
   // after 20 s.
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(15));
   EXPECT_EQ(document["error"]["reason"], "REPLICAS_BEHIND");
