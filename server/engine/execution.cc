@@ -41,7 +41,8 @@ void Execution::RunStep(std::size_t step, const dnnl::stream& stream) const {
   const PlannedStep& planned = plan_.steps[step];
   if (planned.own) {
     planned.own(arena_ + planned.source_offset,
-                arena_ + planned.destination_offset);
+                arena_ + planned.destination_offset,
+                arena_ + planned.scratchpad_offset);
   } else {
     Execute(planned.primitive, stream, steps_[step].arguments);
   }

@@ -224,6 +224,12 @@ Isa EffectiveIsa() {
 
 bool HasWideVectors() { return Includes(dnnl::cpu_isa::avx512_core); }
 
+// Every processor with the one has the other, but a virtual machine may hide
+// it.
+bool HasAvx2() {
+  return Includes(dnnl::cpu_isa::avx2) && __builtin_cpu_supports("fma") != 0;
+}
+
 bool HasByteDotProducts() {
   return Includes(dnnl::cpu_isa::avx512_core_vnni) ||
          Includes(dnnl::cpu_isa::avx2_vnni);

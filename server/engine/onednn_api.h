@@ -25,7 +25,8 @@ struct ConvolutionDescs {
   dnnl::memory::dim padding = 0;
 };
 
-// Direct algorithm (never Winograd, which costs digits), inference.
+// Direct algorithm, inference. What is done by minimal filtering is ours:
+// winograd.h.
 dnnl::primitive_desc MakeConvolution(const dnnl::engine& engine,
                                      const ConvolutionDescs& descs,
                                      const dnnl::primitive_attr& attr);
@@ -113,6 +114,10 @@ Isa EffectiveIsa();
 // Whether the kernels that it uses have vectors of 512 bits. Settles the
 // instruction set, too.
 bool HasWideVectors();
+
+// Whether they may have AVX2 and fused multiply-adds. Settles the instruction
+// set, too.
+bool HasAvx2();
 
 // Whether they have instructions that add products of bytes in 32 bits (VNNI);
 // the others go by 16 bits. Settles the instruction set, too.

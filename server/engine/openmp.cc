@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstddef>
 
+#include "absl/functional/function_ref.h"
 #include "server/base/thread_affinity.h"
 
 namespace resnetd {
@@ -13,6 +14,7 @@ namespace {
 using GetMaxThreads = int (*)();
 using SetNumThreads = void (*)(int);
 using GetThreadNumber = int (*)();
+using GetTeamSize = int (*)();
 // What a compiler makes of `#pragma omp parallel num_threads(n)`.
 using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
 
@@ -23,6 +25,7 @@ struct Runtime {
   GetMaxThreads get = nullptr;
   SetNumThreads set = nullptr;
   GetThreadNumber number = nullptr;
+  GetTeamSize team_size = nullptr;
   Parallel parallel = nullptr;
 };
 
@@ -36,6 +39,7 @@ const Runtime& FindRuntime() {
       .get = Find<GetMaxThreads>("omp_get_max_threads"),
       .set = Find<SetNumThreads>("omp_set_num_threads"),
       .number = Find<GetThreadNumber>("omp_get_thread_num"),
+      .team_size = Find<GetTeamSize>("omp_get_num_threads"),
       .parallel = Find<Parallel>("GOMP_parallel")};
   return runtime;
 }
@@ -51,6 +55,20 @@ void PlaceMember(void* data) {
   const auto member = static_cast<std::size_t>(FindRuntime().number());
   if (!StayOn(placement.cores.subspan(member, 1))) {
     placement.was_refused.store(true);
+  }
+}
+
+// What the members of a team share out.
+struct Parts {
+  int count = 0;
+  absl::FunctionRef<void(int part)> work;
+};
+
+void WorkAsMember(void* data) {
+  const auto& parts = *static_cast<const Parts*>(data);
+  const int members = FindRuntime().team_size();
+  for (int part = FindRuntime().number(); part < parts.count; part += members) {
+    parts.work(part);
   }
 }
 
@@ -71,6 +89,21 @@ OpenMpTeam::~OpenMpTeam() {
   if (OpenMpIsPresent()) {
     FindRuntime().set(threads_before_);
   }
+}
+
+int OpenMpThreads() { return OpenMpIsPresent() ? FindRuntime().get() : 1; }
+
+void RunInTeam(int parts, absl::FunctionRef<void(int part)> work) {
+  const Runtime& runtime = FindRuntime();
+  if (parts == 1 || runtime.parallel == nullptr || runtime.number == nullptr ||
+      runtime.team_size == nullptr) {
+    for (int part = 0; part < parts; ++part) {
+      work(part);
+    }
+    return;
+  }
+  Parts shared{.count = parts, .work = work};
+  runtime.parallel(WorkAsMember, &shared, static_cast<unsigned>(parts), 0);
 }
 
 bool PlaceTeam(absl::Span<const int> cores) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "absl/functional/function_ref.h"
 #include "absl/types/span.h"
 
 namespace resnetd {
@@ -24,6 +25,17 @@ class OpenMpTeam {
 
 // Whether the number of threads can be chosen in this process.
 bool OpenMpIsPresent();
+
+// How many threads the calling thread's next team has: as OpenMpTeam says, or
+// one where there is no runtime.
+int OpenMpThreads();
+
+// Calls work(0) to work(parts - 1), each once, on the calling thread's team of
+// that many threads, the same that the library uses, and returns when all are
+// done. A team that the system made smaller takes several parts a thread;
+// without a runtime the caller does all. Allocates nothing. `work` does not
+// throw.
+void RunInTeam(int parts, absl::FunctionRef<void(int part)> work);
 
 // From now on the calling thread runs on the first of `cores` (at least one),
 // and the others of the OpenMP team that it makes, of as many threads as there

@@ -14,6 +14,7 @@
 #include "server/engine/precision.h"
 #include "server/engine/program.h"
 #include "server/engine/quantisation.h"
+#include "server/engine/winograd.h"
 #include "server/models/weights.h"
 
 namespace resnetd {
@@ -64,6 +65,21 @@ dnnl::memory Parameters::PackedWeights(std::size_t step,
     parameters.layouts.push_back(Reordered(parameters.layouts.front(), desc));
   }
   return parameters.layouts.back();
+}
+
+dnnl::memory Parameters::TransformedWeights(std::size_t step,
+                                            const WinogradShape& shape) {
+  dnnl::memory& transformed = steps_[step].transformed;
+  if (!transformed) {
+    const dnnl::memory plain =
+        PackedWeights(step, PlainDesc(step, DataType::f32));
+    dnnl::memory memory(VectorDesc(WinogradWeights(shape)), engine_);
+    TransformWeights(shape, static_cast<const float*>(plain.get_data_handle()),
+                     static_cast<float*>(memory.get_data_handle()));
+    bytes_ += static_cast<std::int64_t>(memory.get_desc().get_size());
+    transformed = std::move(memory);
+  }
+  return transformed;
 }
 
 dnnl::memory Parameters::Bias(std::size_t step) { return steps_[step].bias; }

@@ -12,6 +12,7 @@
 #include "server/engine/precision.h"
 #include "server/engine/program.h"
 #include "server/engine/quantisation.h"
+#include "server/engine/winograd.h"
 #include "server/image/preprocess.h"
 #include "server/models/weights.h"
 
@@ -57,6 +58,11 @@ class Parameters {
   // The weights of step `step` (a convolution or the linear layer) as `desc`.
   dnnl::memory PackedWeights(std::size_t step, const dnnl::memory::desc& desc);
 
+  // Float32: the weights of step `step`, a convolution, as TransformWeights()
+  // leaves them for `shape`. What they were made of stays: other layouts and
+  // Unpacked() come from it.
+  dnnl::memory TransformedWeights(std::size_t step, const WinogradShape& shape);
+
   // The bias of step `step`, one value an output channel, in the unit that the
   // primitive takes; zeros when its convolution has neither bias nor
   // normalisation and the plan is int8, else null.
@@ -86,6 +92,7 @@ class Parameters {
  private:
   struct StepParameters {
     std::vector<dnnl::memory> layouts;
+    dnnl::memory transformed;
     dnnl::memory bias;
     ScaleShiftMemory scale_shift;
     // Int8. Its weights are gone once they are packed.

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,6 +18,7 @@
 #include "server/engine/program.h"
 #include "server/engine/quantisation.h"
 #include "server/engine/step_types.h"
+#include "server/engine/winograd.h"
 
 namespace resnetd {
 namespace {
@@ -107,7 +109,25 @@ class PlanBuilder {
     return plan_.steps.back();
   }
 
+  // A kernel of our own where there is one; the processor does not matter to
+  // the decision but for its vectors, nor does the batch.
+  std::optional<WinogradShape> OwnShape(const Step& step) const {
+    const bool is_blocked = layouts_[step.input] == FormatTag::nChw8c &&
+                            layouts_[step.output] == FormatTag::nChw8c;
+    return precision_ == Precision::kFloat32 && is_blocked && HasAvx2()
+               ? WinogradShapeOf(step, program_.buffers[step.input])
+               : std::nullopt;
+  }
+
   void AddConvolution(const Step& step) {
+    if (const std::optional<WinogradShape> shape = OwnShape(step)) {
+      const dnnl::memory weights =
+          parameters_.TransformedWeights(step_, *shape);
+      Append(WinogradStep(program_, step_, batch_, *shape, weights,
+                          parameters_.Bias(step_)),
+             step.input, step.output);
+      return;
+    }
     dnnl::primitive_attr attributes = NewAttributes();
     attributes.set_post_ops(PostOps(step));
     ConvolutionDescs descs = {.source = Input(step),

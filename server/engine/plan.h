@@ -18,7 +18,10 @@ namespace resnetd {
 struct PlannedStep {
   // What runs: `own` if it is set, else `primitive`.
   dnnl::primitive primitive;
-  std::function<void(const std::byte* source, std::byte* destination)> own;
+  // The scratchpad is as large as `scratchpad` says.
+  std::function<void(const std::byte* source, std::byte* destination,
+                     std::byte* scratchpad)>
+      own;
   dnnl::memory::desc source;
   dnnl::memory::desc destination;
   dnnl::memory::desc scratchpad;

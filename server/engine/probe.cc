@@ -1,6 +1,7 @@
 #include "server/engine/probe.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -12,6 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "server/engine/onednn_api.h"
+#include "server/engine/winograd.h"
+#include "server/engine/winograd_kernels.h"
 
 namespace resnetd {
 namespace {
@@ -94,6 +97,41 @@ float MiddleOfOnes(const dnnl::engine& engine, const Arithmetic& arithmetic,
   return value;
 }
 
+// The same of a kernel of ours, a tile of two or four results.
+float MiddleOfOnes(std::size_t tile) {
+  constexpr auto kWide = static_cast<std::size_t>(kChannels);
+  constexpr auto kSize = static_cast<std::size_t>(kSide);
+  WinogradCall call = {.shape = {.in_channels = kWide,
+                                 .out_channels = kWide,
+                                 .height = kSize,
+                                 .width = kSize,
+                                 .tile = tile},
+                       .work = {}};
+  call.work = WinogradWorkOf(call.shape, 1, 1);
+  const std::vector<float> ones(kWide * kWide * 9, 1.0F);
+  std::vector<float> weights(WinogradWeights(call.shape));
+  TransformWeights(call.shape, ones.data(), weights.data());
+  call.weights = weights.data();
+  std::vector<float> scratch(call.work.scratch);
+  std::vector<float> result(kWide * kSize * kSize);
+  RunWinogradAvx2(call, 0, ones.data(), result.data(), scratch.data());
+  return result[result.size() / 2 + (kSize / 2 * kSize + kSize / 2) * 8];
+}
+
+std::string ProbeWinograd() {
+  // Sums of products of rounded numbers.
+  constexpr float kTolerance = 1e-4F;
+  constexpr auto kExpected = static_cast<float>(kChannels * 9);
+  for (const std::size_t tile : {std::size_t{2}, std::size_t{4}}) {
+    const float actual = MiddleOfOnes(tile);
+    if (!(std::abs(actual - kExpected) <= kTolerance * kExpected)) {
+      return absl::StrCat("float32 3x3 by tiles of ", tile, " gives ", actual,
+                          " for ", kExpected);
+    }
+  }
+  return "";
+}
+
 std::string Probe(const dnnl::engine& engine, const Arithmetic& arithmetic,
                   dnnl::memory::dim kernel) {
   const std::string what =
@@ -128,7 +166,7 @@ std::string ProbeKernels() {
         }
       }
     }
-    return "";
+    return HasAvx2() ? ProbeWinograd() : "";
   } catch (const std::exception&) {
     return "the library does not start";
   }

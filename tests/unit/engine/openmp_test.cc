@@ -5,6 +5,9 @@
 #include <sched.h>
 
 #include <array>
+#include <cstddef>
+#include <latch>
+#include <thread>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -38,6 +41,30 @@ TEST(OpenMpTeamTest, SetsTheSizeForItsScope) {
     EXPECT_EQ(MaxThreads(), 5);
   }
   EXPECT_EQ(MaxThreads(), before);
+}
+
+TEST(OpenMpTeamTest, ItsSizeIsThatOfTheNextTeam) {
+  const OpenMpTeam team(4);
+  EXPECT_EQ(OpenMpThreads(), 4);
+}
+
+TEST(RunInTeamTest, EachPartIsDoneOnce) {
+  for (const int parts : {1, 2, 3, 17}) {
+    std::vector<int> done(static_cast<std::size_t>(parts));
+    RunInTeam(parts, [&](int part) { ++done[static_cast<std::size_t>(part)]; });
+    EXPECT_EQ(done, std::vector<int>(static_cast<std::size_t>(parts), 1));
+  }
+}
+
+TEST(RunInTeamTest, TwoPartsRunOnTwoThreadsAtOnce) {
+  // Neither ends before both have begun.
+  std::latch both(2);
+  std::array<std::thread::id, 2> threads;
+  RunInTeam(2, [&](int part) {
+    both.arrive_and_wait();
+    threads.at(static_cast<std::size_t>(part)) = std::this_thread::get_id();
+  });
+  EXPECT_NE(threads[0], threads[1]);
 }
 
 TEST(OpenMpTeamTest, LeavesOtherThreadsAlone) {

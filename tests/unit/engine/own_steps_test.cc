@@ -35,7 +35,7 @@ TEST(OwnStepsTest, TheAverageOfLevelsIsInTheirScale) {
   std::vector<std::uint8_t> levels(2 * 64 * 16, 10);
   std::vector<float> average(2 * 64);
   planned.own(reinterpret_cast<const std::byte*>(levels.data()),
-              reinterpret_cast<std::byte*>(average.data()));
+              reinterpret_cast<std::byte*>(average.data()), nullptr);
   for (const float value : average) {
     EXPECT_FLOAT_EQ(value, 10 * 25.5F / 255);
   }
@@ -50,7 +50,7 @@ TEST(OwnStepsTest, TheAverageOfBfloat16HasNoScale) {
   ASSERT_EQ(planned.source.get_size(), values.size() * 2);
   std::vector<float> average(64);
   planned.own(reinterpret_cast<const std::byte*>(values.data()),
-              reinterpret_cast<std::byte*>(average.data()));
+              reinterpret_cast<std::byte*>(average.data()), nullptr);
   EXPECT_EQ(average, std::vector<float>(64, 1.5F));
 }
 
@@ -64,7 +64,7 @@ TEST(OwnStepsTest, FeaturesBecomeBytesForTheHead) {
   std::vector<std::uint8_t> bytes(64);
   ASSERT_EQ(planned.destination.get_size(), 64U);
   planned.own(reinterpret_cast<const std::byte*>(features.data()),
-              reinterpret_cast<std::byte*>(bytes.data()));
+              reinterpret_cast<std::byte*>(bytes.data()), nullptr);
   EXPECT_EQ(bytes[0], 10);
   EXPECT_EQ(bytes[1], 255);
 }

@@ -11,6 +11,7 @@
 #include "server/engine/descs.h"
 #include "server/engine/folding.h"
 #include "server/engine/program.h"
+#include "server/engine/winograd.h"
 #include "server/models/model_package.h"
 #include "tests/support/filled_package.h"
 
@@ -81,6 +82,30 @@ TEST_F(ParametersTest, ALayoutExistsOnceHoweverOftenItIsAskedFor) {
   EXPECT_EQ(parameters_.bytes(), bytes);
   // 16 x 16 weights of 3x3 and 16 biases.
   EXPECT_EQ(bytes, (16 * 16 * 9 + 16) * 4);
+}
+
+TEST_F(ParametersTest, WeightsAreTransformedOnceAndWhatTheyWereStays) {
+  const Step& step = program_.steps[kFoldedConv];
+  const WinogradShape shape = {.in_channels = 16,
+                               .out_channels = 16,
+                               .height = 16,
+                               .width = 16,
+                               .tile = 4};
+  const FoldedConvolution folded =
+      Fold(step.conv, *step.norm, package_.weights);
+  std::vector<float> expected(WinogradWeights(shape));
+  TransformWeights(shape, folded.weights.data(), expected.data());
+
+  const auto first = parameters_.TransformedWeights(kFoldedConv, shape);
+  parameters_.ForgetSource();
+  EXPECT_EQ(Values(first), expected);
+  const std::int64_t bytes = parameters_.bytes();
+  EXPECT_EQ(bytes, (16 * 16 * (9 + 36) + 16) * 4);
+  const auto second = parameters_.TransformedWeights(kFoldedConv, shape);
+  EXPECT_EQ(first.get_data_handle(), second.get_data_handle());
+  EXPECT_EQ(parameters_.bytes(), bytes);
+  EXPECT_EQ(parameters_.Unpacked(kFoldedConv).weights, folded.weights);
+  EXPECT_EQ(Values(parameters_.Bias(kFoldedConv)), folded.bias);
 }
 
 TEST_F(ParametersTest, AnotherLayoutComesFromTheFirstWithoutTheVersion) {

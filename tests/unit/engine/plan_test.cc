@@ -19,6 +19,7 @@
 #include "server/engine/cpu_model.h"
 #include "server/engine/execution.h"
 #include "server/engine/folding.h"
+#include "server/engine/onednn_api.h"
 #include "server/engine/openmp.h"
 #include "server/engine/parameters.h"
 #include "server/engine/picture_writer.h"
@@ -152,6 +153,26 @@ TEST(PlanTest, EveryStepHasAFastKernel) {
           << name << ": " << step.implementation;
     }
   }
+}
+
+TEST(PlanTest, NarrowVectorsGetKernelsOfOurOwnForConvolutionsOf3x3) {
+  const Planned planned("resnet50", 224, 1);
+  std::vector<std::string> own;
+  for (const PlannedStep& step : planned.plan.steps) {
+    if (absl::StrContains(step.implementation, "winograd")) {
+      own.push_back(step.implementation);
+    }
+  }
+  // The convolutions of 3x3 with stride 1 in the first three stages.
+  const std::vector<std::string> expected = {
+      "layer1.0.conv2 own:winograd4", "layer1.1.conv2 own:winograd4",
+      "layer1.2.conv2 own:winograd4", "layer2.1.conv2 own:winograd4",
+      "layer2.2.conv2 own:winograd4", "layer2.3.conv2 own:winograd4",
+      "layer3.1.conv2 own:winograd2", "layer3.2.conv2 own:winograd2",
+      "layer3.3.conv2 own:winograd2", "layer3.4.conv2 own:winograd2",
+      "layer3.5.conv2 own:winograd2"};
+  const bool has_narrow = HasAvx2() && !HasWideVectors();
+  EXPECT_EQ(own, has_narrow ? expected : std::vector<std::string>());
 }
 
 TEST(PlanTest, ActivationsShareTheArena) {
