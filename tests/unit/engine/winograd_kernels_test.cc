@@ -169,14 +169,12 @@ TEST_P(WinogradKernelsTest, APictureHasTheSameBitsAloneAndBesideOthers) {
   const std::size_t of_result = all.size() / kBatch;
   for (std::size_t i = 0; i < kBatch; ++i) {
     Made alone(GetParam(), 1);
-    std::copy_n(together.source.begin() + i * of_source, of_source,
-                alone.source.begin());
-    std::copy_n(together.shortcut.begin() + i * of_result, of_result,
-                alone.shortcut.begin());
-    EXPECT_EQ(alone.Run(),
-              std::vector<float>(all.begin() + i * of_result,
-                                 all.begin() + (i + 1) * of_result))
-        << i;
+    std::copy_n(together.source.data() + i * of_source, of_source,
+                alone.source.data());
+    std::copy_n(together.shortcut.data() + i * of_result, of_result,
+                alone.shortcut.data());
+    const float* const row = all.data() + i * of_result;
+    EXPECT_EQ(alone.Run(), std::vector<float>(row, row + of_result)) << i;
   }
 }
 
