@@ -48,15 +48,23 @@ PointRows RowsOf(std::size_t tile) {
   return rows;
 }
 
-double Point(const std::array<double, kKernel>& row,
-             const std::array<double, kKernel>& column, const float* weights) {
-  double sum = 0;
-  for (std::size_t i = 0; i < kKernel; ++i) {
+// The points of one kernel of 3x3, first along its columns, then its lines;
+// `stride` floats lie between them.
+void TransformKernel(const PointRows& rows, std::size_t side,
+                     const float* kernel, float* points, std::size_t stride) {
+  for (std::size_t i = 0; i < side; ++i) {
+    std::array<double, kKernel> line = {};
     for (std::size_t j = 0; j < kKernel; ++j) {
-      sum += row.at(i) * column.at(j) * double{weights[i * kKernel + j]};
+      line[j] = rows[i][0] * double{kernel[j]} +
+                rows[i][1] * double{kernel[kKernel + j]} +
+                rows[i][2] * double{kernel[2 * kKernel + j]};
+    }
+    for (std::size_t j = 0; j < side; ++j) {
+      *points = static_cast<float>(line[0] * rows[j][0] + line[1] * rows[j][1] +
+                                   line[2] * rows[j][2]);
+      points += stride;
     }
   }
-  return sum;
 }
 
 std::size_t DividedUp(std::size_t a, std::size_t b) { return (a + b - 1) / b; }
@@ -109,16 +117,13 @@ void TransformWeights(const WinogradShape& shape, const float* weights,
   const std::size_t side = shape.tile + 2;
   for (std::size_t out = 0; out < shape.out_channels; ++out) {
     for (std::size_t in = 0; in < shape.in_channels; ++in) {
-      const float* const kernel =
-          weights + (out * shape.in_channels + in) * kKernel * kKernel;
-      for (std::size_t point = 0; point < side * side; ++point) {
-        const std::size_t row =
-            (out / kWinogradPanel * side * side + point) * shape.in_channels +
-            in;
-        transformed[row * kWinogradPanel + out % kWinogradPanel] =
-            static_cast<float>(
-                Point(rows.at(point / side), rows.at(point % side), kernel));
-      }
+      const std::size_t row =
+          out / kWinogradPanel * side * side * shape.in_channels + in;
+      TransformKernel(
+          rows, side,
+          weights + (out * shape.in_channels + in) * kKernel * kKernel,
+          transformed + row * kWinogradPanel + out % kWinogradPanel,
+          shape.in_channels * kWinogradPanel);
     }
   }
 }

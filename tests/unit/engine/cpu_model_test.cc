@@ -89,7 +89,10 @@ TEST_P(GoldenTest, LogitsEqualTheReferenceAloneAndInABatch) {
   const auto single = model->Logits({&pictures[1]});
   ASSERT_TRUE(single.ok()) << single.status();
   ASSERT_EQ(single->size(), classes);
-  EXPECT_LE(RelativeToScale(golden[1], single->data()), kTolerance);
+  const double difference = RelativeToScale(golden[1], single->data());
+  EXPECT_LE(difference, kTolerance);
+  // For who wants the figure: --gtest_output=json:FILE.
+  RecordProperty("difference", absl::StrCat(difference));
 
   const auto batch = model->Logits({&pictures[1], &pictures[0], &pictures[1]});
   ASSERT_TRUE(batch.ok()) << batch.status();
