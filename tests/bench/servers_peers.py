@@ -226,7 +226,8 @@ def resnetd_at_its_best(setting: Setting, binary: pathlib.Path) -> Running:
         if chosen:
             print(f"{BEST}: {chosen[1]}", flush=True)
             return server
-        time.sleep(0.3)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.process.wait(timeout=0.3)
     server.end()
     raise RuntimeError(f"{BEST} chose no precision: {server.last_lines()}")
 
