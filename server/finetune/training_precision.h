@@ -25,8 +25,9 @@ inline constexpr double kLeastSpeedup = 1.2;
 inline constexpr double kMostLossError = 0.02;
 inline constexpr double kMostGradientError = 0.1;
 
-// By how much the first step of kBf16 on some pictures may be slower for a trial
-// to be worth its time. A first step also makes primitives, in either precision.
+// By how much the first step of kBf16 on some pictures may be slower for a
+// trial to be worth its time. A first step also makes primitives, in either
+// precision.
 inline constexpr double kMostSlowdown = 3;
 
 // Whether these steps, the first ones, say already that kBf16 does not pay.
