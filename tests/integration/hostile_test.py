@@ -182,9 +182,10 @@ class HostileTest(unittest.TestCase):
 
     def test_idle_unary_calls_of_a_client_that_does_not_listen(self) -> None:
         """The same of calls whose message never comes, which no handler ever sees: the
-        server counts streams, and closes the connection at four times those told."""
+        server counts streams, and closes the connection at four times those told. How many
+        of them come between two counts, some 20 to 40 KiB each, depends on the cores."""
         self.closed = self.open = 0
-        self.beside("H4 idle calls", lambda: self.flood("Classify"), most_extra_mib=512)
+        self.beside("H4 idle calls", lambda: self.flood("Classify"), most_extra_mib=1024)
         self.assertGreater(self.closed, 0, "no connection was closed")
         self.assertEqual(self.open, 0, "connections stayed open")
 
