@@ -1,9 +1,11 @@
 #include "server/image/announced_size.h"
 
 #include <cstddef>
+#include <optional>
 
 #include "absl/strings/string_view.h"
 #include "server/image/byte_order.h"
+#include "server/image/image_format.h"
 
 namespace resnetd {
 namespace {
@@ -76,14 +78,17 @@ std::int64_t OfJpeg(Bytes jpeg) {
 }  // namespace
 
 std::int64_t AnnouncedPixels(Bytes encoded) {
-  if (HasText(encoded, 0, "\xFF\xD8\xFF")) {
-    return OfJpeg(encoded);
+  const std::optional<FoundFormat> found = FindFormat(encoded);
+  if (!found || !found->is_whole) {
+    return 0;
   }
-  if (HasText(encoded, 0, "\x89PNG\r\n\x1A\n")) {
-    return OfPng(encoded);
-  }
-  if (HasText(encoded, 0, "RIFF") && HasText(encoded, 8, "WEBP")) {
-    return OfWebp(encoded);
+  switch (found->format) {
+    case ImageFormat::kJpeg:
+      return OfJpeg(encoded);
+    case ImageFormat::kPng:
+      return OfPng(encoded);
+    case ImageFormat::kWebp:
+      return OfWebp(encoded);
   }
   return 0;
 }

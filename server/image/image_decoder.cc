@@ -1,8 +1,7 @@
 #include "server/image/image_decoder.h"
 
-#include <algorithm>
-#include <cstring>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "server/base/status_macros.h"
 #include "server/image/decode_error.h"
 #include "server/image/format_decoders.h"
+#include "server/image/image_format.h"
 #include "server/image/orientation.h"
 
 namespace resnetd {
@@ -18,42 +18,30 @@ namespace {
 using Bytes = absl::Span<const std::uint8_t>;
 using Decoder = absl::StatusOr<StoredPicture> (*)(Bytes, const DecodeLimits&);
 
-struct Format {
-  // Bytes the file begins with; '?' stands for any byte.
-  absl::string_view magic;
-  Decoder decode;
-};
-
-constexpr Format kFormats[] = {
-    {"\xFF\xD8\xFF", DecodeJpeg},
-    {"\x89PNG\r\n\x1A\n", DecodePng},
-    {"RIFF????WEBP", DecodeWebp},
-};
-
-// Whether `encoded` agrees with `magic` as far as both go.
-bool Agrees(Bytes encoded, absl::string_view magic) {
-  const std::size_t common = std::min(encoded.size(), magic.size());
-  for (std::size_t i = 0; i < common; ++i) {
-    if (magic[i] != '?' && encoded[i] != static_cast<std::uint8_t>(magic[i])) {
-      return false;
-    }
+Decoder DecoderOf(ImageFormat format) {
+  switch (format) {
+    case ImageFormat::kJpeg:
+      return DecodeJpeg;
+    case ImageFormat::kPng:
+      return DecodePng;
+    case ImageFormat::kWebp:
+      return DecodeWebp;
   }
-  return true;
+  return DecodeJpeg;
 }
 
 absl::StatusOr<Decoder> FindDecoder(Bytes encoded) {
-  for (const Format& format : kFormats) {
-    if (Agrees(encoded, format.magic)) {
-      if (encoded.size() < format.magic.size()) {
-        return DecodeError(
-            DecodeCause::kTruncated,
-            absl::StrCat("image ends after ", encoded.size(), " bytes"));
-      }
-      return format.decode;
-    }
+  const std::optional<FoundFormat> found = FindFormat(encoded);
+  if (!found) {
+    return DecodeError(DecodeCause::kUnsupportedFormat,
+                       "image is not a JPEG, PNG or WebP by its first bytes");
   }
-  return DecodeError(DecodeCause::kUnsupportedFormat,
-                     "image is not a JPEG, PNG or WebP by its first bytes");
+  if (!found->is_whole) {
+    return DecodeError(
+        DecodeCause::kTruncated,
+        absl::StrCat("image ends after ", encoded.size(), " bytes"));
+  }
+  return DecoderOf(found->format);
 }
 
 absl::StatusOr<Pixels> DecodeUpright(Bytes encoded,
