@@ -285,7 +285,7 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
                       .decode_wait = {},
                       .enqueued_at = clock_.Now(),
                       .times = {},
-                      .decode_time = CostOf(source, options_).time});
+                      .decode = CostOf(source, options_)});
   pool_metrics_.AddQueued(1);
   if (!decode_pool_->TrySubmit([this] { DecodeNext(); })) {
     RefuseNext();
@@ -345,7 +345,7 @@ void BatchingClassifier::PrepareInPool(QueuedImage image) {
   }
   image.enqueued_at = clock_.Now();
   image.times = request->account().times();
-  image.decode_time = Duration::zero();
+  image.decode = {};
   queue_.Push(std::move(image));
 }
 
@@ -362,13 +362,11 @@ bool BatchingClassifier::FinishIfUnwanted(const QueuedImage& image) {
 }
 
 DecodeMemory::Lease BatchingClassifier::AwaitRoom(QueuedImage& image) {
-  const ImageSource& source = image.request->request().images[image.index];
-  const std::size_t bytes = CostOf(source, options_).bytes;
-  if (bytes == 0) {
+  if (image.decode.bytes == 0) {
     return {};
   }
   const SteadyTime started = clock_.Now();
-  DecodeMemory::Lease room = decode_memory_.Take(bytes);
+  DecodeMemory::Lease room = decode_memory_.Take(image.decode.bytes);
   image.decode_wait += clock_.Now() - started;
   return room;
 }

@@ -24,7 +24,7 @@ const BatchTimes& TimesOf(const QueuedImage& image) {
 // Time that a decoder or a worker gives to it. Not zero, so that shares are
 // kept while nothing was measured.
 Duration CostOf(const QueuedImage& image) {
-  return std::max<Duration>({image.decode_time, TimesOf(image).PerImage(),
+  return std::max<Duration>({image.decode.time, TimesOf(image).PerImage(),
                              std::chrono::microseconds(1)});
 }
 

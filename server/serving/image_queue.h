@@ -14,6 +14,7 @@
 #include "server/models/model.h"
 #include "server/serving/batch_policy.h"
 #include "server/serving/batch_times.h"
+#include "server/serving/decode_memory.h"
 #include "server/serving/pending_request.h"
 #include "server/serving/work_ahead.h"
 
@@ -30,8 +31,8 @@ struct QueuedImage {
   SteadyTime enqueued_at{};
   // How long batches of its model take, as known when it came; null: unknown.
   std::shared_ptr<const BatchTimes> times;
-  // What a decoder takes for it, roughly; zero once it is decoded.
-  Duration decode_time{};
+  // What it costs to decode; nothing once it is decoded.
+  DecodeCost decode;
 };
 
 // What an idle worker is to do.

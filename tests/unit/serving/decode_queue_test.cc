@@ -26,7 +26,7 @@ class DecodeQueueTest : public testing::Test {
     const auto pending = fixture_.Make(std::move(request), answer);
     for (std::size_t i = 0; i < images; ++i) {
       QueuedImage image = fixture_.Decoded(pending, i);
-      image.decode_time = decode_time;
+      image.decode.time = decode_time;
       queue_.Push(std::move(image));
     }
   }
