@@ -176,6 +176,9 @@ class Client {
   absl::StatusOr<PairedReport> CompareVersions(const CompareRequest& request);
   // Makes a version with the fitted temperature.
   absl::StatusOr<Calibrated> CalibrateVersion(const CalibrateRequest& request);
+  // Measures the precisions; the version answers in what the server makes of
+  // it.
+  absl::StatusOr<Quantized> QuantizeVersion(const QuantizeRequest& request);
 
   // Tells every change, each once and in order, and goes on behind the last one
   // when the connection breaks, for as long as it takes; has no timeout. OK:

@@ -36,6 +36,7 @@ Version FromProto(const v1::Version& version);
 ModelEvent FromProto(const v1::ModelEvent& event);
 v1::Measurement ToProto(const Measurement& measurement);
 EvaluationReport FromProto(const v1::EvaluationReport& message);
+PrecisionReport FromProto(const v1::PrecisionReport& message);
 PairedReport FromProto(const v1::PairedReport& message);
 v1::ImportVersionHeader ToProto(const ImportRequest& request);
 ServerInfo FromProto(const v1::GetServerInfoResponse& info);

@@ -1,4 +1,5 @@
 #include <string>
+#include <utility>
 
 #include "client/convert.h"
 #include "client/job_convert.h"
@@ -59,6 +60,16 @@ EvaluatedClass FromProto(const v1::EvaluatedClass& message) {
     out.precision = message.precision();
   }
   return out;
+}
+
+// Empty for none; of a newer server's ones the whole name.
+std::string ObjectionName(v1::PrecisionObjection objection) {
+  if (objection == v1::PRECISION_OBJECTION_UNSPECIFIED) {
+    return "";
+  }
+  const std::string name = v1::PrecisionObjection_Name(objection);
+  const std::string prefix = "PRECISION_OBJECTION_";
+  return name.rfind(prefix, 0) == 0 ? name.substr(prefix.size()) : "UNKNOWN";
 }
 
 }  // namespace
@@ -151,6 +162,34 @@ PairedReport FromProto(const v1::PairedReport& message) {
   }
   report.size_ratio = message.size_ratio();
   report.gate = FromProto(message.gate());
+  return report;
+}
+
+PrecisionReport FromProto(const v1::PrecisionReport& message) {
+  PrecisionReport report;
+  report.dataset = message.dataset();
+  report.dataset_digest = message.dataset_digest();
+  report.part = FromProto(message.part());
+  for (const v1::PrecisionTrial& one : message.trials()) {
+    PrecisionTrial trial = {.precision = one.precision(),
+                            .picture_time = {},
+                            .examples = one.examples(),
+                            .agreeing = one.agreeing(),
+                            .logit_error = one.logit_error(),
+                            .labelled = one.labelled(),
+                            .correct = one.correct(),
+                            .memory_bytes = one.memory_bytes(),
+                            .objection = ObjectionName(one.objection()),
+                            .objection_text = one.objection_text()};
+    if (one.has_picture_time()) {
+      trial.picture_time = FromProto(one.picture_time());
+    }
+    report.trials.push_back(std::move(trial));
+  }
+  report.policy = message.policy();
+  report.chosen = message.chosen();
+  report.fastest = message.fastest();
+  report.calibration_method = message.calibration_method();
   return report;
 }
 

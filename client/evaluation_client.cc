@@ -54,4 +54,17 @@ absl::StatusOr<Calibrated> Client::CalibrateVersion(
                     .report = FromProto(response.report())};
 }
 
+absl::StatusOr<Quantized> Client::QuantizeVersion(
+    const QuantizeRequest& request) {
+  v1::QuantizeVersionRequest message;
+  message.set_name(ModelResource(request.name));
+  *message.mutable_measurement() = ToProto(request.measurement);
+  message.set_validate_only(request.validate_only);
+  v1::QuantizeVersionResponse response;
+  RETURN_IF_ERROR(calls_->Ask(calls_->long_timeout, &Stub::QuantizeVersion,
+                              message, response));
+  return Quantized{.version = FromProto(response.version()),
+                   .report = FromProto(response.report())};
+}
+
 }  // namespace resnetd::client

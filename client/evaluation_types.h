@@ -129,4 +129,48 @@ struct Calibrated {
   EvaluationReport report;
 };
 
+// What one precision showed on the server's machine.
+struct PrecisionTrial {
+  // "fp32", "bf16", "int8".
+  std::string precision;
+  // CPU time; absent: it cannot be used at all.
+  std::optional<std::chrono::nanoseconds> picture_time;
+  std::int64_t examples = 0;
+  std::int64_t agreeing = 0;
+  double logit_error = 0;
+  std::int64_t labelled = 0;
+  std::int64_t correct = 0;
+  std::int64_t memory_bytes = 0;
+  // E.g. "DISAGREES"; empty: it may be used.
+  std::string objection;
+  std::string objection_text;
+};
+
+struct PrecisionReport {
+  // "datasets/NAME".
+  std::string dataset;
+  std::string dataset_digest;
+  DatasetPart part = DatasetPart::kUnknown;
+  // "fp32" first.
+  std::vector<PrecisionTrial> trials;
+  // What the server may serve it in, and what that and "auto" come to.
+  std::string policy;
+  std::string chosen;
+  std::string fastest;
+  std::string calibration_method;
+};
+
+struct QuantizeRequest {
+  // "models/NAME/versions/N".
+  std::string name;
+  Measurement measurement;
+  // True: it is measured, and the version answers as before.
+  bool validate_only = false;
+};
+
+struct Quantized {
+  Version version;
+  PrecisionReport report;
+};
+
 }  // namespace resnetd::client

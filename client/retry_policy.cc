@@ -18,8 +18,9 @@ constexpr Repetition kNever = Repetition::kNever;
 
 // Every method of resnetd.v1 and Check of health; a test holds it against the
 // protos. EvaluateModel, CompareVersions, EstimateFineTuneJob and
-// ProbeGradients cost time and change nothing.
-constexpr std::array<std::pair<absl::string_view, Repetition>, 49> kMethods = {{
+// ProbeGradients cost time and change nothing; QuantizeVersion comes to the
+// same again.
+constexpr std::array<std::pair<absl::string_view, Repetition>, 50> kMethods = {{
     {"CalibrateVersion", kNeedsId},
     {"CancelFineTuneJob", kNeedsId},
     {"Check", kHarmless},
@@ -59,6 +60,7 @@ constexpr std::array<std::pair<absl::string_view, Repetition>, 49> kMethods = {{
     {"ProbeGradients", kHarmless},
     {"PromoteVersion", kNeedsId},
     {"PublishCheckpoint", kNeedsId},
+    {"QuantizeVersion", kHarmless},
     {"ResumeFineTuneJob", kNeedsId},
     {"RollbackAlias", kNeedsId},
     {"SealDataset", kNeedsId},

@@ -112,6 +112,7 @@ enum class Command {
   kModelsWarmUp,
   kModelsEvaluate,
   kModelsCompare,
+  kModelsQuantize,
   kModelsCalibrate,
   kModelsVerify,
   kModelsWatch,

@@ -36,6 +36,7 @@ constexpr Entry kEntries[] = {
     {Command::kModelsWarmUp, RunModelsWarmUp},
     {Command::kModelsEvaluate, RunModelsEvaluate},
     {Command::kModelsCompare, RunModelsCompare},
+    {Command::kModelsQuantize, RunModelsQuantize},
     {Command::kModelsCalibrate, RunModelsCalibrate},
     {Command::kModelsVerify, RunModelsVerify},
     {Command::kModelsWatch, RunModelsWatch},

@@ -47,6 +47,7 @@ ExitCode RunModelsUnload(const Session& session);
 ExitCode RunModelsWarmUp(const Session& session);
 ExitCode RunModelsEvaluate(const Session& session);
 ExitCode RunModelsCompare(const Session& session);
+ExitCode RunModelsQuantize(const Session& session);
 ExitCode RunModelsCalibrate(const Session& session);
 ExitCode RunModelsVerify(const Session& session);
 ExitCode RunModelsWatch(const Session& session);

@@ -24,9 +24,13 @@ std::string ComparisonText(const client::PairedReport& report,
 // What calibrating changes, in lines.
 std::string CalibrationText(const client::Calibrated& calibrated, bool dry_run);
 
+// The precisions beside each other, and what follows.
+std::string QuantizationText(const client::Quantized& quantized, bool dry_run);
+
 // Documents of `-o json`: the fields of the protos by their names.
 Json EvaluationJson(const client::EvaluationReport& report);
 Json ComparisonJson(const client::PairedReport& report);
+Json PrecisionReportJson(const client::PrecisionReport& report);
 Json MeasurementJson(const client::Measurement& measurement);
 
 }  // namespace resnetd::cli

@@ -118,7 +118,8 @@ inline constexpr char kModelsCalibrateFooter[] =
     "the same weights that has it: the best class of every picture stays the\n"
     "same, its probability becomes what it is worth. Take pictures that the\n"
     "version was not trained on. Nobody is answered by it until it is "
-    "promoted.";
+    "promoted.\n"
+    "Ranges for int8 are calibrated by resnetctl models quantize.";
 
 inline constexpr char kModelsLoadFooter[] =
     "Example:\n"
@@ -159,5 +160,18 @@ inline constexpr char kModelsWatchFooter[] =
     "One line an event, with -o json one JSON object a line. Connects again "
     "by\n"
     "itself. Ends by Ctrl-C, with exit code 130.";
+
+inline constexpr char kModelsQuantizeFooter[] =
+    "Examples:\n"
+    "  resnetctl models quantize cats --data ./my-pictures\n"
+    "  resnetctl models quantize cats@2 --dataset photos --split all\n"
+    "  resnetctl models quantize cats --dataset photos --dry-run\n"
+    "\n"
+    "Compares fp32, bf16 and int8 on up to 256 of the pictures, at least 50,\n"
+    "which are those of the version from then on. It answers in what the\n"
+    "server's --precision or --model-precision makes of them; --dry-run only\n"
+    "measures. The labels need not be the version's. Versions that were "
+    "trained\n"
+    "on the server are calibrated with the pictures that they kept.";
 
 }  // namespace resnetd::cli

@@ -41,7 +41,7 @@ struct ExportOptions {
   bool force = false;
 };
 
-// What evaluate, compare and calibrate measure on.
+// What evaluate, compare, calibrate and quantize measure on.
 struct MeasureOptions {
   // Either a dataset of the server, or pictures of this machine: the other is
   // empty.

@@ -236,6 +236,14 @@ void AddMeasurements(CLI::App& models, Arguments& arguments) {
   AddRequestId(*calibrate, options);
   calibrate->footer(kModelsCalibrateFooter);
   Selects(*calibrate, arguments, Command::kModelsCalibrate);
+
+  CLI::App* quantize = models.add_subcommand(
+      "quantize", "Calibrate int8 with pictures and measure every precision");
+  AddRef(*quantize, arguments, ParseModelRef, "MODEL", what);
+  AddMeasure(*quantize, options.measure);
+  AddDryRun(*quantize, options);
+  quantize->footer(kModelsQuantizeFooter);
+  Selects(*quantize, arguments, Command::kModelsQuantize);
 }
 
 void AddResidency(CLI::App& models, Arguments& arguments) {

@@ -1,5 +1,5 @@
 // The commands that take pictures through versions: evaluate, compare,
-// calibrate.
+// calibrate, quantize.
 #include <optional>
 #include <ostream>
 #include <string>
@@ -42,10 +42,11 @@ absl::Status CheckOptions(const MeasureOptions& options) {
 }
 
 // What to measure on: a dataset of the server, or pictures of this machine,
-// which are sent if they are not there.
+// which are sent if they are not there. `knows_labels`: the version has to.
 absl::StatusOr<client::Measurement> Prepare(const Session& session,
                                             Client& client,
-                                            const std::string& version) {
+                                            const std::string& version,
+                                            bool knows_labels = true) {
   const MeasureOptions& options = session.arguments.models.measure;
   client::Measurement measurement;
   measurement.dataset = options.dataset;
@@ -56,7 +57,9 @@ absl::StatusOr<client::Measurement> Prepare(const Session& session,
   measurement.part = options.part.value_or(client::DatasetPart::kAll);
   // Before pictures are sent that nothing can be said about.
   ASSIGN_OR_RETURN(const LocalData data, LookAt(options.data, {}));
-  RETURN_IF_ERROR(CheckLabels(session, client, version, data.labels));
+  if (knows_labels) {
+    RETURN_IF_ERROR(CheckLabels(session, client, version, data.labels));
+  }
   ASSIGN_OR_RETURN(const UploadOutcome outcome,
                    EnsureDataset(session, client, options.data));
   ReportRejected(session, outcome);
@@ -151,7 +154,47 @@ absl::StatusOr<client::Calibrated> Calibrate(const Session& session) {
   return client.CalibrateVersion(request);
 }
 
+absl::StatusOr<client::Quantized> Quantize(const Session& session) {
+  const ModelsOptions& options = session.arguments.models;
+  RETURN_IF_ERROR(CheckOptions(options.measure));
+  ASSIGN_OR_RETURN(Client client, Connect(session));
+  client::QuantizeRequest request;
+  request.validate_only = options.dry_run;
+  ASSIGN_OR_RETURN(request.name, AskVersionName(session, client, options.ref));
+  ASSIGN_OR_RETURN(request.measurement, Prepare(session, client, request.name,
+                                                /*knows_labels=*/false));
+  Json json = {{"name", request.name},
+               {"measurement", MeasurementJson(request.measurement)}};
+  if (request.validate_only) {
+    json["validate_only"] = true;
+  }
+  Announce(session, "resnetd.v1.ModelService/QuantizeVersion", json);
+  const Waiting waiting(
+      session.console,
+      WaitingText(absl::StrCat("quantizing ", ShortName(request.name)),
+                  request.measurement),
+      !session.arguments.global.quiet);
+  return client.QuantizeVersion(request);
+}
+
 }  // namespace
+
+ExitCode RunModelsQuantize(const Session& session) {
+  const absl::StatusOr<client::Quantized> quantized = Quantize(session);
+  if (!quantized.ok()) {
+    return Fail(session, quantized.status());
+  }
+  const bool dry_run = session.arguments.models.dry_run;
+  if (session.json()) {
+    session.console.out << JsonText(
+        {{"version", VersionJson(quantized->version)},
+         {"dry_run", dry_run},
+         {"report", PrecisionReportJson(quantized->report)}});
+  } else {
+    session.console.out << QuantizationText(*quantized, dry_run);
+  }
+  return ExitCode::kOk;
+}
 
 ExitCode RunModelsEvaluate(const Session& session) {
   const absl::StatusOr<client::EvaluationReport> report = Evaluate(session);

@@ -112,7 +112,8 @@ void AddModelOptions(Options& options, Config& config) {
   options.Add("calibration-pictures", config.calibration_pictures,
               "Folder of pictures like those that will be asked for, for int8; "
               "in a folder MODEL in it those of one model. Versions that "
-              "were trained here have their own. Without any: no int8");
+              "were trained here, or that resnetctl models quantize was asked "
+              "of, have their own. Without any: no int8");
 }
 
 void AddStoreOptions(Options& options, Config& config) {

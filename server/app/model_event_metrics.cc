@@ -1,6 +1,7 @@
 #include "server/app/model_event_metrics.h"
 
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/clock.h"
@@ -39,8 +40,14 @@ void ModelEventMetrics::VersionLoaded(const ServedVersion& version) {
   telemetry_.versions().VersionLoaded(LabelsOf(version), version.load_time);
 }
 
-void ModelEventMetrics::PrecisionChosen(const ServedVersion& version) {
+void ModelEventMetrics::PrecisionChosen(
+    const ServedVersion& version,
+    const std::vector<PrecisionFigures>& refused) {
   telemetry_.versions().PrecisionChosen(LabelsOf(version));
+  for (const PrecisionFigures& one : refused) {
+    telemetry_.versions().PrecisionRefused(
+        one.precision, PrecisionObjectionName(one.objection));
+  }
 }
 
 void ModelEventMetrics::VersionUnloaded(const ModelName& model,

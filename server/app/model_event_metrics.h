@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -19,7 +20,8 @@ class ModelEventMetrics final : public ModelMetricsSink {
   explicit ModelEventMetrics(Telemetry& telemetry) : telemetry_(telemetry) {}
 
   void VersionLoaded(const ServedVersion& version) override;
-  void PrecisionChosen(const ServedVersion& version) override;
+  void PrecisionChosen(const ServedVersion& version,
+                       const std::vector<PrecisionFigures>& refused) override;
   void VersionUnloaded(const ModelName& model, VersionNumber version) override;
   void LoadFailed(const ModelName& model, const absl::Status& why) override;
   void AliasPointed(const AliasMoved& moved) override;

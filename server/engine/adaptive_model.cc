@@ -12,6 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
+#include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
@@ -26,16 +27,37 @@
 namespace resnetd {
 namespace {
 
-// What the policy wanted and there was no memory to try.
-PrecisionDecision NoMemory(const PrecisionPolicy& policy,
-                           const absl::Status& why) {
+absl::Status CheckPictures(const RealPictures& real, int side) {
+  if (real.pictures.empty()) {
+    return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+                 "there are no pictures to measure precisions on");
+  }
+  for (const Pixels& picture : real.pictures) {
+    if (picture.width != side || picture.height != side) {
+      return Error(
+          absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+          absl::StrCat("a picture is ", picture.width, "x", picture.height,
+                       ", the network reads ", side, "x", side));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// What the policy wanted and could not be tried: `stays` is what it was.
+PrecisionDecision NotTried(const PrecisionPolicy& policy,
+                           const std::string& stays, const absl::Status& why) {
   const std::string text(why.message());
+  const bool no_memory = absl::IsResourceExhausted(why);
   PrecisionDecision decision;
-  decision.text = absl::StrCat("fp32 chosen; no memory to try others: ", text);
+  decision.text = absl::StrCat(
+      stays, " chosen; ",
+      no_memory ? "no memory to try others: " : "others could not be tried: ",
+      text);
   for (const Precision precision : policy.candidates) {
     decision.figures.push_back(
         {.precision = std::string(PrecisionName(precision)),
-         .objection = PrecisionObjection::kNoMemory,
+         .objection = no_memory ? PrecisionObjection::kNoMemory
+                                : PrecisionObjection::kFailed,
          .obstacle = text});
   }
   return decision;
@@ -64,6 +86,7 @@ AdaptiveModel::AdaptiveModel(const dnnl::engine& engine,
       crop_(model->crop()),
       max_batch_(model->max_batch()),
       threads_(model->threads()),
+      float_bytes_(model->resident_bytes()),
       current_(std::move(model)) {}
 
 AdaptiveModel::~AdaptiveModel() { chooser_->jobs.Remove(this); }
@@ -94,17 +117,26 @@ std::int64_t AdaptiveModel::resident_bytes() const {
   return Now()->resident_bytes();
 }
 
-void AdaptiveModel::Attach(const VersionFacts& facts,
-                           std::unique_ptr<PrecisionHost> host) {
+void AdaptiveModel::MayChoosePrecision(const VersionFacts& facts,
+                                       std::unique_ptr<PrecisionHost> host) {
   facts_ = facts;
   host_ = std::move(host);
+  StartChoice();
 }
 
-void AdaptiveModel::MayChoosePrecision(const std::function<void()>& chosen) {
+void AdaptiveModel::ChoosePrecisionAgain() {
+  chooser_->jobs.Remove(this);
+  StartChoice();
+}
+
+void AdaptiveModel::StartChoice() {
   if (policy_.policy.candidates.empty()) {
     return;
   }
-  chosen_ = chosen;
+  {
+    const MutexLock lock(mutex_);
+    is_wanted_ = true;
+  }
   chooser_->jobs.Add(this, [this](const BackgroundJobs::Stopped& stopped) {
     Choose(stopped);
   });
@@ -131,17 +163,31 @@ void AdaptiveModel::Switch(Current model, const PrecisionDecision& decision) {
       before = std::exchange(current_, std::move(model));
     }
   }
+  // First, so that who reads the log finds it counted.
+  host_->Chosen(refused);
   Log(LogLevel::kInfo, "precision chosen",
       {{"model", facts_->name.text()}, {"choice", decision.text}});
   LogRefused(facts_->name, refused);
-  host_->Chosen();
-  chosen_();
+}
+
+absl::StatusOr<AdaptiveModel::Start> AdaptiveModel::Begin(
+    const PrecisionPolicy& tried) const {
+  Start start = {.room = nullptr, .floats = Now()};
+  const bool must_load =
+      start.floats->precision() != PrecisionName(Precision::kFloat32);
+  ASSIGN_OR_RETURN(start.room, host_->Book(TrialBytes(tried, float_bytes_) +
+                                           (must_load ? float_bytes_ : 0)));
+  if (must_load) {
+    ASSIGN_OR_RETURN(const ModelPackage package, host_->Read());
+    ASSIGN_OR_RETURN(start.floats,
+                     CpuModel::Load(engine_, package, max_batch_, threads_));
+  }
+  return start;
 }
 
 absl::StatusOr<std::unique_ptr<CpuModel>> AdaptiveModel::MakeKept(
-    const PrecisionRecord& record) const {
-  const Current reference = Now();
-  CpuNetwork network = reference->Network();
+    const PrecisionRecord& record, const CpuModel& floats) const {
+  CpuNetwork network = floats.Network();
   network.precision = record.precision;
   if (record.calibration) {
     network.calibration = *record.calibration;
@@ -150,25 +196,27 @@ absl::StatusOr<std::unique_ptr<CpuModel>> AdaptiveModel::MakeKept(
       std::unique_ptr<CpuModel> model,
       CpuModel::Load(engine_, std::move(network), max_batch_, threads_));
   RETURN_IF_ERROR(RunEveryBatchSize(*model, crop_, max_batch_).status());
-  ASSIGN_OR_RETURN(const std::vector<float> floats,
-                   GoldenLogits(*reference, crop_, max_batch_));
+  ASSIGN_OR_RETURN(const std::vector<float> expected,
+                   GoldenLogits(floats, crop_, max_batch_));
   ASSIGN_OR_RETURN(const std::vector<float> actual,
                    GoldenLogits(*model, crop_, max_batch_));
   RETURN_IF_ERROR(CheckKeptLogits(record.logits, actual));
-  RETURN_IF_ERROR(CompareGolden(floats, actual, floats.size() / kGoldenPictures,
+  RETURN_IF_ERROR(CompareGolden(expected, actual,
+                                expected.size() / kGoldenPictures,
                                 GoldenTolerance(model->precision())));
   return model;
 }
 
-bool AdaptiveModel::TakeKept(const PrecisionRecord& record) {
+bool AdaptiveModel::TakeKept(const PrecisionRecord& record,
+                             const Current& floats) {
   PrecisionDecision decision{.precision = record.precision,
                              .text = record.text,
                              .figures = record.refused};
   if (record.precision == Precision::kFloat32) {
-    Switch(nullptr, decision);
+    Switch(floats, decision);
     return true;
   }
-  absl::StatusOr<std::unique_ptr<CpuModel>> model = MakeKept(record);
+  absl::StatusOr<std::unique_ptr<CpuModel>> model = MakeKept(record, *floats);
   if (!model.ok()) {
     Log(LogLevel::kWarning,
         "the kept choice of a precision does not hold any more, it is made "
@@ -207,41 +255,88 @@ void AdaptiveModel::Keep(const DecisionKey& key,
 }
 
 void AdaptiveModel::Choose(const BackgroundJobs::Stopped& stopped) {
+  {
+    const MutexLock lock(mutex_);
+    if (is_measuring_) {
+      return;  // Whoever measures starts it again.
+    }
+    is_wanted_ = false;
+  }
   // Here, as it may take a while.
   const CalibrationPictures& pictures = chooser_->pictures;
   const DecisionKey key =
       KeyOf(pictures.identity ? pictures.identity(*facts_) : "");
-  const absl::StatusOr<std::unique_ptr<PrecisionRoom>> room =
-      host_->Book(TrialBytes(policy_.policy, Now()->resident_bytes()));
-  if (!room.ok()) {
-    Switch(nullptr, NoMemory(policy_.policy, room.status()));
+  const absl::StatusOr<Start> start = Begin(policy_.policy);
+  if (!start.ok()) {
+    Switch(nullptr, NotTried(policy_.policy, precision(), start.status()));
     return;
   }
   const auto record = chooser_->records.Find(key);
-  if (!record || !TakeKept(*record)) {
-    ChooseAnew(key, stopped);
+  if (!record || !TakeKept(*record, start->floats)) {
+    ChooseAnew(key, start->floats, stopped);
   }
 }
 
-void AdaptiveModel::ChooseAnew(const DecisionKey& key,
+void AdaptiveModel::ChooseAnew(const DecisionKey& key, const Current& floats,
                                const BackgroundJobs::Stopped& stopped) {
   RealPictures pictures;
   if (chooser_->pictures.read) {
     pictures = chooser_->pictures.read(*facts_);
   }
-  absl::StatusOr<PrecisionRun> run =
-      TryPrecisions(engine_, *Now(), policy_.policy, pictures, stopped);
+  absl::StatusOr<PrecisionRun> run = TryPrecisions(
+      engine_, *floats, policy_.policy, pictures, /*all=*/false, stopped);
   if (absl::IsCancelled(run.status())) {
+    const MutexLock lock(mutex_);
+    is_wanted_ = true;
     return;
   }
   if (!run.ok()) {
-    Log(LogLevel::kWarning, "no precision could be chosen, fp32 it is",
-        {{"model", facts_->name.text()},
-         {"error", std::string(run.status().message())}});
+    Switch(nullptr, NotTried(policy_.policy, precision(), run.status()));
     return;
   }
   Keep(key, *run);
-  Switch(std::move(run->winner), run->decision);
+  Switch(run->winner ? Current(std::move(run->winner)) : floats, run->decision);
+}
+
+absl::StatusOr<PrecisionReport> AdaptiveModel::Measure(
+    const RealPictures& pictures, bool use,
+    const std::function<bool()>& stopped) {
+  ASSIGN_OR_RETURN(const Start start, Begin(*ParsePrecisionPolicy("auto")));
+  ASSIGN_OR_RETURN(PrecisionRun run,
+                   TryPrecisions(engine_, *start.floats, policy_.policy,
+                                 pictures, /*all=*/true, stopped));
+  PrecisionReport report = ReportOf(run);
+  report.policy = policy_.name;
+  if (use && !policy_.policy.candidates.empty()) {
+    Keep(KeyOf(pictures.identity), run);
+    Switch(run.winner ? Current(std::move(run.winner)) : start.floats,
+           run.decision);
+    const MutexLock lock(mutex_);
+    is_wanted_ = false;
+  }
+  return report;
+}
+
+absl::StatusOr<PrecisionReport> AdaptiveModel::MeasurePrecisions(
+    const RealPictures& pictures, bool use,
+    const std::function<bool()>& stopped) {
+  RETURN_IF_ERROR(CheckPictures(pictures, crop_));
+  {
+    const MutexLock lock(mutex_);
+    is_measuring_ = true;
+  }
+  chooser_->jobs.Remove(this);
+  absl::StatusOr<PrecisionReport> report = Measure(pictures, use, stopped);
+  bool is_wanted = false;
+  {
+    const MutexLock lock(mutex_);
+    is_measuring_ = false;
+    is_wanted = is_wanted_;
+  }
+  if (is_wanted) {
+    StartChoice();
+  }
+  return report;
 }
 
 }  // namespace resnetd

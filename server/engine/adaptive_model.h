@@ -19,7 +19,6 @@
 #include "server/engine/precision_choice.h"
 #include "server/engine/precision_record.h"
 #include "server/engine/precision_trial.h"
-#include "server/models/choosing_model.h"
 #include "server/models/model.h"
 
 namespace resnetd {
@@ -39,7 +38,7 @@ struct NamedPolicy {
 
 // A version that answers in float32 from the start, and from the moment that
 // another precision has proven better in that one. Thread-safe.
-class AdaptiveModel final : public ChoosingModel {
+class AdaptiveModel final : public Model {
  public:
   // `model` is the version in float32.
   AdaptiveModel(const dnnl::engine& engine, std::unique_ptr<CpuModel> model,
@@ -56,24 +55,45 @@ class AdaptiveModel final : public ChoosingModel {
   std::string backend() const override { return "engine"; }
   std::int64_t resident_bytes() const override;
 
-  void Attach(const VersionFacts& facts,
-              std::unique_ptr<PrecisionHost> host) override;
   // Starts the choice, beside the answers.
-  void MayChoosePrecision(const std::function<void()>& chosen) override;
+  void MayChoosePrecision(const VersionFacts& facts,
+                          std::unique_ptr<PrecisionHost> host) override;
+  void ChoosePrecisionAgain() override;
+  // Ends a choice that is being made; with `use` instead of it, else it is
+  // begun again afterwards.
+  absl::StatusOr<PrecisionReport> MeasurePrecisions(
+      const RealPictures& pictures, bool use,
+      const std::function<bool()>& stopped) override;
 
  private:
   using Current = std::shared_ptr<const CpuModel>;
+  // What choices and measurements begin with.
+  struct Start {
+    // Given back last.
+    std::unique_ptr<PrecisionRoom> room;
+    // The version in float32, as it is or loaded now.
+    Current floats;
+  };
 
   Current Now() const ABSL_LOCKS_EXCLUDED(mutex_);
-  void Choose(const BackgroundJobs::Stopped& stopped);
-  void ChooseAnew(const DecisionKey& key,
-                  const BackgroundJobs::Stopped& stopped);
+  void StartChoice() ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::StatusOr<Start> Begin(const PrecisionPolicy& tried) const;
+  void Choose(const BackgroundJobs::Stopped& stopped)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void ChooseAnew(const DecisionKey& key, const Current& floats,
+                  const BackgroundJobs::Stopped& stopped)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // What an earlier start decided, if that can be had and still holds; whether
   // it does.
-  bool TakeKept(const PrecisionRecord& record);
+  bool TakeKept(const PrecisionRecord& record, const Current& floats);
   absl::StatusOr<std::unique_ptr<CpuModel>> MakeKept(
-      const PrecisionRecord& record) const;
+      const PrecisionRecord& record, const CpuModel& floats) const;
   DecisionKey KeyOf(const std::string& pictures) const;
+  // MeasurePrecisions() while no choice is made.
+  absl::StatusOr<PrecisionReport> Measure(const RealPictures& pictures,
+                                          bool use,
+                                          const std::function<bool()>& stopped)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Keeps what was decided for later loads.
   void Keep(const DecisionKey& key, const PrecisionRun& run) const;
   // `model`: null, as it is.
@@ -86,14 +106,18 @@ class AdaptiveModel final : public ChoosingModel {
   const int crop_;
   const std::size_t max_batch_;
   const int threads_;
-  // Set before the choice begins.
+  // What the version holds in float32.
+  const std::int64_t float_bytes_;
+  // Set before the first choice; absent: it may not choose.
   std::optional<VersionFacts> facts_;
   std::unique_ptr<PrecisionHost> host_;
-  std::function<void()> chosen_;
 
   mutable Mutex mutex_;
   Current current_ ABSL_GUARDED_BY(mutex_);
   std::string choice_ ABSL_GUARDED_BY(mutex_);
+  // A choice is to be made that no thread is making.
+  bool is_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_measuring_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace resnetd

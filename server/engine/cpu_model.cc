@@ -31,15 +31,6 @@
 namespace resnetd {
 namespace {
 
-std::vector<ModelInput> InputsOf(absl::Span<const Pixels* const> batch) {
-  std::vector<ModelInput> inputs;
-  inputs.reserve(batch.size());
-  for (const Pixels* pixels : batch) {
-    inputs.push_back({.pixels = pixels, .normalised = nullptr});
-  }
-  return inputs;
-}
-
 std::size_t ValuesOf(const BufferShape& row) {
   return static_cast<std::size_t>(row.channels) *
          static_cast<std::size_t>(row.height) *

@@ -119,8 +119,9 @@ absl::StatusOr<PrecisionFigures> ReadRefused(const nlohmann::json& value) {
   ASSIGN_OR_RETURN(figures.obstacle,
                    reader.Required(reader.Text("why", kMaxText), "why"));
   for (const PrecisionObjection objection :
-       {PrecisionObjection::kNoPictures, PrecisionObjection::kUnsupported,
-        PrecisionObjection::kDisagrees, PrecisionObjection::kNoMemory}) {
+       {PrecisionObjection::kNoPictures, PrecisionObjection::kTooFewPictures,
+        PrecisionObjection::kUnsupported, PrecisionObjection::kDisagrees,
+        PrecisionObjection::kNoMemory, PrecisionObjection::kFailed}) {
     if (reason == PrecisionObjectionName(objection)) {
       figures.objection = objection;
       return figures;

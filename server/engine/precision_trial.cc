@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "server/base/status_macros.h"
 #include "server/engine/agreement.h"
@@ -52,6 +53,14 @@ absl::StatusOr<double> SecondsOfOneRound(const CpuModel& model,
   return taken / runs;
 }
 
+PrecisionObjection KindOf(const absl::Status& why) {
+  if (absl::IsResourceExhausted(why)) {
+    return PrecisionObjection::kNoMemory;
+  }
+  return absl::IsFailedPrecondition(why) ? PrecisionObjection::kUnsupported
+                                         : PrecisionObjection::kFailed;
+}
+
 class Trials {
  public:
   Trials(const dnnl::engine& engine, const CpuModel& reference,
@@ -72,13 +81,14 @@ class Trials {
     models_.push_back(nullptr);
   }
 
-  absl::StatusOr<PrecisionRun> Run(const PrecisionPolicy& policy) {
+  absl::StatusOr<PrecisionRun> Run(const PrecisionPolicy& policy, bool all) {
     ASSIGN_OR_RETURN(expected_, Logits(reference_));
     run_.trials.front().agreement = Compared(expected_);
     run_.trials.front().bytes = reference_.resident_bytes();
-    for (const Precision precision : policy.candidates) {
+    const PrecisionPolicy tried = all ? *ParsePrecisionPolicy("auto") : policy;
+    for (const Precision precision : tried.candidates) {
       RETURN_IF_ERROR(Try(precision));
-      if (policy.forced == precision &&
+      if (!all && policy.forced == precision &&
           ObjectionTo(run_.trials.back(), run_.trials.front(), false)
               .text.empty()) {
         break;
@@ -139,12 +149,6 @@ class Trials {
     CpuNetwork network = reference_.Network();
     network.precision = precision;
     if (precision == Precision::kInt8) {
-      if (!CanQuantise(network.program)) {
-        return absl::FailedPreconditionError("not for pre-activation networks");
-      }
-      if (!has_real_) {
-        return absl::FailedPreconditionError("no pictures to calibrate with");
-      }
       ASSIGN_OR_RETURN(
           CalibrationTrial calibrated,
           Calibrate(engine_, reference_, CalibrationPictures(), stopped_));
@@ -155,30 +159,61 @@ class Trials {
                           reference_.threads());
   }
 
+  // What `precision` lacks to be tried at all.
+  TrialObjection LackFor(Precision precision) const {
+    if (precision != Precision::kInt8) {
+      return {};
+    }
+    if (!CanQuantise(reference_.Network().program)) {
+      return {PrecisionObjection::kUnsupported,
+              "not for pre-activation networks"};
+    }
+    if (!has_real_) {
+      return {PrecisionObjection::kNoPictures, "no pictures to calibrate with"};
+    }
+    if (pictures_.size() < kLeastRealPictures) {
+      return {PrecisionObjection::kTooFewPictures,
+              absl::StrCat(pictures_.size(),
+                           " pictures to calibrate with, at least ",
+                           kLeastRealPictures, " are needed")};
+    }
+    return {};
+  }
+
   // A candidate that cannot be made is a trial with an obstacle.
   absl::Status Try(Precision precision) {
     RETURN_IF_ERROR(CheckStopped());
-    PrecisionTrial trial = {
-        .precision = precision, .seconds = 0, .agreement = {}, .obstacle = ""};
-    if (precision == Precision::kInt8 && !has_real_) {
-      trial.kind = PrecisionObjection::kNoPictures;
-    }
-    absl::StatusOr<std::unique_ptr<CpuModel>> model = Make(precision);
-    if (absl::IsCancelled(model.status())) {
-      return model.status();
-    }
+    const TrialObjection lack = LackFor(precision);
+    PrecisionTrial trial = {.precision = precision,
+                            .seconds = 0,
+                            .agreement = {},
+                            .obstacle = lack.text,
+                            .kind = lack.kind};
     std::unique_ptr<CpuModel> made;
-    if (model.ok()) {
-      made = *std::move(model);
-      ASSIGN_OR_RETURN(const std::vector<float> actual, Results(*made));
-      trial.agreement = Compared(actual);
-      trial.bytes = made->resident_bytes();
-    } else {
-      trial.obstacle = std::string(model.status().message());
+    if (lack.kind == PrecisionObjection::kNone) {
+      ASSIGN_OR_RETURN(made, TryToMake(precision, trial));
     }
     run_.trials.push_back(std::move(trial));
     models_.push_back(std::move(made));
     return absl::OkStatus();
+  }
+
+  // Null, and `trial` says why, where it cannot be made.
+  absl::StatusOr<std::unique_ptr<CpuModel>> TryToMake(Precision precision,
+                                                      PrecisionTrial& trial) {
+    absl::StatusOr<std::unique_ptr<CpuModel>> model = Make(precision);
+    if (absl::IsCancelled(model.status())) {
+      return model.status();
+    }
+    if (!model.ok()) {
+      trial.obstacle = std::string(model.status().message());
+      trial.kind = KindOf(model.status());
+      return std::unique_ptr<CpuModel>();
+    }
+    ASSIGN_OR_RETURN(const std::vector<float> actual, Results(**model));
+    trial.agreement = Compared(actual);
+    trial.bytes = (*model)->resident_bytes();
+    return model;
   }
 
   absl::Status Time() {
@@ -218,6 +253,17 @@ class Trials {
 
 }  // namespace
 
+PrecisionReport ReportOf(const PrecisionRun& run) {
+  return {.trials = run.decision.figures,
+          .policy = "",
+          .chosen = std::string(PrecisionName(run.decision.precision)),
+          .fastest = std::string(PrecisionName(
+              DecidePrecision(run.trials, *ParsePrecisionPolicy("auto"))
+                  .precision)),
+          .method = run.calibration ? run.calibration->method : "",
+          .text = run.decision.text};
+}
+
 std::int64_t TrialBytes(const PrecisionPolicy& policy,
                         std::int64_t float_bytes) {
   // Both are 0.6.
@@ -227,9 +273,9 @@ std::int64_t TrialBytes(const PrecisionPolicy& policy,
 
 absl::StatusOr<PrecisionRun> TryPrecisions(
     const dnnl::engine& engine, const CpuModel& reference,
-    const PrecisionPolicy& policy, const RealPictures& pictures,
+    const PrecisionPolicy& policy, const RealPictures& pictures, bool all,
     const std::function<bool()>& stopped) {
-  return Trials(engine, reference, pictures, stopped).Run(policy);
+  return Trials(engine, reference, pictures, stopped).Run(policy, all);
 }
 
 }  // namespace resnetd

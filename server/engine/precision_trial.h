@@ -28,9 +28,11 @@ struct PrecisionRun {
 
 // Makes, compares and times candidates beside `reference`, a model in float32.
 // `pictures` are real ones: int8 is tried only with them, calibrated on
-// kCalibrationPictures that lie evenly among them and compared on all. Without
-// any the others are compared on the golden pictures. After one that the policy
-// forces and that agrees nothing else is tried.
+// `pictures` are real ones: int8 is tried only with kLeastRealPictures of them,
+// calibrated on kCalibrationPictures that lie evenly among them and compared on
+// all. Without any the others are compared on the golden pictures. `all`: every
+// precision, whether the policy wants it or not; else those it wants, up to the
+// one that it forces.
 //
 // Times are those of the calling thread's CPU for one picture, the least of
 // interleaved rounds, so that other work on the machine does not decide.
@@ -39,10 +41,13 @@ struct PrecisionRun {
 // errors of Model::Logits().
 absl::StatusOr<PrecisionRun> TryPrecisions(
     const dnnl::engine& engine, const CpuModel& reference,
-    const PrecisionPolicy& policy, const RealPictures& pictures,
+    const PrecisionPolicy& policy, const RealPictures& pictures, bool all,
     const std::function<bool()>& stopped);
 
 inline constexpr std::size_t kCalibrationPictures = 64;
+
+// What a run is called by who asked for it: PrecisionReport without `policy`.
+PrecisionReport ReportOf(const PrecisionRun& run);
 
 // About what the candidates of a run hold together beside a model in float32
 // that holds `float_bytes`: 0.54 of it for bf16, 0.25 for int8 and as much

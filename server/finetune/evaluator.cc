@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -41,6 +42,26 @@ absl::Status Recalled(const VersionFacts& facts) {
       .RetryAfter(kRetryWhenBusy);
 }
 
+absl::Status Cancelled(absl::string_view what) {
+  return Error(absl::StatusCode::kCancelled, Reason::kCancelled,
+               absl::StrCat("the ", what, " was cancelled"));
+}
+
+// Waits for `work`, in a thread of its own.
+absl::Status AtLowestPriority(const std::function<absl::Status()>& work) {
+  absl::Status status;
+  Thread thread("evaluation-0", [&work, &status] {
+    if (!RunOnlyWhenIdle()) {
+      Log(LogLevel::kWarning,
+          "the system does not let evaluations run at the lowest priority: "
+          "they will slow serving down");
+    }
+    status = work();
+  });
+  thread.Join();
+  return status;
+}
+
 // Takes pictures through the networks.
 class Run {
  public:
@@ -56,25 +77,14 @@ class Run {
 
   // All of it, in a thread of lowest priority.
   absl::Status Finish() {
-    absl::Status status;
-    Thread thread("evaluation-0", [this, &status] {
-      if (!RunOnlyWhenIdle()) {
-        Log(LogLevel::kWarning,
-            "the system does not let evaluations run at the lowest priority: "
-            "they will slow serving down");
-      }
-      status = Work();
-    });
-    thread.Join();
-    return status;
+    return AtLowestPriority([this] { return Work(); });
   }
 
  private:
   absl::Status Work() {
     for (std::size_t at = 0; at < examples_.size(); at += size_) {
       if (!go_on_()) {
-        return Error(absl::StatusCode::kCancelled, Reason::kCancelled,
-                     "the evaluation was cancelled");
+        return Cancelled("evaluation");
       }
       const absl::Span<const PlannedExample> batch =
           examples_.subspan(at, size_);
@@ -139,7 +149,8 @@ class Impl final : public Evaluator {
         store_(store),
         datasets_(datasets),
         models_(models),
-        clock_(clock) {}
+        clock_(clock),
+        pictures_(store, datasets) {}
 
   absl::StatusOr<VersionEvaluation> Evaluate(const ModelName& model,
                                              VersionNumber version,
@@ -158,6 +169,11 @@ class Impl final : public Evaluator {
   absl::StatusOr<TemperatureFit> Calibrate(
       const ModelName& model, VersionNumber version, const Measurement& what,
       bool validate_only, const Mutation& mutation, const GoOn& go_on) override;
+  absl::StatusOr<Quantization> Quantize(const ModelName& model,
+                                        VersionNumber version,
+                                        const Measurement& what,
+                                        bool validate_only,
+                                        const GoOn& go_on) override;
 
  private:
   struct Examples {
@@ -181,12 +197,18 @@ class Impl final : public Evaluator {
   VersionEvaluation Summary(const Contestant& contestant,
                             const Examples& examples,
                             absl::Span<const int> labels) const;
+  absl::StatusOr<PrecisionReport> MeasurePrecisions(const VersionFacts& facts,
+                                                    const Measurement& what,
+                                                    bool validate_only,
+                                                    const VersionLoan& loan,
+                                                    const GoOn& go_on);
 
   const EvaluatorOptions options_;
   Store& store_;
   DatasetManager& datasets_;
   ModelManager& models_;
   const Clock& clock_;
+  VersionPictures pictures_;
   std::atomic<bool> busy_{false};
 };
 
@@ -318,6 +340,49 @@ absl::StatusOr<TemperatureFit> Impl::Calibrate(
                           mutation));
   return TemperatureFit{.evaluation = std::move(evaluation),
                         .calibrated = std::move(calibrated)};
+}
+
+absl::StatusOr<PrecisionReport> Impl::MeasurePrecisions(
+    const VersionFacts& facts, const Measurement& what, bool validate_only,
+    const VersionLoan& loan, const GoOn& go_on) {
+  ASSIGN_OR_RETURN(const RealPictures pictures,
+                   pictures_.ReadFor(facts, what, kLeastRealPictures, go_on));
+  absl::StatusOr<PrecisionReport> report =
+      loan.version().model->MeasurePrecisions(pictures, !validate_only, [&] {
+        return !go_on() || loan.is_recalled();
+      });
+  if (absl::IsCancelled(report.status())) {
+    return go_on() ? Recalled(facts) : Cancelled("measurement");
+  }
+  if (report.ok() && !validate_only) {
+    RETURN_IF_ERROR(pictures_.Remember(facts, what, pictures.identity));
+  }
+  return report;
+}
+
+absl::StatusOr<Quantization> Impl::Quantize(const ModelName& model,
+                                            VersionNumber version,
+                                            const Measurement& what,
+                                            bool validate_only,
+                                            const GoOn& go_on) {
+  const OneAtATime turn(busy_);
+  RETURN_IF_ERROR(turn.status("evaluation"));
+  ASSIGN_OR_RETURN(const auto facts, FactsOf(model, version));
+  ASSIGN_OR_RETURN(const DatasetRow dataset,
+                   store_.datasets().GetDataset(what.dataset));
+  // In this thread, as for an evaluation.
+  ASSIGN_OR_RETURN(const std::unique_ptr<VersionLoan> loan,
+                   models_.Borrow(model, version));
+  PrecisionReport report;
+  RETURN_IF_ERROR(AtLowestPriority([&]() -> absl::Status {
+    ASSIGN_OR_RETURN(
+        report, MeasurePrecisions(*facts, what, validate_only, *loan, go_on));
+    return absl::OkStatus();
+  }));
+  ASSIGN_OR_RETURN(VersionView view, models_.GetVersion(model, version));
+  return Quantization{.version = std::move(view),
+                      .dataset_digest = dataset.digest,
+                      .report = std::move(report)};
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "server/base/ids.h"
 #include "server/finetune/dataset_manager.h"
 #include "server/finetune/model_evaluation.h"
+#include "server/finetune/version_pictures.h"
 #include "server/models/model_manager.h"
 #include "server/store/store.h"
 
@@ -23,6 +24,14 @@ struct TemperatureFit {
   // The version with the fitted temperature; with `validate_only` that which
   // was calibrated.
   Imported calibrated;
+};
+
+// What measuring the precisions of a version came to.
+struct Quantization {
+  VersionView version;
+  // SHA-256 of the sealed dataset.
+  Digest dataset_digest;
+  PrecisionReport report;
 };
 
 struct EvaluatorOptions {
@@ -74,6 +83,18 @@ class Evaluator {
   virtual absl::StatusOr<TemperatureFit> Calibrate(
       const ModelName& model, VersionNumber version, const Measurement& what,
       bool validate_only, const Mutation& mutation, const GoOn& go_on) = 0;
+  // Measures every precision of the version on up to kMostRealPictures of the
+  // part, whose labels it need not know. But with `validate_only` they are its
+  // pictures from then on (VersionPictures), and it answers in what the
+  // operator's policy makes of it. FAILED_PRECONDITION (TOO_FEW_EXAMPLES) below
+  // kLeastRealPictures; (BACKEND_UNAVAILABLE): the backend has one precision;
+  // RESOURCE_EXHAUSTED (MEMORY_ADMISSION): no memory to try them in; INTERNAL:
+  // float32's logits are not finite on one of the pictures.
+  virtual absl::StatusOr<Quantization> Quantize(const ModelName& model,
+                                                VersionNumber version,
+                                                const Measurement& what,
+                                                bool validate_only,
+                                                const GoOn& go_on) = 0;
 };
 
 // Pictures from which a temperature can be told.

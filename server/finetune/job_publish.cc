@@ -144,6 +144,7 @@ absl::StatusOr<VersionView> JobRun::Publish(std::int64_t step,
                                  around_.models, mutation));
   RETURN_IF_ERROR(KeepExemplars(*job_, plan_, version.row.version,
                                 around_.store.datasets()));
+  ChooseWithExemplars(*job_, version, around_.models);
   return version;
 }
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "server/base/error.h"
+#include "server/base/log.h"
 #include "server/base/quote.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
@@ -167,6 +168,25 @@ absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
   }
   ASSIGN_OR_RETURN(Imported imported, session->Finish());
   return std::move(imported.version);
+}
+
+void ChooseWithExemplars(const Job& job, const VersionView& version,
+                         ModelManager& models) {
+  if (job.spec.replay.exemplars_per_class <= 0 ||
+      version.residency != Residency::kReady) {
+    return;
+  }
+  const absl::StatusOr<std::unique_ptr<VersionLoan>> loan =
+      models.Borrow(version.row.model, version.row.version);
+  if (!loan.ok()) {
+    Log(LogLevel::kWarning,
+        "a version does not choose its precision with its exemplars before it "
+        "is loaded again",
+        {{"version", ResourceName(version.row.model, version.row.version)},
+         {"error", std::string(loan.status().message())}});
+    return;
+  }
+  (*loan)->version().model->ChoosePrecisionAgain();
 }
 
 absl::StatusOr<std::unique_ptr<VersionLoan>> FindChampion(

@@ -60,6 +60,12 @@ absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
                                           ModelManager& models,
                                           const Mutation& mutation);
 
+// Has `version`, which `job` made, choose its precision again: it is loaded
+// from when it is published, and its exemplars are kept after that. Nothing
+// where none are kept, or where it is not loaded any more.
+void ChooseWithExemplars(const Job& job, const VersionView& version,
+                         ModelManager& models);
+
 // The version that the result must not be worse than: that of the alias to be
 // promoted, else the base. Null: there is none.
 absl::StatusOr<std::unique_ptr<VersionLoan>> FindChampion(const JobSpec& spec,

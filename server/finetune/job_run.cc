@@ -249,6 +249,7 @@ absl::Status JobRun::Finish(const LoopResult& result) {
                     OfJob(number_, "ImportVersion")));
   RETURN_IF_ERROR(KeepExemplars(*job_, plan_, version.row.version,
                                 around_.store.datasets()));
+  ChooseWithExemplars(*job_, version, around_.models);
   return Conclude(version.row.version, made.verdict);
 }
 

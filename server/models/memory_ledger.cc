@@ -76,6 +76,10 @@ absl::StatusOr<std::unique_ptr<MemoryLedger::Loading>> MemoryLedger::Admit(
 
 void MemoryLedger::Release(const MemoryUse& taken) { Change(taken, {}); }
 
+void MemoryLedger::Restate(const MemoryUse& before, const MemoryUse& after) {
+  Change(before, after);
+}
+
 void MemoryLedger::WaitForRoom(std::int64_t bytes, Duration at_most) {
   const SteadyTime deadline = std::chrono::steady_clock::now() + at_most;
   const MutexLock lock(mutex_);

@@ -77,6 +77,9 @@ class MemoryLedger {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // Takes what was settled out of the books: it was freed.
   void Release(const MemoryUse& taken) ABSL_LOCKS_EXCLUDED(mutex_);
+  // What was settled as `before` takes `after` from now on, limit or not.
+  void Restate(const MemoryUse& before, const MemoryUse& after)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits until `bytes` fit, `at_most` so long.
   void WaitForRoom(std::int64_t bytes, Duration at_most)
       ABSL_LOCKS_EXCLUDED(mutex_);

@@ -13,6 +13,8 @@
 #include "server/base/clock.h"
 #include "server/image/pixels.h"
 #include "server/models/model_package.h"
+#include "server/models/precision_host.h"
+#include "server/models/precision_report.h"
 
 namespace resnetd {
 
@@ -23,6 +25,9 @@ struct ModelInput {
   // Normalised already: 3 * crop * crop finite values, plane after plane.
   const std::vector<float>* normalised = nullptr;
 };
+
+// `pixels` as inputs, in their order; views of what they point to.
+std::vector<ModelInput> InputsOf(absl::Span<const Pixels* const> pixels);
 
 // What a network makes of a batch, a row for each picture.
 struct ModelOutput {
@@ -56,16 +61,33 @@ class Model {
   virtual absl::StatusOr<ModelOutput> Compute(
       absl::Span<const ModelInput> batch, bool want_features) const;
 
-  // Arithmetic, e.g. "fp32". Changes from fp32 to another one at most once.
+  // Arithmetic, e.g. "fp32". Changes when another one is chosen.
   virtual std::string precision() const = 0;
   // Why it is that one, with the figures; empty: there was no choice, or it is
   // not made yet.
   virtual std::string precision_choice() const { return ""; }
-  // From now on the model may go over to another precision, whose logits stay
-  // within GoldenTolerance(precision()). `chosen` is called by another thread
-  // when that is decided, if there is a choice at all; not any more once the
-  // model is destroyed. At most once.
-  virtual void MayChoosePrecision(const std::function<void()>& /*chosen*/) {}
+  // From now on the model, which is the version of `facts`, may go over to
+  // another precision, whose logits stay within GoldenTolerance(precision()).
+  // It asks and tells `host`, which is destroyed with the model at the latest.
+  // Once.
+  virtual void MayChoosePrecision(const VersionFacts& /*facts*/,
+                                  std::unique_ptr<PrecisionHost> /*host*/) {}
+  // The pictures to choose with are others than they were: a choice that is
+  // being made is ended, and it is made once more, beside the answers. After
+  // MayChoosePrecision(); waits for a batch at most.
+  virtual void ChoosePrecisionAgain() {}
+  // Measures every precision on `pictures`, and with `use` goes over to what
+  // the operator's policy makes of it, for later loads on this machine too.
+  // Answers go on meanwhile. After MayChoosePrecision(), one call at a time;
+  // takes seconds to minutes, `stopped` is asked between batches.
+  // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): there is one precision, which is
+  // what the default says; INVALID_ARGUMENT (REQUEST_INVALID): no pictures, or
+  // ones of another size; RESOURCE_EXHAUSTED (MEMORY_ADMISSION); CANCELLED:
+  // `stopped` said so; INTERNAL: float32's logits are not finite on one of
+  // them; the errors of PrecisionHost::Read().
+  virtual absl::StatusOr<PrecisionReport> MeasurePrecisions(
+      const RealPictures& pictures, bool use,
+      const std::function<bool()>& stopped);
   // "engine" or "torch".
   virtual std::string backend() const = 0;
   // Memory held for weights and activations.

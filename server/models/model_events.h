@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -25,9 +26,13 @@ class ModelMetricsSink {
   // `version` is loaded, warmed and checked, and found by its number from now
   // on. `version.load_time` is what it took.
   virtual void VersionLoaded(const ServedVersion& version) = 0;
-  // A loaded version answers in model->precision() from now on; why, says
-  // model->precision_choice().
-  virtual void PrecisionChosen(const ServedVersion& /*version*/) {}
+  // A choice was made for a loaded version, which answers in model->precision()
+  // from now on; why, says model->precision_choice(). `refused`: what it was
+  // wanted in and may not be. By a thread of the model, maybe beside the other
+  // calls.
+  virtual void PrecisionChosen(
+      const ServedVersion& /*version*/,
+      const std::vector<PrecisionFigures>& /*refused*/) {}
   // It is no longer found; batches may still use it.
   virtual void VersionUnloaded(const ModelName& model,
                                VersionNumber version) = 0;

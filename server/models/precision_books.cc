@@ -3,7 +3,9 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
@@ -11,6 +13,14 @@
 #include "server/models/memory_estimate.h"
 
 namespace resnetd {
+namespace {
+
+absl::Status Stopping() {
+  return Error(absl::StatusCode::kUnavailable, Reason::kDraining,
+               "the server is stopping");
+}
+
+}  // namespace
 
 MemoryUse HeldMemory::use() const {
   const MutexLock lock(mutex_);
@@ -25,24 +35,36 @@ MemoryUse HeldMemory::Exchange(const MemoryUse& use) {
 // What the hosts share; closed once the books are gone.
 class PrecisionBooks::Core {
  public:
-  Core(std::shared_ptr<MemoryLedger> ledger, ModelMetricsSink& sink)
-      : ledger_(std::move(ledger)), sink_(sink) {}
+  Core(std::shared_ptr<MemoryLedger> ledger, ResidentTable& residents,
+       ModelMetricsSink& sink, Reader reader)
+      : ledger_(std::move(ledger)),
+        residents_(residents),
+        sink_(sink),
+        reader_(std::move(reader)) {}
 
   // `self`: this one, which the room keeps alive.
   absl::StatusOr<std::unique_ptr<PrecisionRoom>> Book(
       const std::shared_ptr<Core>& self, std::int64_t bytes)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void Chosen(const ServedVersion& version, HeldMemory& held)
+  absl::StatusOr<ModelPackage> Read(const VersionFacts& version)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Chosen(const ServedVersion& version, HeldMemory& held,
+              const std::vector<PrecisionFigures>& refused)
       ABSL_LOCKS_EXCLUDED(mutex_);
   void Released() ABSL_LOCKS_EXCLUDED(mutex_);
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   const std::shared_ptr<MemoryLedger> ledger_;
+  ResidentTable& residents_;
   ModelMetricsSink& sink_;
-  // Held while the sink is used: it may end with the books.
+  const Reader reader_;
+  // Held while the references are used: they may end with the books.
   Mutex mutex_;
+  CondVar read_;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+  // Versions that are being read, without the lock.
+  int readers_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 class PrecisionBooks::Room final : public PrecisionRoom {
@@ -75,7 +97,12 @@ class PrecisionBooks::Host final : public PrecisionHost {
       std::int64_t bytes) override {
     return core_->Book(core_, bytes);
   }
-  void Chosen() override { core_->Chosen(version_, *held_); }
+  absl::StatusOr<ModelPackage> Read() override {
+    return core_->Read(version_.facts);
+  }
+  void Chosen(const std::vector<PrecisionFigures>& refused) override {
+    core_->Chosen(version_, *held_, refused);
+  }
 
  private:
   const std::shared_ptr<Core> core_;
@@ -88,8 +115,7 @@ absl::StatusOr<std::unique_ptr<PrecisionRoom>> PrecisionBooks::Core::Book(
     const std::shared_ptr<Core>& self, std::int64_t bytes) {
   const MutexLock lock(mutex_);
   if (closed_) {
-    return Error(absl::StatusCode::kUnavailable, Reason::kDraining,
-                 "the server is stopping");
+    return Stopping();
   }
   ASSIGN_OR_RETURN(std::unique_ptr<MemoryLedger::Loading> booked,
                    ledger_->Admit(bytes));
@@ -97,18 +123,34 @@ absl::StatusOr<std::unique_ptr<PrecisionRoom>> PrecisionBooks::Core::Book(
   return std::make_unique<Room>(self, ledger_, std::move(booked));
 }
 
-void PrecisionBooks::Core::Chosen(const ServedVersion& version,
-                                  HeldMemory& held) {
+absl::StatusOr<ModelPackage> PrecisionBooks::Core::Read(
+    const VersionFacts& version) {
+  {
+    const MutexLock lock(mutex_);
+    if (closed_) {
+      return Stopping();
+    }
+    ++readers_;
+  }
+  absl::StatusOr<ModelPackage> package = reader_(version);
+  const MutexLock lock(mutex_);
+  --readers_;
+  read_.NotifyAll();
+  return package;
+}
+
+void PrecisionBooks::Core::Chosen(
+    const ServedVersion& version, HeldMemory& held,
+    const std::vector<PrecisionFigures>& refused) {
   const MemoryUse now = DivideMemory(BuildNetwork(version.facts.architecture),
                                      version.model->resident_bytes());
   const MutexLock lock(mutex_);
   if (closed_) {
     return;
   }
-  const MemoryUse before = held.Exchange(now);
-  // What it holds less, or, negative, more.
-  ledger_->Release({.weights = before.weights - now.weights,
-                    .activations = before.activations - now.activations});
+  ledger_->Restate(held.Exchange(now), now);
+  residents_.Restate(version, now.total());
+  sink_.PrecisionChosen(version, refused);
   sink_.MemoryChanged(ledger_->use());
 }
 
@@ -122,11 +164,16 @@ void PrecisionBooks::Core::Released() {
 void PrecisionBooks::Core::Close() {
   const MutexLock lock(mutex_);
   closed_ = true;
+  while (readers_ > 0) {
+    read_.Wait(mutex_);
+  }
 }
 
 PrecisionBooks::PrecisionBooks(std::shared_ptr<MemoryLedger> ledger,
-                               ModelMetricsSink& sink)
-    : core_(std::make_shared<Core>(std::move(ledger), sink)) {}
+                               ResidentTable& residents, ModelMetricsSink& sink,
+                               Reader reader)
+    : core_(std::make_shared<Core>(std::move(ledger), residents, sink,
+                                   std::move(reader))) {}
 
 PrecisionBooks::~PrecisionBooks() { core_->Close(); }
 

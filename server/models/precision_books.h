@@ -1,14 +1,18 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
 #include "server/base/mutex.h"
 #include "server/models/memory_ledger.h"
 #include "server/models/model.h"
 #include "server/models/model_events.h"
-#include "server/models/precision_report.h"
+#include "server/models/model_package.h"
+#include "server/models/precision_host.h"
+#include "server/models/resident_table.h"
 
 namespace resnetd {
 
@@ -26,15 +30,20 @@ class HeldMemory {
   MemoryUse use_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Whom loaded versions ask for memory to try precisions in, and tell what they
-// hold afterwards: keeps the ledger true, tells the sink. Nothing is freed to
-// make room for a trial. Thread-safe; versions may outlive it, and are refused
-// from then on.
+// Whom loaded versions ask for memory to try precisions in and for their stored
+// weights, and tell what they chose: keeps the ledger and the table true, tells
+// the sink. Nothing is freed to make room for a trial. Thread-safe; versions
+// may outlive it, and are refused from then on.
 class PrecisionBooks {
  public:
-  // `sink` outlives the books.
-  PrecisionBooks(std::shared_ptr<MemoryLedger> ledger, ModelMetricsSink& sink);
-  // Waits for a version that is telling.
+  // Reads a version from the store; see PrecisionHost::Read().
+  using Reader =
+      std::function<absl::StatusOr<ModelPackage>(const VersionFacts& version)>;
+
+  // The references, and what `reader` uses, outlive the books.
+  PrecisionBooks(std::shared_ptr<MemoryLedger> ledger, ResidentTable& residents,
+                 ModelMetricsSink& sink, Reader reader);
+  // Waits for a version that is telling or reading.
   ~PrecisionBooks();
   PrecisionBooks(const PrecisionBooks&) = delete;
   PrecisionBooks& operator=(const PrecisionBooks&) = delete;

@@ -8,6 +8,8 @@ const char* PrecisionObjectionName(PrecisionObjection objection) {
       return "none";
     case PrecisionObjection::kNoPictures:
       return "no_pictures";
+    case PrecisionObjection::kTooFewPictures:
+      return "too_few_pictures";
     case PrecisionObjection::kUnsupported:
       return "unsupported";
     case PrecisionObjection::kDisagrees:
@@ -16,6 +18,8 @@ const char* PrecisionObjectionName(PrecisionObjection objection) {
       return "slower";
     case PrecisionObjection::kNoMemory:
       return "no_memory";
+    case PrecisionObjection::kFailed:
+      return "failed";
   }
   return "";
 }

@@ -239,6 +239,19 @@ std::vector<ModelHandle> ResidentTable::FreeIdle(const ModelName& model,
   return freed;
 }
 
+void ResidentTable::Restate(const ServedVersion& version, std::int64_t bytes) {
+  const MutexLock lock(mutex_);
+  const auto entry = models_.find(version.facts.name);
+  if (entry == models_.end()) {
+    return;
+  }
+  const auto slot = entry->second.versions.find(version.facts.version);
+  if (slot != entry->second.versions.end() &&
+      slot->second.handle.get() == &version) {
+    slot->second.bytes = bytes;
+  }
+}
+
 std::int64_t ResidentTable::HeldBytes() const {
   const MutexLock lock(mutex_);
   std::int64_t bytes = 0;

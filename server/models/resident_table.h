@@ -82,6 +82,9 @@ class ResidentTable {
   std::vector<ModelHandle> FreeIdle(const ModelName& model, std::int64_t needed,
                                     std::int64_t used, std::int64_t limit)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // `version` holds `bytes` from now on; nothing if it is not READY any more.
+  void Restate(const ServedVersion& version, std::int64_t bytes)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // Memory of the versions that are READY: what the ledger has beyond it is
   // being freed.
   std::int64_t HeldBytes() const ABSL_LOCKS_EXCLUDED(mutex_);

@@ -10,7 +10,6 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/models/architecture.h"
-#include "server/models/choosing_model.h"
 #include "server/models/golden.h"
 #include "server/models/memory_estimate.h"
 #include "server/models/model_registry.h"
@@ -52,7 +51,9 @@ VersionLoader::VersionLoader(const Options& options, Store& store,
       sink_(sink),
       clock_(clock),
       ledger_(std::make_shared<MemoryLedger>(options.max_model_bytes)),
-      books_(ledger_, sink) {}
+      books_(ledger_, residents, sink, [this](const VersionFacts& version) {
+        return ReadPackage(version);
+      }) {}
 
 absl::StatusOr<VersionLoader::Room> VersionLoader::Admit(const ModelName& model,
                                                          std::int64_t bytes) {
@@ -84,6 +85,14 @@ absl::StatusOr<VersionLoader::Room> VersionLoader::MakeRoom(
       EstimateMemory(BuildNetwork(facts.architecture), facts.preprocess.crop,
                      options_.max_batch);
   return Admit(facts.name, estimate.total());
+}
+
+absl::StatusOr<ModelPackage> VersionLoader::ReadPackage(
+    const VersionFacts& version) {
+  ASSIGN_OR_RETURN(const VersionRow row,
+                   store_.GetVersion(version.name, version.version));
+  ASSIGN_OR_RETURN(StoredVersion stored, ReadStoredVersion(store_, row));
+  return std::move(stored.package);
 }
 
 absl::StatusOr<VersionLoader::Loaded> VersionLoader::Run(
@@ -142,13 +151,8 @@ void VersionLoader::MakeVisible(const Guarded& guarded) {
        {"seconds", absl::StrCat(ToSeconds(version->load_time))}});
   sink_.VersionLoaded(*version);
   sink_.MemoryChanged(ledger_->use());
-  if (auto* const choosing =
-          dynamic_cast<ChoosingModel*>(version->model.get())) {
-    choosing->Attach(version->facts, books_.HostOf(*version, guarded.held));
-  }
-  // The version owns the model, which ends its choice before it goes.
-  version->model->MayChoosePrecision(
-      [sink = &sink_, seen = version.get()] { sink->PrecisionChosen(*seen); });
+  version->model->MayChoosePrecision(version->facts,
+                                     books_.HostOf(*version, guarded.held));
 }
 
 ModelHandle VersionLoader::Adopt(Loaded loaded, VersionFacts facts,

@@ -82,6 +82,7 @@ class VersionLoader {
 
   absl::StatusOr<Room> Admit(const ModelName& model, std::int64_t bytes);
   absl::StatusOr<Room> MakeRoom(const VersionFacts& facts);
+  absl::StatusOr<ModelPackage> ReadPackage(const VersionFacts& version);
   absl::StatusOr<Loaded> Run(Room room, const ModelPackage& package,
                              const std::function<void()>& warming);
   absl::StatusOr<ModelHandle> LoadStored(const VersionRow& row);

@@ -1,5 +1,6 @@
 #include "server/rpc/convert_evaluation.h"
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <utility>
@@ -81,6 +82,47 @@ v1::PairedCounts ToProto(const PairedCounts& counts) {
   message.set_only_champion(counts.only_champion);
   message.set_only_candidate(counts.only_candidate);
   message.set_neither(counts.neither);
+  return message;
+}
+
+v1::PrecisionObjection MessageOf(PrecisionObjection objection) {
+  switch (objection) {
+    case PrecisionObjection::kNone:
+      return v1::PRECISION_OBJECTION_UNSPECIFIED;
+    case PrecisionObjection::kNoPictures:
+      return v1::PRECISION_OBJECTION_NO_PICTURES;
+    case PrecisionObjection::kTooFewPictures:
+      return v1::PRECISION_OBJECTION_TOO_FEW_PICTURES;
+    case PrecisionObjection::kUnsupported:
+      return v1::PRECISION_OBJECTION_UNSUPPORTED;
+    case PrecisionObjection::kDisagrees:
+      return v1::PRECISION_OBJECTION_DISAGREES;
+    case PrecisionObjection::kSlower:
+      return v1::PRECISION_OBJECTION_SLOWER;
+    case PrecisionObjection::kNoMemory:
+      return v1::PRECISION_OBJECTION_NO_MEMORY;
+    case PrecisionObjection::kFailed:
+      return v1::PRECISION_OBJECTION_FAILED;
+  }
+  return v1::PRECISION_OBJECTION_UNSPECIFIED;
+}
+
+v1::PrecisionTrial MessageOf(const PrecisionFigures& figures) {
+  v1::PrecisionTrial message;
+  message.set_precision(figures.precision);
+  if (figures.seconds > 0) {
+    *message.mutable_picture_time() =
+        resnetd::ToProto(std::chrono::duration_cast<Duration>(
+            std::chrono::duration<double>(figures.seconds)));
+  }
+  message.set_examples(figures.pictures);
+  message.set_agreeing(figures.agreeing);
+  message.set_logit_error(figures.error);
+  message.set_labelled(figures.labelled);
+  message.set_correct(figures.correct);
+  message.set_memory_bytes(figures.bytes);
+  message.set_objection(MessageOf(figures.objection));
+  message.set_objection_text(figures.obstacle);
   return message;
 }
 
@@ -169,6 +211,22 @@ v1::PairedReport ToProto(const VersionComparison& comparison,
   }
   message.set_size_ratio(comparison.size_ratio);
   *message.mutable_gate() = ToProto(comparison.verdict);
+  return message;
+}
+
+v1::PrecisionReport ToProto(const PrecisionReport& report,
+                            const Measurement& what, const Digest& dataset) {
+  v1::PrecisionReport message;
+  message.set_dataset(ResourceName(what.dataset));
+  message.set_dataset_digest(dataset);
+  message.set_part(static_cast<v1::DatasetPart>(what.part));
+  for (const PrecisionFigures& trial : report.trials) {
+    *message.add_trials() = MessageOf(trial);
+  }
+  message.set_policy(report.policy);
+  message.set_chosen(report.chosen);
+  message.set_fastest(report.fastest);
+  message.set_calibration_method(report.method);
   return message;
 }
 

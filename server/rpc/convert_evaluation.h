@@ -5,6 +5,8 @@
 #include "absl/status/statusor.h"
 #include "resnetd/v1/evaluation.pb.h"
 #include "server/finetune/model_evaluation.h"
+#include "server/models/precision_report.h"
+#include "server/store/store_types.h"
 
 namespace resnetd {
 
@@ -18,6 +20,8 @@ v1::EvaluationReport ToProto(const VersionEvaluation& evaluation,
                              const Measurement& what);
 v1::PairedReport ToProto(const VersionComparison& comparison,
                          const Measurement& what);
+v1::PrecisionReport ToProto(const PrecisionReport& report,
+                            const Measurement& what, const Digest& dataset);
 
 // Classes up to which the confusion matrix is sent whole.
 inline constexpr int kWholeConfusion = 100;

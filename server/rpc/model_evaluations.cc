@@ -85,6 +85,26 @@ absl::StatusOr<v1::CalibrateVersionResponse> CalibrateVersion(
   return response;
 }
 
+absl::StatusOr<v1::QuantizeVersionResponse> QuantizeVersion(
+    Evaluator& evaluator, const RequestLimits& /*limits*/,
+    const v1::QuantizeVersionRequest& request, const Evaluator::GoOn& go_on,
+    absl::string_view /*actor*/) {
+  Violations violations;
+  const std::optional<VersionName> name =
+      violations.Take("name", ParseVersionName("name", request.name()));
+  const std::optional<Measurement> what =
+      TakeMeasurement(request.measurement(), violations);
+  RETURN_IF_ERROR(violations.ToStatus());
+  ASSIGN_OR_RETURN(const Quantization quantization,
+                   evaluator.Quantize(name->model, name->version, *what,
+                                      request.validate_only(), go_on));
+  v1::QuantizeVersionResponse response;
+  *response.mutable_version() = ToProto(quantization.version, Labels::kInclude);
+  *response.mutable_report() =
+      ToProto(quantization.report, *what, quantization.dataset_digest);
+  return response;
+}
+
 absl::Status NoEvaluator() {
   return Error(absl::StatusCode::kFailedPrecondition,
                Reason::kBackendUnavailable,

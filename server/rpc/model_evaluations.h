@@ -25,6 +25,10 @@ absl::StatusOr<v1::CalibrateVersionResponse> CalibrateVersion(
     Evaluator& evaluator, const RequestLimits& limits,
     const v1::CalibrateVersionRequest& request, const Evaluator::GoOn& go_on,
     absl::string_view actor = kAnonymous);
+absl::StatusOr<v1::QuantizeVersionResponse> QuantizeVersion(
+    Evaluator& evaluator, const RequestLimits& limits,
+    const v1::QuantizeVersionRequest& request, const Evaluator::GoOn& go_on,
+    absl::string_view actor = kAnonymous);
 
 // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): there is no evaluator.
 absl::Status NoEvaluator();

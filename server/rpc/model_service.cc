@@ -242,6 +242,13 @@ grpc::ServerUnaryReactor* ModelService::CalibrateVersion(
                  resnetd::CalibrateVersion);
 }
 
+grpc::ServerUnaryReactor* ModelService::QuantizeVersion(
+    grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+    grpc::ByteBuffer* response) {
+  return Measure("QuantizeVersion", *context, *request, *response,
+                 resnetd::QuantizeVersion);
+}
+
 grpc::ServerWriteReactor<grpc::ByteBuffer>* ModelService::WatchModels(
     grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) {
   return watches_.Open(*context, *request);

@@ -51,7 +51,8 @@ using Aliases = Generated::WithRawCallbackMethod_SetAlias<
 template <typename Service>
 using Evaluations = Generated::WithRawCallbackMethod_EvaluateModel<
     Generated::WithRawCallbackMethod_CompareVersions<
-        Generated::WithRawCallbackMethod_CalibrateVersion<Service>>>;
+        Generated::WithRawCallbackMethod_CalibrateVersion<
+            Generated::WithRawCallbackMethod_QuantizeVersion<Service>>>>;
 
 using ModelService =
     Lists<Streams<Versions<Aliases<Evaluations<Generated::Service>>>>>;
@@ -127,6 +128,9 @@ class ModelService final : public raw::ModelService {
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
       grpc::ByteBuffer* response) override;
   grpc::ServerUnaryReactor* CalibrateVersion(
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
+      grpc::ByteBuffer* response) override;
+  grpc::ServerUnaryReactor* QuantizeVersion(
       grpc::CallbackServerContext* context, const grpc::ByteBuffer* request,
       grpc::ByteBuffer* response) override;
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchModels(

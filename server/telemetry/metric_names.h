@@ -73,6 +73,11 @@ inline constexpr MetricSpec kStoreQuotaBytes = {
 inline constexpr MetricSpec kStoreIntegrityFailuresTotal = {
     "resnetd_store_integrity_failures_total", MetricKind::kCounter, "",
     "Files of the store whose bytes did not have their digest."};
+inline constexpr MetricSpec kPrecisionRefusalsTotal = {
+    "resnetd_precision_refusals_total", MetricKind::kCounter,
+    "precision,reason",
+    "Versions not served in a precision that was wanted: no_pictures, "
+    "too_few_pictures, unsupported, disagrees, no_memory, failed."};
 inline constexpr MetricSpec kImportsTotal = {
     "resnetd_imports_total", MetricKind::kCounter, "outcome",
     "Imports that ended, by OK or the status code of their error."};
@@ -392,6 +397,7 @@ inline constexpr std::array kAllMetrics = {
     kModelMemoryBytes,
     kModelPromotedTimestampSeconds,
     kModelSwapDurationSeconds,
+    kPrecisionRefusalsTotal,
     kQueueDepthImages,
     kQueueLimitImages,
     kReady,

@@ -46,6 +46,11 @@ constexpr std::array<absl::string_view, 9> kLoadReasons = {
     "WEIGHTS_CORRUPT",  "WEIGHTS_MISMATCH",    "GOLDEN_MISMATCH",
     "MODEL_INVALID",    "BACKEND_UNAVAILABLE", "OTHER"};
 
+// Of PrecisionObjection, those that a version is refused a precision for.
+constexpr std::array<const char*, 6> kRefusals = {
+    "no_pictures", "too_few_pictures", "unsupported",
+    "disagrees",   "no_memory",        "failed"};
+
 struct Families {
   explicit Families(prometheus::Registry& registry)
       : model_info(
@@ -70,6 +75,8 @@ struct Families {
                                        kModelIntegrityFailuresTotal, registry)),
         store_size(RegisterFamily(prometheus::BuildGauge(), kStoreSizeBytes,
                                   registry)),
+        precision_refusals(RegisterFamily(prometheus::BuildCounter(),
+                                          kPrecisionRefusalsTotal, registry)),
         imports(RegisterFamily(prometheus::BuildCounter(), kImportsTotal,
                                registry)) {}
 
@@ -84,6 +91,7 @@ struct Families {
   Family<Gauge>& memory;
   Family<Counter>& model_integrity;
   Family<Gauge>& store_size;
+  Family<Counter>& precision_refusals;
   Family<Counter>& imports;
 };
 
@@ -118,6 +126,12 @@ class PrometheusVersionMetrics final : public VersionMetrics {
           {{"reason", std::string(kLoadReasons.at(i))}});
     }
     families_.imports.Add({{"outcome", "OK"}});
+    for (const char* const precision : {"bf16", "int8"}) {
+      for (const char* const reason : kRefusals) {
+        families_.precision_refusals.Add(
+            {{"precision", precision}, {"reason", reason}});
+      }
+    }
   }
 
   void VersionLoaded(const ModelInfoLabels& labels, Duration duration) override
@@ -135,6 +149,14 @@ class PrometheusVersionMetrics final : public VersionMetrics {
     if (loaded_.find({labels.model, labels.version}) != loaded_.end()) {
       ShowInfo(labels);
     }
+  }
+
+  void PrecisionRefused(absl::string_view precision,
+                        absl::string_view reason) override {
+    families_.precision_refusals
+        .Add({{"precision", std::string(precision)},
+              {"reason", std::string(reason)}})
+        .Increment();
   }
 
   void VersionUnloaded(absl::string_view model,
@@ -285,6 +307,8 @@ class ForgetfulVersionMetrics final : public VersionMetrics {
   void VersionLoaded(const ModelInfoLabels& /*labels*/,
                      Duration /*duration*/) override {}
   void PrecisionChosen(const ModelInfoLabels& /*labels*/) override {}
+  void PrecisionRefused(absl::string_view /*precision*/,
+                        absl::string_view /*reason*/) override {}
   void VersionUnloaded(absl::string_view /*model*/,
                        absl::string_view /*version*/) override {}
   void LoadFailed(absl::string_view /*reason*/) override {}

@@ -68,6 +68,10 @@ class VersionMetrics {
                              Duration duration) = 0;
   // Replaces what was said of a loaded version; nothing for one that is not.
   virtual void PrecisionChosen(const ModelInfoLabels& labels) = 0;
+  // A version is not served in a precision that was wanted: a name of
+  // Precision, and of PrecisionObjection.
+  virtual void PrecisionRefused(absl::string_view precision,
+                                absl::string_view reason) = 0;
   virtual void VersionUnloaded(absl::string_view model,
                                absl::string_view version) = 0;
   // `reason`: ErrorInfo.reason; what is none of ours counts as "OTHER".

@@ -27,10 +27,4 @@ inline bool CpuHas(const std::string& flag) {
 // oneDNN computes in bfloat16 from AVX-512 on, by emulation at worst.
 inline bool CpuHasBfloat16() { return CpuHas("avx512bw"); }
 
-// Without the dot product of bytes, sums of two products saturate at 16 bits:
-// int8 may then disagree, and has to be refused.
-inline bool CpuHasExactInt8() {
-  return CpuHas("avx512_vnni") || CpuHas("avx_vnni");
-}
-
 }  // namespace resnetd

@@ -81,6 +81,39 @@ class FakeEvaluator final : public Evaluator {
         .evaluation = Measured(model, version),
         .calibrated = {.version = std::move(view), .created = !validate_only}};
   }
+  absl::StatusOr<Quantization> Quantize(const ModelName& model,
+                                        VersionNumber version,
+                                        const Measurement& what,
+                                        bool validate_only,
+                                        const GoOn& go_on) override {
+    RETURN_IF_ERROR(
+        Run(absl::StrCat(validate_only ? "try to quantize " : "quantize ",
+                         Text(model, version)),
+            what, go_on));
+    return Quantization{
+        .version = {.row = {.model = model, .version = version},
+                    .facts = Measured(model, version).version},
+        .dataset_digest = std::string(64, 'd'),
+        .report = {.trials = {{.precision = "fp32",
+                               .seconds = 0.004,
+                               .pictures = 64,
+                               .agreeing = 64},
+                              {.precision = "int8",
+                               .seconds = 0.001,
+                               .pictures = 64,
+                               .agreeing = 60,
+                               .error = 0.25,
+                               .labelled = 50,
+                               .correct = 40,
+                               .bytes = 1000,
+                               .objection = PrecisionObjection::kDisagrees,
+                               .obstacle = "agrees on too few"}},
+                   .policy = "auto",
+                   .chosen = "fp32",
+                   .fastest = "fp32",
+                   .method = "largest",
+                   .text = "fp32 chosen"}};
+  }
 
  private:
   static inline const std::vector<float> kLogits = {5, 0, 0, 5, 5, 0, 5, 0};

@@ -60,6 +60,11 @@ class FakeLoader final : public ModelLoader {
   int loads() const { return loads_.load(); }
   // Networks that are not destroyed yet.
   int live() const { return live_.load(); }
+  // How often networks were told to choose a precision again.
+  int choices_again() const { return choices_again_.load(); }
+  // Of the network that was allowed last to choose a precision, as long as it
+  // lives.
+  PrecisionHost* host() const { return host_.load(); }
   // Threads that destroyed networks, one entry each.
   std::vector<std::thread::id> freed_on() const {
     const MutexLock lock(mutex_);
@@ -93,6 +98,12 @@ class FakeLoader final : public ModelLoader {
       return logits;
     }
     std::string precision() const override { return "fp32"; }
+    void MayChoosePrecision(const VersionFacts& /*facts*/,
+                            std::unique_ptr<PrecisionHost> host) override {
+      host_ = std::move(host);
+      loader_.host_ = host_.get();
+    }
+    void ChoosePrecisionAgain() override { ++loader_.choices_again_; }
     std::string backend() const override { return "fake"; }
     std::int64_t resident_bytes() const override { return resident_bytes_; }
 
@@ -101,6 +112,7 @@ class FakeLoader final : public ModelLoader {
     const std::vector<float> bias_;
     const std::size_t max_batch_;
     const std::int64_t resident_bytes_;
+    std::unique_ptr<PrecisionHost> host_;
   };
 
   void Freed() {
@@ -115,6 +127,8 @@ class FakeLoader final : public ModelLoader {
   // Counters only.
   std::atomic<int> loads_{0};
   std::atomic<int> live_{0};
+  std::atomic<int> choices_again_{0};
+  std::atomic<PrecisionHost*> host_{nullptr};
   mutable Mutex mutex_;
   Hook hook_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::thread::id> freed_on_ ABSL_GUARDED_BY(mutex_);

@@ -81,11 +81,7 @@ class FakeModel final : public Model {
 
   absl::StatusOr<std::vector<float>> Logits(
       absl::Span<const Pixels* const> batch) const override {
-    std::vector<ModelInput> inputs;
-    for (const Pixels* pixels : batch) {
-      inputs.push_back({.pixels = pixels, .normalised = nullptr});
-    }
-    absl::StatusOr<ModelOutput> output = Compute(inputs, false);
+    absl::StatusOr<ModelOutput> output = Compute(InputsOf(batch), false);
     if (!output.ok()) {
       return output.status();
     }

@@ -185,7 +185,12 @@ def model() -> tuple[str, list[Json]]:
                    "its text.",
                    [target("sum by (reason) (increase("
                            f"resnetd_model_load_failures_total{{{SERVERS}}}[$__rate_interval]))",
-                           "{{reason}}")], unit="none", least=0))
+                           "{{reason}}")], unit="none", least=0),
+        timeseries("Refused precisions", "Versions that are not served in a precision that was "
+                   "wanted; resnetctl models show says why, with the figures.",
+                   [target("sum by (precision, reason) (increase("
+                           f"resnetd_precision_refusals_total{{{SERVERS}}}[$__rate_interval]))",
+                           "{{precision}}: {{reason}}")], unit="none", least=0))
 
 
 def resources() -> tuple[str, list[Json]]:

@@ -49,6 +49,14 @@ TEST_F(ModelEventMetricsTest, ShowsAVersionWhileItIsLoaded) {
   EXPECT_THAT(Text(), Not(HasSubstr(series)));
 }
 
+TEST_F(ModelEventMetricsTest, CountsWhatWasRefusedAtAChoice) {
+  events_.PrecisionChosen(
+      *version_,
+      {{.precision = "int8", .objection = PrecisionObjection::kNoPictures}});
+  EXPECT_THAT(Text(), HasSubstr("refusals_total{precision=\"int8\",reason="
+                                "\"no_pictures\"} 1"));
+}
+
 TEST_F(ModelEventMetricsTest, TellsHowAnAliasMoved) {
   const AliasRow stable = Row("stable", 3);
   events_.AliasPointed({.alias = stable,

@@ -40,4 +40,21 @@ grpc::Status FakeModels::CompareVersions(
   return grpc::Status::OK;
 }
 
+grpc::Status FakeModels::QuantizeVersion(
+    grpc::ServerContext* context, const v1::QuantizeVersionRequest* request,
+    v1::QuantizeVersionResponse* response) {
+  if (const grpc::Status status = Begin(*context, "QuantizeVersion");
+      !status.ok()) {
+    return status;
+  }
+  v1::PrecisionReport& report = *response->mutable_report();
+  report = precisions;
+  report.set_dataset(request->measurement().dataset());
+  report.set_part(request->measurement().part());
+  v1::Version& version = *response->mutable_version();
+  version.set_name(request->name());
+  version.set_precision(request->validate_only() ? "fp32" : report.chosen());
+  return grpc::Status::OK;
+}
+
 }  // namespace resnetd::test

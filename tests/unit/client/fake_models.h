@@ -64,6 +64,8 @@ class FakeModels : public v1::ModelService::Service {
   // versions and the measurement that they were asked for.
   v1::EvaluationReport evaluation;
   v1::PairedReport comparison;
+  // What QuantizeVersion answers, with the measurement.
+  v1::PrecisionReport precisions;
 
   // Calls of every kind so far, each try by itself.
   int calls() const { return calls_; }
@@ -147,6 +149,9 @@ class FakeModels : public v1::ModelService::Service {
   grpc::Status CalibrateVersion(
       grpc::ServerContext* context, const v1::CalibrateVersionRequest* request,
       v1::CalibrateVersionResponse* response) override;
+  grpc::Status QuantizeVersion(grpc::ServerContext* context,
+                               const v1::QuantizeVersionRequest* request,
+                               v1::QuantizeVersionResponse* response) override;
   grpc::Status WatchModels(
       grpc::ServerContext* context, const v1::WatchModelsRequest* request,
       grpc::ServerWriter<v1::WatchModelsResponse>* writer) override;

@@ -1,4 +1,5 @@
-// `resnetctl models evaluate|compare|calibrate` as a process of its own.
+// `resnetctl models evaluate|compare|calibrate|quantize` as a process of its
+// own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -31,6 +32,24 @@ class MeasureTest : public ModelsTest {
     v1::PairedReport& paired = fake_.models().comparison;
     paired.set_text("the candidate is better");
     paired.mutable_gate()->set_passed(true);
+    v1::PrecisionReport& precisions = fake_.models().precisions;
+    precisions.set_policy("auto");
+    precisions.set_chosen("int8");
+    precisions.set_fastest("int8");
+    precisions.set_calibration_method("percentile 99.99");
+    for (const char* const name : {"fp32", "bf16", "int8"}) {
+      v1::PrecisionTrial& trial = *precisions.add_trials();
+      trial.set_precision(name);
+      trial.mutable_picture_time()->set_nanos(4'000'000);
+      trial.set_examples(200);
+      trial.set_agreeing(199);
+      trial.set_labelled(100);
+      trial.set_correct(98);
+    }
+    precisions.mutable_trials(1)->clear_picture_time();
+    precisions.mutable_trials(1)->set_objection(
+        v1::PRECISION_OBJECTION_UNSUPPORTED);
+    precisions.mutable_trials(1)->set_objection_text("no such kernels");
   }
 };
 
@@ -101,12 +120,60 @@ TEST_F(MeasureTest, CalibratesIntoANewVersion) {
             1.372);
 }
 
+TEST_F(MeasureTest, QuantizesAndSaysWhatFollows) {
+  ImportCats();
+  const ProcessResult result =
+      Run({"models", "quantize", "cats", "--dataset", "photos"});
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("cats@1 on dataset photos (200 pictures, "
+                                    "validation); int8 by percentile 99.99"));
+  EXPECT_THAT(result.out, HasSubstr("no such kernels"));
+  EXPECT_THAT(result.out, HasSubstr("99.50 %"));
+  EXPECT_THAT(result.out, HasSubstr("cats@1 answers in int8\n"));
+  const ProcessResult trial = Run(
+      {"models", "quantize", "cats", "--dataset", "photos", "--dry-run", "-v"});
+  EXPECT_THAT(trial.out, HasSubstr("nothing was changed"));
+  EXPECT_THAT(trial.out, HasSubstr("would answer in int8"));
+  EXPECT_THAT(trial.err,
+              HasSubstr("call: resnetd.v1.ModelService/QuantizeVersion"));
+  EXPECT_THAT(trial.err, HasSubstr("validate_only"));
+}
+
+TEST_F(MeasureTest, AServerThatServesFloatsIsToldHowItWouldServeFaster) {
+  ImportCats();
+  fake_.models().precisions.set_policy("fp32");
+  fake_.models().precisions.set_chosen("fp32");
+  EXPECT_THAT(
+      Run({"models", "quantize", "cats@2", "--dataset", "photos"}).out,
+      HasSubstr("cats@2 answers in fp32, as the server was started with "
+                "--precision=fp32; with --precision=auto, or "
+                "--model-precision=cats=auto, in int8"));
+}
+
+TEST_F(MeasureTest, QuantizesAsJson) {
+  ImportCats();
+  const json document = RunJson({"models", "quantize", "cats@2", "--dataset",
+                                 "photos", "--split", "all", "--dry-run"});
+  EXPECT_EQ(document["dry_run"], true);
+  EXPECT_EQ(document["version"]["name"], "models/cats/versions/2");
+  EXPECT_EQ(document["report"]["part"], "ALL");
+  EXPECT_EQ(document["report"]["chosen"], "int8");
+  const json& bf16 = document["report"]["trials"][1];
+  EXPECT_EQ(bf16["objection"], "UNSUPPORTED");
+  EXPECT_EQ(bf16["picture_time_ms"], nullptr);
+  const json& int8 = document["report"]["trials"][2];
+  EXPECT_EQ(int8["objection"], "");
+  EXPECT_EQ(int8["picture_time_ms"], 4.0);
+  EXPECT_EQ(int8["agreeing"], 199);
+}
+
 TEST_F(MeasureTest, NeedsSomethingToMeasureOn) {
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{
            {"models", "evaluate", "digits"},
            {"models", "compare", "digits", "digits"},
            {"models", "calibrate", "digits"},
+           {"models", "quantize", "digits"},
            {"models", "evaluate", "digits", "--data", "x", "--dataset",
             "photos"}}) {
     const ProcessResult result = Run(words);

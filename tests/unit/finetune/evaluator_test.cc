@@ -43,6 +43,12 @@ std::string Solid(int red, int blue) {
 // The policy of the threads that computed, -1 before any did.
 struct Watched {
   std::atomic<int> policy{-1};
+  // Of the last measurement of precisions.
+  RealPictures pictures;
+  bool use = false;
+  bool was_stopped = false;
+  // Called by it, if it is set.
+  std::function<void()> before_asking;
 };
 
 // Says class red / 20 with a logit of 10, and the class behind it where
@@ -64,6 +70,22 @@ class ErringModel final : public Model {
       logits[i * kClasses + static_cast<std::size_t>(best)] = 10;
     }
     return logits;
+  }
+  absl::StatusOr<PrecisionReport> MeasurePrecisions(
+      const RealPictures& pictures, bool use,
+      const std::function<bool()>& stopped) override {
+    watched_.policy = sched_getscheduler(0);
+    watched_.pictures = pictures;
+    watched_.use = use;
+    if (watched_.before_asking) {
+      watched_.before_asking();
+    }
+    watched_.was_stopped = stopped();
+    if (watched_.was_stopped) {
+      return absl::CancelledError("stopped");
+    }
+    return PrecisionReport{
+        .trials = {{.precision = "fp32"}}, .policy = "auto", .chosen = "int8"};
   }
   std::string precision() const override { return "fp32"; }
   std::string backend() const override { return "erring"; }
@@ -490,6 +512,87 @@ TEST(CheckSizeTest, CountsTheLogitsOfAllVersions) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("134217"));
   EXPECT_TRUE(CheckSize(kMostLogits, 1).ok());
   EXPECT_FALSE(CheckSize(kMostLogits + 1, 1).ok());
+}
+
+TEST_F(EvaluatorTest, QuantizingMeasuresOnItsPicturesAndRemembersThem) {
+  Must(models_->Unload(Named("digits"), {2}));
+  const auto made = Must(
+      evaluator_->Quantize(Named("digits"), {2}, On("data"), false, Always));
+  EXPECT_EQ(made.report.chosen, "int8");
+  EXPECT_EQ(made.version.row.version.value, 2);
+  EXPECT_EQ(made.dataset_digest.size(), 64U);
+  EXPECT_TRUE(watched_.use);
+  EXPECT_EQ(watched_.policy, SCHED_IDLE);
+  ASSERT_EQ(watched_.pictures.pictures.size(), 120U);
+  EXPECT_EQ(watched_.pictures.classes.at(119), 9);
+  const VersionPictures pictures(*store_, *datasets_);
+  const VersionFacts facts =
+      *Must(models_->GetVersion(Named("digits"), {2})).facts;
+  EXPECT_EQ(pictures.Identity(facts), watched_.pictures.identity);
+  EXPECT_EQ(pictures.Read(facts).pictures.size(), 120U);
+  EXPECT_EQ(StateOf(2), Residency::kUnloaded)
+      << "it was loaded for the time being";
+}
+
+TEST_F(EvaluatorTest, QuantizingOnTrialRemembersNothing) {
+  Must(evaluator_->Quantize(Named("digits"), {2}, On("data"), true, Always));
+  EXPECT_FALSE(watched_.use);
+  EXPECT_EQ(
+      VersionPictures(*store_, *datasets_)
+          .Identity(*Must(models_->GetVersion(Named("digits"), {2})).facts),
+      "");
+}
+
+TEST_F(EvaluatorTest, QuantizingNeedsNoLabelsAndFiftyPictures) {
+  MakeDataset("strange", 5, {"yeti"}, ExampleSplit::kValidation, 50);
+  MakeDataset("one-less", 5, {}, ExampleSplit::kValidation, 49);
+  Must(
+      evaluator_->Quantize(Named("digits"), {2}, On("strange"), false, Always));
+  EXPECT_EQ(watched_.pictures.classes.at(50), RealPictures::kNoClass);
+  const absl::Status status =
+      evaluator_->Quantize(Named("digits"), {2}, On("one-less"), false, Always)
+          .status();
+  EXPECT_EQ(ReasonOf(status), "TOO_FEW_EXAMPLES");
+  EXPECT_THAT(DetailsOf(status).metadata,
+              ElementsAre(Pair("examples", "49"), Pair("needed", "50")));
+}
+
+TEST_F(EvaluatorTest, QuantizingEndsWhenItsMemoryIsNeeded) {
+  watched_.before_asking = [this] {
+    Must(models_->Unload(Named("digits"), {2}));
+  };
+  const absl::Status status =
+      evaluator_->Quantize(Named("digits"), {2}, On("data"), false, Always)
+          .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ReasonOf(status), "MEMORY_ADMISSION");
+  EXPECT_EQ(
+      VersionPictures(*store_, *datasets_)
+          .Identity(*Must(models_->GetVersion(Named("digits"), {2})).facts),
+      "");
+}
+
+TEST_F(EvaluatorTest, QuantizingEndsWhenItsCallerGoesAway) {
+  EXPECT_EQ(evaluator_
+                ->Quantize(Named("digits"), {2}, On("data"), false,
+                           [] { return false; })
+                .status()
+                .code(),
+            absl::StatusCode::kCancelled);
+  // After the pictures were read.
+  int asked = 0;
+  const absl::Status status =
+      evaluator_
+          ->Quantize(Named("digits"), {2}, On("data"), false,
+                     [&asked] { return ++asked <= 120; })
+          .status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
+  EXPECT_TRUE(watched_.was_stopped);
+  EXPECT_EQ(ReasonOf(evaluator_
+                         ->Quantize(Named("digits"), {2}, On("nothing"), false,
+                                    Always)
+                         .status()),
+            "DATASET_NOT_FOUND");
 }
 
 }  // namespace

@@ -57,7 +57,19 @@ TEST_F(JobPublishTest, ACancelledJobStillMakesAVersion) {
                      ExemplarDataset(Named("tiny"), made.version.row.version)))
                 .state,
             DatasetState::kSealed);
+  EXPECT_EQ(loader_.choices_again(), 1) << "with the exemplars";
   EXPECT_FALSE(Must(jobs_->GetJob(number)).status.result.has_value());
+}
+
+TEST_F(JobPublishTest, AVersionChoosesItsPrecisionAgainWithItsExemplars) {
+  ASSERT_TRUE(jobs_->Start().ok());
+  AwaitEnd(Create(Spec()));
+  EXPECT_EQ(loader_.choices_again(), 1);
+  JobSpec without = Spec();
+  without.recipe.seed = 7;
+  without.replay.exemplars_per_class = 0;
+  AwaitEnd(Create(without));
+  EXPECT_EQ(loader_.choices_again(), 1);
 }
 
 TEST_F(JobPublishTest, TheBestCheckpointIsWhatTheJobItselfMakes) {

@@ -100,6 +100,20 @@ TEST(MemoryLedgerTest, KeepsWhatWasTakenUntilItIsReleased) {
   EXPECT_EQ(ledger.use(), MemoryUse());
 }
 
+TEST(MemoryLedgerTest, WhatTakesLessOrMoreThanBeforeIsRestated) {
+  MemoryLedger ledger(100);
+  const MemoryUse before{.weights = 60, .activations = 20};
+  const MemoryUse smaller{.weights = 15, .activations = 20};
+  ledger.Admit(80).value()->Settle(before);
+  ledger.Restate(before, smaller);
+  EXPECT_EQ(ledger.use(), smaller);
+  EXPECT_TRUE(ledger.Admit(65).ok());
+  const MemoryUse beyond{.weights = 120, .activations = 20};
+  ledger.Restate(smaller, beyond);
+  EXPECT_EQ(ledger.use(), beyond);
+  EXPECT_FALSE(ledger.Admit(1).ok());
+}
+
 TEST(MemoryLedgerTest, WaitsForRoomUntilItIsThere) {
   MemoryLedger ledger(100);
   const MemoryUse taken{.weights = 100};

@@ -39,6 +39,17 @@ TEST(ModelTest, ComputeOfPixelsAreTheLogits) {
   EXPECT_TRUE(output->features.empty());
 }
 
+TEST(ModelTest, PixelsAreInputsInTheirOrder) {
+  const Pixels a{.width = 1, .height = 1, .rgb = {}};
+  const Pixels b{.width = 2, .height = 1, .rgb = {}};
+  const std::vector<ModelInput> inputs = InputsOf({&b, &a});
+  ASSERT_EQ(inputs.size(), 2U);
+  EXPECT_EQ(inputs[0].pixels, &b);
+  EXPECT_EQ(inputs[1].pixels, &a);
+  EXPECT_EQ(inputs[1].normalised, nullptr);
+  EXPECT_TRUE(InputsOf({}).empty());
+}
+
 TEST(ModelTest, ABackendWithoutFeaturesOrTensorsSaysSo) {
   const Pixels picture{.width = 1, .height = 1, .rgb = {}};
   const std::vector<float> values(3);
@@ -50,6 +61,16 @@ TEST(ModelTest, ABackendWithoutFeaturesOrTensorsSaysSo) {
       PlainModel().Compute({{.pixels = nullptr, .normalised = &values}}, false);
   EXPECT_THAT(std::string(tensor.status().message()),
               testing::HasSubstr("takes no tensors"));
+}
+
+TEST(ModelTest, ABackendOfOnePrecisionHasNoneToMeasure) {
+  PlainModel model;
+  const absl::Status status =
+      model.MeasurePrecisions({}, false, [] { return false; }).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(DetailsOf(status).reason, "BACKEND_UNAVAILABLE");
+  EXPECT_THAT(std::string(status.message()),
+              ::testing::HasSubstr("\"plain\" computes in fp32 alone"));
 }
 
 }  // namespace

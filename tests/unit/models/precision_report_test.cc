@@ -12,12 +12,14 @@ TEST(PrecisionReportTest, EveryObjectionHasANameOfItsOwn) {
   std::set<std::string> names;
   for (const PrecisionObjection objection :
        {PrecisionObjection::kNone, PrecisionObjection::kNoPictures,
-        PrecisionObjection::kUnsupported, PrecisionObjection::kDisagrees,
-        PrecisionObjection::kSlower, PrecisionObjection::kNoMemory}) {
+        PrecisionObjection::kTooFewPictures, PrecisionObjection::kUnsupported,
+        PrecisionObjection::kDisagrees, PrecisionObjection::kSlower,
+        PrecisionObjection::kNoMemory, PrecisionObjection::kFailed}) {
     names.insert(PrecisionObjectionName(objection));
   }
-  EXPECT_EQ(names, (std::set<std::string>{"none", "no_pictures", "unsupported",
-                                          "disagrees", "slower", "no_memory"}));
+  EXPECT_EQ(names, (std::set<std::string>{
+                       "none", "no_pictures", "too_few_pictures", "unsupported",
+                       "disagrees", "slower", "no_memory", "failed"}));
 }
 
 }  // namespace

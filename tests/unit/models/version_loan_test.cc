@@ -75,6 +75,18 @@ TEST_F(VersionLoanTest, IsRecalledWhenItsMemoryIsTaken) {
   EXPECT_EQ(StateOf(3), Residency::kUnloaded);
 }
 
+TEST_F(VersionLoanTest, ItsNetworkCanReadItsVersionAgain) {
+  const auto loan = Borrow(3);
+  PrecisionHost* const host = fixture_.loader().host();
+  ASSERT_NE(host, nullptr);
+  const ModelPackage package = Must(host->Read());
+  EXPECT_EQ(package.facts.version.value, 3);
+  EXPECT_EQ(package.weights.at("fc.bias").values[3], 103.0F);
+  fixture_.Damage(Must(manager().GetVersion(Named("digits"), {3})).row.weights,
+                  100);
+  EXPECT_EQ(ReasonOf(host->Read().status()), "STORE_CORRUPT");
+}
+
 TEST_F(VersionLoanTest, WhatIsNotThereIsNotLent) {
   EXPECT_EQ(ReasonOf(manager().Borrow(Named("digits"), {9}).status()),
             "VERSION_NOT_FOUND");

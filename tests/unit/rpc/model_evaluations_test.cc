@@ -82,6 +82,40 @@ TEST_F(ModelEvaluationsTest, Calibrates) {
   EXPECT_FALSE(response.created());
 }
 
+TEST_F(ModelEvaluationsTest, Quantizes) {
+  v1::QuantizeVersionRequest request;
+  request.set_name("models/digits/versions/2");
+  request.mutable_measurement()->set_dataset("datasets/photos");
+  v1::QuantizeVersionResponse response;
+  ASSERT_TRUE(Call(&Stub::QuantizeVersion, request, &response).ok());
+  EXPECT_EQ(evaluator_.last(), "quantize digits/2 on photos validation");
+  EXPECT_EQ(response.version().version(), 2);
+  const v1::PrecisionReport& report = response.report();
+  EXPECT_EQ(report.dataset(), "datasets/photos");
+  EXPECT_EQ(report.dataset_digest(), std::string(64, 'd'));
+  EXPECT_EQ(report.part(), v1::DATASET_PART_VALIDATION);
+  EXPECT_EQ(report.policy(), "auto");
+  EXPECT_EQ(report.chosen(), "fp32");
+  EXPECT_EQ(report.fastest(), "fp32");
+  EXPECT_EQ(report.calibration_method(), "largest");
+  ASSERT_EQ(report.trials_size(), 2);
+  EXPECT_EQ(report.trials(0).objection(), v1::PRECISION_OBJECTION_UNSPECIFIED);
+  const v1::PrecisionTrial& int8 = report.trials(1);
+  EXPECT_EQ(int8.precision(), "int8");
+  EXPECT_EQ(int8.picture_time().nanos(), 1'000'000);
+  EXPECT_EQ(int8.examples(), 64);
+  EXPECT_EQ(int8.agreeing(), 60);
+  EXPECT_EQ(int8.logit_error(), 0.25);
+  EXPECT_EQ(int8.labelled(), 50);
+  EXPECT_EQ(int8.correct(), 40);
+  EXPECT_EQ(int8.memory_bytes(), 1000);
+  EXPECT_EQ(int8.objection(), v1::PRECISION_OBJECTION_DISAGREES);
+  EXPECT_EQ(int8.objection_text(), "agrees on too few");
+  request.set_validate_only(true);
+  ASSERT_TRUE(Call(&Stub::QuantizeVersion, request, &response).ok());
+  EXPECT_EQ(evaluator_.last(), "try to quantize digits/2 on photos validation");
+}
+
 TEST_F(ModelEvaluationsTest, NamesEveryWrongField) {
   EXPECT_THAT(
       ViolationsOf(Call(&Stub::EvaluateModel, v1::EvaluateModelRequest())),
@@ -96,6 +130,9 @@ TEST_F(ModelEvaluationsTest, NamesEveryWrongField) {
   EXPECT_THAT(ViolationsOf(Call(&Stub::CalibrateVersion, calibrate)),
               UnorderedElementsAre(Key("name"), Key("measurement.dataset"),
                                    Key("request_id")));
+  EXPECT_THAT(
+      ViolationsOf(Call(&Stub::QuantizeVersion, v1::QuantizeVersionRequest())),
+      UnorderedElementsAre(Key("name"), Key("measurement.dataset")));
   EXPECT_EQ(evaluator_.calls().begun(), 0);
 }
 

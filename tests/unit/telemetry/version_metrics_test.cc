@@ -95,6 +95,25 @@ TEST_F(VersionMetricsTest, ASecondLoadReplacesWhatWasSaid) {
   EXPECT_EQ(ValueOf(InfoOf("m", "1", "bb")), "1");
 }
 
+TEST_F(VersionMetricsTest, CountsRefusedPrecisionsByTheirReason) {
+  const std::string series =
+      "resnetd_precision_refusals_total{precision=\"int8\","
+      "reason=\"disagrees\"}";
+  EXPECT_EQ(ValueOf(series), "0") << "it is there before the first one";
+  for (const char* const reason : {"no_pictures", "too_few_pictures",
+                                   "unsupported", "no_memory", "failed"}) {
+    EXPECT_EQ(ValueOf(absl::StrCat("resnetd_precision_refusals_total{"
+                                   "precision=\"bf16\",reason=\"",
+                                   reason, "\"}")),
+              "0");
+  }
+  metrics().PrecisionRefused("int8", "disagrees");
+  EXPECT_EQ(ValueOf(series), "1");
+  EXPECT_EQ(ValueOf("resnetd_precision_refusals_total{precision=\"bf16\","
+                    "reason=\"disagrees\"}"),
+            "0");
+}
+
 TEST_F(VersionMetricsTest, AChosenPrecisionReplacesTheOneItBeganWith) {
   ModelInfoLabels labels = Loaded("m", "1");
   metrics().PrecisionChosen(labels);

@@ -1,5 +1,5 @@
-"""Precisions of versions with the real programs: pictures to calibrate with, a
-precision for each model, answers before the choice is made."""
+"""Precisions of versions with the real programs: pictures that a user sends,
+a precision for each model, answers before the choice is made."""
 
 from __future__ import annotations
 
@@ -17,9 +17,6 @@ from harness import DEMO_MODEL, SOURCE, Server
 from models_file_test import PREPROCESS_TOML
 from weights import Tensor, write_safetensors
 
-# Without the dot product of bytes sums saturate: int8 may disagree, and is refused.
-CPU_FLAGS = pathlib.Path("/proc/cpuinfo").read_text().split()
-HAS_INT8 = "avx512_vnni" in CPU_FLAGS or "avx_vnni" in CPU_FLAGS
 # The split of scikit-learn's digits: the demo model was trained on those before.
 HELD_OUT = 1437
 
@@ -61,7 +58,7 @@ def resnet18(path: pathlib.Path) -> None:
     write_safetensors(path, tensors)
 
 
-class PrecisionTest(unittest.TestCase):
+class QuantizeTest(unittest.TestCase):
     """Servers with the digits that the demo model has not seen."""
 
     def setUp(self) -> None:
@@ -86,28 +83,62 @@ class PrecisionTest(unittest.TestCase):
     def start(self, *flags: object) -> Server:
         return Server("--data-dir", self.folder / "data", *flags)
 
-    def test_without_pictures_there_is_no_int8_and_with_them_it_is_kept(self) -> None:
+    def metric(self, server: Server, series: str) -> float:
+        for line in server.get("/metrics")[1].splitlines():
+            if line.startswith(series + " "):
+                return float(line.rsplit(" ", 1)[1])
+        raise AssertionError(f"no {series}")
+
+    def test_pictures_that_a_user_sends_bring_int8(self) -> None:
         with self.start("--model", DEMO_MODEL, "--precision", "int8") as server:
             server.wait_for_line("precision chosen")
+            before = self.version(server, "digits@1")
+            self.assertNotEqual(before["precision"], "int8", "nobody gave pictures")
+            self.assertIn("no pictures to calibrate with", before["precision_choice"])
+            refused = 'resnetd_precision_refusals_total{precision="int8",reason="no_pictures"}'
+            self.assertEqual(self.metric(server, refused), 1)
+
+            trial = self.ask(server, "models", "quantize", "digits", "--data", self.pictures,
+                             "--dry-run")
+            self.assertEqual(trial["report"]["chosen"], "int8")
+            self.assertEqual(self.version(server, "digits@1")["precision"],
+                             before["precision"])
+
+            made = self.ask(server, "models", "quantize", "digits", "--data", self.pictures)
+            self.assertEqual(made["version"]["precision"], "int8")
+            trials = {one["precision"]: one for one in made["report"]["trials"]}
+            self.assertEqual(set(trials), {"fp32", "bf16", "int8"})
+            self.assertEqual(trials["int8"]["examples"], 256)
+            self.assertGreaterEqual(trials["int8"]["agreeing"], 0.985 * 256)
+            self.assertEqual(trials["int8"]["labelled"], 256)
+            self.assertGreaterEqual(trials["int8"]["correct"], 0.99 * trials["fp32"]["correct"])
+            self.assertLess(trials["int8"]["memory_bytes"], trials["fp32"]["memory_bytes"])
+            self.assertIn('precision="int8"', server.get("/metrics")[1])
+
+            report = self.ask(server, "models", "evaluate", "digits", "--data",
+                              self.pictures)["report"]
+            self.assertEqual(report["precision"], "int8")
+            self.assertGreaterEqual(report["correct"], 350)
+
+            # It is not asked for again, and can be: from int8 this time.
+            again = self.ask(server, "models", "quantize", "digits", "--data", self.pictures)
+            self.assertEqual(again["version"]["precision"], "int8")
+
+        # The next start has the pictures, and the choice.
+        with self.start("--precision", "int8") as server:
+            self.assertIn("int8 chosen", server.wait_for_line("precision chosen"))
             shown = self.version(server, "digits@1")
-            self.assertNotEqual(shown["precision"], "int8", "nobody gave pictures")
-            self.assertIn("no pictures to calibrate with", shown["precision_choice"])
-            refused = server.wait_for_line("a precision is not used")
-            self.assertIn("no_pictures", refused)
-        for _ in range(2):  # Chosen, then taken from what was kept.
-            with self.start("--precision", "int8",
-                            "--calibration-pictures", self.pictures) as server:
-                line = server.wait_for_line("precision chosen")
-                precision = self.version(server, "digits@1")["precision"]
-                self.assertIn(f"{precision} chosen", line)
-                self.assertIn("of 256 pictures", line)
-                self.assertEqual(precision == "int8", "too far off" not in line)
-                self.assertTrue(precision == "int8" or not HAS_INT8, line)
-                self.assertIn(f'precision="{precision}"', server.get("/metrics")[1])
-                report = self.ask(server, "models", "evaluate", "digits", "--data",
-                                  self.pictures)["report"]
-                self.assertEqual(report["precision"], precision)
-                self.assertGreaterEqual(report["correct"], 350)
+            self.assertEqual(shown["precision"], "int8")
+            self.assertEqual(self.metric(server, refused), 0)
+
+    def test_a_server_that_serves_floats_keeps_the_pictures_for_later(self) -> None:
+        with self.start("--model", DEMO_MODEL) as server:
+            result = server.ctl("models", "quantize", "digits", "--data", self.pictures)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            self.assertIn("as the server was started with --precision=fp32", result.stdout)
+            self.assertEqual(self.version(server, "digits@1")["precision"], "fp32")
+        with self.start("--precision", "int8") as server:
+            self.assertIn("int8 chosen", server.wait_for_line("precision chosen"))
 
     def test_a_model_has_a_precision_of_its_own(self) -> None:
         models = self.folder / "models.toml"
@@ -120,18 +151,35 @@ class PrecisionTest(unittest.TestCase):
                         "--calibration-pictures", self.pictures) as server:
             line = server.wait_for_line("precision chosen")
             self.assertIn("bytes", line)
-            precision = self.version(server, "bytes@1")["precision"]
-            self.assertTrue(precision == "int8" or not HAS_INT8, line)
-            self.assertIn("int8: ", line)
+            self.assertEqual(self.version(server, "bytes@1")["precision"], "int8")
             floats = self.version(server, "floats@1")
             self.assertEqual((floats["precision"], floats["precision_choice"]), ("fp32", ""))
+
+    def test_too_few_pictures_and_unknown_ones_are_refused(self) -> None:
+        few = self.folder / "few" / "0"
+        few.mkdir(parents=True)
+        for path in sorted(self.pictures.glob("0/*.png"))[:20]:
+            (few / path.name).write_bytes(path.read_bytes())
+        with self.start("--model", DEMO_MODEL, "--precision", "int8",
+                        "--calibration-pictures", few) as server:
+            self.assertIn("20 pictures to calibrate with, at least 50 are needed",
+                          server.wait_for_line("precision chosen"))
+            refused = 'resnetd_precision_refusals_total{precision="int8",' \
+                      'reason="too_few_pictures"}'
+            self.assertEqual(self.metric(server, refused), 1)
+            result = server.ctl("models", "quantize", "digits", "--data", few.parent)
+            self.assertNotEqual(result.returncode, 0)
+            self.assertIn("20 pictures", result.stderr)
+            self.assertIn("50", result.stderr)
+            result = server.ctl("models", "quantize", "digits", "--dataset", "nothing")
+            self.assertNotEqual(result.returncode, 0)
 
     def test_the_first_answer_does_not_wait_for_the_choice(self) -> None:
         weights = self.folder / "resnet18.safetensors"
         resnet18(weights)
         few = self.folder / "few"
         few.mkdir()
-        for path in sorted(self.pictures.glob("*/*.png"))[::15]:
+        for path in sorted(self.pictures.glob("*/*.png"))[::6]:
             (few / path.name).write_bytes(path.read_bytes())
         with self.start("--weights", weights, "--precision", "int8",
                         "--calibration-pictures", few) as server:
