@@ -116,12 +116,7 @@ absl::Status DeviceModel::LoadWith(const ModelPackage& package,
 
 absl::StatusOr<std::vector<float>> DeviceModel::Logits(
     absl::Span<const Pixels* const> batch) const {
-  std::vector<ModelInput> inputs;
-  inputs.reserve(batch.size());
-  for (const Pixels* pixels : batch) {
-    inputs.push_back({.pixels = pixels, .normalised = nullptr});
-  }
-  ASSIGN_OR_RETURN(ModelOutput output, Compute(inputs, false));
+  ASSIGN_OR_RETURN(ModelOutput output, Compute(InputsOf(batch), false));
   return std::move(output.logits);
 }
 

@@ -29,12 +29,7 @@ TorchModel::TorchModel(const ModelPackage& package, c10::Device device,
 
 absl::StatusOr<std::vector<float>> TorchModel::Logits(
     absl::Span<const Pixels* const> batch) const {
-  std::vector<ModelInput> inputs;
-  inputs.reserve(batch.size());
-  for (const Pixels* pixels : batch) {
-    inputs.push_back({.pixels = pixels, .normalised = nullptr});
-  }
-  ASSIGN_OR_RETURN(ModelOutput output, Compute(inputs, false));
+  ASSIGN_OR_RETURN(ModelOutput output, Compute(InputsOf(batch), false));
   return std::move(output.logits);
 }
 
