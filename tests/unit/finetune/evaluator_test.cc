@@ -1,5 +1,3 @@
-// Measurements as a whole: a real store, real datasets and versions, and
-// networks that err on pictures of their own.
 #include "server/finetune/evaluator.h"
 
 #include <gmock/gmock.h>
@@ -7,18 +5,17 @@
 #include <sched.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <functional>
-#include <memory>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/error.h"
 #include "server/finetune/job_inputs.h"
-#include "tests/unit/image/picture_factory.h"
-#include "tests/unit/models/manager_fixture.h"
+#include "tests/unit/finetune/evaluator_fixture.h"
 
 namespace resnetd {
 namespace {
@@ -26,198 +23,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Pair;
-
-constexpr int kClasses = 10;
-constexpr int kPerClass = 12;
-
-std::string Solid(int red, int blue) {
-  Pixels pixels{.width = 32, .height = 32, .rgb = {}};
-  for (int i = 0; i < 32 * 32; ++i) {
-    pixels.rgb.insert(pixels.rgb.end(), {static_cast<std::uint8_t>(red), 0,
-                                         static_cast<std::uint8_t>(blue)});
-  }
-  const testing::Encoded png = testing::EncodePng(pixels);
-  return {png.begin(), png.end()};
-}
-
-// The policy of the threads that computed, -1 before any did.
-struct Watched {
-  std::atomic<int> policy{-1};
-  // Of the last measurement of precisions.
-  RealPictures pictures;
-  bool use = false;
-  bool was_stopped = false;
-  // Called by it, if it is set.
-  std::function<void()> before_asking;
-};
-
-// Says class red / 20 with a logit of 10, and the class behind it where
-// blue % 10 is below the variant of its weights: see TinyTensors().
-class ErringModel final : public Model {
- public:
-  ErringModel(int variant, Watched& watched)
-      : variant_(variant), watched_(watched) {}
-
-  absl::StatusOr<std::vector<float>> Logits(
-      absl::Span<const Pixels* const> batch) const override {
-    watched_.policy = sched_getscheduler(0);
-    std::vector<float> logits(batch.size() * kClasses, 0);
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      int best = batch[i]->rgb[0] / 20 % kClasses;
-      if (batch[i]->rgb[2] % 10 < variant_) {
-        best = (best + 1) % kClasses;
-      }
-      logits[i * kClasses + static_cast<std::size_t>(best)] = 10;
-    }
-    return logits;
-  }
-  absl::StatusOr<PrecisionReport> MeasurePrecisions(
-      const RealPictures& pictures, bool use,
-      const std::function<bool()>& stopped) override {
-    watched_.policy = sched_getscheduler(0);
-    watched_.pictures = pictures;
-    watched_.use = use;
-    if (watched_.before_asking) {
-      watched_.before_asking();
-    }
-    watched_.was_stopped = stopped();
-    if (watched_.was_stopped) {
-      return absl::CancelledError("stopped");
-    }
-    return PrecisionReport{
-        .trials = {{.precision = "fp32"}}, .policy = "auto", .chosen = "int8"};
-  }
-  std::string precision() const override { return "fp32"; }
-  std::string backend() const override { return "erring"; }
-  std::int64_t resident_bytes() const override { return 1; }
-
- private:
-  const int variant_;
-  Watched& watched_;
-};
-
-class ErringLoader final : public ModelLoader {
- public:
-  explicit ErringLoader(Watched& watched) : watched_(watched) {}
-  absl::StatusOr<std::unique_ptr<Model>> Load(
-      const ModelPackage& package, std::size_t /*max_batch*/) override {
-    ++loads_;
-    const std::vector<float>& bias = package.weights.at("fc.bias").values;
-    const float most = *std::max_element(bias.begin(), bias.end());
-    return std::make_unique<ErringModel>(static_cast<int>(most) - 100,
-                                         watched_);
-  }
-  std::string description() const override { return "erring"; }
-  int loads() const { return loads_; }
-
- private:
-  Watched& watched_;
-  std::atomic<int> loads_{0};
-};
-
-bool Always() { return true; }
-
-class EvaluatorTest : public ::testing::Test {
- protected:
-  EvaluatorTest() {
-    store_ = Must(Store::Open({.folder = folder_.File("data")}, RealClock()));
-    datasets_ = DatasetManager::Create({}, *store_);
-    models_ =
-        ModelManager::Create({}, *store_, loader_, registry_, RealClock());
-    if (!models_->Start().ok()) {
-      std::abort();
-    }
-    evaluator_ =
-        Evaluator::Create({}, *store_, *datasets_, *models_, RealClock());
-    // 3 errs on 5 of 12 pictures of each class, 1 on 2.
-    Import("digits", 3, {});
-    Import("digits", 1, {});
-    MakeDataset("data", kPerClass);
-  }
-
-  VersionNumber Import(const std::string& model, int variant,
-                       const std::vector<std::string>& labels) {
-    const std::string file = TinyWeightsFile(variant);
-    ImportHeader header = HeaderOf(model, file);
-    header.labels = labels;
-    const auto session = Must(models_->Import(header, {}));
-    if (!session->Write(BytesOf(file)).ok()) {
-      std::abort();
-    }
-    return Must(session->Finish()).version.row.version;
-  }
-  // Labels "0", "1", ... with solid pictures: red tells the class, blue counts.
-  void MakeDataset(const std::string& name, int per_class,
-                   const std::vector<std::string>& more_labels = {},
-                   ExampleSplit split = ExampleSplit::kAuto,
-                   std::size_t most = 1000) {
-    const DatasetName dataset = DatasetName::Parse(name).value();
-    std::vector<std::string> labels;
-    std::vector<std::string> files;
-    for (int label = 0; label < kClasses; ++label) {
-      labels.push_back(absl::StrCat(label));
-      for (int i = 0; i < per_class; ++i) {
-        files.push_back(Solid(20 * label, i));
-      }
-    }
-    files.resize(std::min(most, files.size()));
-    std::vector<UploadedExample> examples;
-    for (std::size_t i = 0; i < files.size(); ++i) {
-      examples.push_back(
-          {.name = "x",
-           .label = labels[i / static_cast<std::size_t>(per_class)],
-           .split = split,
-           .bytes = BytesOf(files[i])});
-    }
-    // Pictures of classes that no version knows: one, two, ...
-    std::vector<std::string> strange;
-    for (std::size_t i = 0; i < more_labels.size(); ++i) {
-      labels.push_back(more_labels[i]);
-      for (std::size_t k = 0; k <= i; ++k) {
-        strange.push_back(Solid(200, static_cast<int>(10 * i + k)));
-      }
-    }
-    std::size_t next = 0;
-    for (std::size_t i = 0; i < more_labels.size(); ++i) {
-      for (std::size_t k = 0; k <= i; ++k) {
-        examples.push_back({.name = "x",
-                            .label = more_labels[i],
-                            .split = split,
-                            .bytes = BytesOf(strange[next++])});
-      }
-    }
-    Must(datasets_->CreateDataset(dataset, labels, {}));
-    const auto progress = Must(datasets_->Add(dataset, "u", 0, examples));
-    if (progress.accepted != static_cast<std::int64_t>(examples.size())) {
-      std::abort();
-    }
-    Must(datasets_->SealDataset(dataset, "", {}));
-  }
-  static Measurement On(const std::string& name,
-                        DatasetPart part = DatasetPart::kAll) {
-    return {.dataset = DatasetName::Parse(name).value(), .part = part};
-  }
-  absl::StatusOr<VersionEvaluation> Evaluate(
-      std::int64_t version, const Measurement& what,
-      const Evaluator::GoOn& go_on = Always) {
-    return evaluator_->Evaluate(Named("digits"), {version}, what, go_on);
-  }
-  Residency StateOf(std::int64_t version) {
-    return Must(models_->GetVersion(Named("digits"), {version})).residency;
-  }
-  std::size_t Versions() {
-    return Must(models_->ListVersions(Named("digits"))).size();
-  }
-
-  TempDir folder_;
-  Watched watched_;
-  ErringLoader loader_{watched_};
-  ModelRegistry registry_;
-  std::unique_ptr<Store> store_;
-  std::unique_ptr<DatasetManager> datasets_;
-  std::unique_ptr<ModelManager> models_;
-  std::unique_ptr<Evaluator> evaluator_;
-};
 
 // With p of the best class and (1 - p) / 9 of each other one the cross entropy
 // is least where p is the accuracy a: at temperature 10 / ln(9 a / (1 - a)).
@@ -512,87 +317,6 @@ TEST(CheckSizeTest, CountsTheLogitsOfAllVersions) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("134217"));
   EXPECT_TRUE(CheckSize(kMostLogits, 1).ok());
   EXPECT_FALSE(CheckSize(kMostLogits + 1, 1).ok());
-}
-
-TEST_F(EvaluatorTest, QuantizingMeasuresOnItsPicturesAndRemembersThem) {
-  Must(models_->Unload(Named("digits"), {2}));
-  const auto made = Must(
-      evaluator_->Quantize(Named("digits"), {2}, On("data"), false, Always));
-  EXPECT_EQ(made.report.chosen, "int8");
-  EXPECT_EQ(made.version.row.version.value, 2);
-  EXPECT_EQ(made.dataset_digest.size(), 64U);
-  EXPECT_TRUE(watched_.use);
-  EXPECT_EQ(watched_.policy, SCHED_IDLE);
-  ASSERT_EQ(watched_.pictures.pictures.size(), 120U);
-  EXPECT_EQ(watched_.pictures.classes.at(119), 9);
-  const VersionPictures pictures(*store_, *datasets_);
-  const VersionFacts facts =
-      *Must(models_->GetVersion(Named("digits"), {2})).facts;
-  EXPECT_EQ(pictures.Identity(facts), watched_.pictures.identity);
-  EXPECT_EQ(pictures.Read(facts).pictures.size(), 120U);
-  EXPECT_EQ(StateOf(2), Residency::kUnloaded)
-      << "it was loaded for the time being";
-}
-
-TEST_F(EvaluatorTest, QuantizingOnTrialRemembersNothing) {
-  Must(evaluator_->Quantize(Named("digits"), {2}, On("data"), true, Always));
-  EXPECT_FALSE(watched_.use);
-  EXPECT_EQ(
-      VersionPictures(*store_, *datasets_)
-          .Identity(*Must(models_->GetVersion(Named("digits"), {2})).facts),
-      "");
-}
-
-TEST_F(EvaluatorTest, QuantizingNeedsNoLabelsAndFiftyPictures) {
-  MakeDataset("strange", 5, {"yeti"}, ExampleSplit::kValidation, 50);
-  MakeDataset("one-less", 5, {}, ExampleSplit::kValidation, 49);
-  Must(
-      evaluator_->Quantize(Named("digits"), {2}, On("strange"), false, Always));
-  EXPECT_EQ(watched_.pictures.classes.at(50), RealPictures::kNoClass);
-  const absl::Status status =
-      evaluator_->Quantize(Named("digits"), {2}, On("one-less"), false, Always)
-          .status();
-  EXPECT_EQ(ReasonOf(status), "TOO_FEW_EXAMPLES");
-  EXPECT_THAT(DetailsOf(status).metadata,
-              ElementsAre(Pair("examples", "49"), Pair("needed", "50")));
-}
-
-TEST_F(EvaluatorTest, QuantizingEndsWhenItsMemoryIsNeeded) {
-  watched_.before_asking = [this] {
-    Must(models_->Unload(Named("digits"), {2}));
-  };
-  const absl::Status status =
-      evaluator_->Quantize(Named("digits"), {2}, On("data"), false, Always)
-          .status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(ReasonOf(status), "MEMORY_ADMISSION");
-  EXPECT_EQ(
-      VersionPictures(*store_, *datasets_)
-          .Identity(*Must(models_->GetVersion(Named("digits"), {2})).facts),
-      "");
-}
-
-TEST_F(EvaluatorTest, QuantizingEndsWhenItsCallerGoesAway) {
-  EXPECT_EQ(evaluator_
-                ->Quantize(Named("digits"), {2}, On("data"), false,
-                           [] { return false; })
-                .status()
-                .code(),
-            absl::StatusCode::kCancelled);
-  // After the pictures were read.
-  int asked = 0;
-  const absl::Status status =
-      evaluator_
-          ->Quantize(Named("digits"), {2}, On("data"), false,
-                     [&asked] { return ++asked <= 120; })
-          .status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kCancelled);
-  EXPECT_TRUE(watched_.was_stopped);
-  EXPECT_EQ(ReasonOf(evaluator_
-                         ->Quantize(Named("digits"), {2}, On("nothing"), false,
-                                    Always)
-                         .status()),
-            "DATASET_NOT_FOUND");
 }
 
 }  // namespace
