@@ -27,7 +27,6 @@ struct PrecisionRun {
 };
 
 // Makes, compares and times candidates beside `reference`, a model in float32.
-// `pictures` are real ones: int8 is tried only with them, calibrated on
 // `pictures` are real ones: int8 is tried only with kLeastRealPictures of them,
 // calibrated on kCalibrationPictures that lie evenly among them and compared on
 // all. Without any the others are compared on the golden pictures. `all`: every
