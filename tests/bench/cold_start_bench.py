@@ -93,7 +93,7 @@ class Resnet50:
 def choose(folder: pathlib.Path, flags: list[object]) -> list[object]:
     """Flags of a server of a ResNet-50 that has made its choice in `folder`."""
     write_safetensors(folder / "resnet50.safetensors", Resnet50().tensors)
-    write_pictures(folder / "pictures", 224, 4)
+    write_pictures(folder / "pictures", 224, 16)
     flags = ["--data-dir", folder / "data", "--weights", folder / "resnet50.safetensors",
              "--precision", "auto", "--calibration-pictures", folder / "pictures", *flags]
     started = time.monotonic()
