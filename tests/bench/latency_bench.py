@@ -50,9 +50,12 @@ def p99_of_queue(load: float, workers: int, seed: int = 1, calls: int = 400_000)
 
 def engine_seconds(architecture: str) -> dict[int, float]:
     """Of a batch, by its size, on one thread."""
-    told = subprocess.run([BIN / "engine_bench", "--threads=1", "--batch=1,4", "--rounds=5",
-                           architecture], stdout=subprocess.PIPE, text=True, check=True).stdout
-    found = re.findall(r"B=(\d+) +T=1  wall +([\d.]+) ms", told)
+    told = subprocess.run([BIN / "engine_bench", "--threads=1", "--precision=fp32",
+                           "--batch=1,4", "--rounds=5", architecture],
+                          stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = re.findall(r"T=1 fp32 +B=(\d+) +wall +([\d.]+) ms", told)
+    if not found:
+        raise SystemExit(f"engine_bench says no time of a batch in fp32:\n{told}")
     return {int(size): float(wall) / 1e3 for size, wall in found}
 
 
