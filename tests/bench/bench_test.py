@@ -45,7 +45,8 @@ def cell(precisions: dict[tuple[str, str], float], threads: int = 1,
          peaks: dict[str, float] | None = None) -> Cell:
     """Of arms that take as many seconds in each of five rounds."""
     seconds = {arm: [value] * 5 for arm, value in precisions.items()}
-    return Cell("resnet18", 4, threads, seconds, seconds, operations=100, peaks=peaks or {},
+    return Cell("resnet18", 4, threads, seconds, seconds, operations=100,
+                peaks={precision: [peak] * 5 for precision, peak in (peaks or {}).items()},
                 differences={arm: 1e-6 for arm in precisions})
 
 

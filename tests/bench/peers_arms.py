@@ -60,6 +60,8 @@ class Arm:
         # Seconds a batch, one number a round, by batch size.
         self.cpu: dict[int, list[float]] = {batch: [] for batch in setting.batches}
         self.wall: dict[int, list[float]] = {batch: [] for batch in setting.batches}
+        # Of ours, operations a second of one core just before each of these.
+        self.peaks: dict[int, list[float]] = {batch: [] for batch in setting.batches}
 
     @property
     def name(self) -> str:
@@ -86,14 +88,14 @@ class Arm:
 
     def settle(self) -> None:
         """Before its first round, once nothing else starts: threads of the process go to the
-        cores of the setting; ours says what one of them can do at most."""
+        cores of the setting."""
         for thread in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
             with contextlib.suppress(ProcessLookupError):  # It has just ended.
                 os.sched_setaffinity(int(thread.name), self.setting.cores())
-        if self.engine == OURS:
-            self.ready |= self._ask("peak")
 
     def round(self, batch: int, seconds: float) -> None:
+        if self.engine == OURS:
+            self.peaks[batch].append(self._ask("peak")["peak"])
         told = self._ask(f"time {batch} {seconds}")
         self.cpu[batch].append(told["cpu"] / told["batches"])
         self.wall[batch].append(told["wall"] / told["batches"])

@@ -147,7 +147,7 @@ def cells_of(setting: Setting, arms: Sequence[Arm]) -> list[Cell]:
                  cpu={(arm.engine, arm.precision): arm.cpu[batch] for arm in mine},
                  wall={(arm.engine, arm.precision): arm.wall[batch] for arm in mine},
                  operations=batch * next((ready["flops"] for ready in ours.values()), 0),
-                 peaks={precision: ready["peak"] for precision, ready in ours.items()},
+                 peaks={arm.precision: arm.peaks[batch] for arm in mine if arm.engine == OURS},
                  differences={(arm.engine, arm.precision): arm.ready["difference"]
                               for arm in mine})
             for batch in setting.batches]
@@ -188,14 +188,14 @@ def show(cell: Cell) -> None:
     seconds = cell.cpu if cell.threads == 1 else cell.wall
     for (engine, precision), cpu in cell.cpu.items():
         median = statistics.median(cpu)
-        share = cell.share_of_peak(precision) if engine == OURS else 0
+        share = cell.share_of_peak(precision) if engine == OURS else None
         beside = ""
         if engine != OURS and (OURS, precision) in cell.cpu:
             ratio = Ratio.of(seconds[engine, precision], seconds[OURS, precision])
             beside = f"{ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f})"
         print(f"{PEERS.get(engine, engine) + ' ' + precision:24}"
               f"{1e3 * statistics.median(cell.wall[engine, precision]):9.2f}{1e3 * median:9.2f}"
-              f"{cell.batch / median:11.2f}{f'{100 * share:.1f} %' if share else '':>9}"
+              f"{cell.batch / median:11.2f}{f'{100 * share.value:.1f} %' if share else '':>9}"
               f"{cell.differences[engine, precision]:10.1e}  {beside}")
 
 
@@ -204,7 +204,8 @@ def as_json(cells: Sequence[Cell], before: str) -> dict[str, object]:
     return {"machine": before,
             "cells": [{"architecture": cell.architecture, "batch": cell.batch,
                        "threads": cell.threads, "operations": cell.operations,
-                       "peaks": dict(cell.peaks),
+                       "peaks": {precision: list(peaks)
+                                 for precision, peaks in cell.peaks.items()},
                        "arms": [{"engine": engine, "precision": precision, "cpu": list(cpu),
                                  "wall": list(cell.wall[engine, precision]),
                                  "difference": cell.differences[engine, precision]}

@@ -22,9 +22,9 @@ class Cell:
     cpu: Seconds
     wall: Seconds
     # Of our arms, by precision: operations of a batch, and the most that one core did in a
-    # second in loops of registers; 0: not known here.
+    # second in loops of registers, just before each round, as its clock changes; 0: not known.
     operations: float = 0
-    peaks: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    peaks: Mapping[str, Sequence[float]] = dataclasses.field(default_factory=dict)
     # By arm: the largest difference to the golden logits, in their scale.
     differences: Mapping[tuple[str, str], float] = dataclasses.field(default_factory=dict)
 
@@ -32,9 +32,11 @@ class Cell:
     def where(self) -> str:
         return f"{self.architecture}, B={self.batch}, T={self.threads}"
 
-    def share_of_peak(self, precision: str) -> float:
-        peak = self.peaks.get(precision, 0)
-        return self.operations / statistics.median(self.cpu[OURS, precision]) / peak if peak else 0
+    def share_of_peak(self, precision: str) -> Ratio | None:
+        peaks = self.peaks.get(precision, [0])
+        if not all(peaks):
+            return None
+        return Ratio.of([self.operations / peak for peak in peaks], self.cpu[OURS, precision])
 
 
 def _speed(cell: Cell, id_: str, precision: str, peers: Sequence[tuple[str, float]],
@@ -48,8 +50,8 @@ def _speed(cell: Cell, id_: str, precision: str, peers: Sequence[tuple[str, floa
             yield Goal(id_, f"{precision} over {PEERS[engine]}, {cell.where}", ratio.value,
                        goal, low=ratio.low, high=ratio.high)
     if share:
-        yield Goal(id_, f"  or: {precision}, share of the core's peak, {cell.where}", share,
-                   least_of_peak)
+        yield Goal(id_, f"  or: {precision}, share of the core's peak, {cell.where}",
+                   share.value, least_of_peak, low=share.low, high=share.high)
 
 
 def _best(cell: Cell, precision: str, engines: Sequence[str]) -> list[str]:
