@@ -119,6 +119,14 @@ class RulesTest(SampleTreeTest):
         self.change("eval_time: 4m", "eval_time: 9m", "tests/rules/a_test.yml", TESTS)
         self.finds("promtool test rules")
 
+    def test_finds_rules_that_match_no_series_of_a_cluster(self):
+        self.change("resnetd_ready == 0",
+                    "resnetd_ready == 0 and sum by (instance) (resnetd_ready) == 0")
+        self.finds("with the labels of a cluster")
+        self.change("resnetd_ready == 0", "resnetd_ready == 0 and on (instance) "
+                    "sum by (instance) (resnetd_ready) == 0")
+        self.finds()
+
     def test_passes_on_what_promtool_says_of_the_configuration(self):
         self.write("deploy/monitoring/prometheus.yml", "rule_file: []\n")
         self.finds("promtool check config")

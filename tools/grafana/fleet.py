@@ -54,12 +54,12 @@ def replicas() -> tuple[str, list[Json]]:
                       f'{{{MODEL},alias="stable"}})')],
               columns={"instance": "Server", "model": "Model", "version": "Version",
                        "digest": "Digest"}),
-        timeseries("Aliases behind", "Moves of the alias stable that a server has yet to "
-                   "follow, against the one that is furthest.",
-                   [target("max by (model) (resnetd_alias_generation"
-                           f'{{{MODEL},alias="stable"}}) - ignoring (instance) group_right () '
-                           "max by (model, instance) (resnetd_alias_generation"
-                           f'{{{MODEL},alias="stable"}})', "{{instance}}: {{model}}")],
+        timeseries("Servers by version", "How many servers answer with which content. Two "
+                   "lines of a model for minutes: some servers do not follow; the table of the "
+                   "versions that answer names them.",
+                   [target("count by (model, version, digest) (resnetd_alias_info"
+                           f'{{{MODEL},alias="stable",digest!=""}})',
+                           "{{model}}@{{version}}")],
                    unit="none", least=0, width=12),
         table("Programs", "Version of each server.",
               [target(f"max by (instance, version) (resnetd_build_info{{{SERVERS}}})")],
