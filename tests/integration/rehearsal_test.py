@@ -145,6 +145,8 @@ class ComposeRehearsalTest(unittest.TestCase):
         server = self.compose.start_server()
         try:
             self.prometheus.look_at(server.http_port)
+            # Nobody calls, and that is an answer: a fleet with nothing to do may shrink.
+            self.autoscalers_have_their_metric()
             self.client("loadgen", server)
             wait_for("calls", lambda: (self.prometheus.value(
                 'sum(rate(resnetd_rpc_requests_total{method="Classify",code="OK"}[10s]))')

@@ -113,6 +113,21 @@ def flag_complaints(service, flags):
         yield f"the server has no setting '{name}'"
 
 
+def caller_complaints(name, service, services):
+    """A client begins when the server answers, whichever the profile has."""
+    if service.get("entrypoint") != ["resnetctl"]:
+        return
+    waited = service.get("depends_on")
+    waited = waited if isinstance(waited, dict) else {}
+    for server, facts in services.items():
+        if not facts["image"].startswith("resnetd:") or "entrypoint" in facts:
+            continue
+        if waited.get(server, {}).get("condition") != "service_healthy":
+            yield f"{name}: does not wait until {server} is healthy"
+        elif waited[server].get("required") is not False:
+            yield f"{name}: cannot start in a profile without {server}"
+
+
 def names_of(services):
     """What a service is reached by -> the ports that are published for it."""
     return {name: facts for service, facts in services.items()
@@ -201,6 +216,8 @@ def home_complaints(root, services):
     if settings.get("GF_AUTH_ANONYMOUS_ORG_ROLE") != "Viewer" or \
             settings.get("GF_AUTH_ANONYMOUS_ENABLED") != "true":
         yield "grafana: who looks must log in, or may change things"
+    if settings.get("GF_PLUGINS_PREINSTALL_DISABLED") != "true":
+        yield "grafana: fetches plugins when it starts"
 
 
 def profile_complaints(services, chosen):
@@ -236,6 +253,8 @@ def complaints(root):
                      *outside_complaints(root, service, compose.get("volumes", {})),
                      *flag_complaints(service, flags)]:
             yield f"{FILE}: {name}: {text}"
+        for text in caller_complaints(name, service, services):
+            yield f"{FILE}: {text}"
     for text in [*address_complaints(root, services), *home_complaints(root, services),
                  *document_complaints(root, services, version),
                  *dockerfile_complaints(root, services, version),

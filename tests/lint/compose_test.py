@@ -76,6 +76,12 @@ class ComposeTest(SampleTreeTest):
                 ("/etc/grafana/dashboards:ro", "/etc/dashboards:ro", "is not mounted"),
                 ("dashboards/serving.json", "dashboards/gone.json", "no home dashboard"),
                 ("ORG_ROLE: Viewer", "ORG_ROLE: Admin", "may change things"),
+                ('PREINSTALL_DISABLED: "true"', 'PREINSTALL_DISABLED: "false"',
+                 "fetches plugins"),
+                ("  server:\n    condition: service_healthy", "  server:\n"
+                 "    condition: service_started", "loadgen: does not wait until server is"),
+                ("    required: false", "    required: true",
+                 "train-demo: cannot start in a profile without server-gpu"),
                 ("profiles: [loadgen]", "profiles: [load]", "does not bring loadgen"),
                 ("    profiles: [train-demo]\n", "", "whatever the profile")]:
             with self.subTest(says):

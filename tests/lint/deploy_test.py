@@ -136,6 +136,8 @@ class PolicyTest(FaultsTest):
                 (box + "image", "resnetd:latest", "is no flavour of version"),
                 (box + "image", "resnetd", "is no flavour of version"),
                 (box + "image", "resnetd:0.1.0-cpu@sha256:12", "is no flavour of version"),
+                (box + "resources.limits", {"memory": "1Gi", "nvidia.com/gpu": 1},
+                 "image resnetd:0.1.0-cpu cannot use the GPU"),
                 (box + "imagePullPolicy", "Always", "imagePullPolicy"),
                 (box + "command", ["sh", "-c"], "wants a shell"),
                 (box + "lifecycle", {"preStop": {"exec": {"command": ["sleep"]}}},
@@ -175,6 +177,19 @@ class PolicyTest(FaultsTest):
                 config["data"]["resnetd.toml"] = text.replace(old, new)
                 self.assertIn(says, " ".join(self.complaints(things)))
 
+    def test_who_trains_has_an_image_with_libtorch(self):
+        self.assert_found("split", "StatefulSet", "spec.template.spec.containers.0.image",
+                          "resnetd:0.1.0-cpu", "has no LibTorch", "resnetd-trainer")
+
+    def test_a_run_leaves_the_images_of_the_servers_alone(self):
+        rendered = {name: things for name, things, _ in deploylib.rendered(ROOT)}
+        for plain, with_runs in [("split", "split+kueue"), ("production", "production+kueue"),
+                                 ("production+gpu", "production+gpu+kueue")]:
+            images = [{one["metadata"]["name"]: k8s_policy.pod(one)["containers"][0]["image"]
+                       for one in k8s_policy.servers(rendered[name])}
+                      for name in (plain, with_runs)]
+            self.assertEqual(*images)
+
     def test_production_speaks_tls_and_asks_for_tokens(self):
         for server in k8s_policy.servers(self.things["production"]):
             self.assertEqual(list(k8s_policy.wire(server)), [])
@@ -191,7 +206,8 @@ class PolicyTest(FaultsTest):
     def test_a_run_brings_an_authority_and_a_token_and_sees_no_key(self):
         rendered = {name: things for name, things, _ in deploylib.rendered(ROOT)
                     if name.endswith("+kueue")}
-        self.assertEqual(sorted(rendered), ["production+kueue", "split+kueue"])
+        self.assertEqual(sorted(rendered), ["production+gpu+kueue", "production+kueue",
+                                            "split+kueue"])
         things = rendered["production+kueue"]
         job = find(things, "Job", "resnetd-run")
         self.assertEqual(list(k8s_policy.wire_of_job(job, things)), [])
@@ -272,31 +288,60 @@ class ReachTest(FaultsTest):
 
 class TreeTest(SampleTreeTest):
 
-    def images(self, overlay_of_edit, *images):
-        """Name of each server -> its image in production, after the command of the
-        documents for a registry of one's own."""
+    def overlays(self):
+        """A copy of the overlays, with what they are made of."""
         for folder in (deploylib.K8S, check_deploy.MONITORING):
             shutil.copytree(ROOT / folder, self.root / folder, dirs_exist_ok=True)
-        overlays = self.root / deploylib.K8S / "overlays"
-        subprocess.run([deploylib.tool("kustomize"), "edit", "set", "image", *images],
-                       cwd=overlays / overlay_of_edit, check=True, capture_output=True)
-        things, fault = deploylib.kustomized(overlays / "production")
+        return self.root / deploylib.K8S / "overlays"
+
+    def images(self, folder):
+        """Name of each server of an overlay -> its image."""
+        things, fault = deploylib.kustomized(folder)
         self.assertEqual(fault, "")
         return {one["metadata"]["name"]: k8s_policy.pod(one)["containers"][0]["image"]
                 for one in k8s_policy.servers(things)}
 
-    def test_in_another_registry_each_server_keeps_its_flavour(self):
-        self.assertEqual(self.images("production", "resnetd=host:5000/resnetd"),
-                         {"resnetd": "host:5000/resnetd:0.1.0-cpu",
-                          "resnetd-trainer": "host:5000/resnetd:0.1.0-train"})
+    def test_in_a_registry_of_ones_own_each_server_keeps_its_flavour(self):
+        # By the commands of the documents: "| `split` | ... | `kustomize edit ...` |".
+        rows = re.findall(r"^\| `([\w-]+)` .*`kustomize (edit [^`]+)`",
+                          (ROOT / "docs/kubernetes.md").read_text(), re.MULTILINE)
+        command = dict(rows)
+        overlays = self.overlays()
+        both = {"resnetd": "host:5000/resnetd:0.1.0-cpu",
+                "resnetd-trainer": "host:5000/resnetd:0.1.0-train"}
+        for name, expected in [
+                ("cpu-demo", {"resnetd": "host:5000/resnetd:0.1.0-cpu"}),
+                # Before split, which it is made of.
+                ("production", both), ("split", both)]:
+            with self.subTest(name):
+                words = command[name].replace("REGISTRY", "host:5000").split()
+                subprocess.run([deploylib.tool("kustomize"), *words], cwd=overlays / name,
+                               check=True, capture_output=True)
+                self.assertEqual(self.images(overlays / name), expected)
 
     def test_production_has_the_digests_that_split_is_given(self):
         one, two = (f"sha256:{digits * 32}" for digits in ("0f", "1e"))
-        self.assertEqual(
-            self.images("split", f"resnetd=r/resnetd:0.1.0-cpu@{one}",
-                        f"resnetd-train=r/resnetd:0.1.0-train@{two}"),
-            {"resnetd": f"r/resnetd:0.1.0-cpu@{one}",
-             "resnetd-trainer": f"r/resnetd:0.1.0-train@{two}"})
+        overlays = self.overlays()
+        subprocess.run([deploylib.tool("kustomize"), "edit", "set", "image",
+                        f"resnetd=r/resnetd:0.1.0-cpu@{one}",
+                        f"resnetd-train=r/resnetd:0.1.0-train@{two}"],
+                       cwd=overlays / "split", check=True, capture_output=True)
+        self.assertEqual(self.images(overlays / "production"),
+                         {"resnetd": f"r/resnetd:0.1.0-cpu@{one}",
+                          "resnetd-trainer": f"r/resnetd:0.1.0-train@{two}"})
+
+    def test_the_overlay_that_the_documents_show_is_clean(self):
+        shown, = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs/kubernetes.md").read_text(),
+                            re.DOTALL | re.MULTILINE)
+        folder = self.overlays() / "mine"
+        folder.mkdir()
+        (folder / "kustomization.yaml").write_text(shown)
+        things, _ = deploylib.kustomized(folder)
+        self.assertEqual(list(check_deploy.overlay_complaints(
+            things, check_deploy.facts_of(ROOT))), [])
+        self.assertEqual(self.images(folder),
+                         {"resnetd": "REGISTRY/resnetd:0.1.0-cpu",
+                          "resnetd-trainer": "REGISTRY/resnetd:0.1.0-train"})
 
     def test_finds_what_kustomize_refuses(self):
         done = deploylib.kustomized(self.root)

@@ -32,6 +32,7 @@ VARIANTS = {
     "production+mig": ("production", ["gpu", "mig"]),
     "production+gateway": ("production", ["gateway"]),
     "production+kueue": ("production", ["kueue", "kueue-tls"]),
+    "production+gpu+kueue": ("production", ["gpu", "kueue", "kueue-tls"]),
     "split+kueue": ("split", ["kueue"]),
     "split+hpa": ("split", ["hpa"]),
     "single-gpu+mig": ("single-gpu", ["mig"]),

@@ -121,6 +121,9 @@ def programs(workload, version):
             yield f"image {box['image']} is no flavour of version {version}"
         if box.get("imagePullPolicy") != "IfNotPresent":
             yield f"container {box['name']}: imagePullPolicy"
+        gpus = [key for key in box.get("resources", {}).get("limits", {}) if GPU.match(key)]
+        if gpus and not tag.startswith(f"{version}-cuda"):
+            yield f"image {box['image']} cannot use the GPU that it asks for"
         if SHELLS & set(box.get("command", [])[:1]):
             yield f"container {box['name']} wants a shell"
         if "exec" in str(box.get("lifecycle", "")) or \
@@ -171,6 +174,9 @@ def configured(workload, things, flags):
     for name, key in (("grpc", "listen"), ("http", "http-listen")):
         if config.get(key) != f":{ports.get(name)}":
             yield f"port {name} is {ports.get(name)}, {key} is {config.get(key)}"
+    if "train" in config.get("roles", "all").split(",") and \
+            re.search(r"-cpu(@|$)", box["image"]):
+        yield f"image {box['image']} has no LibTorch, and it trains"
     delay = config.get("drain-delay-ms", 0)
     # Who is behind a service must go on answering until nobody sends any more.
     if "train" not in config.get("roles", "all") and delay < 5000:
