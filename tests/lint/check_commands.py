@@ -4,7 +4,9 @@ not have.
 
 resnetctl's commands and options are those of its help, which a test holds against
 the program; resnetd's are those of server/app. Looked at are code blocks and code in
-lines of the documents, the arguments of Jobs, and those of docker-compose.yml.
+lines of the documents, the arguments of Jobs, and those of docker-compose.yml. Flags
+that stand alone, and environment variables, are those of some program of ours; and
+every command of resnetctl is in its document.
 """
 import os
 import re
@@ -17,14 +19,23 @@ import deploylib
 import lintlib
 
 HELP = "tests/golden/cli/help.txt"
+PAGE = "docs/resnetctl.md"
 # Not what was true of former versions.
 LEFT_OUT = {"CHANGELOG.md"}
 # Beside those of deploylib.flags(): what makes no server.
 SERVER_OWN = {"config", "help", "version"}
 OWN = re.compile(r'add_(?:flag|option)(?:_function<[^>]*>)?\(\s*"--([a-z-]+)')
-FENCE = re.compile(r"^```(?:sh|console|bash)?\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+# Blocks of commands.
+SHELL = {"", "sh", "console", "bash"}
 SPAN = re.compile(r"`((?:resnetctl|resnetd) [^`]+)`")
 OPTION = re.compile(r"^ {2,6}(?:(-\w), )?(--[\w-]+)( [A-Z]\S*)?(?: |$)")
+# A flag without its program, and a variable.
+FLAG = re.compile(r"`(--[a-z][\w-]*)")
+VARIABLE = re.compile(r"\bRESNETD_[A-Z0-9_]*[A-Z0-9]\b")
+# Whose flags a document names, too: ./dev, benches and tools; and Docker's.
+TOOLS = ("dev", "tools/", "tests/bench/", "tests/oracle/", "deploy/docker/")
+FOREIGN = {"--build-arg"}
 # What ends a command within a line.
 ENDS = {"|", "||", "&&", "&", ";", ">", ">>", "<", "<(", ")", "(", "2>"}
 
@@ -122,8 +133,9 @@ def line_complaints(line, commands, flags):
 
 
 def document_lines(text):
-    for block in FENCE.findall(text):
-        yield from re.sub(r"\\\n", " ", block).splitlines()
+    for language, block in FENCE.findall(text):
+        if language in SHELL:
+            yield from re.sub(r"\\\n", " ", block).splitlines()
     for span in SPAN.findall(FENCE.sub("", text)):
         # Not a family of commands: resnetctl train pause|resume.
         if "|" not in span:
@@ -159,6 +171,55 @@ def called(thing):
         yield from called(one)
 
 
+def words_of_files(root, pattern, starts):
+    """What of our files that begin so, but for documents, is like `pattern`."""
+    found = set()
+    for path in lintlib.our_files(root):
+        if lintlib.relative(root, path).startswith(starts) and path.suffix != ".md":
+            found.update(pattern.findall(path.read_text(errors="ignore")))
+    return found
+
+
+def lone_complaints(root, commands, flags):
+    """Flags and variables of documents that no program has."""
+    known = {f"--{name}" for name in flags} | FOREIGN
+    known |= {option for options in commands.values() for option in options}
+    known |= words_of_files(root, re.compile(r"--[a-z][\w-]*"), TOOLS)
+    variables = {f"RESNETD_{name.upper().replace('-', '_')}" for name in flags}
+    variables |= words_of_files(root, VARIABLE, "")
+    for document in lintlib.our_files(root, ".md"):
+        name, text = lintlib.relative(root, document), document.read_text()
+        if name in LEFT_OUT:
+            continue
+        for flag in sorted(set(FLAG.findall(FENCE.sub("", text))) - known):
+            yield f"{name}: nothing of ours has the flag {flag}"
+        for variable in sorted(set(VARIABLE.findall(text)) - variables):
+            yield f"{name}: nothing of ours reads {variable}"
+
+
+def rows_of(page):
+    """Commands that the first column of a table names, and what they begin with:
+    `train run|pause JOB` is two."""
+    found = set()
+    for cell in re.findall(r"^\| (`.*?) \|", page, re.MULTILINE):
+        for span in re.findall(r"`([^`]+)`", cell.replace("\\|", "|")):
+            paths = [()]
+            for word in span.split():
+                if not re.fullmatch(r"[a-z][a-z|-]*", word):
+                    break
+                paths = [path + (part,) for path in paths for part in word.split("|")]
+                found.update(paths)
+    return found
+
+
+def page_complaints(root, commands):
+    if not (root / PAGE).exists():
+        return
+    described = rows_of((root / PAGE).read_text())
+    for path in sorted(commands.keys() - described - {()}):
+        yield f"{PAGE}: says nothing of resnetctl {' '.join(path)}"
+
+
 def complaints(root):
     path = root / HELP
     if not path.exists():
@@ -172,6 +233,8 @@ def complaints(root):
             for text in line_complaints(line, commands, flags):
                 yield f"{name}: {text}: {' '.join(line.split())}"
     yield from argument_complaints(root, commands)
+    yield from lone_complaints(root, commands, flags)
+    yield from page_complaints(root, commands)
 
 
 if __name__ == "__main__":

@@ -50,9 +50,34 @@ class CommandsTest(SampleTreeTest):
             with self.subTest(line):
                 self.finds(self.in_block(line), says)
 
+    def test_blocks_of_other_languages_hide_nothing(self):
+        other = "```python\nresnetd = --no_command\n```\n"
+        self.finds(other + self.in_block("resnetd --lissten") + other, "no --lissten")
+        self.finds(other + "`resnetd --lissten`\n" + other, "no --lissten")
+
     def test_finds_commands_that_there_are_not(self):
         self.finds(self.in_block("resnetctl modells list"), "no command 'modells'")
         self.finds("Ask `resnetctl models version`.\n", "models: there is no command 'version'")
+
+    def test_finds_flags_and_variables_that_no_program_has(self):
+        self.write("tools/a.py", 'parser.add_argument("--rounds")\nos.environ["RESNETD_X"]\n')
+        self.finds("`--listen :8001`, `--top-k`, `--rounds 3`, `RESNETD_LISTEN`, `RESNETD_X`.\n")
+        self.finds("`--lissten`, `--top-n 3`, `RESNETD_LISTENS`, RESNETD_Y.\n",
+                   "the flag --lissten", "the flag --top-n", "reads RESNETD_LISTENS",
+                   "reads RESNETD_Y")
+
+    def test_finds_commands_that_their_document_leaves_out(self):
+        commands = {(): {}, ("data",): {}, ("data", "list"): {}, ("data", "show"): {},
+                    ("top",): {}}
+        for page, expected in [
+                ("| `data list\\|show NAME` | a |\n| `top` | b |\n", []),
+                ("| `data list`, `data show` | a |\n| `top -n N` | b |\n", []),
+                ("| `data list` | `data show` |\n| `top` | b |\n", ["data show"]),
+                ("| `data list\\|show NAME` | a |\n", ["top"])]:
+            self.write(check_commands.PAGE, page)
+            found = list(check_commands.page_complaints(self.root, commands))
+            self.assertEqual(found, [f"{check_commands.PAGE}: says nothing of resnetctl {name}"
+                                     for name in expected])
 
     def test_looks_at_what_manifests_run(self):
         job = ("spec:\n  containers:\n    - command: [resnetctl]\n"
