@@ -34,11 +34,11 @@ struct ClientOptions {
   std::string server = "localhost:8001";
   // How long a call may take with all its repetitions.
   std::chrono::nanoseconds timeout = std::chrono::seconds(10);
-  // The same for the calls that move files or run networks: ImportVersion,
-  // ExportVersion, GetBlob, LoadVersion, UnloadVersion, WarmUpVersion,
-  // SetAlias, RollbackAlias, PromoteVersion, EvaluateModel, CompareVersions,
-  // CalibrateVersion and CreateJob, and for each stream of UploadExamples. A
-  // large file over a slow line takes its time.
+  // The same for the calls that move files, run networks or read a whole
+  // dataset: imports, exports and blobs, loading, moves of aliases,
+  // measurements and probes, new jobs and their estimates, checkpoints that
+  // become versions, datasets that are sealed or described, and each stream of
+  // UploadExamples. A large file over a slow line takes its time.
   std::chrono::nanoseconds long_timeout = std::chrono::minutes(10);
   // Classify goes to servers whose health of this name is SERVING: "" is the
   // server as a whole, "models/NAME" one model of it.

@@ -285,7 +285,10 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
   app.footer(
       "Every flag is also an environment variable (RESNETD_MAX_BATCH) and a "
       "key of the\nTOML file (max-batch = 4); flags win over the environment, "
-      "it over the file.");
+      "it over the file.\n\n"
+      "Exit codes: 0 ended as it was told to, 1 could not start or go on, "
+      "2 wrong\nsettings or model files, 3 the GPU is broken for this "
+      "process.");
   bool print_config = false;
   app.add_flag("--print-config", print_config,
                "Print the settings in force as TOML and exit")

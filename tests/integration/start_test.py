@@ -166,6 +166,8 @@ class SettingsTest(unittest.TestCase):
             self.assertEqual(result.returncode, 0)
             self.assertIn("resnetd", result.stdout)
             self.assertEqual(result.stderr, "")
+        for code in ("0 ended", "1 could not start", "2 wrong settings", "3 the GPU"):
+            self.assertIn(code, result.stdout)
 
 
 if __name__ == "__main__":
