@@ -31,6 +31,13 @@ namespace {
 constexpr int kCpuBatch = 4;
 constexpr int kGpuBatch = 32;
 
+constexpr char kFooter[] =
+    "Every flag is also an environment variable (RESNETD_MAX_BATCH) and a\n"
+    "key of the TOML file (max-batch = 4); flags win over the environment,\n"
+    "it over the file.\n\n"
+    "Exit codes: 0 ended as it was told to, 1 could not start or go on,\n"
+    "2 wrong settings or model files, 3 the GPU is broken for this process.";
+
 absl::Status ConfigError(const std::string& text) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
                text);
@@ -282,13 +289,7 @@ absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,
       ->envname("RESNETD_CONFIG");
   app.allow_config_extras(CLI::config_extras_mode::error);
   app.allow_extras();
-  app.footer(
-      "Every flag is also an environment variable (RESNETD_MAX_BATCH) and a "
-      "key of the\nTOML file (max-batch = 4); flags win over the environment, "
-      "it over the file.\n\n"
-      "Exit codes: 0 ended as it was told to, 1 could not start or go on, "
-      "2 wrong\nsettings or model files, 3 the GPU is broken for this "
-      "process.");
+  app.footer(kFooter);
   bool print_config = false;
   app.add_flag("--print-config", print_config,
                "Print the settings in force as TOML and exit")
