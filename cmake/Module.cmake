@@ -13,14 +13,22 @@ function(resnetd_module name)
     PUBLIC ${ARG_DEPS} PRIVATE resnetd_warnings ${ARG_PRIVATE_DEPS})
 endfunction()
 
-# resnetd_test(<name> SOURCES ... DEPS ... LABELS ... [TIMEOUT seconds])
+# resnetd_test(<name> [BY_SUITE] SOURCES ... DEPS ... LABELS ... [TIMEOUT seconds]
+#              [ALONE <suite>...])
 # One executable with googletest's main; each TEST becomes one ctest entry.
+# BY_SUITE: each suite does, for programs that link LibTorch, whose start takes
+# longer than most tests; ALONE names the suites of which some tests may be
+# skipped, and which are therefore listed test by test.
 # Without TIMEOUT the one of the test preset counts, or of ./dev test long.
+#
+# OpenMP's teams have one thread unless a test asks for more: ctest runs as many
+# tests at once as there are cores, and of two teams on the same cores one spins
+# while it waits for a thread that has none, which makes them ten times as slow.
 function(resnetd_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LABELS" ${ARGN})
-  set(timeout)
+  cmake_parse_arguments(ARG "BY_SUITE" "TIMEOUT" "SOURCES;DEPS;LABELS;ALONE" ${ARGN})
+  set(properties LABELS "${ARG_LABELS}" ENVIRONMENT OMP_NUM_THREADS=1)
   if(ARG_TIMEOUT)
-    set(timeout TIMEOUT ${ARG_TIMEOUT})
+    list(APPEND properties TIMEOUT ${ARG_TIMEOUT})
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_include_directories(${name} PRIVATE "${PROJECT_SOURCE_DIR}")
@@ -29,10 +37,36 @@ function(resnetd_test name)
     RESNETD_BINARY_DIR="${PROJECT_BINARY_DIR}")
   target_link_libraries(${name}
     PRIVATE ${ARG_DEPS} resnetd_warnings GTest::gmock GTest::gtest_main)
+  if(ARG_BY_SUITE)
+    resnetd_discover_suites(${name} "${ARG_ALONE}" "${properties}")
+    return()
+  endif()
   # LibTorch with CUDA is gigabytes: on a cold disk a test that links it takes
   # more than the default of 5 s to tell what is in it.
   gtest_discover_tests(${name} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 120
-    PROPERTIES LABELS "${ARG_LABELS}" ${timeout})
+    PROPERTIES ${properties})
+endfunction()
+
+# resnetd_discover_suites(<program> <alone> <properties>)
+# See resnetd_test(); the entries are written when ctest starts and the program
+# is newer than they are.
+function(resnetd_discover_suites program alone properties)
+  set(base "${CMAKE_CURRENT_BINARY_DIR}/${program}_suites")
+  file(GENERATE OUTPUT "${base}.cmake" CONTENT
+"if(NOT EXISTS [==[$<TARGET_FILE:${program}>]==])
+  add_test([==[${program}_NOT_BUILT]==] [==[${program}_NOT_BUILT]==])
+  return()
+endif()
+if(NOT EXISTS [==[${base}_found.cmake]==] OR
+   NOT [==[${base}_found.cmake]==] IS_NEWER_THAN [==[$<TARGET_FILE:${program}>]==] OR
+   NOT [==[${base}_found.cmake]==] IS_NEWER_THAN \"\${CMAKE_CURRENT_LIST_FILE}\")
+  include([==[${PROJECT_SOURCE_DIR}/cmake/DiscoverSuites.cmake]==])
+  resnetd_write_suites([==[$<TARGET_FILE:${program}>]==] [==[${base}_found.cmake]==]
+    [==[${alone}]==] [==[${properties}]==])
+endif()
+include([==[${base}_found.cmake]==])
+")
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${base}.cmake")
 endfunction()
 
 # resnetd_plugin_host(<target> [<module>...])

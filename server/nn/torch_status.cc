@@ -2,6 +2,8 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
+#include <array>
 #include <new>
 #include <string>
 
@@ -13,13 +15,18 @@
 namespace resnetd {
 namespace {
 
-// The CPU allocator has no exception type of its own; this is its text.
-constexpr absl::string_view kCpuAllocatorText = "can't allocate memory";
+// The CPU allocator, and what its kernels allocate beside it, have no exception
+// types of their own; these are their texts.
+constexpr std::array<absl::string_view, 2> kNoMemoryTexts = {
+    "can't allocate memory", "posix_memalign failed"};
 
 bool IsOutOfMemory(const std::exception& error) {
   return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||
          dynamic_cast<const std::bad_alloc*>(&error) != nullptr ||
-         absl::StrContains(error.what(), kCpuAllocatorText);
+         std::any_of(kNoMemoryTexts.begin(), kNoMemoryTexts.end(),
+                     [&error](absl::string_view text) {
+                       return absl::StrContains(error.what(), text);
+                     });
 }
 
 absl::Status OutOfMemory(absl::string_view task, TorchUse use) {

@@ -1,16 +1,23 @@
+#include "tests/unit/nn/few_channels.h"
+
 #include <ATen/Context.h>
 #include <ATen/Version.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 
 namespace resnetd {
 namespace {
 
-// The oneDNN inside of LibTorch 2.11 writes beyond its memory, on processors
-// without AVX-512, in the backward pass of a strided 1x1 convolution in float32
-// that reads less than eight channels. No network of FindArchitecture() has
-// one, but the small ones of these tests do: there they train without oneDNN.
+constexpr int kLeastChannels = 8;
+
+bool IsNarrowProjection(const ConvUnit& unit) {
+  const ConvLayer& conv = unit.conv;
+  return conv.kernel == 1 && conv.stride > 1 &&
+         conv.in_channels / conv.groups < kLeastChannels;
+}
+
 class FewChannels final : public testing::Environment {
  public:
   void SetUp() override {
@@ -24,4 +31,25 @@ const testing::Environment* const kFewChannels =
     testing::AddGlobalTestEnvironment(new FewChannels);
 
 }  // namespace
+
+bool HasNarrowProjection(const Network& network) {
+  return IsNarrowProjection(network.stem) ||
+         std::any_of(network.blocks.begin(), network.blocks.end(),
+                     [](const ResidualBlock& block) {
+                       return std::any_of(block.main_path.begin(),
+                                          block.main_path.end(),
+                                          IsNarrowProjection) ||
+                              (block.shortcut &&
+                               IsNarrowProjection(*block.shortcut));
+                     });
+}
+
+OneDnnFor::OneDnnFor(const Network& network)
+    : was_on_(at::globalContext().userEnabledMkldnn()) {
+  at::globalContext().setUserEnabledMkldnn(was_on_ ||
+                                           !HasNarrowProjection(network));
+}
+
+OneDnnFor::~OneDnnFor() { at::globalContext().setUserEnabledMkldnn(was_on_); }
+
 }  // namespace resnetd

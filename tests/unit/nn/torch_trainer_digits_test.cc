@@ -18,6 +18,7 @@
 #include "server/finetune/rate_schedule.h"
 #include "tests/support/digits.h"
 #include "tests/support/seeded_random.h"
+#include "tests/unit/nn/few_channels.h"
 #include "tests/unit/nn/training_fixture.h"
 
 namespace resnetd {
@@ -52,16 +53,17 @@ class DigitsTraining {
  public:
   DigitsTraining()
       : all_(ReadDigits(RESNETD_SOURCE_DIR "/data/digits")),
+        network_(BuildNetwork(
+            FindArchitecture("cifar_resnet8", kDigitClasses).value())),
+        one_dnn_(network_),
         train_(all_.train) {
-    const Network network =
-        BuildNetwork(FindArchitecture("cifar_resnet8", kDigitClasses).value());
     TrainerOptions options;
-    options.trained_parts.assign(PartNames(network).size(), true);
+    options.trained_parts.assign(PartNames(network_).size(), true);
     options.optimizer.weight_decay = 1e-4;
-    trainer_ = TorchTrainer::Create(options, network, FirstWeights(network),
+    trainer_ = TorchTrainer::Create(options, network_, FirstWeights(network_),
                                     DigitPreprocess(), at::kCPU)
                    .value();
-    settings_.rates.resize(PartNames(network).size());
+    settings_.rates.resize(PartNames(network_).size());
   }
 
   std::size_t examples() const { return train_.size(); }
@@ -139,28 +141,40 @@ class DigitsTraining {
 
  private:
   const Digits all_;
+  const Network network_;
+  const OneDnnFor one_dnn_;
   std::vector<std::size_t> train_;
   std::unique_ptr<TorchTrainer> trainer_;
   StepSettings settings_;
 };
 
-TEST(TorchTrainerDigitsTest, LearnsHandwrittenDigits) {
-  DigitsTraining training;
-  ASSERT_EQ(training.examples(), 1437U);
-  EXPECT_LT(training.Accuracy(), 0.4);
-  const std::clock_t started = std::clock();
-  training.Train();
-  const double seconds =
-      static_cast<double>(std::clock() - started) / CLOCKS_PER_SEC;
-  const double accuracy = training.Accuracy();
+// A network that has learnt, for all tests.
+class TorchTrainerDigitsTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() {
+    training_ = std::make_unique<DigitsTraining>();
+    accuracy_before_ = training_->Accuracy();
+    const std::clock_t started = std::clock();
+    training_->Train();
+    seconds_ = static_cast<double>(std::clock() - started) / CLOCKS_PER_SEC;
+  }
+  static void TearDownTestSuite() { training_.reset(); }
+
+  static inline std::unique_ptr<DigitsTraining> training_;
+  static inline double accuracy_before_ = 1;
+  static inline double seconds_ = 0;
+};
+
+TEST_F(TorchTrainerDigitsTest, LearnsHandwrittenDigits) {
+  ASSERT_EQ(training_->examples(), 1437U);
+  EXPECT_LT(accuracy_before_, 0.4);
+  const double accuracy = training_->Accuracy();
   std::cout << "held-out accuracy " << accuracy << " after " << kEpochs
-            << " epochs, " << seconds << " s of CPU\n";
+            << " epochs, " << seconds_ << " s of CPU\n";
   EXPECT_GE(accuracy, 0.95);
 }
 
-TEST(TorchTrainerDigitsTest, GradientsPickThePartsThatAShiftIsAbout) {
-  DigitsTraining training;
-  training.Train();
+TEST_F(TorchTrainerDigitsTest, GradientsPickThePartsThatAShiftIsAbout) {
   const auto print = [](const char* what, const std::vector<double>& shares) {
     std::cout << what;
     for (const double share : shares) {
@@ -169,13 +183,13 @@ TEST(TorchTrainerDigitsTest, GradientsPickThePartsThatAShiftIsAbout) {
     std::cout << '\n';
   };
   const std::vector<double> inverted =
-      training.SharesAfter([](Pixels& picture, int& /*label*/) {
+      training_->SharesAfter([](Pixels& picture, int& /*label*/) {
         for (std::uint8_t& value : picture.rgb) {
           value = static_cast<std::uint8_t>(255 - value);
         }
       });
   print("inverted pictures:", inverted);
-  const std::vector<double> permuted = training.SharesAfter(
+  const std::vector<double> permuted = training_->SharesAfter(
       [](Pixels& /*picture*/, int& label) { label = (label + 1) % 10; });
   print("permuted labels:", permuted);
   const auto largest = [](const std::vector<double>& shares) {

@@ -13,6 +13,7 @@
 #include "server/finetune/network_parts.h"
 #include "server/nn/torch_trainer.h"
 #include "tests/support/filled_package.h"
+#include "tests/unit/nn/few_channels.h"
 
 namespace resnetd {
 namespace {
@@ -72,6 +73,7 @@ class TorchTrainerMemoryTest : public testing::Test {
 
  private:
   const ModelPackage package_ = FilledPackage("resnet18", 1000, kCrop);
+  const OneDnnFor one_dnn_{package_.network};
   JobPlan plan_;
   std::vector<std::unique_ptr<Pixels>> pictures_;
   std::vector<TrainingBatch> batches_;
