@@ -19,7 +19,7 @@ import unittest
 from typing import Any, Iterator
 
 import weights
-from harness import DEMO_MODEL, RESNETCTL, SOURCE, Server
+from harness import BESIDE_OTHERS, DEMO_MODEL, RESNETCTL, SOURCE, Server
 
 sys.path.insert(0, str(SOURCE / "tools"))
 import digit_files  # noqa: E402
@@ -43,8 +43,7 @@ class AlarmsTest(unittest.TestCase):
         digit_files.write(self.digits, "0123456789", "training", 20)
 
     def start(self) -> Server:
-        # Which priority jobs run at is no matter here, and this one is quick.
-        return Server("--data-dir", self.folder / "data", "--training-gives-way=false")
+        return Server("--data-dir", self.folder / "data", *BESIDE_OTHERS)
 
     def must(self, server: Server, *words: object) -> str:
         done = server.ctl(*words)

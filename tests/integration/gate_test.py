@@ -8,7 +8,7 @@ import pathlib
 import tempfile
 import unittest
 
-from harness import Server
+from harness import BESIDE_OTHERS, Server
 from train_test import write
 
 
@@ -20,7 +20,7 @@ class GateTest(unittest.TestCase):
         self.folder = pathlib.Path(folder.name)
 
     def start(self) -> Server:
-        return Server("--data-dir", self.folder / "data")
+        return Server("--data-dir", self.folder / "data", *BESIDE_OTHERS)
 
     def must(self, server: Server, *words: object, code: int = 0) -> str:
         done = server.ctl(*words)

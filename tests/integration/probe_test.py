@@ -13,7 +13,7 @@ import threading
 import unittest
 from typing import Any
 
-from harness import DEMO_MODEL, SOURCE, Server
+from harness import BESIDE_OTHERS, DEMO_MODEL, SOURCE, Server
 
 sys.path.insert(0, str(SOURCE / "tools"))
 import digit_files  # noqa: E402
@@ -31,9 +31,8 @@ class ProbeTest(unittest.TestCase):
         digit_files.write(self.pictures, "0123456789", "held-out", PER_CLASS)
 
     def start(self, *flags: object) -> Server:
-        # Which priority probes run at is no matter here, and this one is quick.
         return Server("--data-dir", self.folder / "data", "--model", DEMO_MODEL,
-                      "--training-gives-way=false", *flags)
+                      *BESIDE_OTHERS, *flags)
 
     def ask(self, server: Server, *words: object) -> dict[str, Any]:
         done = server.ctl(*words, "-o", "json")

@@ -12,7 +12,7 @@ from typing import Any
 
 from auth_test import new_token, write_secret
 from certificates import Authority
-from harness import RESNETCTL, SOURCE, Server, run
+from harness import BESIDE_OTHERS, RESNETCTL, SOURCE, Server, run
 from prometheus import wait_for
 from rolling_restart_test import free_ports
 
@@ -115,8 +115,7 @@ class ProductionTest(unittest.TestCase):
         rendered = {name: things for name, things, _ in deploylib.rendered(SOURCE)}
         job, = k8s_policy.of_kind(rendered["production+kueue"], "Job")
         digit_files.write(self.folder / "pictures", "0123456789", "training", 20)
-        with self.start("StatefulSet", "--train-threads", 1,
-                        "--training-gives-way=false") as trainer:
+        with self.start("StatefulSet", *BESIDE_OTHERS) as trainer:
             words = [word.replace("=resnetd-trainer:8001", f"={trainer.address}")
                      .replace("=/data", f"={self.folder / 'pictures'}")
                      for word in self.words(job)]

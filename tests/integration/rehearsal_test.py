@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from harness import RESNETCTL, SOURCE, Server, environment
+from harness import BESIDE_OTHERS, RESNETCTL, SOURCE, Server, environment
 from prometheus import MONITORING, Prometheus, wait_for
 from rolling_restart_test import Load, classified, free_ports
 from weights import read_safetensors, shifted, write_safetensors
@@ -61,11 +61,12 @@ class Compose:
         return words
 
     def start_server(self) -> Server:
-        """The server of the profile that .env chooses, with its environment."""
+        """The server of the profile that .env chooses, with its environment; its jobs
+        do not wait for other tests."""
         service = next(one for one, facts in self.services.items()
                        if facts.get("profiles") == [self.profile])
         settings = self.services[service].get("environment", {})
-        return Server(*self.command(service), **settings)
+        return Server(*self.command(service), *BESIDE_OTHERS, **settings)
 
 
 class QuickPrometheus(Prometheus):

@@ -18,7 +18,7 @@ import threading
 import time
 import unittest
 
-from harness import PATIENCE_SECONDS, SOURCE, Server
+from harness import BESIDE_OTHERS, PATIENCE_SECONDS, SOURCE, Server
 from rolling_restart_test import Load
 
 sys.path.insert(0, str(SOURCE / "tools"))
@@ -42,11 +42,8 @@ class SplitTest(unittest.TestCase):
             digit_files.write(self.folder / name, classes, "training", EXAMPLES)
 
     def owner(self, port: int = 0) -> Server:
-        # What reaches the replicas is the same at every priority and with any number
-        # of threads, and this is quick also on a busy machine.
         return Server("--roles", "control,train", "--data-dir", self.folder / "data",
-                      "--listen", f"127.0.0.1:{port}", "--train-threads", 1,
-                      "--training-gives-way=false")
+                      "--listen", f"127.0.0.1:{port}", *BESIDE_OTHERS)
 
     def must(self, server: Server, *words: object) -> dict:
         done = server.ctl(*words, "-o", "json")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import unittest
 
-from harness import SOURCE, Server
+from harness import BESIDE_OTHERS, SOURCE, Server
 from image_test import HOME, Image
 
 # Of docs/operations.md: with LibTorch for CPUs and for GPUs.
@@ -42,8 +42,8 @@ class TrainImageTest(Image):
     def test_it_trains_as_another_user_and_writes_to_its_volume_alone(self) -> None:
         before = self.files()
         digit_files.write(self.folder / "digits", "0123456789", "training", 40)
-        with Server("--data-dir", "/var/lib/resnetd", "--train-threads", 1,
-                    "--training-gives-way=false", binary=self.inside("resnetd")) as server:
+        with Server("--data-dir", "/var/lib/resnetd", *BESIDE_OTHERS,
+                    binary=self.inside("resnetd")) as server:
             self.must(server, "train", "start", "--data", self.folder / "digits", "--model",
                       "net", "--scratch", "cifar_resnet8", "--input-size", 8, "--steps", 10,
                       "--watch")

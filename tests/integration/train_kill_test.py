@@ -19,7 +19,7 @@ import threading
 import unittest
 from typing import Any
 
-from harness import RESNETCTL, SOURCE, Server, run
+from harness import BESIDE_OTHERS, RESNETCTL, SOURCE, Server, run
 from train_test import write
 
 KILLS = 100 if os.environ.get("RESNETD_TEST_LONG") == "1" else 3
@@ -68,10 +68,7 @@ class TrainKillTest(unittest.TestCase):
         self.saved: dict[int, int] = {}
 
     def start(self, name: str) -> Server:
-        # What a kill does is the same at every priority, and this one is quick
-        # also on a busy machine.
-        return Server("--data-dir", self.folder / name, "--threads", 1,
-                      "--training-gives-way=false")
+        return Server("--data-dir", self.folder / name, "--threads", 1, *BESIDE_OTHERS)
 
     def must(self, server: Server, *words: object) -> str:
         done = server.ctl(*words)

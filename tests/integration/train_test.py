@@ -15,7 +15,7 @@ import tempfile
 import unittest
 from typing import Any
 
-from harness import SOURCE, Server
+from harness import BESIDE_OTHERS, SOURCE, Server
 
 sys.path.insert(0, str(SOURCE / "tools"))
 import digit_files  # noqa: E402
@@ -44,8 +44,8 @@ class TrainTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
 
-    def start(self, *flags: object) -> Server:
-        return Server("--data-dir", self.folder / "data", *flags)
+    def start(self) -> Server:
+        return Server("--data-dir", self.folder / "data", *BESIDE_OTHERS)
 
     def must(self, server: Server, *words: object) -> str:
         done = server.ctl(*words)
@@ -129,8 +129,7 @@ class TrainTest(unittest.TestCase):
             self.assertEqual(sum("new-digits-" in name for name in names), 1, names)
 
     def test_metrics_show_a_job_while_it_runs_and_nothing_of_it_afterwards(self) -> None:
-        # Which priority it runs at is no matter here, and this one is quick.
-        with self.start("--training-gives-way=false") as server:
+        with self.start() as server:
             self.upload(server, "all", "0123456789", 300)
             self.must(server, "train", "start", "--dataset", "all", "--model", "digits",
                       "--scratch", "cifar_resnet8", "--input-size", "8", "--steps", "20000",
