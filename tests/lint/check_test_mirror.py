@@ -30,6 +30,8 @@ TESTS_MANY: dict[str, str] = {
         "one corpus for the decoders of all formats",
     "tests/unit/image/out_of_memory_test.cc":
         "every allocation of every decoder fails once",
+    "tests/unit/nn/few_channels_test.cc":
+        "of the networks that the tests beside it train",
 }
 
 

@@ -34,14 +34,13 @@ const testing::Environment* const kFewChannels =
 
 bool HasNarrowProjection(const Network& network) {
   return IsNarrowProjection(network.stem) ||
-         std::any_of(network.blocks.begin(), network.blocks.end(),
-                     [](const ResidualBlock& block) {
-                       return std::any_of(block.main_path.begin(),
-                                          block.main_path.end(),
-                                          IsNarrowProjection) ||
-                              (block.shortcut &&
-                               IsNarrowProjection(*block.shortcut));
-                     });
+         std::any_of(
+             network.blocks.begin(), network.blocks.end(),
+             [](const ResidualBlock& block) {
+               return std::any_of(block.main_path.begin(),
+                                  block.main_path.end(), IsNarrowProjection) ||
+                      (block.shortcut && IsNarrowProjection(*block.shortcut));
+             });
 }
 
 OneDnnFor::OneDnnFor(const Network& network)

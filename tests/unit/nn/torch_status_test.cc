@@ -64,11 +64,11 @@ TEST(TorchStatusTest, TurnsWantOfMemoryIntoResourceExhausted) {
       StatusOf(c10::OutOfMemoryError({__func__, __FILE__, 1}, "full")).code(),
       absl::StatusCode::kResourceExhausted);
   // Of a kernel that allocates by itself.
-  EXPECT_EQ(StatusOf(c10::Error(
-                         {__func__, __FILE__, 1},
-                         "posix_memalign failed:Cannot allocate memory (12)"))
-                .code(),
-            absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(
+      StatusOf(c10::Error({__func__, __FILE__, 1},
+                          "posix_memalign failed:Cannot allocate memory (12)"))
+          .code(),
+      absl::StatusCode::kResourceExhausted);
 }
 
 TEST(TorchStatusTest, SaysOutOfMemoryToATraining) {
