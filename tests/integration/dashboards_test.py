@@ -121,7 +121,7 @@ class DashboardsTest(unittest.TestCase):
             # One broken picture in a call, an unknown model, more than the queue holds.
             server.ctl("classify", broken, pictures[0])
             server.ctl("classify", pictures[0], "--model", "unknown")
-            server.ctl("classify", *pictures * 4, "--timeout", "2s")
+            server.ctl("classify", *pictures * 4, "--timeout", "500ms")
         self.sees('sum(resnetd_rpc_requests_total{code="RESOURCE_EXHAUSTED"})', 1)
 
     def make_version(self, server: Server) -> None:
