@@ -20,7 +20,7 @@ find_package(PkgConfig REQUIRED)
 find_package(absl REQUIRED)
 find_package(spdlog REQUIRED)                     # base
 find_package(OpenSSL 3 REQUIRED)                  # base: SHA-256
-find_package(nlohmann_json REQUIRED)              # models, app, client
+find_package(nlohmann_json REQUIRED)              # models, finetune, engine, rpc, app, client
 find_package(CLI11 REQUIRED)                      # app, client
 # app. The header alone: the library beside it would be one more to install.
 find_path(TOMLPLUSPLUS_INCLUDE_DIR toml++/toml.h REQUIRED)

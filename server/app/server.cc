@@ -59,8 +59,6 @@ constexpr Duration kCollectInterval = std::chrono::hours(1);
 
 // How often the files of certificates and tokens are looked at.
 constexpr Duration kCredentialInterval = std::chrono::seconds(1);
-// A flood brings some ten thousand streams a second.
-constexpr Duration kFloodInterval = std::chrono::milliseconds(250);
 
 std::chrono::milliseconds Milliseconds(std::int64_t value) {
   return std::chrono::milliseconds(value);
@@ -262,8 +260,8 @@ absl::Status ServerParts::Listen(const KernelSelftest& kernels) {
   ASSIGN_OR_RETURN(
       http_,
       HttpServer::Start({.host = http.host, .port = http.port}, Routes()));
-  flood_watch_ = std::make_unique<PeriodicTask>("streams", kFloodInterval,
-                                                [this] { grpc_->EndFloods(); });
+  flood_watch_ = std::make_unique<PeriodicTask>(
+      "streams", kFloodTick, [this] { grpc_->WatchForFloods(); });
   if (options.tls != nullptr || options.access != nullptr) {
     reloader_ = std::make_unique<PeriodicTask>("credentials",
                                                kCredentialInterval, [this] {

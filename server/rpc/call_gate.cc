@@ -1,5 +1,6 @@
 #include "server/rpc/call_gate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -43,18 +44,20 @@ absl::Status NotServing(ServingState state) {
 CallGate::Ticket::Ticket(Ticket&& other) noexcept
     : gate_(std::exchange(other.gate_, nullptr)),
       caller_(std::move(other.caller_)),
-      bytes_(std::exchange(other.bytes_, 0)) {}
+      bytes_(std::exchange(other.bytes_, 0)),
+      is_answered_(std::exchange(other.is_answered_, false)) {}
 
 CallGate::Ticket& CallGate::Ticket::operator=(Ticket&& other) noexcept {
   std::swap(gate_, other.gate_);
   std::swap(caller_, other.caller_);
   std::swap(bytes_, other.bytes_);
+  std::swap(is_answered_, other.is_answered_);
   return *this;
 }
 
 CallGate::Ticket::~Ticket() {
   if (gate_ != nullptr) {
-    gate_->Leave(caller_, bytes_);
+    gate_->Leave(*this);
   }
 }
 
@@ -64,6 +67,13 @@ absl::Status CallGate::Ticket::Charge(std::size_t bytes) {
     bytes_ += bytes;
   }
   return status;
+}
+
+void CallGate::Ticket::Answered() {
+  if (gate_ != nullptr && !is_answered_) {
+    is_answered_ = true;
+    gate_->Answer(caller_);
+  }
 }
 
 CallGate::Client CallGate::OfClient(const Caller& caller) const {
@@ -76,10 +86,11 @@ absl::Status CallGate::CheckCalls(const Caller& caller) const {
     return Full("too many calls are in flight", "max-calls", limits_.max_calls);
   }
   const auto at = by_connection_.find(caller.connection);
+  const std::size_t most = limits_.max_calls_per_connection;
   if (at != by_connection_.end() &&
-      at->second.calls >= limits_.max_calls_per_connection) {
+      at->second.calls - std::min(at->second.answered, most) >= most) {
     return Full("too many calls of this connection are in flight",
-                "max-calls-per-connection", limits_.max_calls_per_connection);
+                "max-calls-per-connection", most);
   }
   if (OfClient(caller).calls >= limits_.max_calls_per_client) {
     return Full("too many calls of this client are in flight",
@@ -191,17 +202,25 @@ absl::Status CallGate::Reserve(const Caller& caller, std::size_t bytes) {
   return absl::OkStatus();
 }
 
-void CallGate::Leave(const Caller& caller, std::size_t bytes) {
+void CallGate::Answer(const Caller& caller) {
+  MutexLock lock(mutex_);
+  // It is in flight, so it is there.
+  ++by_connection_[caller.connection].answered;
+}
+
+void CallGate::Leave(const Ticket& ticket) {
+  const Caller& caller = ticket.caller_;
   MutexLock lock(mutex_);
   --calls_;
-  bytes_held_ -= bytes;
+  bytes_held_ -= ticket.bytes_;
   const auto at = by_connection_.find(caller.connection);
   at->second.streams -= caller.is_part ? 0 : 1;
+  at->second.answered -= ticket.is_answered_ ? 1 : 0;
   if (--at->second.calls == 0) {
     by_connection_.erase(at);
   }
   const auto client = by_client_.find(caller.identity);
-  client->second.bytes_held -= bytes;
+  client->second.bytes_held -= ticket.bytes_;
   if (--client->second.calls == 0) {
     by_client_.erase(client);
   }

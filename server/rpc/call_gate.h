@@ -18,6 +18,8 @@ namespace resnetd {
 // HTTP/2 settings is not bound by the advertised number of streams.
 struct CallLimits {
   std::size_t max_calls = 4096;                // max-calls
+  // Without those that are answered: as many again, whose answers are on their
+  // way.
   std::size_t max_calls_per_connection = 256;  // max-calls-per-connection
   std::size_t max_calls_per_client = 1024;     // max-calls-per-client
   // What clients are told. Who has so many calls open on a connection and asks
@@ -64,6 +66,10 @@ class CallGate {
     // RESOURCE_EXHAUSTED when there is no room; the ticket stays as it is.
     absl::Status Charge(std::size_t bytes);
 
+    // The answer is about to be sent: whoever gets it may open another call in
+    // the place of this one, on its connection, before this one has ended here.
+    void Answered();
+
    private:
     friend class CallGate;
     Ticket(CallGate& gate, Caller caller, std::size_t bytes)
@@ -71,6 +77,7 @@ class CallGate {
     CallGate* gate_ = nullptr;
     Caller caller_;
     std::size_t bytes_ = 0;
+    bool is_answered_ = false;
   };
 
   // Called once for a connection whose client does not listen, from the thread
@@ -113,6 +120,8 @@ class CallGate {
     std::size_t calls = 0;
     // Of those, without parts of streams.
     std::size_t streams = 0;
+    // Of those, whose answers are on their way.
+    std::size_t answered = 0;
     // Calls that were refused since the last one that was let in, while it had
     // all the streams that it was told.
     std::size_t ignored = 0;
@@ -124,8 +133,8 @@ class CallGate {
   bool CountRefusal(const Caller& caller) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status Reserve(const Caller& caller, std::size_t bytes)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void Leave(const Caller& caller, std::size_t bytes)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Answer(const Caller& caller) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Leave(const Ticket& ticket) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckCalls(const Caller& caller) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckRoom(const Caller& caller, std::size_t bytes) const

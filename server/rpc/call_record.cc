@@ -193,6 +193,7 @@ grpc::Status CallRecord::End(const absl::Status& said) {
                                     : outcome.code();
   environment_.telemetry.RpcEnded(method_, code, took, trace_id_);
   LogEnd(outcome, took);
+  ticket_.Answered();
   if (outcome.ok()) {
     return grpc::Status::OK;
   }

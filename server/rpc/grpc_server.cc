@@ -26,6 +26,7 @@
 #include "server/rpc/gradient_lab_service.h"
 #include "server/rpc/health_service.h"
 #include "server/rpc/library_logs.h"
+#include "server/rpc/look_schedule.h"
 #include "server/rpc/model_service.h"
 #include "server/rpc/open_streams.h"
 #include "server/rpc/server_service.h"
@@ -255,6 +256,17 @@ class GrpcServer::Impl {
     return ended;
   }
 
+  std::size_t WatchForFloods() {
+    const std::int64_t unseen =
+        CallsBegunAndNotEnded() - static_cast<std::int64_t>(gate_.calls());
+    if (!looks_.IsDue(unseen, environment_.clock.Now())) {
+      return 0;
+    }
+    const std::size_t ended = EndFloods();
+    looks_.Looked(open_streams_.is_at_start());
+    return ended;
+  }
+
   std::size_t Drain(Duration delay, Duration grace,
                     const std::function<void()>& when_refusing)
       ABSL_LOCKS_EXCLUDED(mutex_) {
@@ -309,6 +321,7 @@ class GrpcServer::Impl {
   // Of one connection.
   const std::size_t most_streams_;
   OpenStreamsReader open_streams_;
+  LookSchedule looks_;
   CallGate gate_;
   CallEnvironment environment_;
   const bool classifies_;
@@ -359,6 +372,8 @@ void GrpcServer::SetModelServing(const ModelName& name, bool is_serving) {
 std::size_t GrpcServer::EndRevokedCalls() { return impl_->EndRevokedCalls(); }
 
 std::size_t GrpcServer::EndFloods() { return impl_->EndFloods(); }
+
+std::size_t GrpcServer::WatchForFloods() { return impl_->WatchForFloods(); }
 
 std::size_t GrpcServer::Drain(Duration delay, Duration grace,
                               const std::function<void()>& when_refusing) {

@@ -25,6 +25,10 @@
 
 namespace resnetd {
 
+// A flood brings some ten thousand streams a second: in this time as many as a
+// connection may have. To ask whether there is one takes some ten microseconds.
+inline constexpr Duration kFloodTick = std::chrono::milliseconds(20);
+
 struct GrpcServerOptions {
   // Host or address to listen on; empty: all, IPv4 and IPv6.
   std::string host;
@@ -119,9 +123,13 @@ class GrpcServer {
   // that their clients were told, and more than 1024, be they calls that nobody
   // here has seen yet: gRPC 1.51 holds whoever does not acknowledge the number
   // to nothing, and each stream is some 20 KB. Looks at some hundred
-  // connections and goes on from there the next time: to be called every now
-  // and then, by one thread. Returns how many it has reset.
+  // connections and goes on from there the next time. Returns how many it has
+  // reset. By one thread at a time, as WatchForFloods() is.
   std::size_t EndFloods();
+
+  // EndFloods() when it is time for that: see LookSchedule. To be called every
+  // kFloodTick.
+  std::size_t WatchForFloods();
 
   // Shuts down without losing a call: every health name but "liveness" and
   // "startup" becomes NOT_SERVING; for `delay` calls are still taken, so that

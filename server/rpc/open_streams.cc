@@ -4,77 +4,103 @@
 #include <grpc/support/alloc.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
+#include <memory>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/strings/numbers.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/string_view.h"
 
 namespace resnetd {
 namespace {
 
-// A text that gRPC made and that is to be freed.
-std::string Taken(char* text) {
-  std::string copy(text == nullptr ? "" : text);
-  gpr_free(text);
-  return copy;
-}
+using Json = nlohmann::json;
 
-// The values of `key` in JSON as gRPC writes it, without spaces. They are
-// numbers and addresses: nothing in them is escaped.
-std::vector<std::string> ValuesOf(absl::string_view json,
-                                  absl::string_view key) {
-  const std::string before = absl::StrCat("\"", key, "\":\"");
-  std::vector<std::string> values;
-  for (std::size_t at = json.find(before); at != absl::string_view::npos;
-       at = json.find(before, at)) {
-    at += before.size();
-    const std::size_t end = std::min(json.find('"', at), json.size());
-    values.emplace_back(json.substr(at, end - at));
+// Some hundred connections with their names take some ten kilobytes.
+constexpr std::size_t kMaxTextBytes = std::size_t{1} << 20U;
+
+// What gRPC says, in a text that it made and that is to be freed. Null: it says
+// nothing, no JSON, or more than was asked for.
+Json Read(char* text) {
+  const std::unique_ptr<char, decltype(&gpr_free)> owner(text, &gpr_free);
+  if (text == nullptr) {
+    return nullptr;
   }
-  return values;
+  const std::size_t size = strnlen(text, kMaxTextBytes + 1);
+  if (size > kMaxTextBytes) {
+    return nullptr;
+  }
+  Json json =
+      Json::parse(text, text + size, nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) {
+    return nullptr;
+  }
+  return json;
 }
 
-std::int64_t NumberOf(absl::string_view text) {
+// Null: there is no such member, or it is no object.
+const Json& MemberOf(const Json& object, const char* name) {
+  static const Json none;
+  const auto at = object.find(name);
+  return at == object.end() ? none : *at;
+}
+
+std::string TextOf(const Json& object, const char* name) {
+  const Json& value = MemberOf(object, name);
+  return value.is_string() ? value.get<std::string>() : "";
+}
+
+// Protobuf's JSON has numbers of 64 bits as texts, and leaves 0 out.
+std::int64_t NumberOf(const Json& object, const char* name) {
   std::int64_t number = 0;
-  return absl::SimpleAtoi(text, &number) ? number : 0;
-}
-
-// 0 is left out by gRPC.
-std::int64_t NumberOf(absl::string_view json, absl::string_view key) {
-  const std::vector<std::string> values = ValuesOf(json, key);
-  return values.empty() ? 0 : NumberOf(values.front());
+  return absl::SimpleAtoi(TextOf(object, name), &number) ? number : 0;
 }
 
 std::int64_t StreamsOf(std::int64_t socket) {
-  const std::string json = Taken(grpc_channelz_get_socket(socket));
-  return NumberOf(json, "streamsStarted") - NumberOf(json, "streamsSucceeded") -
-         NumberOf(json, "streamsFailed");
+  const Json json = Read(grpc_channelz_get_socket(socket));
+  const Json& data = MemberOf(MemberOf(json, "socket"), "data");
+  return NumberOf(data, "streamsStarted") - NumberOf(data, "streamsSucceeded") -
+         NumberOf(data, "streamsFailed");
 }
 
+Json Servers() { return Read(grpc_channelz_get_servers(0)); }
+
 }  // namespace
+
+std::int64_t CallsBegunAndNotEnded() {
+  std::int64_t calls = 0;
+  const Json json = Servers();
+  for (const Json& server : MemberOf(json, "server")) {
+    const Json& data = MemberOf(server, "data");
+    calls += NumberOf(data, "callsStarted") - NumberOf(data, "callsSucceeded") -
+             NumberOf(data, "callsFailed");
+  }
+  return calls;
+}
 
 std::vector<OpenStreams> OpenStreamsReader::Next() {
   constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
   std::vector<OpenStreams> found;
   const std::int64_t first = std::exchange(next_, kNone);
-  for (const std::string& server :
-       ValuesOf(Taken(grpc_channelz_get_servers(0)), "serverId")) {
-    const std::string json = Taken(
-        grpc_channelz_get_server_sockets(NumberOf(server), first, at_once_));
-    const std::vector<std::string> ids = ValuesOf(json, "socketId");
-    // "chttp2 ipv4:127.0.0.1:51234"
-    const std::vector<std::string> names = ValuesOf(json, "name");
-    for (std::size_t i = 0; i < std::min(ids.size(), names.size()); ++i) {
-      const std::int64_t streams = StreamsOf(NumberOf(ids[i]));
+  const Json servers = Servers();
+  for (const Json& server : MemberOf(servers, "server")) {
+    const Json json = Read(grpc_channelz_get_server_sockets(
+        NumberOf(MemberOf(server, "ref"), "serverId"), first, at_once_));
+    const Json& sockets = MemberOf(json, "socketRef");
+    std::int64_t last = 0;
+    for (const Json& socket : sockets) {
+      last = NumberOf(socket, "socketId");
+      const std::int64_t streams = StreamsOf(last);
       if (streams > 0) {
-        found.push_back({.peer = names[i].substr(names[i].find(' ') + 1),
-                         .streams = streams});
+        // "chttp2 ipv4:127.0.0.1:51234"
+        const std::string name = TextOf(socket, "name");
+        found.push_back(
+            {.peer = name.substr(name.find(' ') + 1), .streams = streams});
       }
     }
-    if (ids.size() == static_cast<std::size_t>(at_once_)) {
-      next_ = std::min(next_, NumberOf(ids.back()) + 1);
+    if (sockets.size() == static_cast<std::size_t>(at_once_)) {
+      next_ = std::min(next_, last + 1);
     }
   }
   if (next_ == kNone) {

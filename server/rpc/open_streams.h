@@ -16,6 +16,13 @@ struct OpenStreams {
   std::int64_t streams = 0;
 };
 
+// Calls of all servers of this process that the transport has begun and that
+// did not end: those included that no handler has seen yet. One that no handler
+// ever sees stays in this number for good, so that only its growth says
+// something. Some ten microseconds, however many connections there are.
+// Thread-safe.
+std::int64_t CallsBegunAndNotEnded();
+
 // Reads how many streams connections have open, as channelz knows it: some ten
 // microseconds for each. Not thread-safe.
 class OpenStreamsReader {
@@ -26,6 +33,9 @@ class OpenStreamsReader {
   // The next ones, without those that have no stream open; after the last it
   // begins anew.
   std::vector<OpenStreams> Next();
+
+  // Whether Next() begins with the first one: all were read.
+  bool is_at_start() const { return next_ == 0; }
 
  private:
   const int at_once_;

@@ -43,7 +43,7 @@ DOORS = {
     "archive.h": {"client"}, "archive_entry.h": {"client"},
     "openssl/": {"base"}, "spdlog/": {"base"}, "fmt/": {"base"},
     "CLI/": {"app", "client"}, "toml++/": {"app"},
-    "nlohmann/": {"models", "finetune", "app", "client", "engine"},
+    "nlohmann/": {"models", "finetune", "app", "client", "engine", "rpc"},
 }
 TESTS_MAY_TOO = {"nlohmann/"}
 
@@ -59,7 +59,7 @@ TARGET_DOORS = {
     "PkgConfig::ARCHIVE": {"client"},
     "SQLite": {"store"}, "OpenSSL::": {"base"}, "spdlog::": {"base"},
     "CLI11::": {"app", "client"},
-    "nlohmann_json::": {"models", "finetune", "app", "client", "engine"},
+    "nlohmann_json::": {"models", "finetune", "app", "client", "engine", "rpc"},
 }
 
 # Bare or inside a generator expression.

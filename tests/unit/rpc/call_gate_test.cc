@@ -84,6 +84,67 @@ TEST(CallGateTest, BoundsTheCallsOfAConnectionAndOfAll) {
   EXPECT_TRUE(gate.Enter(From("a"), 0, Availability::kWhenServing).ok());
 }
 
+// A client opens its next call as soon as it has an answer, before the answered
+// one is over here.
+TEST(CallGateTest, AnAnsweredCallMakesRoomOnItsConnection) {
+  CallGate gate({.max_calls = 5, .max_calls_per_connection = 2},
+                ServingState::kServing);
+  std::vector<CallGate::Ticket> tickets;
+  const auto enter = [&] {
+    auto ticket = gate.Enter(From("a"), 0, Availability::kWhenServing);
+    if (!ticket.ok()) {
+      return LimitOf(ticket.status());
+    }
+    tickets.push_back(*std::move(ticket));
+    return std::string();
+  };
+  EXPECT_EQ(enter(), "");
+  EXPECT_EQ(enter(), "");
+  EXPECT_EQ(enter(), "max-calls-per-connection");
+  tickets[0].Answered();
+  // Once for each call.
+  tickets[0].Answered();
+  EXPECT_EQ(enter(), "");
+  EXPECT_EQ(enter(), "max-calls-per-connection");
+  tickets[1].Answered();
+  EXPECT_EQ(enter(), "");
+  // Two are answered, two are not; of answered ones no more are let off.
+  tickets[2].Answered();
+  EXPECT_EQ(enter(), "max-calls-per-connection");
+  tickets.erase(tickets.begin());
+  EXPECT_EQ(enter(), "");
+  // All of them count for the server.
+  EXPECT_EQ(gate.calls(), 4U);
+  auto other = gate.Enter(From("b"), 0, Availability::kWhenServing);
+  EXPECT_TRUE(other.ok());
+  EXPECT_EQ(enter(), "max-calls");
+  EXPECT_FALSE(gate.WaitUntilIdle(std::chrono::steady_clock::now()));
+  // What was answered leaves nothing behind.
+  tickets.clear();
+  EXPECT_EQ(enter(), "");
+  EXPECT_EQ(enter(), "");
+  EXPECT_EQ(enter(), "max-calls-per-connection");
+}
+
+TEST(CallGateTest, AnAnsweredCallIsLetGoWhereItsTicketWentTo) {
+  CallGate gate({.max_calls_per_connection = 1}, ServingState::kServing);
+  auto first = gate.Enter(From("a"), 0, Availability::kWhenServing);
+  ASSERT_TRUE(first.ok());
+  first->Answered();
+  {
+    CallGate::Ticket moved = *std::move(first);
+    CallGate::Ticket assigned;
+    assigned = std::move(moved);
+    EXPECT_TRUE(gate.Enter(From("a"), 0, Availability::kWhenServing).ok());
+  }
+  EXPECT_EQ(gate.calls(), 0U);
+  const auto only = gate.Enter(From("a"), 0, Availability::kWhenServing);
+  EXPECT_TRUE(only.ok());
+  EXPECT_FALSE(gate.Enter(From("a"), 0, Availability::kWhenServing).ok());
+  // Of no call.
+  CallGate::Ticket().Answered();
+}
+
 class CallGateFloodTest : public testing::Test {
  protected:
   CallGateFloodTest()

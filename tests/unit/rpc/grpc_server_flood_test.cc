@@ -203,6 +203,51 @@ TEST_F(GrpcServerFloodTest, AThousandStreamsAreNoFloodHoweverFewWereTold) {
   EXPECT_THAT(calls.Ends(), Each(grpc::StatusCode::UNAVAILABLE));
 }
 
+// By a clock that stands still: nothing but the calls themselves says that it is
+// time to look.
+TEST_F(GrpcServerFloodTest, CallsThatNobodySeesAreLookedForAsSoonAsTheyGrow) {
+  ListenReady(Options(), still_clock_);
+  EXPECT_EQ(server_->WatchForFloods(), 0U);
+  Client honest(NewChannel());
+  honest.Open(kStreams);
+  SilentCalls calls(NewChannel());
+  calls.Begin(1024);
+  AwaitStreams(1024);
+  EXPECT_EQ(server_->WatchForFloods(), 0U);
+  // Above what a connection may have, but no more than before.
+  calls.Begin(1);
+  AwaitStreams(1025);
+  EXPECT_EQ(server_->WatchForFloods(), 0U);
+  calls.Begin(256);
+  AwaitStreams(1281);
+  EXPECT_EQ(server_->WatchForFloods(), 1U);
+  EXPECT_THAT(calls.Ends(), Each(grpc::StatusCode::UNAVAILABLE));
+  // Those that nobody ever saw stay in the count, and others are found all the
+  // same.
+  EXPECT_EQ(server_->WatchForFloods(), 0U);
+  SilentCalls more(NewChannel());
+  more.Begin(1025);
+  AwaitStreams(1025);
+  EXPECT_EQ(server_->WatchForFloods(), 1U);
+  EXPECT_THAT(more.Ends(), Each(grpc::StatusCode::UNAVAILABLE));
+  EXPECT_TRUE(honest.StreamsAnswer());
+}
+
+TEST_F(GrpcServerFloodTest, SlowFloodsAreFoundWhenItIsTime) {
+  ListenReady(Options(), still_clock_);
+  SilentCalls calls(NewChannel());
+  calls.Begin(1024);
+  AwaitStreams(1024);
+  EXPECT_EQ(server_->WatchForFloods(), 0U);
+  calls.Begin(1);
+  AwaitStreams(1025);
+  still_clock_.Advance(std::chrono::milliseconds(249));
+  EXPECT_EQ(server_->WatchForFloods(), 0U);
+  still_clock_.Advance(std::chrono::milliseconds(1));
+  EXPECT_EQ(server_->WatchForFloods(), 1U);
+  EXPECT_THAT(calls.Ends(), Each(grpc::StatusCode::UNAVAILABLE));
+}
+
 TEST_F(GrpcServerFloodTest, TwiceTheStreamsThatWereToldEndTheConnection) {
   ListenReady(Options());
   Client client(NewChannel());

@@ -21,6 +21,7 @@
 #include "server/models/model_registry.h"
 #include "server/rpc/grpc_server.h"
 #include "tests/support/fake_classifier.h"
+#include "tests/support/fake_clock.h"
 #include "tests/support/fake_dataset_manager.h"
 #include "tests/support/fake_model.h"
 #include "tests/support/fake_model_manager.h"
@@ -110,10 +111,12 @@ class RpcTest : public testing::Test {
     datasets_.ReleaseAll();
   }
 
-  void Listen(const GrpcServerOptions& options = LoopbackOptions()) {
+  // The clock outlives the server.
+  void Listen(const GrpcServerOptions& options = LoopbackOptions(),
+              const Clock& clock = RealClock()) {
     auto server =
         GrpcServer::Start(options, classifier_, registry_, manager_, telemetry_,
-                          Facts(), RealClock(), training_);
+                          Facts(), clock, training_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = NewChannel();
@@ -124,8 +127,9 @@ class RpcTest : public testing::Test {
     health_ = grpc::health::v1::Health::NewStub(channel_);
   }
 
-  void ListenReady(const GrpcServerOptions& options = LoopbackOptions()) {
-    Listen(options);
+  void ListenReady(const GrpcServerOptions& options = LoopbackOptions(),
+                   const Clock& clock = RealClock()) {
+    Listen(options, clock);
     server_->SetReady(true);
   }
 
@@ -205,6 +209,8 @@ class RpcTest : public testing::Test {
     return response.status();
   }
 
+  // For a server whose time stands still.
+  FakeClock still_clock_;
   ModelRegistry registry_;
   FakeModelManager manager_;
   FakeTelemetry telemetry_;
