@@ -264,6 +264,30 @@ TEST_F(GrpcServerFloodTest, TwiceTheStreamsThatWereToldEndTheConnection) {
   EXPECT_EQ(client.Classify(), grpc::StatusCode::OK);
 }
 
+// gRPC's client opens a stream as soon as another one of those that it may have
+// has its answer: the server may not have let go of that one yet.
+TEST_F(GrpcServerFloodTest, WhoKeepsToTheStreamsItWasToldIsNeverRefused) {
+  GrpcServerOptions options = Options();
+  options.max_concurrent_streams = static_cast<int>(kStreams);
+  ListenReady(options);
+  constexpr int kCalls = 500;
+  std::atomic<int> answered = 0;
+  std::vector<std::jthread> callers;
+  for (std::size_t caller = 0; caller < 4 * kStreams; ++caller) {
+    callers.emplace_back([&] {
+      for (int i = 0; i < kCalls; ++i) {
+        grpc::ClientContext context;
+        LimitTime(context);
+        const grpc::Status status = Classify(context, OneImage());
+        EXPECT_TRUE(status.ok()) << status.error_message();
+        answered += status.ok() ? 1 : 0;
+      }
+    });
+  }
+  callers.clear();
+  EXPECT_EQ(answered, static_cast<int>(4 * kStreams) * kCalls);
+}
+
 TEST_F(GrpcServerFloodTest, OneBelowTheStreamsThatWereToldNothingEnds) {
   GrpcServerOptions options = Options();
   options.calls.max_calls_per_connection = kStreams - 1;
