@@ -17,7 +17,7 @@ namespace resnetd {
 // Caps that do not trust the transport: a client that never acknowledges
 // HTTP/2 settings is not bound by the advertised number of streams.
 struct CallLimits {
-  std::size_t max_calls = 4096;                // max-calls
+  std::size_t max_calls = 4096;  // max-calls
   // Without those that are answered: as many again, whose answers are on their
   // way.
   std::size_t max_calls_per_connection = 256;  // max-calls-per-connection

@@ -1,7 +1,6 @@
 #include "server/serving/classifier.h"
 
 #include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <utility>
@@ -27,10 +26,6 @@
 
 namespace resnetd {
 namespace {
-
-// Decode tasks that may wait, over all models. Beyond the queue limits of the
-// models; only a guard for the memory of the task list itself.
-constexpr std::size_t kMaxDecodeTasks = 65'536;
 
 // Pixels and tensors are there already.
 DecodeCost CostOf(const ImageSource& source, const ClassifierOptions& options) {
@@ -75,7 +70,6 @@ class BatchingClassifier final : public Classifier {
                std::size_t index);
   TakenBatch TakeForDecoding();
   void DecodeNext();
-  void RefuseNext();
   void PrepareInPool(QueuedImage image);
   bool FinishIfUnwanted(const QueuedImage& image);
   DecodeMemory::Lease AwaitRoom(QueuedImage& image);
@@ -129,7 +123,7 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
       decode_pool_(std::make_unique<ThreadPool>(
           ThreadPool::Options{.name = "decode",
                               .threads = options.decode_threads,
-                              .queue_limit = kMaxDecodeTasks})) {
+                              .queue_limit = kMaxImagesForDecoders})) {
   pool_metrics_.SetThreads(options.decode_threads);
   for (std::size_t i = 0; i < options.workers; ++i) {
     workers_.emplace_back(absl::StrCat("batch-", i), [this, i, tallies] {
@@ -203,11 +197,17 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
                                           std::move(counted));
 }
 
-// Within the caller's rate and the queue's limits.
+// Within the caller's rate and the limits of both queues.
 absl::Status BatchingClassifier::Reserve(QueueAccount& account,
                                          const AdmissionRequest& request) {
   RETURN_IF_ERROR(limiter_.Take(request.identity, request.images, request.now));
-  absl::Status reserved = account.Reserve(request);
+  absl::Status reserved = decode_queue_.Reserve(request.images);
+  if (reserved.ok()) {
+    reserved = account.Reserve(request);
+    if (!reserved.ok()) {
+      decode_queue_.GiveBack(request.images);
+    }
+  }
   if (!reserved.ok()) {
     limiter_.GiveBack(request.identity, request.images);
   }
@@ -231,6 +231,9 @@ absl::Status BatchingClassifier::Check(const ClassifyOutline& outline) {
                             .now = now,
                             .deadline = outline.deadline,
                             .identity = outline.identity});
+  }
+  if (status.ok()) {
+    status = decode_queue_.CheckRoom(outline.images);
   }
   if (!status.ok()) {
     account.metrics().CountRejected(RejectionLabel(status));
@@ -275,6 +278,7 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
                                  std::size_t index) {
   const ImageSource& source = request->request().images[index];
   if (const auto* unusable = std::get_if<absl::Status>(&source)) {
+    decode_queue_.GiveBack(1);
     request->Finish(index, *unusable);
     return;
   }
@@ -288,7 +292,9 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
                       .decode = CostOf(source, options_)});
   pool_metrics_.AddQueued(1);
   if (!decode_pool_->TrySubmit([this] { DecodeNext(); })) {
-    RefuseNext();
+    // There is room for a task of each image that room is kept for: only a pool
+    // that has ended takes none, and then nothing is decoded any more.
+    DecodeNext();
   }
 }
 
@@ -310,21 +316,6 @@ void BatchingClassifier::DecodeNext() {
     }
   }
   pool_metrics_.AddBusy(clock_.Now() - started);
-}
-
-// No task was made for an image that was pushed, so one less is to be taken.
-void BatchingClassifier::RefuseNext() {
-  const absl::Status full =
-      Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
-            "too many images wait for a decoder: try again later")
-          .RetryAfter(std::chrono::seconds(1));
-  TakenBatch taken = TakeForDecoding();
-  for (std::vector<QueuedImage>* images : {&taken.dropped, &taken.images}) {
-    for (QueuedImage& image : *images) {
-      image.request->Fail(full);
-      image.request->Finish(image.index, full);
-    }
-  }
 }
 
 void BatchingClassifier::PrepareInPool(QueuedImage image) {

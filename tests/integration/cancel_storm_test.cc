@@ -270,7 +270,8 @@ class Storm {
     ++ended_.at(static_cast<std::size_t>(code));
     if (code != grpc::StatusCode::OK && code != grpc::StatusCode::CANCELLED &&
         code != grpc::StatusCode::DEADLINE_EXCEEDED) {
-      ++unexpected_[absl::StrCat("code ", code, ": ", status.error_message())];
+      ++unexpected_[absl::StrCat("code ", static_cast<int>(code), ": ",
+                                 status.error_message())];
     }
     changed_.NotifyAll();
   }

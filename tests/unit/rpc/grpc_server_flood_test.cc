@@ -203,8 +203,8 @@ TEST_F(GrpcServerFloodTest, AThousandStreamsAreNoFloodHoweverFewWereTold) {
   EXPECT_THAT(calls.Ends(), Each(grpc::StatusCode::UNAVAILABLE));
 }
 
-// By a clock that stands still: nothing but the calls themselves says that it is
-// time to look.
+// By a clock that stands still: nothing but the calls themselves says that it
+// is time to look.
 TEST_F(GrpcServerFloodTest, CallsThatNobodySeesAreLookedForAsSoonAsTheyGrow) {
   ListenReady(Options(), still_clock_);
   EXPECT_EQ(server_->WatchForFloods(), 0U);

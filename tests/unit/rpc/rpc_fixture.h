@@ -114,9 +114,8 @@ class RpcTest : public testing::Test {
   // The clock outlives the server.
   void Listen(const GrpcServerOptions& options = LoopbackOptions(),
               const Clock& clock = RealClock()) {
-    auto server =
-        GrpcServer::Start(options, classifier_, registry_, manager_, telemetry_,
-                          Facts(), clock, training_);
+    auto server = GrpcServer::Start(options, classifier_, registry_, manager_,
+                                    telemetry_, Facts(), clock, training_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = NewChannel();

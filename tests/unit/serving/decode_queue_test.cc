@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/base/error.h"
 #include "tests/unit/serving/serving_fixture.h"
 
 namespace resnetd {
@@ -24,6 +25,7 @@ class DecodeQueueTest : public testing::Test {
     request.priority = priority;
     request.deadline = deadline;
     const auto pending = fixture_.Make(std::move(request), answer);
+    ASSERT_TRUE(queue_.Reserve(images).ok());
     for (std::size_t i = 0; i < images; ++i) {
       QueuedImage image = fixture_.Decoded(pending, i);
       image.decode.time = decode_time;
@@ -94,6 +96,36 @@ TEST_F(DecodeQueueTest, SharesAreOfTheTimeOfDecodersNotOfPictures) {
   while (queue_.size() > 0) {
     Take();
   }
+}
+
+TEST(DecodeQueueRoomTest, IsKeptForAsManyImagesAsMayWait) {
+  DecodeQueue queue(3);
+  // One below the limit, at it, above it.
+  EXPECT_TRUE(queue.CheckRoom(2).ok());
+  EXPECT_TRUE(queue.CheckRoom(3).ok());
+  EXPECT_FALSE(queue.CheckRoom(4).ok());
+  EXPECT_TRUE(queue.Reserve(2).ok());
+  EXPECT_TRUE(queue.CheckRoom(1).ok());
+  EXPECT_FALSE(queue.Reserve(2).ok());
+  EXPECT_TRUE(queue.Reserve(1).ok());
+  EXPECT_TRUE(queue.Reserve(0).ok());
+  const absl::Status full = queue.Reserve(1);
+  EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(full.message(),
+            "3 images wait for a decoder and there is no room for 1 more "
+            "(limit 3): try again in 1 s");
+  const ErrorDetails details = DetailsOf(full);
+  EXPECT_EQ(details.reason, "QUEUE_FULL");
+  EXPECT_EQ(details.retry_after, std::chrono::seconds(1));
+  using Metadata = std::vector<std::pair<std::string, std::string>>;
+  EXPECT_EQ(details.metadata, (Metadata{{"limit", "3"}}));
+  queue.GiveBack(1);
+  EXPECT_TRUE(queue.Reserve(1).ok());
+  EXPECT_FALSE(queue.CheckRoom(1).ok());
+  // Whoever takes gives back the room of one, be there an image or none.
+  EXPECT_TRUE(queue.Take(SteadyTime{}).images.empty());
+  EXPECT_TRUE(queue.CheckRoom(1).ok());
+  EXPECT_FALSE(queue.CheckRoom(2).ok());
 }
 
 TEST_F(DecodeQueueTest, WhatIsTooLateIsDroppedOnTheWay) {
