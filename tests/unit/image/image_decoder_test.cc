@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "server/image/jpeg_structure.h"
 #include "server/image/preprocess.h"
 #include "tests/unit/image/allocation_counter.h"
 #include "tests/unit/image/decode_matchers.h"
@@ -222,6 +223,16 @@ TEST(ImageDecoderTest, DecodesOnSeveralThreadsAtOnce) {
   for (std::thread& thread : threads) {
     thread.join();
   }
+}
+
+TEST(ImageDecoderTest, LimitsTheScansOfAJpeg) {
+  const Encoded jpeg = EncodeJpeg(MakePhoto(16, 16), {.progressive = true});
+  const int scans = ReadJpegStructure(jpeg, {})->scans;
+  ASSERT_GT(scans, 2);
+  EXPECT_EQ(Outcome(jpeg, {.max_progressive_scans = scans + 1}), "ok");
+  EXPECT_EQ(Outcome(jpeg, {.max_progressive_scans = scans}), "ok");
+  EXPECT_EQ(Outcome(jpeg, {.max_progressive_scans = scans - 1}),
+            "max-progressive-scans");
 }
 
 TEST(ImageDecoderTest, RefusesAnEndlessListOfScans) {

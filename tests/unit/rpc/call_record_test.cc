@@ -196,6 +196,26 @@ TEST_F(BytesHeldTest, RefusesRawPixelsOverTheLimit) {
             "max-bytes-held");
 }
 
+TEST(SerializeMessageTest, AnAnswerHasUpToTheLimitOfBytes) {
+  v1::ClassifyResponse message;
+  message.set_request_id(std::string(1000, 'x'));
+  const std::size_t size = message.ByteSizeLong();
+  for (const std::size_t limit : {size + 1, size}) {
+    grpc::ByteBuffer bytes;
+    EXPECT_TRUE(SerializeMessage(message, limit, bytes).ok()) << limit;
+    EXPECT_EQ(bytes.Length(), size);
+  }
+  grpc::ByteBuffer bytes;
+  const absl::Status status = SerializeMessage(message, size - 1, bytes);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(DetailsOf(status).reason, "LIMIT_EXCEEDED");
+  EXPECT_THAT(DetailsOf(status).metadata,
+              ElementsAre(Pair("limit_name", "max-message-bytes"),
+                          Pair("limit", absl::StrCat(size - 1)),
+                          Pair("value", absl::StrCat(size))));
+  EXPECT_FALSE(bytes.Valid());
+}
+
 TEST(ParseMessageTest, BytesThatNeverCameAreACancelledCall) {
   v1::ClassifyRequest message;
   const absl::Status none = ParseMessage(grpc::ByteBuffer(), message);

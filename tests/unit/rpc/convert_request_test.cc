@@ -98,6 +98,7 @@ TEST(ConvertRequestTest, CopiesRawImagesAndFreesThem) {
 TEST(ConvertRequestTest, ImagesAreOneToTheLimit) {
   EXPECT_EQ(RefusalOf({}).violations[0].first, "images");
   EXPECT_TRUE(ToClassifyRequest(Images({"a"}), kLimits).ok());
+  EXPECT_TRUE(ToClassifyRequest(Images({"a", "b"}), kLimits).ok());
   EXPECT_TRUE(ToClassifyRequest(Images({"a", "b", "c"}), kLimits).ok());
   const ErrorDetails details = RefusalOf(Images({"a", "b", "c", "d"}));
   EXPECT_EQ(details.reason, "LIMIT_EXCEEDED");

@@ -118,6 +118,24 @@ TEST_F(HealthServiceTest, AWatchThatIsCancelledGivesItsPlaceBack) {
   }
 }
 
+TEST_F(HealthServiceTest, AsManyWatchesAsCallsMayBeOpen) {
+  GrpcServerOptions options = LoopbackOptions();
+  options.calls.max_calls = 3;
+  ListenReady(options);
+  std::vector<std::unique_ptr<Watch>> watches;
+  for (int i = 0; i < 3; ++i) {
+    watches.push_back(std::make_unique<Watch>(*health_, ""));
+    EXPECT_EQ(watches.back()->Next(), HealthCheckResponse::SERVING) << i;
+  }
+  Watch refused(*health_, "");
+  EXPECT_EQ(refused.Next(), HealthCheckResponse::UNKNOWN);
+  EXPECT_EQ(refused.Finish().error_code(),
+            grpc::StatusCode::RESOURCE_EXHAUSTED);
+  // They keep neither a question nor a call away.
+  EXPECT_EQ(Health(""), HealthCheckResponse::SERVING);
+  EXPECT_TRUE(Classify(OneImage()).ok());
+}
+
 TEST_F(HealthServiceTest, EndsEveryWatchOfManyWhenTheServerDrains) {
   ListenReady();
   std::vector<std::unique_ptr<Watch>> watches;
