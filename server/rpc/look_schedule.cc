@@ -4,6 +4,10 @@
 
 namespace resnetd {
 
+LookSchedule::LookSchedule() : LookSchedule(Options{}) {}
+
+LookSchedule::LookSchedule(const Options& options) : options_(options) {}
+
 bool LookSchedule::IsDue(std::int64_t unseen, SteadyTime now) {
   least_ = std::min(least_, unseen);
   if (unseen - least_ >= options_.growth) {

@@ -22,8 +22,8 @@ class LookSchedule {
     std::int64_t growth = 256;
   };
 
-  LookSchedule() = default;
-  explicit LookSchedule(const Options& options) : options_(options) {}
+  LookSchedule();
+  explicit LookSchedule(const Options& options);
 
   // Whether to look now. `unseen`: calls that were begun and that no handler
   // has; only its growth counts, from the least that it was since it last grew
