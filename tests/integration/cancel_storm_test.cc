@@ -44,6 +44,8 @@ constexpr int kSide = 8;
 constexpr int kCancelledPercent = 30;
 constexpr std::size_t kInFlight = 96;
 constexpr std::size_t kNoCap = 1'000'000;
+// Longer than the long form on a busy machine.
+constexpr Duration kNoAge = std::chrono::hours(24);
 constexpr Duration kBatchTime = std::chrono::microseconds(200);
 
 bool IsLong() { return std::getenv("RESNETD_TEST_LONG") != nullptr; }
@@ -325,17 +327,22 @@ class CancelStormTest : public testing::Test {
     options.queue.max_wait = std::chrono::seconds(60);
     real_ = Classifier::Create(options, registry_, *telemetry_, RealClock());
     classifier_ = std::make_unique<WatchedClassifier>(*real_, flags_);
-    GrpcServerOptions server_options;
-    server_options.host = "127.0.0.1";
-    server_options.port = 0;
+  }
+
+  // Listens, with connections that are renewed at an age.
+  void Listen(Duration age) {
+    GrpcServerOptions options;
+    options.host = "127.0.0.1";
+    options.port = 0;
+    options.max_connection_age = age;
     // Calls that were cancelled count here until the server has let them go,
     // which takes its time on a busy machine: more than the storm has in
     // flight.
-    server_options.calls.max_calls = kNoCap;
-    server_options.calls.max_calls_per_connection = kNoCap;
-    server_options.calls.max_calls_per_client = kNoCap;
-    auto server = GrpcServer::Start(server_options, *classifier_, registry_,
-                                    manager_, *telemetry_, {}, RealClock());
+    options.calls.max_calls = kNoCap;
+    options.calls.max_calls_per_connection = kNoCap;
+    options.calls.max_calls_per_client = kNoCap;
+    auto server = GrpcServer::Start(options, *classifier_, registry_, manager_,
+                                    *telemetry_, {}, RealClock());
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     server_->SetReady(true);
@@ -378,6 +385,7 @@ class CancelStormTest : public testing::Test {
 };
 
 TEST_F(CancelStormTest, NothingIsLeftAndNothingCancelledRuns) {
+  Listen(kNoAge);
   const std::uint32_t calls = IsLong() ? 1'000'000 : 20'000;
   Storm storm(*stub_, /*seed=*/8);
   for (std::uint32_t i = 0; i < calls; ++i) {
@@ -401,7 +409,20 @@ TEST_F(CancelStormTest, NothingIsLeftAndNothingCancelledRuns) {
   RecordProperty("pictures_run", static_cast<int>(model_->pictures()));
 }
 
+TEST_F(CancelStormTest, ConnectionsThatAreRenewedLoseNothing) {
+  Listen(std::chrono::milliseconds(100));
+  const std::uint32_t calls = IsLong() ? 200'000 : 5'000;
+  Storm storm(*stub_, /*seed=*/9);
+  for (std::uint32_t i = 0; i < calls; ++i) {
+    storm.Start(i);
+  }
+  storm.WaitForTheEnd();
+  ExpectNothingLeft();
+  EXPECT_EQ(storm.Unexpected(), "");
+}
+
 TEST_F(CancelStormTest, StreamsThatBreakOffAtAnyTimeLeaveNothing) {
+  Listen(kNoAge);
   const int streams = IsLong() ? 20'000 : 400;
   std::atomic<std::uint32_t> number{0};
   std::atomic<int> whole{0};
