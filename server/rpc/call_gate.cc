@@ -1,6 +1,5 @@
 #include "server/rpc/call_gate.h"
 
-#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -88,7 +87,7 @@ absl::Status CallGate::CheckCalls(const Caller& caller) const {
   const auto at = by_connection_.find(caller.connection);
   const std::size_t most = limits_.max_calls_per_connection;
   if (at != by_connection_.end() &&
-      at->second.calls - std::min(at->second.answered, most) >= most) {
+      at->second.calls - at->second.answered >= most) {
     return Full("too many calls of this connection are in flight",
                 "max-calls-per-connection", most);
   }
@@ -136,7 +135,8 @@ absl::StatusOr<CallGate::Ticket> CallGate::Enter(const Caller& caller,
 bool CallGate::CountRefusal(const Caller& caller) {
   const auto at = by_connection_.find(caller.connection);
   if (caller.is_part || at == by_connection_.end() ||
-      at->second.streams < limits_.max_streams_per_connection) {
+      at->second.streams - at->second.answered <
+          limits_.max_streams_per_connection) {
     return false;
   }
   return ++at->second.ignored == limits_.max_streams_per_connection;

@@ -18,8 +18,8 @@ namespace resnetd {
 // HTTP/2 settings is not bound by the advertised number of streams.
 struct CallLimits {
   std::size_t max_calls = 4096;  // max-calls
-  // Without those that are answered: as many again, whose answers are on their
-  // way.
+  // Until they are answered: a client opens the next one as soon as it has an
+  // answer, be the server through with that call or not.
   std::size_t max_calls_per_connection = 256;  // max-calls-per-connection
   std::size_t max_calls_per_client = 1024;     // max-calls-per-client
   // What clients are told. Who has so many calls open on a connection and asks

@@ -17,9 +17,9 @@ struct OpenStreams {
 };
 
 // Calls of all servers of this process that the transport has begun and that
-// did not end: those included that no handler has seen yet. One that no handler
-// ever sees stays in this number for good, so that only its growth says
-// something. Some ten microseconds, however many connections there are.
+// did not end: those included that no handler has seen yet. It may be some that
+// ended without one, too, so that only its growth says something. Some ten
+// microseconds, however many connections there are.
 // Thread-safe.
 std::int64_t CallsBegunAndNotEnded();
 

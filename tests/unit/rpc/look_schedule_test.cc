@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(
               {.at_ms = 2, .unseen = 10, .is_due = true, .is_last = false},
               {.at_ms = 3, .unseen = 10, .is_due = true},
               {.at_ms = 4, .unseen = 10}}}),
-    [](const testing::TestParamInfo<Case>& info) { return info.param.name; });
+    [](const testing::TestParamInfo<Case>& one) { return one.param.name; });
 
 }  // namespace
 }  // namespace resnetd
