@@ -26,7 +26,7 @@
 namespace resnetd {
 
 // A flood brings some ten thousand streams a second: in this time as many as a
-// connection may have. To ask whether there is one takes some ten microseconds.
+// connection may have. To ask whether there is one takes 33 us of a core.
 inline constexpr Duration kFloodTick = std::chrono::milliseconds(20);
 
 struct GrpcServerOptions {
