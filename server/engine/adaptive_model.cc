@@ -18,11 +18,10 @@
 #include "server/base/status_macros.h"
 #include "server/engine/cpu_model.h"
 #include "server/engine/kept_logits.h"
-#include "server/engine/onednn_api.h"
+#include "server/engine/kept_model.h"
 #include "server/engine/precision_record.h"
 #include "server/engine/precision_trial.h"
 #include "server/models/golden.h"
-#include "server/models/warm_up.h"
 
 namespace resnetd {
 namespace {
@@ -63,6 +62,12 @@ PrecisionDecision NotTried(const PrecisionPolicy& policy,
   return decision;
 }
 
+PrecisionDecision DecisionOf(const PrecisionRecord& record) {
+  return {.precision = record.precision,
+          .text = record.text,
+          .figures = record.refused};
+}
+
 void LogRefused(const ModelName& model,
                 const std::vector<PrecisionFigures>& refused) {
   for (const PrecisionFigures& one : refused) {
@@ -88,6 +93,23 @@ AdaptiveModel::AdaptiveModel(const dnnl::engine& engine,
       threads_(model->threads()),
       float_bytes_(model->resident_bytes()),
       current_(std::move(model)) {}
+
+AdaptiveModel::AdaptiveModel(const dnnl::engine& engine,
+                             std::unique_ptr<CpuModel> model,
+                             NamedPolicy policy,
+                             std::shared_ptr<PrecisionChooser> chooser,
+                             const PrecisionRecord& kept,
+                             std::int64_t float_bytes)
+    : engine_(engine),
+      policy_(std::move(policy)),
+      chooser_(std::move(chooser)),
+      crop_(model->crop()),
+      max_batch_(model->max_batch()),
+      threads_(model->threads()),
+      float_bytes_(float_bytes),
+      kept_(DecisionOf(kept)),
+      current_(std::move(model)),
+      choice_(kept.text) {}
 
 AdaptiveModel::~AdaptiveModel() { chooser_->jobs.Remove(this); }
 
@@ -121,6 +143,10 @@ void AdaptiveModel::MayChoosePrecision(const VersionFacts& facts,
                                        std::unique_ptr<PrecisionHost> host) {
   facts_ = facts;
   host_ = std::move(host);
+  if (kept_) {
+    Switch(nullptr, *std::exchange(kept_, std::nullopt));
+    return;
+  }
   StartChoice();
 }
 
@@ -143,13 +169,8 @@ void AdaptiveModel::StartChoice() {
 }
 
 DecisionKey AdaptiveModel::KeyOf(const std::string& pictures) const {
-  return {.weights_sha256 = facts_->weights_sha256,
-          .cpu = CpuName(),
-          .library = absl::StrCat(LibraryVersion(), " ", EffectiveIsa().name),
-          .policy = policy_.name,
-          .pictures = pictures,
-          .threads = threads_,
-          .batch = static_cast<int>(max_batch_)};
+  return KeyHere(facts_->weights_sha256, policy_.name, pictures, threads_,
+                 max_batch_);
 }
 
 void AdaptiveModel::Switch(Current model, const PrecisionDecision& decision) {
@@ -181,50 +202,32 @@ absl::StatusOr<AdaptiveModel::Start> AdaptiveModel::Begin(
     ASSIGN_OR_RETURN(const ModelPackage package, host_->Read());
     ASSIGN_OR_RETURN(start.floats,
                      CpuModel::Load(engine_, package, max_batch_, threads_));
+    // It may be what is served from then on.
+    RETURN_IF_ERROR(start.floats->PrepareAll());
   }
   return start;
 }
 
-absl::StatusOr<std::unique_ptr<CpuModel>> AdaptiveModel::MakeKept(
+absl::StatusOr<AdaptiveModel::Current> AdaptiveModel::MakeKept(
     const PrecisionRecord& record, const CpuModel& floats) const {
-  CpuNetwork network = floats.Network();
-  network.precision = record.precision;
-  if (record.calibration) {
-    network.calibration = *record.calibration;
-  }
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<CpuModel> model,
-      CpuModel::Load(engine_, std::move(network), max_batch_, threads_));
-  RETURN_IF_ERROR(RunEveryBatchSize(*model, crop_, max_batch_).status());
-  ASSIGN_OR_RETURN(const std::vector<float> expected,
+  ASSIGN_OR_RETURN(const std::vector<float> golden,
                    GoldenLogits(floats, crop_, max_batch_));
-  ASSIGN_OR_RETURN(const std::vector<float> actual,
-                   GoldenLogits(*model, crop_, max_batch_));
-  RETURN_IF_ERROR(CheckKeptLogits(record.logits, actual));
-  RETURN_IF_ERROR(CompareGolden(expected, actual,
-                                expected.size() / kGoldenPictures,
-                                GoldenTolerance(model->precision())));
-  return model;
+  ASSIGN_OR_RETURN(KeptModel kept,
+                   MakeKeptModel(engine_, record, floats.Network(), golden,
+                                 max_batch_, threads_));
+  return Current(std::move(kept.model));
 }
 
 bool AdaptiveModel::TakeKept(const PrecisionRecord& record,
                              const Current& floats) {
-  PrecisionDecision decision{.precision = record.precision,
-                             .text = record.text,
-                             .figures = record.refused};
+  const PrecisionDecision decision = DecisionOf(record);
   if (record.precision == Precision::kFloat32) {
     Switch(floats, decision);
     return true;
   }
-  absl::StatusOr<std::unique_ptr<CpuModel>> model = MakeKept(record, *floats);
+  absl::StatusOr<Current> model = MakeKept(record, *floats);
   if (!model.ok()) {
-    Log(LogLevel::kWarning,
-        "the kept choice of a precision does not hold any more, it is made "
-        "again",
-        {{"model", facts_->name.text()},
-         {"precision", std::string(PrecisionName(record.precision))},
-         {"error", std::string(model.status().message())}});
-    chooser_->records.Drop(record.key);
+    DropKept(chooser_->records, record, facts_->name, model.status());
     return false;
   }
   Switch(*std::move(model), decision);

@@ -37,12 +37,18 @@ struct NamedPolicy {
 };
 
 // A version that answers in float32 from the start, and from the moment that
-// another precision has proven better in that one. Thread-safe.
+// another precision has proven better in that one; or in one that had proven
+// better at an earlier start. Thread-safe.
 class AdaptiveModel final : public Model {
  public:
   // `model` is the version in float32.
   AdaptiveModel(const dnnl::engine& engine, std::unique_ptr<CpuModel> model,
                 NamedPolicy policy, std::shared_ptr<PrecisionChooser> chooser);
+  // `model` is the version as `kept` chose it, which is not chosen again.
+  // `float_bytes`: about what it would hold in float32.
+  AdaptiveModel(const dnnl::engine& engine, std::unique_ptr<CpuModel> model,
+                NamedPolicy policy, std::shared_ptr<PrecisionChooser> chooser,
+                const PrecisionRecord& kept, std::int64_t float_bytes);
   // Waits for the end of a choice that is being made.
   ~AdaptiveModel() override;
 
@@ -55,7 +61,8 @@ class AdaptiveModel final : public Model {
   std::string backend() const override { return "engine"; }
   std::int64_t resident_bytes() const override;
 
-  // Starts the choice, beside the answers.
+  // Starts the choice, beside the answers; one that was kept and made the model
+  // is told at once.
   void MayChoosePrecision(const VersionFacts& facts,
                           std::unique_ptr<PrecisionHost> host) override;
   void ChoosePrecisionAgain() override;
@@ -86,8 +93,8 @@ class AdaptiveModel final : public Model {
   // What an earlier start decided, if that can be had and still holds; whether
   // it does.
   bool TakeKept(const PrecisionRecord& record, const Current& floats);
-  absl::StatusOr<std::unique_ptr<CpuModel>> MakeKept(
-      const PrecisionRecord& record, const CpuModel& floats) const;
+  absl::StatusOr<Current> MakeKept(const PrecisionRecord& record,
+                                   const CpuModel& floats) const;
   DecisionKey KeyOf(const std::string& pictures) const;
   // MeasurePrecisions() while no choice is made.
   absl::StatusOr<PrecisionReport> Measure(const RealPictures& pictures,
@@ -108,6 +115,8 @@ class AdaptiveModel final : public Model {
   const int threads_;
   // What the version holds in float32.
   const std::int64_t float_bytes_;
+  // What made the model, until the host is told; absent: it is in float32.
+  std::optional<PrecisionDecision> kept_;
   // Set before the first choice; absent: it may not choose.
   std::optional<VersionFacts> facts_;
   std::unique_ptr<PrecisionHost> host_;

@@ -3,27 +3,35 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "server/base/ids.h"
 #include "server/base/status_macros.h"
 #include "server/engine/adaptive_model.h"
 #include "server/engine/cpu_model.h"
 #include "server/engine/engine_checks.h"
+#include "server/engine/kept_model.h"
 #include "server/engine/onednn_api.h"
 #include "server/engine/onednn_status.h"
+#include "server/engine/precision.h"
 #include "server/engine/precision_choice.h"
 #include "server/engine/precision_record.h"
 #include "server/engine/program.h"
+#include "server/models/golden.h"
+#include "server/models/memory_estimate.h"
 #include "server/models/model.h"
 #include "server/models/model_package.h"
+#include "server/models/ready_loader.h"
 
 namespace resnetd {
 namespace {
@@ -47,7 +55,7 @@ namespace {
 // By the name of a model; "" for all others.
 using Policies = std::map<std::string, NamedPolicy>;
 
-class CpuEngine final : public ModelLoader {
+class CpuEngine final : public ModelLoader, public ReadyLoader {
  public:
   CpuEngine(dnnl::engine engine, int threads, Policies policies,
             std::shared_ptr<PrecisionChooser> chooser)
@@ -59,13 +67,36 @@ class CpuEngine final : public ModelLoader {
   absl::StatusOr<std::unique_ptr<Model>> Load(const ModelPackage& package,
                                               std::size_t max_batch) override {
     RETURN_IF_ERROR(CheckMaxBatch(max_batch));
-    const double flops = FlopsPerPicture(
-        BuildProgram(package.network, package.facts.preprocess.crop));
     ASSIGN_OR_RETURN(std::unique_ptr<CpuModel> model,
                      CpuModel::Load(engine_, package, max_batch,
-                                    UsefulThreads(flops, threads_)));
+                                    ThreadsFor(package)));
     return std::make_unique<AdaptiveModel>(
         engine_, std::move(model), PolicyOf(package.facts.name), chooser_);
+  }
+
+  absl::StatusOr<ReadyModel> LoadReady(const ModelPackage& package,
+                                       absl::Span<const float> golden,
+                                       std::size_t max_batch) override {
+    RETURN_IF_ERROR(CheckMaxBatch(max_batch));
+    if (const std::optional<PrecisionRecord> record =
+            KeptChoice(package, max_batch)) {
+      absl::StatusOr<ReadyModel> kept =
+          LoadKept(*record, package, golden, max_batch);
+      if (kept.ok()) {
+        return kept;
+      }
+      DropKept(chooser_->records, *record, package.facts.name, kept.status());
+    }
+    ASSIGN_OR_RETURN(std::unique_ptr<CpuModel> model,
+                     CpuModel::Load(engine_, package, max_batch,
+                                    ThreadsFor(package)));
+    RETURN_IF_ERROR(model->PrepareAll());
+    ReadyModel ready;
+    ASSIGN_OR_RETURN(ready.golden,
+                     GoldenLogits(*model, model->crop(), max_batch));
+    ready.model = std::make_unique<AdaptiveModel>(
+        engine_, std::move(model), PolicyOf(package.facts.name), chooser_);
+    return ready;
   }
 
   std::string description() const override {
@@ -82,6 +113,51 @@ class CpuEngine final : public ModelLoader {
   }
 
  private:
+  int ThreadsFor(const ModelPackage& package) const {
+    const double flops = FlopsPerPicture(
+        BuildProgram(package.network, package.facts.preprocess.crop));
+    return UsefulThreads(flops, threads_);
+  }
+
+  // What an earlier start chose instead of float32.
+  std::optional<PrecisionRecord> KeptChoice(const ModelPackage& package,
+                                            std::size_t max_batch) const {
+    const VersionFacts& facts = package.facts;
+    const NamedPolicy& policy = PolicyOf(facts.name);
+    if (policy.policy.candidates.empty()) {
+      return std::nullopt;
+    }
+    const CalibrationPictures& pictures = chooser_->pictures;
+    std::optional<PrecisionRecord> record = chooser_->records.Find(KeyHere(
+        facts.weights_sha256, policy.name,
+        pictures.identity ? pictures.identity(facts) : std::string(),
+        ThreadsFor(package), max_batch));
+    if (record && record->precision == Precision::kFloat32) {
+      return std::nullopt;
+    }
+    return record;
+  }
+
+  absl::StatusOr<ReadyModel> LoadKept(const PrecisionRecord& record,
+                                      const ModelPackage& package,
+                                      absl::Span<const float> golden,
+                                      std::size_t max_batch) const {
+    const int crop = package.facts.preprocess.crop;
+    ASSIGN_OR_RETURN(
+        KeptModel kept,
+        MakeKeptModel(engine_, record,
+                      NetworkOf(BuildProgram(package.network, crop),
+                                package.weights, package.facts.preprocess),
+                      golden, max_batch, ThreadsFor(package)));
+    const std::int64_t float_bytes =
+        EstimateMemory(package.network, crop, max_batch).total();
+    return ReadyModel{
+        .model = std::make_unique<AdaptiveModel>(
+            engine_, std::move(kept.model), PolicyOf(package.facts.name),
+            chooser_, record, float_bytes),
+        .golden = std::move(kept.golden)};
+  }
+
   const NamedPolicy& PolicyOf(const ModelName& model) const {
     const auto own = policies_.find(model.text());
     return own == policies_.end() ? policies_.at("") : own->second;

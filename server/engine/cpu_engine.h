@@ -14,8 +14,8 @@
 namespace resnetd {
 
 // Real pictures that int8 is calibrated and every reduced precision is compared
-// with. Both functions are called by a thread of the engine; empty ones: there
-// are none.
+// with. Both functions are called by threads of the engine, and identity() by
+// those that load; empty ones: there are none.
 struct CalibrationPictures {
   // At most kMostRealPictures are wanted.
   std::function<RealPictures(const VersionFacts& version)> read;
@@ -47,7 +47,7 @@ inline constexpr std::size_t kLargestEngineBatch = 1024;
 int UsefulThreads(double flops_per_picture, int threads);
 
 // Loads models for the CPU: over oneDNN, every primitive made and every
-// buffer placed before the first picture.
+// buffer placed before the first picture. It has the face of ReadyLoader, too.
 //
 // Call ProveKernels() (kernel_selftest.h) first thing in main: afterwards the
 // instruction set is settled.

@@ -127,10 +127,15 @@ void CpuModel::Warm() {
   lease.Bind(single, ArenaBytes(single));
 }
 
-absl::Status CpuModel::Prepare(std::size_t batch) const {
+absl::Status CpuModel::PrepareAll() const {
   const OpenMpTeam team(threads_);
-  return CallOneDnn("making a plan",
-                    [&] { static_cast<void>(PlanFor(batch)); });
+  return CallOneDnn("making the plans", [&] {
+    Workspaces::Lease lease(workspaces_);
+    for (std::size_t batch = 1; batch <= max_batch_; ++batch) {
+      const Plan& plan = PlanFor(batch);
+      lease.Bind(plan, ArenaBytes(plan));
+    }
+  });
 }
 
 std::string CpuModel::precision() const {

@@ -45,9 +45,9 @@ CpuNetwork NetworkOf(Program program, const Weights& weights,
 
 // One version on the CPU in one precision. Thread-safe.
 //
-// Plans for one picture and for max_batch are made at load, others when a batch
-// of that size comes first; a call that finds its plan never waits for one that
-// is being made. Each concurrent call has a workspace: one arena, large enough
+// Plans for one picture and for max_batch are made at load, others by
+// PrepareAll(), or when a batch of that size comes first; a call that finds its
+// plan never waits for one that is being made. Each concurrent call has a workspace: one arena, large enough
 // for max_batch, that all its plans share. Workspaces are kept, so that there
 // are as many as calls ever ran at once. Thread-safe.
 class CpuModel final : public Model {
@@ -88,8 +88,9 @@ class CpuModel final : public Model {
   // precision is float32.
   CpuNetwork Network() const;
 
-  // Makes the plan for `batch` pictures, 1 to max_batch. The errors of Load().
-  absl::Status Prepare(std::size_t batch) const;
+  // Makes what batches of 1 to max_batch pictures need, but for the workspaces
+  // of further concurrent calls. The errors of Load().
+  absl::Status PrepareAll() const;
 
   std::size_t max_batch() const { return max_batch_; }
   int threads() const { return threads_; }

@@ -24,6 +24,7 @@
 #include "server/base/status_macros.h"
 #include "server/engine/calibration.h"
 #include "server/engine/kept_logits.h"
+#include "server/engine/onednn_api.h"
 #include "server/engine/precision.h"
 #include "server/models/json_object.h"
 
@@ -189,6 +190,17 @@ absl::StatusOr<PrecisionRecord> ParseRecord(absl::string_view json) {
   }
   RETURN_IF_ERROR(CheckDigest(reader, record));
   return record;
+}
+
+DecisionKey KeyHere(std::string weights_sha256, std::string policy,
+                    std::string pictures, int threads, std::size_t batch) {
+  return {.weights_sha256 = std::move(weights_sha256),
+          .cpu = CpuName(),
+          .library = absl::StrCat(LibraryVersion(), " ", EffectiveIsa().name),
+          .policy = std::move(policy),
+          .pictures = std::move(pictures),
+          .threads = threads,
+          .batch = static_cast<int>(batch)};
 }
 
 std::string PrecisionRecords::FileOf(const DecisionKey& key) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <utility>
@@ -50,6 +51,10 @@ std::string FormatRecord(const PrecisionRecord& record);
 // INVALID_ARGUMENT (MODEL_INVALID) naming the member: also one that was
 // changed.
 absl::StatusOr<PrecisionRecord> ParseRecord(absl::string_view json);
+
+// The key of a decision of this machine, with this build's library.
+DecisionKey KeyHere(std::string weights_sha256, std::string policy,
+                    std::string pictures, int threads, std::size_t batch);
 
 // Files of a folder, one for each key. Thread-safe: a file is replaced whole.
 class PrecisionRecords {

@@ -47,6 +47,7 @@ VersionLoader::VersionLoader(const Options& options, Store& store,
     : options_(options),
       store_(store),
       loader_(loader),
+      ready_loader_(dynamic_cast<ReadyLoader*>(&loader)),
       residents_(residents),
       sink_(sink),
       clock_(clock),
@@ -107,12 +108,36 @@ absl::StatusOr<VersionLoader::Loaded> VersionLoader::Run(
       RunEveryBatchSize(*loaded.model, side, options_.max_batch).status());
   ASSIGN_OR_RETURN(loaded.golden,
                    GoldenLogits(*loaded.model, side, options_.max_batch));
+  RETURN_IF_ERROR(BookRest(package, loaded));
+  return loaded;
+}
+
+absl::StatusOr<VersionLoader::Loaded> VersionLoader::RunStored(
+    Room room, const StoredVersion& stored,
+    const std::function<void()>& warming) {
+  if (ready_loader_ == nullptr) {
+    return Run(std::move(room), stored.package, warming);
+  }
+  Loaded loaded;
+  loaded.booked = std::move(room);
+  ASSIGN_OR_RETURN(ReadyModel ready,
+                   ready_loader_->LoadReady(stored.package, stored.golden,
+                                            options_.max_batch));
+  warming();
+  loaded.model = std::move(ready.model);
+  loaded.golden = std::move(ready.golden);
+  RETURN_IF_ERROR(BookRest(stored.package, loaded));
+  return loaded;
+}
+
+absl::Status VersionLoader::BookRest(const ModelPackage& package,
+                                     Loaded& loaded) {
   loaded.memory = DivideMemory(package.network, loaded.model->resident_bytes());
   const std::int64_t more = loaded.memory.total() - loaded.booked->bytes();
   if (more > 0) {
     ASSIGN_OR_RETURN(loaded.extra, Admit(package.facts.name, more));
   }
-  return loaded;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<VersionLoader::Loaded> VersionLoader::Try(
@@ -171,7 +196,7 @@ absl::StatusOr<ModelHandle> VersionLoader::LoadStored(const VersionRow& row) {
   ASSIGN_OR_RETURN(const VersionFacts facts, ReadStoredFacts(store_, row));
   ASSIGN_OR_RETURN(Room room, MakeRoom(facts));
   ASSIGN_OR_RETURN(StoredVersion stored, ReadStoredVersion(store_, row));
-  ASSIGN_OR_RETURN(Loaded loaded, Run(std::move(room), stored.package, [&] {
+  ASSIGN_OR_RETURN(Loaded loaded, RunStored(std::move(room), stored, [&] {
                      residents_.Warming(row.model, row.version);
                    }));
   RETURN_IF_ERROR(

@@ -14,8 +14,10 @@
 #include "server/models/model_events.h"
 #include "server/models/model_package.h"
 #include "server/models/precision_books.h"
+#include "server/models/ready_loader.h"
 #include "server/models/resident_table.h"
 #include "server/models/retire_queue.h"
+#include "server/models/stored_version.h"
 #include "server/store/store.h"
 
 namespace resnetd {
@@ -85,6 +87,12 @@ class VersionLoader {
   absl::StatusOr<ModelPackage> ReadPackage(const VersionFacts& version);
   absl::StatusOr<Loaded> Run(Room room, const ModelPackage& package,
                              const std::function<void()>& warming);
+  // A version that was imported before: by the loader's second face, if it has
+  // one.
+  absl::StatusOr<Loaded> RunStored(Room room, const StoredVersion& stored,
+                                   const std::function<void()>& warming);
+  // Books what the network took beyond its estimate.
+  absl::Status BookRest(const ModelPackage& package, Loaded& loaded);
   absl::StatusOr<ModelHandle> LoadStored(const VersionRow& row);
   // Loaded, and what it has in the ledger.
   struct Guarded {
@@ -99,6 +107,8 @@ class VersionLoader {
   const Options options_;
   Store& store_;
   ModelLoader& loader_;
+  // The same; null: it has no such face.
+  ReadyLoader* const ready_loader_;
   ResidentTable& residents_;
   ModelMetricsSink& sink_;
   const Clock& clock_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstdlib>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -280,6 +281,27 @@ TEST_P(ExecutionInPrecisionTest, ARunAllocatesNoBufferAndMakesNoPrimitive) {
     EXPECT_GT(largest_allocation.load(), 0U) << "the counter does not count";
 #endif
   }
+}
+
+// The plans of the sizes in between as well, and what binds them to memory.
+TEST(CpuModelTest, AfterPrepareAllTheFirstBatchOfEachSizeMakesNothing) {
+  constexpr std::size_t kLargest = 5;
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  const ModelPackage package = FilledPackage("cifar_resnet8", 10, 32);
+  const auto model = CpuModel::Load(engine, package, kLargest, 1);
+  ASSERT_TRUE(model.ok()) << model.status();
+  primitives_made = 0;
+  ASSERT_TRUE((*model)->PrepareAll().ok());
+  EXPECT_GT(primitives_made.load(), 0) << "the counter does not count";
+  const std::int64_t held = (*model)->resident_bytes();
+  const Pixels picture = FillPicture(32, 32);
+  primitives_made = 0;
+  for (std::size_t batch = 1; batch <= kLargest; ++batch) {
+    const std::vector<const Pixels*> pictures(batch, &picture);
+    EXPECT_TRUE((*model)->Logits(pictures).ok());
+  }
+  EXPECT_EQ(primitives_made.load(), 0);
+  EXPECT_EQ((*model)->resident_bytes(), held);
 }
 
 }  // namespace
