@@ -1,6 +1,7 @@
 #include "server/app/apply_declarations.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -93,8 +94,14 @@ std::string DigestOf(const std::vector<std::string>& labels) {
 // Brings about one declaration.
 class Application {
  public:
-  Application(const DeclaredModel& model, Store& store, ModelManager& manager)
-      : model_(model), store_(store), manager_(manager) {}
+  // `index` of the model among those of `files`.
+  Application(const DeclaredModel& model, std::size_t index,
+              DeclaredFiles& files, Store& store, ModelManager& manager)
+      : model_(model),
+        index_(index),
+        files_(files),
+        store_(store),
+        manager_(manager) {}
 
   absl::Status Run() {
     RETURN_IF_ERROR(CheckAlias(model_.alias));
@@ -122,10 +129,9 @@ class Application {
     if (model_.file.empty()) {
       return absl::OkStatus();
     }
-    absl::StatusOr<OperatorFile> file = OperatorFile::Open(model_.file);
-    RETURN_IF_ERROR(file.status());
-    file_.emplace(*std::move(file));
-    ASSIGN_OR_RETURN(digest_, file_->Digest());
+    ASSIGN_OR_RETURN(DeclaredFile read, files_.Take(index_));
+    file_.emplace(std::move(read.file));
+    digest_ = std::move(read.digest);
     if (!model_.sha256.empty() && model_.sha256 != digest_) {
       return WrongDigest(*file_, model_, digest_);
     }
@@ -202,6 +208,8 @@ class Application {
   }
 
   const DeclaredModel& model_;
+  const std::size_t index_;
+  DeclaredFiles& files_;
   Store& store_;
   ModelManager& manager_;
   std::optional<OperatorFile> file_;
@@ -212,11 +220,13 @@ class Application {
 }  // namespace
 
 absl::Status ApplyDeclarations(absl::Span<const DeclaredModel> models,
-                               Store& store, ModelManager& manager) {
-  for (const DeclaredModel& model : models) {
-    const absl::Status status = Application(model, store, manager).Run();
+                               DeclaredFiles& files, Store& store,
+                               ModelManager& manager) {
+  for (std::size_t i = 0; i < models.size(); ++i) {
+    const absl::Status status =
+        Application(models[i], i, files, store, manager).Run();
     if (!status.ok()) {
-      return Annotate(status, absl::StrCat(model.origin, ": "));
+      return Annotate(status, absl::StrCat(models[i].origin, ": "));
     }
   }
   return absl::OkStatus();

@@ -2,6 +2,7 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "server/app/declared_files.h"
 #include "server/app/declared_models.h"
 #include "server/models/model_manager.h"
 #include "server/store/store.h"
@@ -11,7 +12,7 @@ namespace resnetd {
 // Brings about what is declared: imports the versions that are missing and
 // points the aliases, in the order given, as PlanDeclaration() decides, and
 // remembers each in the store once it is done. Doing it again changes nothing.
-// Reads every file of weights whole, for its digest. Blocks.
+// `files` are those of `models`. Blocks.
 //
 // Ends with the first error, led by the declaration it belongs to:
 // INVALID_ARGUMENT (MODEL_INVALID: a file or its labels), DATA_LOSS
@@ -19,6 +20,7 @@ namespace resnetd {
 // (VERSION_NOT_FOUND: the store has no version of that digest), and those of
 // ModelManager::Import() and SetAlias().
 absl::Status ApplyDeclarations(absl::Span<const DeclaredModel> models,
-                               Store& store, ModelManager& manager);
+                               DeclaredFiles& files, Store& store,
+                               ModelManager& manager);
 
 }  // namespace resnetd

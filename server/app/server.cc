@@ -18,6 +18,7 @@
 #include "server/app/cpu.h"
 #include "server/app/credential_files.h"
 #include "server/app/declarations.h"
+#include "server/app/declared_files.h"
 #include "server/app/default_model.h"
 #include "server/app/endpoint.h"
 #include "server/app/follower.h"
@@ -315,8 +316,9 @@ std::string ServerParts::Metrics(ExpositionFormat format) {
 }
 
 absl::Status ServerParts::BringModels() {
+  DeclaredFiles files(declared_);
   RETURN_IF_ERROR(manager_->Start());
-  RETURN_IF_ERROR(ApplyDeclarations(declared_, *store_, *manager_));
+  RETURN_IF_ERROR(ApplyDeclarations(declared_, files, *store_, *manager_));
   ASSIGN_OR_RETURN(const std::vector<StoredModel> stored, ListStored(*store_));
   ASSIGN_OR_RETURN(
       const std::optional<ModelName> chosen,

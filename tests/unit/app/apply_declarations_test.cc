@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "server/app/declared_files.h"
 #include "server/app/model_event_metrics.h"
 #include "server/base/clock.h"
 #include "server/base/error.h"
@@ -66,7 +67,8 @@ class ApplyDeclarationsTest : public testing::Test {
   }
 
   absl::Status Apply(const std::vector<DeclaredModel>& models) {
-    return ApplyDeclarations(models, *store_, *manager_);
+    DeclaredFiles files(models);
+    return ApplyDeclarations(models, files, *store_, *manager_);
   }
 
   std::int64_t VersionOf(const std::string& alias) {
