@@ -39,9 +39,11 @@ FoldedConvolution Fold(const ConvLayer& conv, const BatchNormLayer& norm,
   folded.weights.resize(original.values.size());
   folded.bias.resize(channels);
   for (std::size_t c = 0; c < channels; ++c) {
-    for (std::size_t i = c * fan_in; i < (c + 1) * fan_in; ++i) {
-      folded.weights[i] =
-          static_cast<float>(double{original.values[i]} * line.scale[c]);
+    const double scale = line.scale[c];
+    const float* const from = original.values.data() + c * fan_in;
+    float* const to = folded.weights.data() + c * fan_in;
+    for (std::size_t i = 0; i < fan_in; ++i) {
+      to[i] = static_cast<float>(double{from[i]} * scale);
     }
     folded.bias[c] = static_cast<float>(line.shift[c]);
   }

@@ -37,29 +37,60 @@ void FoldPixels(const PreprocessSpec& preprocess, std::size_t pixels,
   }
 }
 
-double LargestOf(const std::vector<double>& filter) {
-  double largest = 0;
-  for (const double weight : filter) {
-    largest = std::max(largest, std::fabs(weight));
-  }
-  return largest;
-}
+// The largest of several numbers, each of every kLanes-th value: one after the
+// other each comparison would wait for the one before.
+constexpr std::size_t kLanes = 4;
+using Largest = std::array<double, kLanes>;
 
-// The largest sum of the weights of one sign of two neighbouring input channels
-// at the same of `pixels` places. No two weights of different signs come closer
-// to the limit than one of them alone.
-double LargestPairOf(const std::vector<double>& filter, std::size_t pixels) {
-  const std::size_t channels = filter.size() / pixels;
-  double largest = 0;
-  for (std::size_t channel = 0; channel + 1 < channels; channel += 2) {
-    for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
-      const double a = filter[channel * pixels + pixel];
-      const double b = filter[(channel + 1) * pixels + pixel];
-      largest = std::max({largest, std::max(a, 0.0) + std::max(b, 0.0),
-                          std::max(-a, 0.0) + std::max(-b, 0.0)});
+double LargestOf(const std::vector<double>& filter) {
+  const double* const values = filter.data();
+  const std::size_t whole = filter.size() / kLanes * kLanes;
+  Largest largest{};
+  for (std::size_t i = 0; i < whole; i += kLanes) {
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      largest[lane] = std::max(largest[lane], std::fabs(values[i + lane]));
     }
   }
-  return largest;
+  for (std::size_t i = whole; i < filter.size(); ++i) {
+    largest[0] = std::max(largest[0], std::fabs(values[i]));
+  }
+  return *std::max_element(largest.begin(), largest.end());
+}
+
+// The largest sum of the weights of two neighbouring input channels at the same
+// of `pixels` places. Two weights of different signs come no closer to the
+// limit than one of them alone.
+double LargestPairOf(const std::vector<double>& filter, std::size_t pixels) {
+  const std::size_t channels = filter.size() / pixels;
+  const double* values = filter.data();
+  Largest largest{};
+  for (std::size_t channel = 0; channel + 1 < channels; channel += 2) {
+    double& lane = largest[channel / 2 % kLanes];
+    for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
+      lane =
+          std::max(lane, std::fabs(values[pixel] + values[pixels + pixel]));
+    }
+    values += 2 * pixels;
+  }
+  return *std::max_element(largest.begin(), largest.end());
+}
+
+// As std::nearbyint(), which is a call, for numbers whose magnitude is below
+// 2^51: to the nearest, ties to even.
+double Rounded(double value) {
+  // From here on there are no fractions.
+  constexpr double kWhole = 0x1.8p52;
+  return (value + kWhole) - kWhole;
+}
+
+// `levels` has as many places as the filter.
+void LevelsOfFilter(const std::vector<double>& filter, double scale,
+                    std::int8_t* levels) {
+  const double* const values = filter.data();
+  for (std::size_t i = 0; i < filter.size(); ++i) {
+    levels[i] = static_cast<std::int8_t>(
+        static_cast<std::int32_t>(Rounded(values[i] / scale)));
+  }
 }
 
 // What stands for one level of the weights of a filter. A pair whose sum is 127
@@ -139,24 +170,21 @@ QuantisedStep QuantiseStep(const Step& step, const FoldedStep& folded,
   const std::array<double, 3> centre = CentreOf(preprocess);
   const double output = double{levels.output.scale};
   QuantisedStep quantised;
-  quantised.weights.reserve(folded.weights.size());
+  quantised.weights.resize(folded.weights.size());
+  std::vector<double> filter;
   for (std::size_t o = 0; o < channels; ++o) {
-    const auto first =
-        folded.weights.begin() + static_cast<std::ptrdiff_t>(o * fan_in);
-    std::vector<double> filter(first,
-                               first + static_cast<std::ptrdiff_t>(fan_in));
+    const float* const first = folded.weights.data() + o * fan_in;
+    filter.assign(first, first + fan_in);
     if (reads_picture) {
       FoldPixels(preprocess, pixels, filter);
     }
     const double scale = ScaleOf(filter, pixels, sums);
     double bias = folded.bias.empty() ? 0.0 : double{folded.bias[o]};
-    for (std::size_t i = 0; i < fan_in; ++i) {
-      const double level = std::nearbyint(filter[i] / scale);
-      quantised.weights.push_back(static_cast<std::int8_t>(level));
-      if (reads_picture) {
-        // With the rounded weight: a picture of one colour is then exact.
-        bias -= scale * level * centre.at(i / pixels);
-      }
+    std::int8_t* const of_filter = quantised.weights.data() + o * fan_in;
+    LevelsOfFilter(filter, scale, of_filter);
+    for (std::size_t i = 0; reads_picture && i < fan_in; ++i) {
+      // With the rounded weight: a picture of one colour is then exact.
+      bias -= scale * double{of_filter[i]} * centre.at(i / pixels);
     }
     quantised.rescale.push_back(
         static_cast<float>(scale * double{levels.input.scale} / output));

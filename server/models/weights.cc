@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "server/base/error.h"
 #include "server/base/log.h"
+#include "server/base/populate_memory.h"
 #include "server/base/status_macros.h"
 #include "server/models/float_conversion.h"
 #include "server/models/tensor_names.h"
@@ -70,7 +71,10 @@ absl::StatusOr<Weights> Weights::Bind(absl::Span<const TensorView> tensors,
   for (const TensorSpec& spec : specs) {
     Tensor& tensor = bound[spec.name];
     tensor.shape = spec.shape;
-    tensor.values.resize(CountValues(spec.shape));
+    const std::size_t count = CountValues(spec.shape);
+    tensor.values.reserve(count);
+    PopulateMemory(tensor.values.data(), count * sizeof(float));
+    tensor.values.resize(count);
     if (const TensorView* found = names.Find(spec.name)) {
       ConvertToFloat(*found, absl::MakeSpan(tensor.values));
       RETURN_IF_ERROR(CheckValues(spec.name, tensor.values));

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "server/base/error.h"
+#include "server/base/populate_memory.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/store/filling_hash.h"
@@ -52,7 +53,9 @@ absl::StatusOr<std::vector<std::uint8_t>> ReadVerified(const ReadableFile& file,
   while (bytes.size() < size) {
     // Within what is reserved: the bytes stay where they are.
     const std::size_t done = bytes.size();
-    bytes.resize(std::min(size, done + kPieceOfBlob));
+    const std::size_t piece = std::min(size - done, kPieceOfBlob);
+    PopulateMemory(bytes.data() + done, piece);
+    bytes.resize(done + piece);
     RETURN_IF_ERROR(file.ReadAt(static_cast<std::int64_t>(done),
                                 absl::MakeSpan(bytes).subspan(done)));
     hash.Filled(bytes.size());

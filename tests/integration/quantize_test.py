@@ -126,10 +126,14 @@ class QuantizeTest(unittest.TestCase):
 
         # The next start has the pictures, and the choice.
         with self.start("--precision", "int8") as server:
-            self.assertIn("int8 chosen", server.wait_for_line("precision chosen"))
+            # From the first answer on: it was told before the server was ready.
+            self.assertIn('choice="int8 chosen', server.log())
             shown = self.version(server, "digits@1")
             self.assertEqual(shown["precision"], "int8")
+            self.assertIn('precision="int8"', server.get("/metrics")[1])
             self.assertEqual(self.metric(server, refused), 0)
+            answer = self.ask(server, "classify", SOURCE / "demo" / "digit-3.png")
+            self.assertEqual(answer["images"][0]["predictions"][0]["label"], "3")
 
     def test_a_server_that_serves_floats_keeps_the_pictures_for_later(self) -> None:
         with self.start("--model", DEMO_MODEL) as server:
