@@ -157,5 +157,18 @@ TEST(CpuNameTest, NamesTheProcessorTheSameEachTime) {
   EXPECT_EQ(CpuName(), CpuName());
 }
 
+TEST(KeyHereTest, IsThatOfThisMachine) {
+  const DecisionKey key = KeyHere("a", "int8", "some", 2, 4);
+  EXPECT_EQ(key, (DecisionKey{.weights_sha256 = "a",
+                              .cpu = CpuName(),
+                              .library = key.library,
+                              .policy = "int8",
+                              .pictures = "some",
+                              .threads = 2,
+                              .batch = 4}));
+  EXPECT_THAT(key.library, HasSubstr("oneDNN"));
+  EXPECT_EQ(key, KeyHere("a", "int8", "some", 2, 4));
+}
+
 }  // namespace
 }  // namespace resnetd

@@ -1,6 +1,11 @@
 #include "server/engine/quantisation.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -60,6 +65,55 @@ TEST(QuantisationTest, NeighboursAreThoseAtTheSamePlaceOfTheWindow) {
                                           ProductSums::kPairsIn16Bits);
   // The third of each: 1 + 127.
   EXPECT_FLOAT_EQ(same.rescale[0], 128.0F / 127);
+}
+
+// Written as it is explained.
+std::vector<std::int8_t> PlainLevels(const std::vector<float>& filter,
+                                     std::size_t pixels) {
+  const std::size_t channels = filter.size() / pixels;
+  double largest = 0;
+  for (std::size_t i = 0; i < filter.size(); ++i) {
+    const double weight = double{filter[i]};
+    largest = std::max(largest, std::fabs(weight));
+    const std::size_t channel = i / pixels;
+    if (channel % 2 == 0 && channel + 1 < channels) {
+      const double next = double{filter[i + pixels]};
+      if ((weight < 0) == (next < 0)) {
+        largest = std::max(largest, std::fabs(weight) + std::fabs(next));
+      }
+    }
+  }
+  std::vector<std::int8_t> levels;
+  for (const float weight : filter) {
+    levels.push_back(static_cast<std::int8_t>(
+        std::nearbyint(double{weight} / (largest / 127))));
+  }
+  return levels;
+}
+
+TEST(QuantisationTest, FiltersOfEverySizeAreWhatAPlainEvaluationSays) {
+  std::mt19937 random(8);
+  std::normal_distribution<float> weights;
+  for (const int kernel : {1, 3}) {
+    for (int channels = 1; channels <= 19; ++channels) {
+      Step step = Convolution(channels, 1);
+      step.conv.kernel = kernel;
+      const auto pixels = static_cast<std::size_t>(kernel * kernel);
+      std::vector<float> filter(static_cast<std::size_t>(channels) * pixels);
+      // Each weight once by far the largest: it must be seen wherever it lies.
+      for (std::size_t place = 0; place < filter.size(); ++place) {
+        for (float& weight : filter) {
+          weight = weights(random);
+        }
+        filter[place] *= 100;
+        EXPECT_EQ(QuantiseStep(step, {.weights = filter}, {}, {},
+                               ProductSums::kPairsIn16Bits)
+                      .weights,
+                  PlainLevels(filter, pixels))
+            << kernel << " " << channels << " " << place;
+      }
+    }
+  }
 }
 
 TEST(QuantisationTest, AFilterOfZerosKeepsItsBias) {
