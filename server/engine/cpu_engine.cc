@@ -67,9 +67,9 @@ class CpuEngine final : public ModelLoader, public ReadyLoader {
   absl::StatusOr<std::unique_ptr<Model>> Load(const ModelPackage& package,
                                               std::size_t max_batch) override {
     RETURN_IF_ERROR(CheckMaxBatch(max_batch));
-    ASSIGN_OR_RETURN(std::unique_ptr<CpuModel> model,
-                     CpuModel::Load(engine_, package, max_batch,
-                                    ThreadsFor(package)));
+    ASSIGN_OR_RETURN(
+        std::unique_ptr<CpuModel> model,
+        CpuModel::Load(engine_, package, max_batch, ThreadsFor(package)));
     return std::make_unique<AdaptiveModel>(
         engine_, std::move(model), PolicyOf(package.facts.name), chooser_);
   }
@@ -87,9 +87,9 @@ class CpuEngine final : public ModelLoader, public ReadyLoader {
       }
       DropKept(chooser_->records, *record, package.facts.name, kept.status());
     }
-    ASSIGN_OR_RETURN(std::unique_ptr<CpuModel> model,
-                     CpuModel::Load(engine_, package, max_batch,
-                                    ThreadsFor(package)));
+    ASSIGN_OR_RETURN(
+        std::unique_ptr<CpuModel> model,
+        CpuModel::Load(engine_, package, max_batch, ThreadsFor(package)));
     RETURN_IF_ERROR(model->PrepareAll());
     ReadyModel ready;
     ASSIGN_OR_RETURN(ready.golden,
@@ -128,10 +128,10 @@ class CpuEngine final : public ModelLoader, public ReadyLoader {
       return std::nullopt;
     }
     const CalibrationPictures& pictures = chooser_->pictures;
-    std::optional<PrecisionRecord> record = chooser_->records.Find(KeyHere(
-        facts.weights_sha256, policy.name,
-        pictures.identity ? pictures.identity(facts) : std::string(),
-        ThreadsFor(package), max_batch));
+    std::optional<PrecisionRecord> record = chooser_->records.Find(
+        KeyHere(facts.weights_sha256, policy.name,
+                pictures.identity ? pictures.identity(facts) : std::string(),
+                ThreadsFor(package), max_batch));
     if (record && record->precision == Precision::kFloat32) {
       return std::nullopt;
     }
@@ -152,9 +152,9 @@ class CpuEngine final : public ModelLoader, public ReadyLoader {
     const std::int64_t float_bytes =
         EstimateMemory(package.network, crop, max_batch).total();
     return ReadyModel{
-        .model = std::make_unique<AdaptiveModel>(
-            engine_, std::move(kept.model), PolicyOf(package.facts.name),
-            chooser_, record, float_bytes),
+        .model = std::make_unique<AdaptiveModel>(engine_, std::move(kept.model),
+                                                 PolicyOf(package.facts.name),
+                                                 chooser_, record, float_bytes),
         .golden = std::move(kept.golden)};
   }
 

@@ -47,9 +47,10 @@ CpuNetwork NetworkOf(Program program, const Weights& weights,
 //
 // Plans for one picture and for max_batch are made at load, others by
 // PrepareAll(), or when a batch of that size comes first; a call that finds its
-// plan never waits for one that is being made. Each concurrent call has a workspace: one arena, large enough
-// for max_batch, that all its plans share. Workspaces are kept, so that there
-// are as many as calls ever ran at once. Thread-safe.
+// plan never waits for one that is being made. Each concurrent call has a
+// workspace: one arena, large enough for max_batch, that all its plans share.
+// Workspaces are kept, so that there are as many as calls ever ran at once.
+// Thread-safe.
 class CpuModel final : public Model {
  public:
   // Reads `package` only during the call. `threads` >= 1.

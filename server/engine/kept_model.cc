@@ -24,8 +24,8 @@ absl::StatusOr<KeptModel> MakeKeptModel(const dnnl::engine& engine,
   ASSIGN_OR_RETURN(kept.model, CpuModel::Load(engine, std::move(network),
                                               max_batch, threads));
   RETURN_IF_ERROR(kept.model->PrepareAll());
-  ASSIGN_OR_RETURN(kept.golden, GoldenLogits(*kept.model, kept.model->crop(),
-                                             max_batch));
+  ASSIGN_OR_RETURN(kept.golden,
+                   GoldenLogits(*kept.model, kept.model->crop(), max_batch));
   RETURN_IF_ERROR(CheckKeptLogits(record.logits, kept.golden));
   RETURN_IF_ERROR(CompareGolden(golden, kept.golden,
                                 golden.size() / kGoldenPictures,

@@ -67,8 +67,7 @@ double LargestPairOf(const std::vector<double>& filter, std::size_t pixels) {
   for (std::size_t channel = 0; channel + 1 < channels; channel += 2) {
     double& lane = largest[channel / 2 % kLanes];
     for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
-      lane =
-          std::max(lane, std::fabs(values[pixel] + values[pixels + pixel]));
+      lane = std::max(lane, std::fabs(values[pixel] + values[pixels + pixel]));
     }
     values += 2 * pixels;
   }
@@ -184,7 +183,7 @@ QuantisedStep QuantiseStep(const Step& step, const FoldedStep& folded,
     LevelsOfFilter(filter, scale, of_filter);
     for (std::size_t i = 0; reads_picture && i < fan_in; ++i) {
       // With the rounded weight: a picture of one colour is then exact.
-      bias -= scale * double{of_filter[i]} * centre.at(i / pixels);
+      bias -= scale * static_cast<double>(of_filter[i]) * centre.at(i / pixels);
     }
     quantised.rescale.push_back(
         static_cast<float>(scale * double{levels.input.scale} / output));

@@ -26,11 +26,11 @@ class ReadyLoader {
  public:
   virtual ~ReadyLoader() = default;
 
-  // As ModelLoader::Load(), and in the precision that an earlier start chose for
-  // the version, if that choice can be had and still holds. `golden`: what the
-  // version answered for the golden pictures when it was imported. The caller
-  // compares with it; a precision that was chosen and does not hold to it is
-  // not used. The errors of ModelLoader::Load() and Model::Logits().
+  // As ModelLoader::Load(), and in the precision that an earlier start chose
+  // for the version, if that choice can be had and still holds. `golden`: what
+  // the version answered for the golden pictures when it was imported. The
+  // caller compares with it; a precision that was chosen and does not hold to
+  // it is not used. The errors of ModelLoader::Load() and Model::Logits().
   virtual absl::StatusOr<ReadyModel> LoadReady(const ModelPackage& package,
                                                absl::Span<const float> golden,
                                                std::size_t max_batch) = 0;

@@ -74,9 +74,9 @@ TEST(DeclaredFilesTest, AFileThatIsPassedOverHoldsUpNoOther) {
 
 TEST(DeclaredFilesTest, AnErrorIsThatOfItsDeclarationAlone) {
   const TempDir dir;
-  const std::vector<DeclaredModel> models = {
-      Declared(dir.File("missing")), Declared(dir.Write("a", "1")),
-      Declared(dir.path())};
+  const std::vector<DeclaredModel> models = {Declared(dir.File("missing")),
+                                             Declared(dir.Write("a", "1")),
+                                             Declared(dir.path())};
   DeclaredFiles files(models);
   const absl::Status missing = files.Take(0).status();
   EXPECT_EQ(missing.code(), absl::StatusCode::kInvalidArgument);

@@ -39,8 +39,8 @@ class ReadyModelTest : public AdaptiveModelTest {
   }
 
   ReadyModel LoadReady(ModelLoader& engine) {
-    auto ready = dynamic_cast<ReadyLoader&>(engine).LoadReady(package_,
-                                                              golden_, 4);
+    auto ready =
+        dynamic_cast<ReadyLoader&>(engine).LoadReady(package_, golden_, 4);
     EXPECT_TRUE(ready.ok()) << ready.status();
     return *std::move(ready);
   }

@@ -40,9 +40,9 @@ class FakeReadyLoader final : public ModelLoader, public ReadyLoader {
       return refusal_;
     }
     ReadyModel ready;
-    ready.model = std::make_unique<FakeModel>(
-        package.facts,
-        [](std::size_t) { return absl::InternalError("a batch ran"); });
+    ready.model = std::make_unique<FakeModel>(package.facts, [](std::size_t) {
+      return absl::InternalError("a batch ran");
+    });
     ready.golden.assign(golden.begin(), golden.end());
     ready.golden.front() += offset_;
     return ready;

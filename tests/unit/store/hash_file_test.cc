@@ -59,10 +59,10 @@ TEST(ReadVerifiedTest, GivesTheBytesOfTheDigestAtEverySizeAroundItsPieces) {
     EXPECT_TRUE(absl::MakeConstSpan(*bytes) == BytesOf(text)) << size;
     if (size > 0) {
       text.back() = text.back() == 'a' ? 'b' : 'a';
-      EXPECT_EQ(DetailsOf(ReadVerified(*file, Sha256Hex(BytesOf(text)))
-                              .status())
-                    .reason,
-                "STORE_CORRUPT")
+      EXPECT_EQ(
+          DetailsOf(ReadVerified(*file, Sha256Hex(BytesOf(text))).status())
+              .reason,
+          "STORE_CORRUPT")
           << size;
     }
   }
@@ -72,13 +72,12 @@ TEST(ReadVerifiedTest, AFileThatShrinksIsDamageWhereverItEnds) {
   const TempDir folder;
   const auto files = Must(OpenFileSystem(folder.path()));
   const std::string text(std::size_t{9} << 20U, 'a');
-  for (const std::size_t left : {std::size_t{0}, text.size() / 2,
-                                 text.size() - 1}) {
+  for (const std::size_t left :
+       {std::size_t{0}, text.size() / 2, text.size() - 1}) {
     folder.Write("file", text);
     const auto file = Must(files->Open("file"));
     folder.Write("file", text.substr(0, left));
-    EXPECT_EQ(DetailsOf(ReadVerified(*file, Sha256Hex(BytesOf(text)))
-                            .status())
+    EXPECT_EQ(DetailsOf(ReadVerified(*file, Sha256Hex(BytesOf(text))).status())
                   .reason,
               "STORE_CORRUPT")
         << left;
