@@ -50,7 +50,6 @@ CpuNetwork NetworkOf(Program program, const Weights& weights,
 // plan never waits for one that is being made. Each concurrent call has a
 // workspace: one arena, large enough for max_batch, that all its plans share.
 // Workspaces are kept, so that there are as many as calls ever ran at once.
-// Thread-safe.
 class CpuModel final : public Model {
  public:
   // Reads `package` only during the call. `threads` >= 1.
