@@ -100,7 +100,7 @@ TEST_F(ReadyLoaderTest, AVersionOfTheStoreRunsNoBatchBeforeItAnswers) {
 TEST_F(ReadyLoaderTest, ItsGoldenLogitsAreComparedWithThoseOfTheStore) {
   loader_.SetOffset(1);
   Start();
-  EXPECT_EQ(ReasonOf(Ask()), "VERSION_NOT_READY");
+  EXPECT_EQ(ReasonOf(Ask()), "VERSION_FAILED");
   EXPECT_EQ(sink_.counts().integrity, 1);
   EXPECT_EQ(sink_.counts().load_failed, 1);
 }
@@ -108,7 +108,7 @@ TEST_F(ReadyLoaderTest, ItsGoldenLogitsAreComparedWithThoseOfTheStore) {
 TEST_F(ReadyLoaderTest, WhatItRefusesIsNotReady) {
   loader_.Refuse(absl::ResourceExhaustedError("no memory"));
   Start();
-  EXPECT_EQ(ReasonOf(Ask()), "VERSION_NOT_READY");
+  EXPECT_EQ(ReasonOf(Ask()), "VERSION_FAILED");
   EXPECT_EQ(sink_.counts().load_failed, 1);
   EXPECT_EQ(sink_.counts().integrity, 0);
 }
