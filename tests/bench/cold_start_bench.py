@@ -10,7 +10,8 @@ Prints the median, the least and the most of several runs:
 and a line a goal. The ResNet-50 (--architecture resnet50, which is also the default; demo: that
 part alone) has weights as before training. Its first start, which answers in fp32 while it
 chooses a precision, is shown by itself; the runs find the choice in the data folder. Last come
-starts of the same ResNet-50 that may only serve it in fp32, which have no goal.
+starts of the same ResNet-50 that may only serve it in fp32, which have no goal. With --folder what
+they need is kept there, and a choice that an earlier run left is taken: making it takes a minute.
 """
 
 from __future__ import annotations
@@ -95,10 +96,12 @@ class Resnet50:
 
 def choose(folder: pathlib.Path, flags: list[object]) -> list[object]:
     """Flags of a server of a ResNet-50 that has made its choice in `folder`."""
-    write_safetensors(folder / "resnet50.safetensors", Resnet50().tensors)
-    write_pictures(folder / "pictures", 224, CALIBRATION_PICTURES)
     flags = ["--data-dir", folder / "data", "--weights", folder / "resnet50.safetensors",
              "--precision", "auto", "--calibration-pictures", folder / "pictures", *flags]
+    if any((folder / "data" / "precision").glob("*.json")):
+        return flags
+    write_safetensors(folder / "resnet50.safetensors", Resnet50().tensors)
+    write_pictures(folder / "pictures", 224, CALIBRATION_PICTURES)
     started = time.monotonic()
     with Server(*flags) as server:
         ready = time.monotonic() - started
@@ -129,13 +132,16 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=11)
     parser.add_argument("--architecture", choices=GOALS, default="resnet50")
+    parser.add_argument("--folder", type=pathlib.Path)
     parser.add_argument("flags", nargs="*", help="further flags of resnetd, after --")
     options = parser.parse_args()
     print(machine(), flush=True)
     goals = [goal("demo", run("demo", options.flags, options.runs))]
     if options.architecture == "resnet50":
         with tempfile.TemporaryDirectory(prefix="resnetd-bench-") as name:
-            flags = choose(pathlib.Path(name), options.flags)
+            folder = options.folder or pathlib.Path(name)
+            folder.mkdir(parents=True, exist_ok=True)
+            flags = choose(folder, options.flags)
             goals.append(goal("resnet50", run("resnet50", flags, options.runs)))
             run("fp32", [*flags, "--precision", "fp32"], options.runs)
     print("\n".join(goal.line() for goal in goals))
