@@ -326,7 +326,7 @@ TEST_F(ResnetctlTest, CompletesInBash) {
   EXPECT_EQ(result.out,
             "complete -F _resnetctl resnetctl\n"
             "classify\nlist show versions import export promote rollback alias "
-            "evaluate compare calibrate "
+            "evaluate compare calibrate quantize "
             "delete load unload warmup verify watch\ntable "
             "json\njson\nhealth\n--quiet\nfish\n"
             "cat.jpg\ncat.jpg\ncat.jpg\nset delete\n\n");

@@ -39,7 +39,8 @@ class GrpcServerFloodTest : public RpcTest {
   class Client {
    public:
     explicit Client(const std::shared_ptr<grpc::Channel>& channel)
-        : stub_(v1::ClassificationService::NewStub(channel)) {}
+        : channel_(channel),
+          stub_(v1::ClassificationService::NewStub(channel)) {}
 
     void Open(std::size_t streams) {
       for (std::size_t i = 0; i < streams; ++i) {
@@ -82,6 +83,14 @@ class GrpcServerFloodTest : public RpcTest {
       });
     }
 
+    // Waits until the channel knows that its connection has ended, which it
+    // does after the streams: a call before that still goes to the old one.
+    bool IsDisconnected() {
+      return channel_->WaitForStateChange(
+          GRPC_CHANNEL_READY,
+          std::chrono::system_clock::now() + std::chrono::seconds(20));
+    }
+
    private:
     struct Stream {
       grpc::ClientContext context;
@@ -90,6 +99,7 @@ class GrpcServerFloodTest : public RpcTest {
           call;
     };
 
+    std::shared_ptr<grpc::Channel> channel_;
     std::unique_ptr<v1::ClassificationService::Stub> stub_;
     std::vector<std::unique_ptr<Stream>> streams_;
   };
@@ -262,6 +272,7 @@ TEST_F(GrpcServerFloodTest, TwiceTheStreamsThatWereToldEndTheConnection) {
   // At it, with all that it holds.
   EXPECT_EQ(client.Classify(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_TRUE(client.StreamsHaveEnded());
+  EXPECT_TRUE(client.IsDisconnected());
   // Above it, the client has a new connection, which begins anew.
   EXPECT_EQ(client.Classify(), grpc::StatusCode::OK);
 }
