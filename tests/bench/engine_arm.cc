@@ -68,7 +68,8 @@ void RunArm(const ArmOptions& options) {
                    "]"));
   for (std::string word; std::cin >> word;) {
     if (word == "peak") {
-      Say(absl::StrCat(R"("peak": )", Digits(CorePeak(options.precision, kPeakRounds))));
+      Say(absl::StrCat(R"("peak": )",
+                       Digits(CorePeak(options.precision, kPeakRounds))));
       continue;
     }
     int batch = 0;
