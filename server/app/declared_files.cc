@@ -1,10 +1,7 @@
 #include "server/app/declared_files.h"
 
-#include <cstdint>
 #include <utility>
 
-#include "absl/status/status.h"
-#include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 
 namespace resnetd {
@@ -64,13 +61,9 @@ bool DeclaredFiles::AwaitTurn(std::size_t index) {
 
 absl::StatusOr<DeclaredFile> DeclaredFiles::Read(const std::string& path) {
   ASSIGN_OR_RETURN(OperatorFile file, OperatorFile::Open(path));
-  Sha256 sha256;
-  RETURN_IF_ERROR(file.Read([&](absl::Span<const std::uint8_t> bytes) {
-    sha256.Update(bytes);
-    return is_stopped() ? absl::CancelledError("nobody waits for it")
-                        : absl::OkStatus();
-  }));
-  return DeclaredFile{.file = std::move(file), .digest = sha256.Finish()};
+  ASSIGN_OR_RETURN(std::string digest,
+                   file.Digest([this] { return !is_stopped(); }));
+  return DeclaredFile{.file = std::move(file), .digest = std::move(digest)};
 }
 
 bool DeclaredFiles::is_stopped() const {

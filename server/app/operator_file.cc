@@ -92,11 +92,13 @@ absl::Status OperatorFile::Read(
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> OperatorFile::Digest() const {
+absl::StatusOr<std::string> OperatorFile::Digest(
+    const std::function<bool()>& go_on) const {
   Sha256 sha256;
-  RETURN_IF_ERROR(Read([&sha256](absl::Span<const std::uint8_t> bytes) {
+  RETURN_IF_ERROR(Read([&](absl::Span<const std::uint8_t> bytes) {
     sha256.Update(bytes);
-    return absl::OkStatus();
+    return go_on() ? absl::OkStatus()
+                   : absl::CancelledError("nobody waits for it");
   }));
   return sha256.Finish();
 }

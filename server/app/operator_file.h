@@ -35,8 +35,9 @@ class OperatorFile {
       const std::function<absl::Status(absl::Span<const std::uint8_t>)>& take)
       const;
 
-  // SHA-256 of the file, lower-case hex.
-  absl::StatusOr<std::string> Digest() const;
+  // SHA-256 of the file, lower-case hex. The errors of Read(); CANCELLED:
+  // `go_on`, which is asked between pieces, said no.
+  absl::StatusOr<std::string> Digest(const std::function<bool()>& go_on) const;
 
  private:
   OperatorFile(int descriptor, std::int64_t size, std::string name)

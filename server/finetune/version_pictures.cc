@@ -37,6 +37,10 @@ std::string IdentityOf(const DatasetRow& dataset, const Measurement& what) {
                       " ", what.split.test, " ", what.split.seed);
 }
 
+Measurement AllOf(const DatasetRow& dataset) {
+  return {.dataset = dataset.name, .part = DatasetPart::kAll};
+}
+
 std::map<std::string, int> ClassesOf(const VersionFacts& version) {
   std::map<std::string, int> classes;
   for (std::size_t i = 0; i < version.labels.size(); ++i) {
@@ -167,36 +171,31 @@ std::optional<PictureNote> VersionPictures::FindRemembered(
   return *std::move(note);
 }
 
-std::optional<Measurement> VersionPictures::Exemplars(
+std::optional<DatasetRow> VersionPictures::FindExemplars(
     const VersionFacts& version) const {
-  Measurement what{.dataset = ExemplarDataset(version.name, version.version),
-                   .part = DatasetPart::kAll};
-  const absl::StatusOr<DatasetRow> row =
-      store_.datasets().GetDataset(what.dataset);
+  absl::StatusOr<DatasetRow> row = store_.datasets().GetDataset(
+      ExemplarDataset(version.name, version.version));
   if (!row.ok() || row->state != DatasetState::kSealed || row->examples == 0) {
     return std::nullopt;
   }
-  return what;
+  return *std::move(row);
 }
 
 std::string VersionPictures::Identity(const VersionFacts& version) const {
   if (const std::optional<PictureNote> named = FindRemembered(version)) {
     return named->identity;
   }
-  const std::optional<Measurement> kept = Exemplars(version);
-  if (!kept) {
-    return "";
-  }
-  const absl::StatusOr<DatasetRow> row =
-      store_.datasets().GetDataset(kept->dataset);
-  return row.ok() ? IdentityOf(*row, *kept) : "";
+  const std::optional<DatasetRow> kept = FindExemplars(version);
+  return kept ? IdentityOf(*kept, AllOf(*kept)) : "";
 }
 
 RealPictures VersionPictures::Read(const VersionFacts& version) const {
-  const std::optional<PictureNote> named = FindRemembered(version);
-  const std::optional<Measurement> what =
-      named ? std::optional(named->what) : Exemplars(version);
-  if (!what) {
+  std::optional<Measurement> what;
+  if (const std::optional<PictureNote> named = FindRemembered(version)) {
+    what = named->what;
+  } else if (const std::optional<DatasetRow> kept = FindExemplars(version)) {
+    what = AllOf(*kept);
+  } else {
     return {};
   }
   absl::StatusOr<RealPictures> read =

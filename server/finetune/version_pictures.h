@@ -59,7 +59,8 @@ class VersionPictures {
 
  private:
   std::optional<PictureNote> FindRemembered(const VersionFacts& version) const;
-  std::optional<Measurement> Exemplars(const VersionFacts& version) const;
+  // Absent: there are none, or they are not whole yet.
+  std::optional<DatasetRow> FindExemplars(const VersionFacts& version) const;
 
   Store& store_;
   DatasetManager& datasets_;

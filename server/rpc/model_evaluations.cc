@@ -19,6 +19,21 @@ std::optional<Measurement> TakeMeasurement(const v1::Measurement& message,
   return violations.Take("measurement", ToMeasurement(message));
 }
 
+// The version that a request is about, and on what it is measured.
+struct Subject {
+  std::optional<VersionName> name;
+  std::optional<Measurement> what;
+};
+
+template <typename Request>
+Subject TakeSubject(const Request& request, Violations& violations) {
+  Subject subject;
+  subject.name =
+      violations.Take("name", ParseVersionName("name", request.name()));
+  subject.what = TakeMeasurement(request.measurement(), violations);
+  return subject;
+}
+
 }  // namespace
 
 absl::StatusOr<v1::EvaluateModelResponse> EvaluateModel(
@@ -26,10 +41,7 @@ absl::StatusOr<v1::EvaluateModelResponse> EvaluateModel(
     const v1::EvaluateModelRequest& request, const Evaluator::GoOn& go_on,
     absl::string_view /*actor*/) {
   Violations violations;
-  const std::optional<VersionName> name =
-      violations.Take("name", ParseVersionName("name", request.name()));
-  const std::optional<Measurement> what =
-      TakeMeasurement(request.measurement(), violations);
+  const auto [name, what] = TakeSubject(request, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(
       const VersionEvaluation evaluation,
@@ -65,10 +77,7 @@ absl::StatusOr<v1::CalibrateVersionResponse> CalibrateVersion(
     const v1::CalibrateVersionRequest& request, const Evaluator::GoOn& go_on,
     absl::string_view actor) {
   Violations violations;
-  const std::optional<VersionName> name =
-      violations.Take("name", ParseVersionName("name", request.name()));
-  const std::optional<Measurement> what =
-      TakeMeasurement(request.measurement(), violations);
+  const auto [name, what] = TakeSubject(request, violations);
   violations.AddError("request_id",
                       CheckRequestId(request.request_id(), limits));
   RETURN_IF_ERROR(violations.ToStatus());
@@ -90,10 +99,7 @@ absl::StatusOr<v1::QuantizeVersionResponse> QuantizeVersion(
     const v1::QuantizeVersionRequest& request, const Evaluator::GoOn& go_on,
     absl::string_view /*actor*/) {
   Violations violations;
-  const std::optional<VersionName> name =
-      violations.Take("name", ParseVersionName("name", request.name()));
-  const std::optional<Measurement> what =
-      TakeMeasurement(request.measurement(), violations);
+  const auto [name, what] = TakeSubject(request, violations);
   RETURN_IF_ERROR(violations.ToStatus());
   ASSIGN_OR_RETURN(const Quantization quantization,
                    evaluator.Quantize(name->model, name->version, *what,
