@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "server/app/config.h"
+#include "server/app/end_signal.h"
 #include "server/app/server.h"
 #include "server/app/verify_store.h"
 #include "server/base/clock.h"
@@ -27,24 +28,6 @@
 
 namespace resnetd {
 namespace {
-
-// The signals that end the server, blocked in every thread, so that only
-// WaitForSignal() sees them.
-sigset_t BlockEndSignals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  // A client that goes away must not end the server.
-  std::signal(SIGPIPE, SIG_IGN);
-  return signals;
-}
-
-// From here on a further signal ends the process at once: its default action.
-void AllowSecondSignal(const sigset_t& signals) {
-  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
-}
 
 // Written whole or not at all, as a script may be polling for it.
 absl::Status WritePortFile(const std::string& file, const Server& server) {
@@ -103,7 +86,9 @@ int BackUp(const std::string& from, const std::string& to) {
 }
 
 int Serve(const Config& config, const KernelSelftest& kernels) {
-  const sigset_t signals = BlockEndSignals();
+  EndSignal end;
+  // A client that goes away must not end the server.
+  std::signal(SIGPIPE, SIG_IGN);
   absl::StatusOr<std::unique_ptr<Server>> server =
       Server::Start(config, kernels);
   if (!server.ok()) {
@@ -120,9 +105,8 @@ int Serve(const Config& config, const KernelSelftest& kernels) {
       (*server)->is_ready() ? "ready" : "listening, not ready yet",
       {{"grpc_port", absl::StrCat((*server)->grpc_port())},
        {"http_port", absl::StrCat((*server)->http_port())}});
-  int signal = 0;
-  sigwait(&signals, &signal);
-  AllowSecondSignal(signals);
+  end.Started();
+  end.Await();
   (*server)->Drain();
   if ((*server)->is_broken()) {
     // Giving memory back to a broken device may never end.

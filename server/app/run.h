@@ -13,8 +13,9 @@ inline constexpr int kExitUsage = 2;
 inline constexpr int kExitDevice = 3;
 
 // The whole program: reads the settings, serves until SIGTERM or SIGINT,
-// drains. A second signal ends it at once. Returns the exit code. Called once,
-// from main, before any thread exists.
+// drains. A second signal ends it at once, as the first one does before it is
+// ready. Returns the exit code. Called once, from main, before any thread
+// exists.
 int RunServer(int argc, const char* const* argv);
 
 }  // namespace resnetd
