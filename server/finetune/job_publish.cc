@@ -139,13 +139,8 @@ absl::StatusOr<VersionView> JobRun::Publish(std::int64_t step,
   const EvaluationMetrics metrics =
       MeasureLogits(measured->logits, validation_labels_, plan_, step);
   ASSIGN_OR_RETURN(const JobResult result, Appraise(metrics, measured->logits));
-  ASSIGN_OR_RETURN(VersionView version,
-                   PublishResult(*job_, plan_, measured->weights, result,
-                                 around_.models, mutation));
-  RETURN_IF_ERROR(KeepExemplars(*job_, plan_, version.row.version,
-                                around_.store.datasets()));
-  ChooseWithExemplars(*job_, version, around_.models);
-  return version;
+  return PublishResult(*job_, plan_, measured->weights, result, around_.models,
+                       around_.store.datasets(), mutation);
 }
 
 absl::StatusOr<Imported> PublishCheckpoint(const JobSurroundings& around,

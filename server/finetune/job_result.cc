@@ -18,6 +18,7 @@
 #include "server/finetune/comparison.h"
 #include "server/finetune/evaluation.h"
 #include "server/finetune/evaluator.h"
+#include "server/finetune/job_inputs.h"
 #include "server/finetune/job_rules.h"
 #include "server/finetune/model_evaluation.h"
 #include "server/finetune/tensor_blob.h"
@@ -58,6 +59,59 @@ std::string DescriptionOf(const Job& job, std::int64_t step) {
                       " on datasets/", job.spec.dataset.text(), " (",
                       job.status.dataset_digest.substr(0, 12), "), recipe ",
                       job.status.config_hash.substr(0, 12), ".");
+}
+
+absl::StatusOr<VersionView> ImportResult(const Job& job, const JobPlan& plan,
+                                         const TensorList& weights,
+                                         const JobResult& result,
+                                         ModelManager& models,
+                                         const Mutation& mutation) {
+  ASSIGN_OR_RETURN(const std::vector<std::uint8_t> file,
+                   WeightsFileOf(weights));
+  ImportHeader header{
+      .model = job.spec.model,
+      .sha256 = Sha256Hex(file),
+      .size_bytes = static_cast<std::int64_t>(file.size()),
+      .labels = plan.labels,
+      .preprocess = plan.preprocess,
+      .architecture = plan.architecture.name,
+      .description = DescriptionOf(job, result.best.step),
+      .evaluations = {{.dataset = absl::StrCat(job.spec.dataset.text(),
+                                               " (validation)"),
+                       .examples = result.best.examples,
+                       .accuracy = result.best.accuracy}},
+      .temperature = result.temperature,
+      .gate = RecordOf(result.verdict),
+      .parent = job.spec.base};
+  ASSIGN_OR_RETURN(const std::unique_ptr<ImportSession> session,
+                   models.Import(header, mutation));
+  for (std::size_t at = 0; at < file.size(); at += kPieceBytes) {
+    RETURN_IF_ERROR(
+        session->Write(absl::MakeConstSpan(file).subspan(at, kPieceBytes)));
+  }
+  ASSIGN_OR_RETURN(Imported imported, session->Finish());
+  return std::move(imported.version);
+}
+
+// A version is loaded from when it is imported, and its exemplars are kept
+// after that. Nothing where none are kept, or where it is not loaded any more.
+void ChooseWithExemplars(const Job& job, const VersionView& version,
+                         ModelManager& models) {
+  if (job.spec.replay.exemplars_per_class <= 0 ||
+      version.residency != Residency::kReady) {
+    return;
+  }
+  const absl::StatusOr<std::unique_ptr<VersionLoan>> loan =
+      models.Borrow(version.row.model, version.row.version);
+  if (!loan.ok()) {
+    Log(LogLevel::kWarning,
+        "a version does not choose its precision with its exemplars before it "
+        "is loaded again",
+        {{"version", ResourceName(version.row.model, version.row.version)},
+         {"error", std::string(loan.status().message())}});
+    return;
+  }
+  (*loan)->version().model->ChoosePrecisionAgain();
 }
 
 }  // namespace
@@ -142,51 +196,13 @@ absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
                                           const TensorList& weights,
                                           const JobResult& result,
                                           ModelManager& models,
+                                          DatasetCatalog& catalog,
                                           const Mutation& mutation) {
-  ASSIGN_OR_RETURN(const std::vector<std::uint8_t> file,
-                   WeightsFileOf(weights));
-  ImportHeader header{
-      .model = job.spec.model,
-      .sha256 = Sha256Hex(file),
-      .size_bytes = static_cast<std::int64_t>(file.size()),
-      .labels = plan.labels,
-      .preprocess = plan.preprocess,
-      .architecture = plan.architecture.name,
-      .description = DescriptionOf(job, result.best.step),
-      .evaluations = {{.dataset = absl::StrCat(job.spec.dataset.text(),
-                                               " (validation)"),
-                       .examples = result.best.examples,
-                       .accuracy = result.best.accuracy}},
-      .temperature = result.temperature,
-      .gate = RecordOf(result.verdict),
-      .parent = job.spec.base};
-  ASSIGN_OR_RETURN(const std::unique_ptr<ImportSession> session,
-                   models.Import(header, mutation));
-  for (std::size_t at = 0; at < file.size(); at += kPieceBytes) {
-    RETURN_IF_ERROR(
-        session->Write(absl::MakeConstSpan(file).subspan(at, kPieceBytes)));
-  }
-  ASSIGN_OR_RETURN(Imported imported, session->Finish());
-  return std::move(imported.version);
-}
-
-void ChooseWithExemplars(const Job& job, const VersionView& version,
-                         ModelManager& models) {
-  if (job.spec.replay.exemplars_per_class <= 0 ||
-      version.residency != Residency::kReady) {
-    return;
-  }
-  const absl::StatusOr<std::unique_ptr<VersionLoan>> loan =
-      models.Borrow(version.row.model, version.row.version);
-  if (!loan.ok()) {
-    Log(LogLevel::kWarning,
-        "a version does not choose its precision with its exemplars before it "
-        "is loaded again",
-        {{"version", ResourceName(version.row.model, version.row.version)},
-         {"error", std::string(loan.status().message())}});
-    return;
-  }
-  (*loan)->version().model->ChoosePrecisionAgain();
+  ASSIGN_OR_RETURN(VersionView version,
+                   ImportResult(job, plan, weights, result, models, mutation));
+  RETURN_IF_ERROR(KeepExemplars(job, plan, version.row.version, catalog));
+  ChooseWithExemplars(job, version, models);
+  return version;
 }
 
 absl::StatusOr<std::unique_ptr<VersionLoan>> FindChampion(

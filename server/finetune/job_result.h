@@ -15,6 +15,7 @@
 #include "server/models/manifest.h"
 #include "server/models/model.h"
 #include "server/models/model_manager.h"
+#include "server/store/dataset_catalog.h"
 
 namespace resnetd {
 
@@ -52,19 +53,15 @@ struct JobResult {
   GateVerdict verdict;
 };
 
-// Makes `weights` a version of the job's model. The errors of
-// ModelManager::Import().
+// Makes `weights` a version of the job's model, keeps its exemplars
+// (KeepExemplars()), and has it choose its precision with them. The errors of
+// ModelManager::Import() and of the catalog.
 absl::StatusOr<VersionView> PublishResult(const Job& job, const JobPlan& plan,
                                           const TensorList& weights,
                                           const JobResult& result,
                                           ModelManager& models,
+                                          DatasetCatalog& catalog,
                                           const Mutation& mutation);
-
-// Has `version`, which `job` made, choose its precision again: it is loaded
-// from when it is published, and its exemplars are kept after that. Nothing
-// where none are kept, or where it is not loaded any more.
-void ChooseWithExemplars(const Job& job, const VersionView& version,
-                         ModelManager& models);
 
 // The version that the result must not be worse than: that of the alias to be
 // promoted, else the base. Null: there is none.

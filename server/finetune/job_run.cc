@@ -246,10 +246,7 @@ absl::Status JobRun::Finish(const LoopResult& result) {
   ASSIGN_OR_RETURN(
       const VersionView version,
       PublishResult(*job_, plan_, measured.weights, made, around_.models,
-                    OfJob(number_, "ImportVersion")));
-  RETURN_IF_ERROR(KeepExemplars(*job_, plan_, version.row.version,
-                                around_.store.datasets()));
-  ChooseWithExemplars(*job_, version, around_.models);
+                    around_.store.datasets(), OfJob(number_, "ImportVersion")));
   return Conclude(version.row.version, made.verdict);
 }
 
