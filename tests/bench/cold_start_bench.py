@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Programs: resnetd resnetctl resnetd_torch
 """Time from starting the server to its first answer: with the demo model, and with a ResNet-50
 whose precision was chosen before.
 

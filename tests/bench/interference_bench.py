@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Programs: resnetd resnetctl resnetd_torch interference_load
 """Serving beside fine-tuning: how much slower answers get, how much training gets.
 
 Real servers, a real client that calls at a fixed rate whether or not answers come

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Programs: resnetd resnetctl resnetd_torch engine_bench
 """What a server adds to the time of its engine, while it has little to do and at 70 %.
 
 The engine alone in one process (engine_bench), then a real server of one worker on

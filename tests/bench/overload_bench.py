@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# Programs: resnetd resnetctl resnetd_torch
 """Goodput when more is asked of a server than it can do.
 
 A real server on one core, `resnetctl bench` on another: its capacity (a closed
