@@ -17,11 +17,9 @@
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
 #include "server/engine/cpu_model.h"
-#include "server/engine/kept_logits.h"
 #include "server/engine/kept_model.h"
 #include "server/engine/precision_record.h"
 #include "server/engine/precision_trial.h"
-#include "server/models/golden.h"
 
 namespace resnetd {
 namespace {
@@ -139,6 +137,11 @@ std::int64_t AdaptiveModel::resident_bytes() const {
   return Now()->resident_bytes();
 }
 
+absl::Status AdaptiveModel::CheckGolden(absl::Span<const float> golden,
+                                        int side, std::size_t max_batch) const {
+  return Now()->CheckGolden(golden, side, max_batch);
+}
+
 void AdaptiveModel::MayChoosePrecision(const VersionFacts& facts,
                                        std::unique_ptr<PrecisionHost> host) {
   facts_ = facts;
@@ -210,12 +213,10 @@ absl::StatusOr<AdaptiveModel::Start> AdaptiveModel::Begin(
 
 absl::StatusOr<AdaptiveModel::Current> AdaptiveModel::MakeKept(
     const PrecisionRecord& record, const CpuModel& floats) const {
-  ASSIGN_OR_RETURN(const std::vector<float> golden,
-                   GoldenLogits(floats, crop_, max_batch_));
-  ASSIGN_OR_RETURN(KeptModel kept,
-                   MakeKeptModel(engine_, record, floats.Network(), golden,
-                                 max_batch_, threads_));
-  return Current(std::move(kept.model));
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<CpuModel> kept,
+      MakeKeptModel(engine_, record, floats.Network(), max_batch_, threads_));
+  return Current(std::move(kept));
 }
 
 bool AdaptiveModel::TakeKept(const PrecisionRecord& record,
@@ -247,12 +248,7 @@ void AdaptiveModel::Keep(const DecisionKey& key,
     record.calibration = run.calibration;
   }
   if (run.winner) {
-    absl::StatusOr<std::vector<float>> logits =
-        GoldenLogits(*run.winner, crop_, max_batch_);
-    if (!logits.ok()) {
-      return;
-    }
-    record.logits = KeptLogits(*logits);
+    record.logits = run.winner->kept_logits();
   }
   chooser_->records.Keep(record);
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "server/base/mutex.h"
@@ -60,6 +61,8 @@ class AdaptiveModel final : public Model {
   std::string precision_choice() const override;
   std::string backend() const override { return "engine"; }
   std::int64_t resident_bytes() const override;
+  absl::Status CheckGolden(absl::Span<const float> golden, int side,
+                           std::size_t max_batch) const override;
 
   // Starts the choice, beside the answers; one that was kept and made the model
   // is told at once.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
@@ -27,11 +28,9 @@
 #include "server/engine/precision_choice.h"
 #include "server/engine/precision_record.h"
 #include "server/engine/program.h"
-#include "server/models/golden.h"
 #include "server/models/memory_estimate.h"
 #include "server/models/model.h"
 #include "server/models/model_package.h"
-#include "server/models/ready_loader.h"
 
 namespace resnetd {
 namespace {
@@ -55,7 +54,7 @@ namespace {
 // By the name of a model; "" for all others.
 using Policies = std::map<std::string, NamedPolicy>;
 
-class CpuEngine final : public ModelLoader, public ReadyLoader {
+class CpuEngine final : public ModelLoader {
  public:
   CpuEngine(dnnl::engine engine, int threads, Policies policies,
             std::shared_ptr<PrecisionChooser> chooser)
@@ -74,15 +73,16 @@ class CpuEngine final : public ModelLoader, public ReadyLoader {
         engine_, std::move(model), PolicyOf(package.facts.name), chooser_);
   }
 
-  absl::StatusOr<ReadyModel> LoadReady(const ModelPackage& package,
-                                       absl::Span<const float> golden,
-                                       std::size_t max_batch) override {
+  absl::StatusOr<std::unique_ptr<Model>> LoadStored(
+      const ModelPackage& package, absl::Span<const float> golden,
+      std::size_t max_batch, const std::function<void()>& loaded) override {
     RETURN_IF_ERROR(CheckMaxBatch(max_batch));
     if (const std::optional<PrecisionRecord> record =
             KeptChoice(package, max_batch)) {
-      absl::StatusOr<ReadyModel> kept =
-          LoadKept(*record, package, golden, max_batch);
+      absl::StatusOr<std::unique_ptr<Model>> kept =
+          LoadKept(*record, package, max_batch);
       if (kept.ok()) {
+        loaded();
         return kept;
       }
       DropKept(chooser_->records, *record, package.facts.name, kept.status());
@@ -90,13 +90,11 @@ class CpuEngine final : public ModelLoader, public ReadyLoader {
     ASSIGN_OR_RETURN(
         std::unique_ptr<CpuModel> model,
         CpuModel::Load(engine_, package, max_batch, ThreadsFor(package)));
+    loaded();
     RETURN_IF_ERROR(model->PrepareAll());
-    ReadyModel ready;
-    ASSIGN_OR_RETURN(ready.golden,
-                     GoldenLogits(*model, model->crop(), max_batch));
-    ready.model = std::make_unique<AdaptiveModel>(
+    RETURN_IF_ERROR(model->CheckGolden(golden, model->crop(), max_batch));
+    return std::make_unique<AdaptiveModel>(
         engine_, std::move(model), PolicyOf(package.facts.name), chooser_);
-    return ready;
   }
 
   std::string description() const override {
@@ -138,24 +136,21 @@ class CpuEngine final : public ModelLoader, public ReadyLoader {
     return record;
   }
 
-  absl::StatusOr<ReadyModel> LoadKept(const PrecisionRecord& record,
-                                      const ModelPackage& package,
-                                      absl::Span<const float> golden,
-                                      std::size_t max_batch) const {
+  absl::StatusOr<std::unique_ptr<Model>> LoadKept(const PrecisionRecord& record,
+                                                  const ModelPackage& package,
+                                                  std::size_t max_batch) const {
     const int crop = package.facts.preprocess.crop;
     ASSIGN_OR_RETURN(
-        KeptModel kept,
+        std::unique_ptr<CpuModel> kept,
         MakeKeptModel(engine_, record,
                       NetworkOf(BuildProgram(package.network, crop),
                                 package.weights, package.facts.preprocess),
-                      golden, max_batch, ThreadsFor(package)));
+                      max_batch, ThreadsFor(package)));
     const std::int64_t float_bytes =
         EstimateMemory(package.network, crop, max_batch).total();
-    return ReadyModel{
-        .model = std::make_unique<AdaptiveModel>(engine_, std::move(kept.model),
-                                                 PolicyOf(package.facts.name),
-                                                 chooser_, record, float_bytes),
-        .golden = std::move(kept.golden)};
+    return std::make_unique<AdaptiveModel>(engine_, std::move(kept),
+                                           PolicyOf(package.facts.name),
+                                           chooser_, record, float_bytes);
   }
 
   const NamedPolicy& PolicyOf(const ModelName& model) const {

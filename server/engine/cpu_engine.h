@@ -47,7 +47,7 @@ inline constexpr std::size_t kLargestEngineBatch = 1024;
 int UsefulThreads(double flops_per_picture, int threads);
 
 // Loads models for the CPU: over oneDNN, every primitive made and every
-// buffer placed before the first picture. It has the face of ReadyLoader, too.
+// buffer placed before the first picture.
 //
 // Call ProveKernels() (kernel_selftest.h) first thing in main: afterwards the
 // instruction set is settled.

@@ -20,6 +20,7 @@
 #include "server/engine/calibration.h"
 #include "server/engine/execution.h"
 #include "server/engine/folding.h"
+#include "server/engine/kept_logits.h"
 #include "server/engine/onednn_api.h"
 #include "server/engine/onednn_status.h"
 #include "server/engine/openmp.h"
@@ -27,6 +28,7 @@
 #include "server/engine/precision.h"
 #include "server/engine/program.h"
 #include "server/engine/quantisation.h"
+#include "server/models/golden.h"
 
 namespace resnetd {
 namespace {
@@ -140,6 +142,16 @@ absl::Status CpuModel::PrepareAll() const {
 
 std::string CpuModel::precision() const {
   return std::string(PrecisionName(precision_));
+}
+
+absl::Status CpuModel::CheckGolden(absl::Span<const float> golden, int side,
+                                   std::size_t max_batch) const {
+  if (kept_logits_.empty()) {
+    return Model::CheckGolden(golden, side, max_batch);
+  }
+  ASSIGN_OR_RETURN(const std::vector<float> actual,
+                   GoldenLogits(*this, side, max_batch));
+  return CheckKeptLogits(kept_logits_, actual);
 }
 
 CpuNetwork CpuModel::Network() const {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -96,6 +97,17 @@ class CpuModel final : public Model {
   int threads() const { return threads_; }
   int crop() const { return crop_; }
 
+  // What it answered for the golden pictures when it was chosen instead of
+  // float32 (kept_logits.h): CheckGolden() holds it to them from now on. Before
+  // other threads have the model.
+  void SetKeptLogits(std::vector<float> logits) {
+    kept_logits_ = std::move(logits);
+  }
+  // Empty: it was not chosen.
+  const std::vector<float>& kept_logits() const { return kept_logits_; }
+  absl::Status CheckGolden(absl::Span<const float> golden, int side,
+                           std::size_t max_batch) const override;
+
   double flops_per_picture() const { return FlopsPerPicture(program_); }
 
  private:
@@ -126,6 +138,7 @@ class CpuModel final : public Model {
   const PreprocessSpec preprocess_;
   const PictureWriter writer_;
   const Program program_;
+  std::vector<float> kept_logits_;
 
   // Held while a plan is made.
   mutable Mutex build_mutex_;

@@ -28,8 +28,9 @@ absl::Status CheckKeptLogits(absl::Span<const float> kept,
                              absl::Span<const float> golden) {
   const std::size_t wanted = std::min(golden.size(), kMostKeptLogits);
   if (kept.empty() || kept.size() != wanted) {
-    return Mismatch(absl::StrCat("it comes with ", kept.size(), " logits, ",
-                                 wanted, " are needed"));
+    return Mismatch(absl::StrCat("a choice of a precision comes with ",
+                                 kept.size(), " logits, ", wanted,
+                                 " are needed"));
   }
   double largest = 0;
   double gap = 0;
@@ -45,8 +46,10 @@ absl::Status CheckKeptLogits(absl::Span<const float> kept,
     return absl::OkStatus();
   }
   return Mismatch(
-      absl::StrFormat("its logits are off by %.4g of the largest, %.4g is what "
-                      "rounding does",
+      absl::StrFormat("the network does not compute what it did when its "
+                      "precision was chosen: logits of the golden pictures are "
+                      "off by %.4g of the largest, %.4g is what rounding does; "
+                      "load the version again",
                       gap / std::max(largest, 1e-30), kKeptTolerance));
 }
 

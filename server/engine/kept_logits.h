@@ -8,10 +8,11 @@
 
 namespace resnetd {
 
-// What a plan answered when it was chosen, kept with the choice: a later load
-// of the same plan on the same CPU has to answer it again. It finds a plan that
-// computes something else (another library under the same name, a calibration
-// that was damaged, a kernel that differs) before it answers anybody.
+// What a plan answered when it was chosen, kept with the choice: it has to
+// answer that again as long as it is served, and so has a later load of the
+// same plan on the same CPU. It finds a plan that computes something else
+// (another library under the same name, a calibration that was damaged, a
+// kernel that differs) before it answers anybody.
 
 // All of a thousand classes; of more the first ones say it as well.
 inline constexpr std::size_t kMostKeptLogits = 4096;

@@ -1,7 +1,9 @@
 #include "server/engine/kept_model.h"
 
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
@@ -11,26 +13,22 @@
 
 namespace resnetd {
 
-absl::StatusOr<KeptModel> MakeKeptModel(const dnnl::engine& engine,
-                                        const PrecisionRecord& record,
-                                        CpuNetwork network,
-                                        absl::Span<const float> golden,
-                                        std::size_t max_batch, int threads) {
+absl::StatusOr<std::unique_ptr<CpuModel>> MakeKeptModel(
+    const dnnl::engine& engine, const PrecisionRecord& record,
+    CpuNetwork network, std::size_t max_batch, int threads) {
   network.precision = record.precision;
   if (record.calibration) {
     network.calibration = *record.calibration;
   }
-  KeptModel kept;
-  ASSIGN_OR_RETURN(kept.model, CpuModel::Load(engine, std::move(network),
-                                              max_batch, threads));
-  RETURN_IF_ERROR(kept.model->PrepareAll());
-  ASSIGN_OR_RETURN(kept.golden,
-                   GoldenLogits(*kept.model, kept.model->crop(), max_batch));
-  RETURN_IF_ERROR(CheckKeptLogits(record.logits, kept.golden));
-  RETURN_IF_ERROR(CompareGolden(golden, kept.golden,
-                                golden.size() / kGoldenPictures,
-                                GoldenTolerance(kept.model->precision())));
-  return kept;
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<CpuModel> model,
+      CpuModel::Load(engine, std::move(network), max_batch, threads));
+  RETURN_IF_ERROR(model->PrepareAll());
+  ASSIGN_OR_RETURN(const std::vector<float> golden,
+                   GoldenLogits(*model, model->crop(), max_batch));
+  RETURN_IF_ERROR(CheckKeptLogits(record.logits, golden));
+  model->SetKeptLogits(record.logits);
+  return model;
 }
 
 void DropKept(const PrecisionRecords& records, const PrecisionRecord& record,

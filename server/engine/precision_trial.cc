@@ -20,6 +20,7 @@
 #include "server/engine/agreement.h"
 #include "server/engine/calibrator.h"
 #include "server/engine/cpu_model.h"
+#include "server/engine/kept_logits.h"
 #include "server/engine/precision.h"
 #include "server/engine/precision_choice.h"
 #include "server/image/pixels.h"
@@ -102,14 +103,22 @@ class Trials {
       }
     }
     if (run_.winner) {
-      RETURN_IF_ERROR(RunEveryBatchSize(*run_.winner, reference_.crop(),
-                                        reference_.max_batch())
-                          .status());
+      RETURN_IF_ERROR(MakeReady(*run_.winner));
     }
     return std::move(run_);
   }
 
  private:
+  absl::Status MakeReady(CpuModel& winner) const {
+    const int side = reference_.crop();
+    const std::size_t max_batch = reference_.max_batch();
+    RETURN_IF_ERROR(RunEveryBatchSize(winner, side, max_batch).status());
+    ASSIGN_OR_RETURN(const std::vector<float> golden,
+                     GoldenLogits(winner, side, max_batch));
+    winner.SetKeptLogits(KeptLogits(golden));
+    return absl::OkStatus();
+  }
+
   absl::Status CheckStopped() const {
     return stopped_() ? absl::CancelledError("the version is going away")
                       : absl::OkStatus();

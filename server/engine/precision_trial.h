@@ -20,7 +20,8 @@ struct PrecisionRun {
   // Float32 first.
   std::vector<PrecisionTrial> trials;
   PrecisionDecision decision;
-  // Ready for every batch size; null: float32 was chosen.
+  // Ready for every batch size, and held to what it answers for the golden
+  // pictures (CpuModel::kept_logits()); null: float32 was chosen.
   std::unique_ptr<CpuModel> winner;
   // Of the int8 trial, if there was one.
   std::optional<Calibration> calibration;

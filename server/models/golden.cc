@@ -121,9 +121,6 @@ absl::StatusOr<std::vector<float>> GoldenLogits(const Model& model, int side,
 }
 
 double GoldenTolerance(absl::string_view precision) {
-  if (precision == "int8") {
-    return 0.75;
-  }
   return precision == "fp32" ? 1e-4 : 5e-2;
 }
 

@@ -1,11 +1,18 @@
 #include "server/models/model.h"
 
+#include <cstddef>
+#include <functional>
+#include <memory>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
+#include "server/models/golden.h"
+#include "server/models/warm_up.h"
 
 namespace resnetd {
 
@@ -37,6 +44,14 @@ absl::StatusOr<ModelOutput> Model::Compute(absl::Span<const ModelInput> batch,
   return output;
 }
 
+absl::Status Model::CheckGolden(absl::Span<const float> golden, int side,
+                                std::size_t max_batch) const {
+  ASSIGN_OR_RETURN(const std::vector<float> actual,
+                   GoldenLogits(*this, side, max_batch));
+  return CompareGolden(golden, actual, golden.size() / kGoldenPictures,
+                       GoldenTolerance(precision()));
+}
+
 absl::StatusOr<PrecisionReport> Model::MeasurePrecisions(
     const RealPictures& /*pictures*/, bool /*use*/,
     const std::function<bool()>& /*stopped*/) {
@@ -44,6 +59,17 @@ absl::StatusOr<PrecisionReport> Model::MeasurePrecisions(
       absl::StatusCode::kFailedPrecondition, Reason::kBackendUnavailable,
       absl::StrCat("the backend \"", backend(), "\" computes in ", precision(),
                    " alone: start the server with --backend=engine"));
+}
+
+absl::StatusOr<std::unique_ptr<Model>> ModelLoader::LoadStored(
+    const ModelPackage& package, absl::Span<const float> golden,
+    std::size_t max_batch, const std::function<void()>& loaded) {
+  const int side = package.facts.preprocess.crop;
+  ASSIGN_OR_RETURN(std::unique_ptr<Model> model, Load(package, max_batch));
+  loaded();
+  RETURN_IF_ERROR(RunEveryBatchSize(*model, side, max_batch).status());
+  RETURN_IF_ERROR(model->CheckGolden(golden, side, max_batch));
+  return model;
 }
 
 }  // namespace resnetd

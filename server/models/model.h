@@ -66,10 +66,16 @@ class Model {
   // Why it is that one, with the figures; empty: there was no choice, or it is
   // not made yet.
   virtual std::string precision_choice() const { return ""; }
+  // Whether it computes what it has to: its logits for the golden pictures
+  // (golden.h) of side x side, against `golden`, what the version answered for
+  // them when it was imported; in a precision that was chosen later, against
+  // what that one answered when it was chosen. Batches of up to `max_batch`.
+  // DATA_LOSS (GOLDEN_MISMATCH): it does not. The errors of Logits().
+  virtual absl::Status CheckGolden(absl::Span<const float> golden, int side,
+                                   std::size_t max_batch) const;
   // From now on the model, which is the version of `facts`, may go over to
-  // another precision, whose logits stay within GoldenTolerance(precision()).
-  // It asks and tells `host`, which is destroyed with the model at the latest.
-  // Once.
+  // another precision. It asks and tells `host`, which is destroyed with the
+  // model at the latest. Once.
   virtual void MayChoosePrecision(const VersionFacts& /*facts*/,
                                   std::unique_ptr<PrecisionHost> /*host*/) {}
   // The pictures to choose with are others than they were: a choice that is
@@ -103,6 +109,17 @@ class ModelLoader {
   // RESOURCE_EXHAUSTED: no memory; INTERNAL: the library failed.
   virtual absl::StatusOr<std::unique_ptr<Model>> Load(
       const ModelPackage& package, std::size_t max_batch) = 0;
+
+  // Load() of a version that was imported before and answered `golden` for the
+  // golden pictures: with everything made that a batch of any size needs, in
+  // the precision that an earlier start chose for it if there is one, and
+  // checked as Model::CheckGolden() does. `loaded` is called once, when there
+  // is a network, before its first batch.
+  // The errors of Load() and of Model::CheckGolden(). The default runs a batch
+  // of every size.
+  virtual absl::StatusOr<std::unique_ptr<Model>> LoadStored(
+      const ModelPackage& package, absl::Span<const float> golden,
+      std::size_t max_batch, const std::function<void()>& loaded);
 
   // Library, version, instruction set or device; for GetServerInfo.
   virtual std::string description() const = 0;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
@@ -24,14 +25,6 @@ namespace {
 // keeps its version, and the load is refused.
 constexpr Duration kDrainWait = std::chrono::seconds(10);
 
-absl::Status CheckGolden(const VersionFacts& facts, const Model& model,
-                         const std::vector<float>& expected,
-                         const std::vector<float>& actual) {
-  return CompareGolden(expected, actual,
-                       static_cast<std::size_t>(facts.architecture.num_classes),
-                       GoldenTolerance(model.precision()));
-}
-
 bool IsIntegrityFailure(const absl::Status& status) {
   const std::string reason = DetailsOf(status).reason;
   return reason == ReasonName(Reason::kStoreCorrupt) ||
@@ -47,7 +40,6 @@ VersionLoader::VersionLoader(const Options& options, Store& store,
     : options_(options),
       store_(store),
       loader_(loader),
-      ready_loader_(dynamic_cast<ReadyLoader*>(&loader)),
       residents_(residents),
       sink_(sink),
       clock_(clock),
@@ -96,40 +88,6 @@ absl::StatusOr<ModelPackage> VersionLoader::ReadPackage(
   return std::move(stored.package);
 }
 
-absl::StatusOr<VersionLoader::Loaded> VersionLoader::Run(
-    Room room, const ModelPackage& package,
-    const std::function<void()>& warming) {
-  const int side = package.facts.preprocess.crop;
-  Loaded loaded;
-  loaded.booked = std::move(room);
-  ASSIGN_OR_RETURN(loaded.model, loader_.Load(package, options_.max_batch));
-  warming();
-  RETURN_IF_ERROR(
-      RunEveryBatchSize(*loaded.model, side, options_.max_batch).status());
-  ASSIGN_OR_RETURN(loaded.golden,
-                   GoldenLogits(*loaded.model, side, options_.max_batch));
-  RETURN_IF_ERROR(BookRest(package, loaded));
-  return loaded;
-}
-
-absl::StatusOr<VersionLoader::Loaded> VersionLoader::RunStored(
-    Room room, const StoredVersion& stored,
-    const std::function<void()>& warming) {
-  if (ready_loader_ == nullptr) {
-    return Run(std::move(room), stored.package, warming);
-  }
-  Loaded loaded;
-  loaded.booked = std::move(room);
-  ASSIGN_OR_RETURN(ReadyModel ready,
-                   ready_loader_->LoadReady(stored.package, stored.golden,
-                                            options_.max_batch));
-  warming();
-  loaded.model = std::move(ready.model);
-  loaded.golden = std::move(ready.golden);
-  RETURN_IF_ERROR(BookRest(stored.package, loaded));
-  return loaded;
-}
-
 absl::Status VersionLoader::BookRest(const ModelPackage& package,
                                      Loaded& loaded) {
   loaded.memory = DivideMemory(package.network, loaded.model->resident_bytes());
@@ -142,8 +100,16 @@ absl::Status VersionLoader::BookRest(const ModelPackage& package,
 
 absl::StatusOr<VersionLoader::Loaded> VersionLoader::Try(
     const ModelPackage& package) {
-  ASSIGN_OR_RETURN(Room room, MakeRoom(package.facts));
-  return Run(std::move(room), package, [] {});
+  const int side = package.facts.preprocess.crop;
+  Loaded loaded;
+  ASSIGN_OR_RETURN(loaded.booked, MakeRoom(package.facts));
+  ASSIGN_OR_RETURN(loaded.model, loader_.Load(package, options_.max_batch));
+  RETURN_IF_ERROR(
+      RunEveryBatchSize(*loaded.model, side, options_.max_batch).status());
+  ASSIGN_OR_RETURN(loaded.golden,
+                   GoldenLogits(*loaded.model, side, options_.max_batch));
+  RETURN_IF_ERROR(BookRest(package, loaded));
+  return loaded;
 }
 
 VersionLoader::Guarded VersionLoader::Guard(Loaded loaded, VersionFacts facts,
@@ -194,13 +160,14 @@ absl::StatusOr<ModelHandle> VersionLoader::LoadStored(const VersionRow& row) {
   const SteadyTime started = clock_.Now();
   // Small; asked for room before the weights are read.
   ASSIGN_OR_RETURN(const VersionFacts facts, ReadStoredFacts(store_, row));
-  ASSIGN_OR_RETURN(Room room, MakeRoom(facts));
+  Loaded loaded;
+  ASSIGN_OR_RETURN(loaded.booked, MakeRoom(facts));
   ASSIGN_OR_RETURN(StoredVersion stored, ReadStoredVersion(store_, row));
-  ASSIGN_OR_RETURN(Loaded loaded, RunStored(std::move(room), stored, [&] {
-                     residents_.Warming(row.model, row.version);
-                   }));
-  RETURN_IF_ERROR(
-      CheckGolden(facts, *loaded.model, stored.golden, loaded.golden));
+  ASSIGN_OR_RETURN(
+      loaded.model,
+      loader_.LoadStored(stored.package, stored.golden, options_.max_batch,
+                         [&] { residents_.Warming(row.model, row.version); }));
+  RETURN_IF_ERROR(BookRest(stored.package, loaded));
   const Guarded guarded =
       Guard(std::move(loaded), std::move(stored.package.facts),
             clock_.Now() - started);
@@ -246,11 +213,12 @@ absl::StatusOr<int> VersionLoader::RunAgain(const VersionRow& row,
                    ReadStoredGolden(store_, row, facts));
   ASSIGN_OR_RETURN(const int batches,
                    RunEveryBatchSize(*version.model, side, options_.max_batch));
-  ASSIGN_OR_RETURN(const std::vector<float> actual,
-                   GoldenLogits(*version.model, side, options_.max_batch));
-  if (absl::Status same = CheckGolden(facts, *version.model, expected, actual);
+  if (absl::Status same =
+          version.model->CheckGolden(expected, side, options_.max_batch);
       !same.ok()) {
-    sink_.IntegrityFailed(row.model, row.version);
+    if (IsIntegrityFailure(same)) {
+      sink_.IntegrityFailed(row.model, row.version);
+    }
     return same;
   }
   return batches;

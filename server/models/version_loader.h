@@ -14,7 +14,6 @@
 #include "server/models/model_events.h"
 #include "server/models/model_package.h"
 #include "server/models/precision_books.h"
-#include "server/models/ready_loader.h"
 #include "server/models/resident_table.h"
 #include "server/models/retire_queue.h"
 #include "server/models/stored_version.h"
@@ -46,7 +45,7 @@ class VersionLoader {
     std::unique_ptr<MemoryLedger::Loading> extra;
     std::unique_ptr<Model> model;
     MemoryUse memory;
-    // What it answers for the golden pictures.
+    // What it answers for the golden pictures; of imports alone.
     std::vector<float> golden;
   };
 
@@ -85,12 +84,6 @@ class VersionLoader {
   absl::StatusOr<Room> Admit(const ModelName& model, std::int64_t bytes);
   absl::StatusOr<Room> MakeRoom(const VersionFacts& facts);
   absl::StatusOr<ModelPackage> ReadPackage(const VersionFacts& version);
-  absl::StatusOr<Loaded> Run(Room room, const ModelPackage& package,
-                             const std::function<void()>& warming);
-  // A version that was imported before: by the loader's second face, if it has
-  // one.
-  absl::StatusOr<Loaded> RunStored(Room room, const StoredVersion& stored,
-                                   const std::function<void()>& warming);
   // Books what the network took beyond its estimate.
   absl::Status BookRest(const ModelPackage& package, Loaded& loaded);
   absl::StatusOr<ModelHandle> LoadStored(const VersionRow& row);
@@ -107,8 +100,6 @@ class VersionLoader {
   const Options options_;
   Store& store_;
   ModelLoader& loader_;
-  // The same; null: it has no such face.
-  ReadyLoader* const ready_loader_;
   ResidentTable& residents_;
   ModelMetricsSink& sink_;
   const Clock& clock_;

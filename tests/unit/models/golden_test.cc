@@ -147,7 +147,6 @@ TEST(CompareGoldenTest, RefusesOtherSizesAndValuesThatAreNoNumbers) {
 TEST(GoldenToleranceTest, DependsOnThePrecision) {
   EXPECT_EQ(GoldenTolerance("fp32"), 1e-4);
   EXPECT_EQ(GoldenTolerance("bf16"), 5e-2);
-  EXPECT_EQ(GoldenTolerance("int8"), 0.75);
 }
 
 }  // namespace

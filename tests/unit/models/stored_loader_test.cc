@@ -1,7 +1,6 @@
-// Versions that are loaded by a loader that has them ready at once.
-#include "server/models/ready_loader.h"
-
+// Versions that are loaded again by loaders that have a way of their own.
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "server/base/clock.h"
 #include "server/models/golden.h"
+#include "server/models/model.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/store/store.h"
@@ -23,49 +23,44 @@
 namespace resnetd {
 namespace {
 
-// Its ready networks answer no batch: who runs one does not get them READY.
-class FakeReadyLoader final : public ModelLoader, public ReadyLoader {
+// Its networks that were stored answer no batch: who runs one does not get them
+// READY.
+class FakeStoredLoader final : public ModelLoader {
  public:
   absl::StatusOr<std::unique_ptr<Model>> Load(const ModelPackage& package,
                                               std::size_t max_batch) override {
     return plain_.Load(package, max_batch);
   }
-  absl::StatusOr<ReadyModel> LoadReady(const ModelPackage& package,
-                                       absl::Span<const float> golden,
-                                       std::size_t max_batch) override {
-    ++ready_loads_;
+  absl::StatusOr<std::unique_ptr<Model>> LoadStored(
+      const ModelPackage& package, absl::Span<const float> golden,
+      std::size_t max_batch, const std::function<void()>& loaded) override {
+    ++stored_loads_;
     EXPECT_EQ(max_batch, ModelManagerOptions().max_batch);
     EXPECT_EQ(golden.size(), kGoldenPictures * package.facts.labels.size());
     if (!refusal_.ok()) {
       return refusal_;
     }
-    ReadyModel ready;
-    ready.model = std::make_unique<FakeModel>(package.facts, [](std::size_t) {
+    loaded();
+    return std::make_unique<FakeModel>(package.facts, [](std::size_t) {
       return absl::InternalError("a batch ran");
     });
-    ready.golden.assign(golden.begin(), golden.end());
-    ready.golden.front() += offset_;
-    return ready;
   }
-  std::string description() const override { return "ready"; }
+  std::string description() const override { return "stored"; }
 
-  // Of the first golden logit.
-  void SetOffset(float offset) { offset_ = offset; }
   void Refuse(absl::Status why) { refusal_ = std::move(why); }
   int loads() const { return plain_.loads(); }
-  int ready_loads() const { return ready_loads_; }
+  int stored_loads() const { return stored_loads_; }
 
  private:
   FakeLoader plain_;
-  int ready_loads_ = 0;
-  float offset_ = 0;
+  int stored_loads_ = 0;
   absl::Status refusal_;
 };
 
 // A start of a server whose store has one version, "digits".
-class ReadyLoaderTest : public testing::Test {
+class StoredLoaderTest : public testing::Test {
  protected:
-  ReadyLoaderTest() {
+  StoredLoaderTest() {
     before_.Import("digits", 1);
     before_.Close();
   }
@@ -83,29 +78,29 @@ class ReadyLoaderTest : public testing::Test {
   }
 
   ManagerFixture before_;
-  FakeReadyLoader loader_;
+  FakeStoredLoader loader_;
   CountingSink sink_;
   std::unique_ptr<Store> store_;
   ModelRegistry registry_;
   std::unique_ptr<ModelManager> manager_;
 };
 
-TEST_F(ReadyLoaderTest, AVersionOfTheStoreRunsNoBatchBeforeItAnswers) {
+TEST_F(StoredLoaderTest, AVersionOfTheStoreRunsNoBatchBeforeItAnswers) {
   Start();
-  EXPECT_EQ(loader_.ready_loads(), 1);
+  EXPECT_EQ(loader_.stored_loads(), 1);
   EXPECT_EQ(loader_.loads(), 0);
   EXPECT_TRUE(Ask().ok()) << Ask();
 }
 
-TEST_F(ReadyLoaderTest, ItsGoldenLogitsAreComparedWithThoseOfTheStore) {
-  loader_.SetOffset(1);
+TEST_F(StoredLoaderTest, WhatDoesNotAnswerItsGoldenPicturesIsNotReady) {
+  loader_.Refuse(CompareGolden({1}, {2}, 1, 0));
   Start();
   EXPECT_EQ(ReasonOf(Ask()), "VERSION_FAILED");
   EXPECT_EQ(sink_.counts().integrity, 1);
   EXPECT_EQ(sink_.counts().load_failed, 1);
 }
 
-TEST_F(ReadyLoaderTest, WhatItRefusesIsNotReady) {
+TEST_F(StoredLoaderTest, WhatItRefusesIsNotReady) {
   loader_.Refuse(absl::ResourceExhaustedError("no memory"));
   Start();
   EXPECT_EQ(ReasonOf(Ask()), "VERSION_FAILED");
@@ -113,13 +108,13 @@ TEST_F(ReadyLoaderTest, WhatItRefusesIsNotReady) {
   EXPECT_EQ(sink_.counts().integrity, 0);
 }
 
-TEST_F(ReadyLoaderTest, AnImportIsLoadedInFullForItsGoldenLogits) {
+TEST_F(StoredLoaderTest, AnImportIsLoadedInFullForItsGoldenLogits) {
   ModelManager& manager = Start();
   const std::string file = TinyWeightsFile(2);
   const auto session = Must(manager.Import(HeaderOf("birds", file), {}));
   ASSERT_TRUE(session->Write(BytesOf(file)).ok());
   EXPECT_TRUE(session->Finish().ok());
-  EXPECT_EQ(loader_.ready_loads(), 1);
+  EXPECT_EQ(loader_.stored_loads(), 1);
   EXPECT_EQ(loader_.loads(), 1);
 }
 
