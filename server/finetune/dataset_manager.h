@@ -101,19 +101,25 @@ class DatasetManager {
       const DatasetName& dataset, absl::string_view upload,
       std::int64_t first_index, absl::Span<const UploadedExample> examples) = 0;
 
-  // From here on immutable, with a digest. FAILED_PRECONDITION
-  // (TOO_FEW_EXAMPLES): no example at all.
+  // From here on immutable, with a digest; a sealed one stays as it is.
+  // NOT_FOUND (DATASET_NOT_FOUND); FAILED_PRECONDITION (TOO_FEW_EXAMPLES): no
+  // example at all; ABORTED (ETAG_MISMATCH).
   virtual absl::StatusOr<DatasetRow> SealDataset(const DatasetName& name,
                                                  absl::string_view etag,
                                                  const Mutation& mutation) = 0;
-  // Its pictures are removed after the grace time of the store.
+  // Its pictures are removed after the grace time of the store. NOT_FOUND
+  // (DATASET_NOT_FOUND); FAILED_PRECONDITION (DATASET_IN_USE): a job that is
+  // not done names it; ABORTED (ETAG_MISMATCH).
   virtual absl::StatusOr<DatasetRow> DeleteDataset(
       const DatasetName& name, absl::string_view etag,
       const Mutation& mutation) = 0;
 
-  // Ordered by name.
+  // Ordered by name, without deleted ones.
   virtual absl::StatusOr<std::vector<DatasetRow>> ListDatasets() = 0;
+  // NOT_FOUND (DATASET_NOT_FOUND), for a deleted one too.
   virtual absl::StatusOr<DatasetRow> GetDataset(const DatasetName& name) = 0;
+  // At most `limit` after the sequence number `after`, in order. NOT_FOUND
+  // (DATASET_NOT_FOUND).
   virtual absl::StatusOr<std::vector<ExampleRow>> ListExamples(
       const DatasetName& dataset, std::int64_t after, std::size_t limit) = 0;
   virtual absl::StatusOr<std::vector<RejectedRow>> ListRejected(
