@@ -1,16 +1,23 @@
 #include "server/app/backends.h"
 
 #include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "server/app/calibration_folder.h"
 #include "server/app/picture_sources.h"
 #include "server/app/plugin.h"
 #include "server/app/server_options.h"
+#include "server/base/call_once.h"
+#include "server/base/clock.h"
 #include "server/base/status_macros.h"
 #include "server/engine/cpu_engine.h"
+#include "server/models/device_set.h"
 
 namespace resnetd {
 namespace {
@@ -21,10 +28,20 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> CreateTorch(
   ASSIGN_OR_RETURN(
       const BackendPlugin* const plugin,
       LoadBackendPlugin(TorchPluginCandidates(ExecutableFolder())));
-  return plugin->create({.threads = plan.threads,
-                         .device = config.device,
-                         .precision = config.precision,
-                         .on_broken = std::move(on_broken)});
+  // One that is broken condemns the process: the others end with it.
+  const std::function<void()> once = CallOnce(std::move(on_broken));
+  std::vector<std::unique_ptr<ModelLoader>> loaders;
+  for (const std::string& device : DevicesOf(config)) {
+    ASSIGN_OR_RETURN(loaders.emplace_back(),
+                     plugin->create({.threads = plan.threads,
+                                     .device = device,
+                                     .precision = config.precision,
+                                     .on_broken = once}));
+  }
+  if (loaders.size() == 1) {
+    return std::move(loaders.front());
+  }
+  return std::make_unique<DeviceSetLoader>(std::move(loaders), RealClock());
 }
 
 bool IsTorchInstalled() {

@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "server/app/access_settings.h"
 #include "server/app/config_options.h"
@@ -149,7 +150,15 @@ absl::Status ValidateDevices(const Config& config) {
         absl::StrCat("--device=", config.device,
                      " needs --backend=torch: the engine computes on the CPU"));
   }
-  if (config.backend == "engine" || config.precision == "fp32") {
+  if (config.backend == "engine") {
+    return config.precision != "fp16"
+               ? absl::OkStatus()
+               : ConfigError(
+                     "--precision=fp16 needs a GPU, --backend=torch and "
+                     "--device=cuda: the engine computes in fp32, bf16 and "
+                     "int8");
+  }
+  if (config.precision == "fp32") {
     return absl::OkStatus();
   }
   if (!ServesOnGpu(config)) {
@@ -157,10 +166,10 @@ absl::Status ValidateDevices(const Config& config) {
                                     " needs --backend=engine: torch computes "
                                     "in fp32 on the CPU"));
   }
-  if (config.precision != "bf16") {
+  if (config.precision != "bf16" && config.precision != "fp16") {
     return ConfigError(absl::StrCat(
         "--precision=", config.precision,
-        " needs --backend=engine: a GPU computes in fp32 or bf16"));
+        " needs --backend=engine: a GPU computes in fp32, bf16 or fp16"));
   }
   return absl::OkStatus();
 }
@@ -264,6 +273,10 @@ bool Classifies(const Config& config) {
 
 bool ServesOnGpu(const Config& config) { return config.device != "cpu"; }
 
+std::vector<std::string> DevicesOf(const Config& config) {
+  return absl::StrSplit(config.device, ',');
+}
+
 int MaxBatch(const Config& config) {
   if (config.max_batch > 0) {
     return config.max_batch;
@@ -275,9 +288,9 @@ std::string TrainDevice(const Config& config) {
   if (!config.train_device.empty()) {
     return config.train_device;
   }
-  const absl::StatusOr<DeviceName> device = ParseDeviceName(config.device);
-  return device.ok() && device->kind == DeviceName::Kind::kCuda ? config.device
-                                                                : "cpu";
+  const std::string first = DevicesOf(config).front();
+  const absl::StatusOr<DeviceName> device = ParseDeviceName(first);
+  return device.ok() && device->kind == DeviceName::Kind::kCuda ? first : "cpu";
 }
 
 absl::StatusOr<ParsedCommandLine> ParseCommandLine(int argc,

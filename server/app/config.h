@@ -26,7 +26,8 @@ struct Config {
   std::string backend = "engine";   // engine | torch
   // Of the torch backend: cpu | cuda | cuda:N | fake | fake:N.
   std::string device = "cpu";
-  // engine: fp32 | bf16 | int8 | auto; torch on a GPU: fp32 | bf16.
+  // engine: fp32 | bf16 | int8 | auto; torch on a GPU: fp32 | bf16 |
+  // fp16.
   std::string precision = "fp32";
   std::vector<std::string> model_precisions;  // NAME=PRECISION each
   std::string calibration_pictures;           // folder; empty: none
@@ -155,12 +156,15 @@ absl::StatusOr<std::vector<std::size_t>> BatchSizesOf(const Config& config);
 
 // Whether a GPU serves, or the host in its place.
 bool ServesOnGpu(const Config& config);
+// Those that serve, one by one; at least one.
+std::vector<std::string> DevicesOf(const Config& config);
 
 // Images a batch. On a CPU larger ones gain nothing; the throughput of a GPU
 // grows up to about 32 (docs/gpu.md).
 int MaxBatch(const Config& config);
 
-// Where jobs train. A device that only serves leaves that to the CPU.
+// Where jobs train: on the first GPU that serves. A device that only serves
+// leaves that to the CPU.
 std::string TrainDevice(const Config& config);
 
 // The settings that a log line or GetServerInfo shows as limits: flag name and

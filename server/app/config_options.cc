@@ -20,14 +20,17 @@ constexpr std::int64_t kMaxStoreBytes = 1LL << 50;
 constexpr std::int64_t kOneYearS = 365LL * 24 * 3600;
 
 // What CLI11 shows when a device is misspelt; empty: nothing is.
-std::string DeviceProblem(const std::string& text, bool may_be_fake) {
+std::string ServingDeviceProblem(const std::string& text) {
+  return std::string(ParseDeviceNames(text).status().message());
+}
+
+std::string TrainingDeviceProblem(const std::string& text) {
   const absl::StatusOr<DeviceName> device = ParseDeviceName(text);
   if (!device.ok()) {
     return std::string(device.status().message());
   }
-  return device->kind == DeviceName::Kind::kFake && !may_be_fake
-             ? "jobs train on cpu or cuda"
-             : "";
+  return device->kind == DeviceName::Kind::kFake ? "jobs train on cpu or cuda"
+                                                 : "";
 }
 
 // Adds options to `app`, each with its environment variable.
@@ -94,18 +97,17 @@ void AddModelOptions(Options& options, Config& config) {
       ->check(CLI::IsMember({"engine", "torch"}));
   options
       .Add("device", config.device,
-           "Where the torch backend computes: cpu, cuda or cuda:N (the GPU N); "
+           "Where the torch backend computes: cpu, cuda, cuda:N (the GPU N) or "
+           "several GPUs with commas between, each with a copy of every model; "
            "fake: the host, driven as a GPU is, to try that out (fake:N breaks "
            "after N batches)")
-      ->check([](const std::string& text) {
-        return DeviceProblem(text, /*may_be_fake=*/true);
-      });
+      ->check(ServingDeviceProblem);
   options
       .Add("precision", config.precision,
            "Arithmetic of the engine: fp32, or after a start in fp32 bf16, "
            "int8 or auto (the fastest on this machine), where it agrees with "
-           "fp32; of a GPU: fp32 or bf16")
-      ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}));
+           "fp32; of a GPU: fp32, bf16 or fp16")
+      ->check(CLI::IsMember({"fp32", "bf16", "fp16", "int8", "auto"}));
   options.Add("model-precision", config.model_precisions,
               "NAME=PRECISION: what one model is served in instead of "
               "--precision. Repeat, or separate by commas, for more");
@@ -193,7 +195,7 @@ void AddComputeOptions(Options& options, Config& config) {
            "serves, else on the CPU")
       ->check([](const std::string& text) {
         // Empty: the default, as --print-config shows it.
-        return text.empty() ? "" : DeviceProblem(text, /*may_be_fake=*/false);
+        return text.empty() ? "" : TrainingDeviceProblem(text);
       });
   options.AddInRange("max-batch", config.max_batch, 0, 128,
                      "Images in one run of the network; 0: 4, on a GPU 32");

@@ -48,7 +48,8 @@ ThreadPlan PlanThreads(const Config& config, int usable,
   plan.train_threads = TrainThreads(config, usable);
   if (ServesOnGpu(config)) {
     // One batch is copied while another is computed; more would only wait.
-    plan.workers = Chosen(config.workers, 2);
+    plan.workers =
+        Chosen(config.workers, 2 * static_cast<int>(DevicesOf(config).size()));
     plan.threads = Chosen(config.threads, 1);
     return plan;
   }

@@ -18,7 +18,7 @@ struct BackendOptions {
   // "cpu"; "cuda" or "cuda:N", the GPU of this index; "fake" or "fake:N": the
   // host, driven as a GPU is, which breaks after N batches.
   std::string device = "cpu";
-  // "fp32", or on a GPU "bf16".
+  // "fp32", or on a GPU "bf16" or "fp16".
   std::string precision = "fp32";
   // Called at most once, by any thread, when the device is broken for good in
   // this process. Must not call the backend. Empty: nobody wants to know.
@@ -27,7 +27,7 @@ struct BackendOptions {
 
 // Raised whenever the meaning of what crosses the border changes. Checked by
 // the executable after dlopen: a plug-in of another build is refused, not run.
-inline constexpr int kBackendPluginAbi = 3;
+inline constexpr int kBackendPluginAbi = 4;
 
 // Sizes of the types that cross the border, as one number: catches a changed
 // member that nobody raised kBackendPluginAbi for.

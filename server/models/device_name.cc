@@ -2,13 +2,20 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
+#include "server/base/status_macros.h"
 
 namespace resnetd {
 namespace {
@@ -53,6 +60,36 @@ absl::StatusOr<DeviceName> ParseDeviceName(absl::string_view name) {
     }
   }
   return Unknown(name);
+}
+
+absl::StatusOr<std::vector<std::string>> ParseDeviceNames(
+    absl::string_view names) {
+  std::vector<std::string> split = absl::StrSplit(names, ',');
+  if (split.size() > kMostDevices) {
+    return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
+                 absl::StrCat(split.size(), " devices are named, at most ",
+                              kMostDevices, " are accepted"));
+  }
+  std::optional<DeviceName::Kind> kind;
+  std::set<std::int64_t> gpus;
+  for (const std::string& name : split) {
+    ASSIGN_OR_RETURN(const DeviceName device, ParseDeviceName(name));
+    if (kind.value_or(device.kind) != device.kind ||
+        (device.kind == DeviceName::Kind::kCpu && split.size() > 1)) {
+      return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+                   absl::StrCat("devices ", Quoted(names),
+                                " cannot serve together: name GPUs alone, as "
+                                "in cuda:0,cuda:1"));
+    }
+    kind = device.kind;
+    if (device.kind == DeviceName::Kind::kCuda &&
+        !gpus.insert(device.number.value_or(0)).second) {
+      return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+                   absl::StrCat("devices ", Quoted(names), " name the GPU ",
+                                device.number.value_or(0), " twice"));
+    }
+  }
+  return split;
 }
 
 }  // namespace resnetd

@@ -121,7 +121,10 @@ absl::StatusOr<std::vector<float>> GoldenLogits(const Model& model, int side,
 }
 
 double GoldenTolerance(absl::string_view precision) {
-  return precision == "fp32" ? 1e-4 : 5e-2;
+  if (precision == "fp32") {
+    return 1e-4;
+  }
+  return precision == "fp16" ? 1e-2 : 5e-2;
 }
 
 double GoldenDifference(absl::Span<const float> expected,

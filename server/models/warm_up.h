@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstddef>
+#include <vector>
 
 #include "absl/status/statusor.h"
+#include "server/base/clock.h"
 #include "server/models/model.h"
 
 namespace resnetd {
@@ -12,5 +14,10 @@ namespace resnetd {
 // prepare. Answers how many ran. The errors of Model::Logits().
 absl::StatusOr<int> RunEveryBatchSize(const Model& model, int side,
                                       std::size_t max_batch);
+// The same; what each took, in seconds.
+absl::StatusOr<std::vector<double>> TimeEveryBatchSize(const Model& model,
+                                                       int side,
+                                                       std::size_t max_batch,
+                                                       const Clock& clock);
 
 }  // namespace resnetd

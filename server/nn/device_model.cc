@@ -212,6 +212,9 @@ absl::StatusOr<ModelOutput> DeviceModel::RunOperationsOnce(
 }
 
 std::string DeviceModel::precision() const {
+  if (options_.type == at::kHalf) {
+    return "fp16";
+  }
   return options_.type == at::kBFloat16 ? "bf16" : "fp32";
 }
 

@@ -34,7 +34,7 @@ namespace resnetd {
 class DeviceModel final : public Model {
  public:
   struct Options {
-    // float32 or bfloat16.
+    // float32, bfloat16 or float16.
     at::ScalarType type = at::kFloat;
     // Pictures of the largest recorded batch; >= 1. Larger batches are split.
     std::size_t max_batch = 1;

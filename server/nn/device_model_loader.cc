@@ -3,10 +3,10 @@
 #include <ATen/Context.h>
 #include <torch/version.h>
 
-#include <atomic>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/base/call_once.h"
 #include "server/base/error.h"
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
@@ -64,22 +64,12 @@ absl::StatusOr<at::ScalarType> TypeOf(absl::string_view precision) {
   if (precision == "bf16") {
     return at::kBFloat16;
   }
-  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               absl::StrCat("a GPU computes in fp32 or bf16, not in ",
-                            Quoted(precision)));
-}
-
-// Both streams of a device may find that it is broken.
-std::function<void()> Once(std::function<void()> call) {
-  if (!call) {
-    return call;
+  if (precision == "fp16") {
+    return at::kHalf;
   }
-  return [call = std::move(call),
-          done = std::make_shared<std::atomic<bool>>(false)] {
-    if (!done->exchange(true)) {
-      call();
-    }
-  };
+  return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
+               absl::StrCat("a GPU computes in fp32, bf16 or fp16, not in ",
+                            Quoted(precision)));
 }
 
 }  // namespace
@@ -101,7 +91,8 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> DeviceModelLoader::Create(
             std::move(streams.serving), std::move(streams.loading), type,
             absl::StrCat("LibTorch ", TORCH_VERSION, ", ", streams.device, ", ",
                          options.precision),
-            Once(options.on_broken)));
+            // Both streams of a device may find that it is broken.
+            CallOnce(options.on_broken)));
       });
 }
 

@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <random>
 #include <string>
 #include <thread>
@@ -93,13 +95,19 @@ void Send(int end, std::size_t bytes) {
   }
 }
 
+void Pause(double seconds) {
+  const timespec time = {
+      .tv_sec = 0, .tv_nsec = static_cast<long>(1e9 * std::min(seconds, 0.9))};
+  ppoll(nullptr, 0, &time, nullptr);
+}
+
 std::vector<double> TimesOfCalls(int end, std::size_t bytes, double seconds) {
   std::mt19937_64 random(1);
   std::exponential_distribution<double> gap(kCallsPerSecond);
   std::vector<double> times;
   const auto calls = static_cast<std::size_t>(seconds * kCallsPerSecond);
   while (times.size() < calls) {
-    std::this_thread::sleep_for(std::chrono::duration<double>(gap(random)));
+    Pause(gap(random));
     const auto start = std::chrono::steady_clock::now();
     Send(end, bytes);
     if (!Receive(end, kAnswerBytes)) {

@@ -39,8 +39,10 @@ class TorchTest(unittest.TestCase):
     def test_a_gpu_on_the_host_answers_as_the_engine_does(self) -> None:
         with Server() as engine:
             expected = logits(engine)
-        for precision, most in (("fp32", 1e-5), ("bf16", 5e-2)):
-            with Server("--backend=torch", "--device=fake", f"--precision={precision}") as fake:
+        for device, precision, most in (("fake", "fp32", 1e-5), ("fake", "bf16", 5e-2),
+                                        ("fake", "fp16", 1e-2), ("fake,fake", "fp32", 1e-5)):
+            with Server("--backend=torch", f"--device={device}",
+                        f"--precision={precision}") as fake:
                 shown = json.loads(fake.ctl("classify", PICTURES[0], "-o", "json").stdout)
                 self.assertEqual(shown["served_by"]["precision"], precision)
                 found = logits(fake)
@@ -50,8 +52,13 @@ class TorchTest(unittest.TestCase):
                     self.assertLessEqual(abs(value - expected_value), most * scale)
 
     def test_a_server_whose_device_breaks_ends_with_its_own_exit_code(self) -> None:
-        # What starting takes, and some batches more.
-        server = Server("--backend=torch", "--device=fake:40", "--drain-delay-ms=600000")
+        # What starting takes, and some batches more; of two the first to break is enough.
+        for device in ("fake:40", "fake:80,fake:80"):
+            with self.subTest(device=device):
+                self.see_it_break(device)
+
+    def see_it_break(self, device: str) -> None:
+        server = Server("--backend=torch", f"--device={device}", "--drain-delay-ms=600000")
         try:
             answered = 0
             while server.ctl("classify", PICTURES[0]).returncode == 0:

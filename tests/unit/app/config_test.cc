@@ -92,10 +92,17 @@ TEST(ParseCommandLineTest, RefusesSettingsThatContradictEachOther) {
   EXPECT_EQ(ErrorOf({"--precision=auto", "--backend=torch"}),
             "--precision=auto needs --backend=engine: torch computes in fp32 "
             "on the CPU");
-  EXPECT_EQ(
-      ErrorOf({"--precision=int8", "--backend=torch", "--device=cuda"}),
-      "--precision=int8 needs --backend=engine: a GPU computes in fp32 or "
-      "bf16");
+  EXPECT_EQ(ErrorOf({"--precision=int8", "--backend=torch", "--device=cuda"}),
+            "--precision=int8 needs --backend=engine: a GPU computes in fp32, "
+            "bf16 or fp16");
+  EXPECT_EQ(ErrorOf({"--precision=fp16"}),
+            "--precision=fp16 needs a GPU, --backend=torch and --device=cuda: "
+            "the engine computes in fp32, bf16 and int8");
+  EXPECT_EQ(ErrorOf({"--precision=fp16", "--backend=torch"}),
+            "--precision=fp16 needs --backend=engine: torch computes in fp32 "
+            "on the CPU");
+  EXPECT_TRUE(
+      Parse({"--precision=fp16", "--backend=torch", "--device=cuda"}).ok());
   EXPECT_TRUE(
       Parse({"--precision=bf16", "--backend=torch", "--device=cuda:1"}).ok());
   EXPECT_EQ(
@@ -122,12 +129,14 @@ TEST(ParseCommandLineTest, RefusesSettingsThatContradictEachOther) {
 }
 
 TEST(ParseCommandLineTest, ADeviceHasAKnownName) {
-  for (const char* device : {"cpu", "cuda", "cuda:3", "fake", "fake:10"}) {
+  for (const char* device : {"cpu", "cuda", "cuda:3", "cuda,cuda:1", "fake",
+                             "fake:10", "fake,fake:10"}) {
     EXPECT_TRUE(
         Parse({"--backend=torch", absl::StrCat("--device=", device)}).ok())
         << device;
   }
-  for (const char* device : {"gpu", "cuda:", "cuda:x"}) {
+  for (const char* device :
+       {"gpu", "cuda:", "cuda:x", "cuda,", "cuda, cuda:1"}) {
     EXPECT_THAT(ErrorOf({"--backend=torch", absl::StrCat("--device=", device)}),
                 HasSubstr("known are cpu, cuda, cuda:N"))
         << device;
@@ -147,7 +156,9 @@ TEST(ParseCommandLineTest, TheDeviceDecidesBatchesAndWhereJobsTrain) {
            Case{{}, 4, "cpu"},
            Case{{"--backend=torch"}, 4, "cpu"},
            Case{{"--backend=torch", "--device=cuda:1"}, 32, "cuda:1"},
+           Case{{"--backend=torch", "--device=cuda:1,cuda:0"}, 32, "cuda:1"},
            Case{{"--backend=torch", "--device=fake"}, 32, "cpu"},
+           Case{{"--backend=torch", "--device=fake,fake"}, 32, "cpu"},
            Case{{"--backend=torch", "--device=cuda", "--max-batch=8"},
                 8,
                 "cuda"},

@@ -80,6 +80,8 @@ TEST(ThreadPlanTest, AGpuHasTwoWorkersThatWait) {
   EXPECT_EQ(plan.workers, 2);
   EXPECT_EQ(plan.threads, 1);
   EXPECT_THAT(plan.cores, IsEmpty());
+  config.device = "cuda:0,cuda:1,cuda:3";
+  EXPECT_EQ(PlanThreads(config, 8, Cores(8)).workers, 6);
   config.workers = 1;
   config.threads = 3;
   plan = PlanThreads(config, 8, Cores(8));

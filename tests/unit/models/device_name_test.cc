@@ -5,13 +5,16 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_join.h"
 #include "server/base/error.h"
 
 namespace resnetd {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using Kind = DeviceName::Kind;
 
@@ -32,6 +35,46 @@ TEST(DeviceNameTest, ReadsKindAndNumber) {
     EXPECT_EQ(name->kind, tested.kind) << tested.name;
     EXPECT_EQ(name->number, tested.number) << tested.name;
   }
+}
+
+TEST(DeviceNamesTest, AreSeveralGpusOrOneDevice) {
+  EXPECT_THAT(*ParseDeviceNames("cpu"), ElementsAre("cpu"));
+  EXPECT_THAT(*ParseDeviceNames("cuda:1"), ElementsAre("cuda:1"));
+  EXPECT_THAT(*ParseDeviceNames("cuda,cuda:2,cuda:1"),
+              ElementsAre("cuda", "cuda:2", "cuda:1"));
+  EXPECT_THAT(*ParseDeviceNames("fake,fake:3,fake"),
+              ElementsAre("fake", "fake:3", "fake"));
+}
+
+TEST(DeviceNamesTest, WhatCannotServeTogetherIsRefused) {
+  struct Case {
+    const char* names;
+    const char* why;
+  };
+  for (const Case& tested :
+       {Case{"cuda,cuda:0", "name the GPU 0 twice"},
+        Case{"cuda:3,cuda:1,cuda:3", "name the GPU 3 twice"},
+        Case{"cuda,cpu", "cannot serve together"},
+        Case{"cpu,cpu", "cannot serve together"},
+        Case{"fake,cuda", "cannot serve together"}, Case{"", "is unknown"},
+        Case{"cuda,", "is unknown"}, Case{",cuda", "is unknown"},
+        Case{"cuda, cuda:1", "is unknown"}}) {
+    const auto parsed = ParseDeviceNames(tested.names);
+    EXPECT_EQ(DetailsOf(parsed.status()).reason, "REQUEST_INVALID")
+        << tested.names;
+    EXPECT_THAT(std::string(parsed.status().message()), HasSubstr(tested.why));
+  }
+}
+
+TEST(DeviceNamesTest, HaveALimit) {
+  std::vector<std::string> names(kMostDevices - 1, "fake");
+  EXPECT_TRUE(ParseDeviceNames(absl::StrJoin(names, ",")).ok());
+  names.emplace_back("fake");
+  EXPECT_TRUE(ParseDeviceNames(absl::StrJoin(names, ",")).ok());
+  names.emplace_back("fake");
+  EXPECT_EQ(
+      DetailsOf(ParseDeviceNames(absl::StrJoin(names, ",")).status()).reason,
+      "LIMIT_EXCEEDED");
 }
 
 TEST(DeviceNameTest, RefusesEverythingElse) {

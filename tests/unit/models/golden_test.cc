@@ -146,6 +146,7 @@ TEST(CompareGoldenTest, RefusesOtherSizesAndValuesThatAreNoNumbers) {
 
 TEST(GoldenToleranceTest, DependsOnThePrecision) {
   EXPECT_EQ(GoldenTolerance("fp32"), 1e-4);
+  EXPECT_EQ(GoldenTolerance("fp16"), 1e-2);
   EXPECT_EQ(GoldenTolerance("bf16"), 5e-2);
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "server/base/error.h"
+#include "server/models/golden.h"
 #include "server/models/weight_fill.h"
 #include "server/nn/torch_device.h"
 #include "server/nn/torch_model_loader.h"
@@ -36,7 +37,7 @@ TEST_P(DeviceModelLoaderTest, LoadsModelsThatAnswerAlike) {
   const auto layers = TorchModelLoader::Create({}).value();
   const auto expected =
       layers->Load(package, 1).value()->Logits({&picture}).value();
-  for (const char* precision : {"fp32", "bf16"}) {
+  for (const char* precision : {"fp32", "bf16", "fp16"}) {
     const auto loader = TorchModelLoader::Create(
         {.threads = 1, .device = GetParam(), .precision = precision});
     ASSERT_TRUE(loader.ok()) << loader.status();
@@ -51,7 +52,7 @@ TEST_P(DeviceModelLoaderTest, LoadsModelsThatAnswerAlike) {
         [](float a, float b) { return std::abs(a) < std::abs(b); });
     for (std::size_t i = 0; i < expected.size(); ++i) {
       EXPECT_NEAR((*logits)[i], expected[i],
-                  std::abs(scale) * (precision[0] == 'f' ? 1e-4 : 5e-2));
+                  std::abs(scale) * GoldenTolerance(precision));
     }
   }
 }
@@ -69,13 +70,13 @@ INSTANTIATE_TEST_SUITE_P(Devices, DeviceModelLoaderTest,
                          testing::Values("fake", "cuda"));
 
 TEST(DeviceModelLoaderOptionsTest, RefusesWhatAGpuDoesNotDo) {
-  for (const char* precision : {"int8", "auto", "", "fp16"}) {
+  for (const char* precision : {"int8", "auto", "", "fp64"}) {
     const absl::Status status =
         DeviceModelLoader::Create(
             {.threads = 1, .device = "fake", .precision = precision})
             .status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << precision;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("fp32 or bf16"));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("fp32, bf16 or fp16"));
   }
   EXPECT_EQ(DeviceModelLoader::Create({.threads = 0, .device = "fake"})
                 .status()

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "server/base/error.h"
+#include "server/models/golden.h"
 #include "server/models/weight_fill.h"
 #include "server/nn/torch_model.h"
 #include "tests/support/filled_package.h"
@@ -179,16 +180,19 @@ TEST_F(DeviceModelTest, TakesNormalisedValuesAlsoBesidePictures) {
   EXPECT_EQ(script_->replays, 0);
 }
 
-TEST_F(DeviceModelTest, ComputesInBfloat16WhenToldTo) {
-  const auto model = Make({.type = at::kBFloat16, .max_batch = kMaxBatch});
-  EXPECT_EQ(model->precision(), "bf16");
+TEST_F(DeviceModelTest, ComputesIn16BitsWhenToldTo) {
   EXPECT_EQ(Make()->precision(), "fp32");
-  EXPECT_EQ(model->backend(), "torch");
-  const std::vector<Pixels> pictures = Pictures(4);
-  const auto logits = model->Logits(BatchOf(pictures));
-  ASSERT_TRUE(logits.ok()) << logits.status();
-  EXPECT_LE(Difference(Expected(pictures), *logits), 5e-2);
-  EXPECT_LT(model->resident_bytes(), Make()->resident_bytes());
+  for (const auto& [type, name] :
+       {std::pair{at::kBFloat16, "bf16"}, {at::kHalf, "fp16"}}) {
+    const auto model = Make({.type = type, .max_batch = kMaxBatch});
+    EXPECT_EQ(model->precision(), name);
+    EXPECT_EQ(model->backend(), "torch");
+    const std::vector<Pixels> pictures = Pictures(4);
+    const auto logits = model->Logits(BatchOf(pictures));
+    ASSERT_TRUE(logits.ok()) << logits.status();
+    EXPECT_LE(Difference(Expected(pictures), *logits), GoldenTolerance(name));
+    EXPECT_LT(model->resident_bytes(), Make()->resident_bytes());
+  }
 }
 
 TEST_F(DeviceModelTest, AnswersAnEmptyBatchWithNothing) {

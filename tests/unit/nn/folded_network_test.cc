@@ -93,6 +93,17 @@ TEST_P(FoldedNetworkTest, AnswersInBfloat16ToItsPrecision) {
   EXPECT_GT(difference, 1e-6) << "computed in float32 after all";
 }
 
+// float16 keeps 11.
+TEST_P(FoldedNetworkTest, AnswersInFloat16ToItsPrecision) {
+  const c10::InferenceMode inference_mode;
+  const FoldedNetwork folded = Folded(at::kHalf);
+  const at::Tensor logits = folded.Head(folded.Average(pictures_));
+  EXPECT_EQ(logits.scalar_type(), at::kFloat);
+  const double difference = Difference(expected_.Forward(pictures_), logits);
+  EXPECT_LE(difference, 1e-2);
+  EXPECT_GT(difference, 1e-6) << "computed in float32 after all";
+}
+
 TEST_P(FoldedNetworkTest, LeavesItsInputAsItWas) {
   const c10::InferenceMode inference_mode;
   const at::Tensor before = pictures_.clone();
