@@ -231,7 +231,7 @@ std::int64_t SchedulesOfAShard() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return 100;
 #else
-  return IsLong() ? 12'500 : 1'250;
+  return IsLong() ? 12'500 : 600;
 #endif
 }
 

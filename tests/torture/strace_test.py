@@ -33,7 +33,7 @@ FAULTS = {
     "error=EIO": ("STORE_FAILED",),
 }
 # Has no divisor in common with the number of faults: each is met as often.
-STRIDE = 1 if os.environ.get("RESNETD_TEST_LONG") else 19
+STRIDE = 1 if os.environ.get("RESNETD_TEST_LONG") else 37
 SKIPPED = 77
 
 
