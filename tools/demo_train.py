@@ -2,7 +2,7 @@
 """The demo of fine-tuning: a model that knows the digits 0 to 7 learns 8 and 9
 while a client keeps classifying.
 
-usage: demo_train.py FOLDER_OF_BINARIES [--steps N] [--svg FILE]
+usage: demo_train.py FOLDER_OF_BINARIES [--steps N] [--quiet-calls N] [--svg FILE]
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def show_gradients(server: Server, picture: pathlib.Path) -> None:
     print(f"The same step by step, as a picture: {picture}")
 
 
-def show(server: Server, pictures: pathlib.Path, steps: int | None) -> None:
+def show(server: Server, pictures: pathlib.Path, steps: int | None, quiet_calls: int) -> None:
     held_out = pictures / "held-out"
     before = server.right(held_out, MODEL)
     print(f"\nBefore: {share(before, OLD)} of the digits 0 to 7 are read right, "
@@ -103,7 +103,7 @@ def show(server: Server, pictures: pathlib.Path, steps: int | None) -> None:
     client.start()
     try:
         begun = time.monotonic()
-        client.wait_for(QUIET_CALLS)
+        client.wait_for(quiet_calls)
         training = time.monotonic()
         teach(server, pictures, steps)
         ended = time.monotonic()
@@ -128,6 +128,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("binaries", type=pathlib.Path)
     parser.add_argument("--steps", type=int, help="of the training [chosen by the server]")
+    parser.add_argument("--quiet-calls", type=int, default=QUIET_CALLS,
+                        help="answers before the training [%(default)s]")
     parser.add_argument("--svg", type=pathlib.Path, default=ROOT / "build" / "gradients.svg",
                         help="the picture of the gradients [%(default)s]")
     arguments = parser.parse_args()
@@ -139,7 +141,7 @@ def main() -> None:
         held_out = digit_files.write(pictures / "held-out", OLD + NEW, "held-out", everything)
         print(f"{new} digits 8 and 9 to learn from, {kept} kept of 0 to 7, {held_out} held "
               f"out to measure", flush=True)
-        show(server, pictures, arguments.steps)
+        show(server, pictures, arguments.steps, arguments.quiet_calls)
         show_gradients(server, arguments.svg)
 
 

@@ -7,22 +7,21 @@ pictures, in the weights that a training begins with.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import pathlib
 import random
 import struct
 import subprocess
-import sys
 import tempfile
 import unittest
 from typing import Any, Iterator
 
 import weights
 from harness import BESIDE_OTHERS, DEMO_MODEL, RESNETCTL, SOURCE, Server
-
-sys.path.insert(0, str(SOURCE / "tools"))
-import digit_files  # noqa: E402
+# harness knows where it is.
+import digit_files
 
 WARN = ("--on-alarm", "all=warn")
 ENDS = {"SUCCEEDED", "FAILED", "CANCELLED"}
@@ -34,16 +33,29 @@ def filled(tensor: weights.Tensor, value: float) -> weights.Tensor:
 
 
 class AlarmsTest(unittest.TestCase):
+    """One server for all but who restarts it: a job more is quicker than a start."""
+
+    digits: pathlib.Path
+    server: Server
+    # So many jobs has each server been given.
+    jobs: collections.Counter[Server]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = pathlib.Path(cls.enterClassContext(
+            tempfile.TemporaryDirectory(prefix="resnetd-test-")))
+        cls.digits = folder / "digits"
+        digit_files.write(cls.digits, "0123456789", "training", 20)
+        cls.jobs = collections.Counter()
+        cls.server = cls.enterClassContext(cls.start(folder))
 
     def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="resnetd-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.digits = self.folder / "digits"
-        digit_files.write(self.digits, "0123456789", "training", 20)
+        self.folder = pathlib.Path(self.enterContext(
+            tempfile.TemporaryDirectory(prefix="resnetd-test-")))
 
-    def start(self) -> Server:
-        return Server("--data-dir", self.folder / "data", *BESIDE_OTHERS)
+    @staticmethod
+    def start(folder: pathlib.Path) -> Server:
+        return Server("--data-dir", folder / "data", *BESIDE_OTHERS)
 
     def must(self, server: Server, *words: object) -> str:
         done = server.ctl(*words)
@@ -61,33 +73,44 @@ class AlarmsTest(unittest.TestCase):
             finally:
                 watch.kill()
 
-    def follow(self, server: Server, job: int) -> str:
-        """The state in which the job ends or waits for somebody."""
+    def follow(self, server: Server, job: int, until: set[str] | None = None) -> str:
+        """The state in which the job ends or waits for somebody. Once all alarms of
+        `until` were raised, nobody wants to see more: it is cancelled."""
+        awaited = set(until or ())
         with self.watching(server, job) as events:
             for event in events:
+                awaited.discard(event.get("alarm_raised", {}).get("kind"))
+                if until and not awaited:
+                    until = None
+                    self.must(server, "train", "cancel", job)
                 state = event.get("state_changed", {}).get("to")
                 if state in ENDS | {"PAUSED"}:
                     return state
         self.fail(f"the watch of job {job} broke off")
 
-    def train(self, server: Server, job: int, *words: object, data: pathlib.Path | None = None,
-              steps: int = 150) -> str:
-        """Starts job number `job` of a new network and waits: see follow()."""
+    def train(self, server: Server, *words: object, data: pathlib.Path | None = None,
+              steps: int = 150, until: set[str] | None = None) -> tuple[int, str]:
+        """Starts a job of a new network and waits: its number and see follow()."""
+        self.jobs[server] += 1
+        job = self.jobs[server]
         self.must(server, "train", "start", "--data", data or self.digits, "--model", f"m{job}",
                   "--scratch", "cifar_resnet8", "--input-size", "8", "--steps", steps,
                   "--batch", "16", "--probe-every", "1", *words)
-        return self.follow(server, job)
+        return job, self.follow(server, job, until)
 
-    def go_on(self, server: Server, job: int, base: pathlib.Path, *words: object,
+    def go_on(self, server: Server, base: pathlib.Path, *words: object,
               steps: int = 150, labels: pathlib.Path = DEMO_MODEL / "labels.txt",
-              data: pathlib.Path | None = None) -> str:
+              data: pathlib.Path | None = None,
+              until: set[str] | None = None) -> tuple[int, str]:
         """The same from the weights in `base`."""
+        self.jobs[server] += 1
+        job = self.jobs[server]
         self.must(server, "models", "import", base, "--name", f"m{job}", "--labels", labels,
                   "--resize", "8", "--crop", "8")
         self.must(server, "train", "start", "--data", data or self.digits, "--model", f"m{job}",
                   "--base", "1", "--steps", steps, "--batch", "16", "--probe-every", "1",
                   "--policy", "all", "--replay", "0", "--allow-forgetting", *words)
-        return self.follow(server, job)
+        return job, self.follow(server, job, until)
 
     def spoilt(self, changes: dict[str, float]) -> pathlib.Path:
         """The demo model, with tensors whose names end so filled with one value."""
@@ -155,12 +178,12 @@ class AlarmsTest(unittest.TestCase):
         return alarm, recovered
 
     def test_numbers_that_blow_up_cost_one_rollback_and_the_job_succeeds(self) -> None:
-        with self.start() as server:
-            state = self.train(server, 1, *self.BLOW_UP, *self.ROLL_BACK)
+        with self.start(self.folder) as server:
+            job, state = self.train(server, *self.BLOW_UP, *self.ROLL_BACK)
             self.assertEqual(state, "SUCCEEDED")
-            alarm, recovered = self.one_rollback(server, 1)
-            events = self.events(server, 1)
-            recipe = self.status(server, 1)["recipe"]
+            alarm, recovered = self.one_rollback(server, job)
+            events = self.events(server, job)
+            recipe = self.status(server, job)["recipe"]
         # The step that the alarm names is the first one that was not made, as its loss or
         # gradient was not finite. Or the last one that was: weights are looked at where they
         # are measured or kept, and those of a step may overflow that was finite itself.
@@ -169,91 +192,85 @@ class AlarmsTest(unittest.TestCase):
                            for every in ("evaluate_every", "checkpoint_every"))
         self.assertIn(step, (made, made + 1) if is_looked_at else (made + 1,))
         # They are durable.
-        with self.start() as server:
-            self.assertEqual(self.events(server, 1), events)
+        with self.start(self.folder) as server:
+            self.assertEqual(self.events(server, job), events)
 
     def test_where_nobody_looks_at_the_weights_the_next_step_tells(self) -> None:
         # Neither measured nor kept before the end: so it goes back to the beginning.
-        with self.start() as server:
-            state = self.train(server, 1, *self.BLOW_UP, *self.ROLL_BACK, "--set",
-                               "evaluate_every=1000", "--set", "checkpoint_every=1000")
-            self.assertEqual(state, "SUCCEEDED")
-            alarm, recovered = self.one_rollback(server, 1)
+        job, state = self.train(self.server, *self.BLOW_UP, *self.ROLL_BACK, "--set",
+                                "evaluate_every=1000", "--set", "checkpoint_every=1000")
+        self.assertEqual(state, "SUCCEEDED")
+        alarm, recovered = self.one_rollback(self.server, job)
         self.assertEqual(int(alarm["step"]), int(recovered["from_step"]) + 1)
         self.assertEqual(int(recovered["to_step"]), 0)
 
     def test_a_step_larger_than_the_weights_explodes_and_the_job_waits(self) -> None:
-        with self.start() as server:
-            self.assertEqual(self.train(server, 1, *self.BLOW_UP), "PAUSED")
-            found = self.raised(server, 1)
-            self.assertEqual(list(found), ["EXPLODING"])
-            # At the end of the warm-up, 20 samples.
-            self.assertLessEqual(int(found["EXPLODING"]["step"]), 20)
+        job, state = self.train(self.server, *self.BLOW_UP)
+        self.assertEqual(state, "PAUSED")
+        found = self.raised(self.server, job)
+        self.assertEqual(list(found), ["EXPLODING"])
+        # At the end of the warm-up, 20 samples.
+        self.assertLessEqual(int(found["EXPLODING"]["step"]), 20)
 
     def test_rates_that_change_next_to_nothing_are_told(self) -> None:
-        with self.start() as server:
-            self.train(server, 1, "--lr", "1e-12", "--set", "head_rate=1e-12", steps=40)
-            self.assertEqual(self.raised(server, 1).keys() - {"NOT_LEARNING"},
-                             {"FROZEN_UPDATES", "LR_SUSPECT"})
-            self.train(server, 2, "--lr", "1e-5", "--set", "head_rate=1e-5", steps=40)
-            self.assertEqual(self.raised(server, 2).keys() - {"NOT_LEARNING"}, {"LR_SUSPECT"})
+        for rate, told in (("1e-12", {"FROZEN_UPDATES", "LR_SUSPECT"}),
+                           ("1e-5", {"LR_SUSPECT"})):
+            job, _ = self.train(self.server, "--lr", rate, "--set", f"head_rate={rate}", steps=40)
+            self.assertEqual(self.raised(self.server, job).keys() - {"NOT_LEARNING"}, told)
 
     def test_labels_by_chance_are_learnt_by_heart_and_the_job_ends_early(self) -> None:
-        with self.start() as server:
-            state = self.train(server, 1, "--lr", "0.1", "--set", "ema=0", "--set",
-                               "least_scale=1", data=self.by_chance(20), steps=500)
-            self.assertEqual(state, "SUCCEEDED")
-            self.assertEqual(self.raised(server, 1)["OVERFIT"]["action"], "STOP")
-            self.assertLess(int(self.status(server, 1)["step"]), 500)
+        job, state = self.train(self.server, "--lr", "0.1", "--set", "ema=0", "--set",
+                                "least_scale=1", data=self.by_chance(20), steps=500)
+        self.assertEqual(state, "SUCCEEDED")
+        self.assertEqual(self.raised(self.server, job)["OVERFIT"]["action"], "STOP")
+        self.assertLess(int(self.status(self.server, job)["step"]), 500)
 
     def test_a_gradient_that_is_all_noise_is_told_with_the_batch_that_would_help(self) -> None:
-        with self.start() as server:
-            self.train(server, 1, "--set", "accumulation=4", "--set", "ema=0", "--lr", "0.001",
-                       *WARN, data=self.by_chance(100), steps=400)
-            self.assertRegex(self.raised(server, 1)["SNR_COLLAPSE"]["text"],
-                             r"batches of \d+ examples and more would help")
+        job, _ = self.train(self.server, "--set", "accumulation=4", "--set", "ema=0", "--lr",
+                            "0.001", *WARN, data=self.by_chance(100), steps=400,
+                            until={"SNR_COLLAPSE"})
+        self.assertRegex(self.raised(self.server, job)["SNR_COLLAPSE"]["text"],
+                         r"batches of \d+ examples and more would help")
 
     def test_a_rate_that_grows_without_end_diverges_and_forgets_the_old_classes(self) -> None:
         old = SOURCE / "models" / "digits-0-7"
         data = self.folder / "many"
         digit_files.write(data, "0123456789", "training", 100)
-        with self.start() as server:
-            self.go_on(server, 1, old / "model.safetensors", "--head", "grow", "--lr", "1", "--set",
-                       "head_rate=1", "--set", "warmup=0.8", "--set", "ema=0", *WARN, steps=300,
-                       labels=old / "labels.txt", data=data)
-            found = self.raised(server, 1)
-            self.assertLessEqual({"LOSS_DIVERGED", "FORGETTING"}, found.keys())
-            self.assertRegex(found["FORGETTING"]["text"],
-                             r"accuracy on the old classes fell from [\d.]+ % to [\d.]+ %")
+        told = {"LOSS_DIVERGED", "FORGETTING"}
+        job, _ = self.go_on(self.server, old / "model.safetensors", "--head", "grow", "--lr", "1",
+                            "--set", "head_rate=1", "--set", "warmup=0.8", "--set", "ema=0", *WARN,
+                            steps=300, labels=old / "labels.txt", data=data, until=told)
+        found = self.raised(self.server, job)
+        self.assertLessEqual(told, found.keys())
+        self.assertRegex(found["FORGETTING"]["text"],
+                         r"accuracy on the old classes fell from [\d.]+ % to [\d.]+ %")
 
     def test_a_network_that_learns_nothing_is_told(self) -> None:
         data = self.folder / "mostly"
         digit_files.write(data, "7", "training", 100)
         digit_files.write(data, "0123", "training", 8)
-        with self.start() as server:
-            self.train(server, 1, "--lr", "1e-9", "--set", "head_rate=1e-9", data=data, steps=60)
-            self.assertGreaterEqual(int(self.raised(server, 1)["NOT_LEARNING"]["step"]), 18)
+        job, _ = self.train(self.server, "--lr", "1e-9", "--set", "head_rate=1e-9", data=data,
+                            steps=60)
+        self.assertGreaterEqual(int(self.raised(self.server, job)["NOT_LEARNING"]["step"]), 18)
 
     def test_a_main_path_that_lets_nothing_through_is_dead(self) -> None:
         # The ReLU inside the one block whose shortcut is the identity.
         base = self.spoilt({"layer1.0.bn1.bias": -1000})
-        with self.start() as server:
-            # By the statistics of the batch its last norm has nothing to scale.
-            self.go_on(server, 1, base, "--lr", "0.001", "--set", "norms=train", *WARN,
-                       steps=60)
-            dead = self.raised(server, 1)["DEAD_BLOCK"]
-            self.assertEqual(dead["block"], "layer1.00")
-            # 20 samples, behind the steps that train the head alone.
-            alone = self.status(server, 1)["recipe"]["phases"][0]["steps"]
-            self.assertEqual(int(dead["step"]), alone + 20)
+        # By the statistics of the batch its last norm has nothing to scale.
+        job, _ = self.go_on(self.server, base, "--lr", "0.001", "--set", "norms=train", *WARN,
+                            steps=60)
+        dead = self.raised(self.server, job)["DEAD_BLOCK"]
+        self.assertEqual(dead["block"], "layer1.00")
+        # 20 samples, behind the steps that train the head alone.
+        alone = self.status(self.server, job)["recipe"]["phases"][0]["steps"]
+        self.assertEqual(int(dead["step"]), alone + 20)
 
     def test_a_gradient_that_both_paths_lose_vanishes(self) -> None:
         # Both ways through the second stage are scaled down, and not by a little.
         base = self.spoilt({"layer2.0.bn2.weight": 1e-5, "layer2.0.downsample.1.weight": 1e-5})
-        with self.start() as server:
-            self.go_on(server, 1, base, "--lr", "1e-6", "--set", "head_rate=1e-6", *WARN,
-                       steps=60)
-            self.assertIn("VANISHING", self.raised(server, 1))
+        job, _ = self.go_on(self.server, base, "--lr", "1e-6", "--set", "head_rate=1e-6", *WARN,
+                            steps=60)
+        self.assertIn("VANISHING", self.raised(self.server, job))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,8 @@ import tempfile
 import time
 import unittest
 
-from harness import BIN, DEMO_MODEL, PATIENCE_SECONDS, SOURCE, Server
+from harness import BIN, DEMO_MODEL, PATIENCE_SECONDS, SOURCE, Server, write_digits
 from prometheus import Prometheus, wait_for
-from train_test import write
 
 sys.path.insert(0, str(SOURCE / "tests" / "lint"))
 import check_dashboards  # noqa: E402
@@ -126,7 +125,8 @@ class DashboardsTest(unittest.TestCase):
 
     def make_version(self, server: Server) -> None:
         """By a job that no load holds up."""
-        known = write(self.folder / "known", "0123456789", 0, 900)
+        known = self.folder / "known"
+        write_digits(known, last=900)
         self.must(server, "data", "upload", known, "--dataset", "known", "--seal")
         self.must(server, "train", "start", "--model", "digits", "--dataset", "known",
                   "--batch", "16", "--steps", "40", "--promote", "candidate")
@@ -135,7 +135,8 @@ class DashboardsTest(unittest.TestCase):
     def train(self, server: Server) -> None:
         """A job beside the load, until it has been evaluated, saved and paused."""
         # A class that the model does not know beside those that it does.
-        more = write(self.folder / "more", "0123456789", 0, 900)
+        more = self.folder / "more"
+        write_digits(more, last=900)
         (more / "9").rename(more / "nine")
         self.must(server, "data", "upload", more, "--dataset", "more", "--seal")
         self.must(server, "train", "start", "--model", "digits", "--dataset", "more",

@@ -9,30 +9,17 @@ import pathlib
 import shutil
 import signal
 import subprocess
-import sys
 import tarfile
 import tempfile
 import unittest
 from typing import Any
 
-from harness import PATIENCE_SECONDS, RESNETCTL, RESNETD, SOURCE, Server, environment, run
-
-sys.path.insert(0, str(SOURCE / "tools"))
-from digit_files import digit, digits  # noqa: E402
+from harness import PATIENCE_SECONDS, RESNETCTL, RESNETD, Server, environment, run, write_digits
+# harness knows where it is.
+from digit_files import digit, digits
 
 # How often each pixel of a digit is repeated where an upload has to take its time.
 LARGE = 64
-
-
-def write_folder(folder: pathlib.Path, count: int, scale: int = 1) -> dict[str, int]:
-    """One folder for each class; returns how many pictures each has."""
-    classes: dict[str, int] = {}
-    for number, (values, label) in enumerate(digits()[:count]):
-        path = folder / label / f"{number:04}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(digit(values, scale))
-        classes[label] = classes.get(label, 0) + 1
-    return classes
 
 
 class DataTest(unittest.TestCase):
@@ -72,7 +59,7 @@ class DataTest(unittest.TestCase):
         return client
 
     def test_digits_become_a_sealed_dataset(self) -> None:
-        classes = write_folder(self.pictures, 1797)
+        classes = write_digits(self.pictures)
         # What is wrong with real folders.
         some = sorted((self.pictures / "3").iterdir())
         (self.pictures / "3" / "truncated.png").write_bytes(some[0].read_bytes()[:70])
@@ -153,7 +140,7 @@ class DataTest(unittest.TestCase):
                          {"train": 1797 - expected, "validation": expected, "test": 0})
 
     def test_equal_data_have_an_equal_digest_whatever_brings_them(self) -> None:
-        write_folder(self.pictures, 300)
+        write_digits(self.pictures, last=300)
         archive = self.folder / "digits.tar.gz"
         table = self.folder / "digits.csv"
         paths = sorted(self.pictures.rglob("*.png"), reverse=True)
@@ -178,7 +165,7 @@ class DataTest(unittest.TestCase):
             self.assertEqual(len(seen), 1)
 
     def test_a_killed_client_goes_on_where_it_was(self) -> None:
-        write_folder(self.pictures, 900, LARGE)
+        write_digits(self.pictures, last=900, scale=LARGE)
         with self.start() as server:
             client = self.begin_upload(server)
             client.send_signal(signal.SIGKILL)
@@ -193,7 +180,7 @@ class DataTest(unittest.TestCase):
             self.assertEqual(sent["dataset"]["example_count"], 900)
 
     def test_what_a_killed_server_acknowledged_is_there(self) -> None:
-        write_folder(self.pictures, 900, LARGE)
+        write_digits(self.pictures, last=900, scale=LARGE)
         server = self.start()
         try:
             client = self.begin_upload(server)

@@ -1,4 +1,4 @@
-"""`./dev demo --train`, with fewer steps; all of them with RESNETD_TEST_LONG=1."""
+"""`./dev demo --train`, with fewer steps and calls; all of them with RESNETD_TEST_LONG=1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 
 from harness import BIN, SOURCE, run
 
-STEPS = () if os.environ.get("RESNETD_TEST_LONG") == "1" else ("--steps", 200)
+STEPS = () if os.environ.get("RESNETD_TEST_LONG") == "1" else ("--steps", 200, "--quiet-calls", 20)
 
 
 class DemoTrainTest(unittest.TestCase):

@@ -8,8 +8,7 @@ import pathlib
 import tempfile
 import unittest
 
-from harness import BESIDE_OTHERS, Server
-from train_test import write
+from harness import BESIDE_OTHERS, Server, write_digits
 
 
 class GateTest(unittest.TestCase):
@@ -30,7 +29,8 @@ class GateTest(unittest.TestCase):
     def test_a_refused_version_is_promoted_with_a_reason_that_stays(self) -> None:
         with self.start() as server:
             # 24 validation pictures are too few for the gate.
-            few = write(self.folder / "few", "0123", 0, 300)
+            few = self.folder / "few"
+            write_digits(few, last=300, classes="0123")
             self.must(server, "data", "upload", few, "--dataset", "few", "--seal")
             words = ("train", "start", "--model", "digits", "--dataset", "few", "--steps", "60",
                      "--watch")
@@ -49,7 +49,8 @@ class GateTest(unittest.TestCase):
             self.assertIn("min_examples", refused.stderr)
             self.assertIn("--override-gate", refused.stderr)
             # Half of the labels are others: what it says is too sure, whatever it learnt.
-            doubt = write(self.folder / "doubt", "0123", 300, 600)
+            doubt = self.folder / "doubt"
+            write_digits(doubt, 300, 600, "0123")
             (doubt / "0").rename(doubt / "x")
             (doubt / "1").rename(doubt / "0")
             (doubt / "x").rename(doubt / "1")
@@ -72,7 +73,8 @@ class GateTest(unittest.TestCase):
 
     def test_a_job_gives_its_version_the_temperature_that_fits(self) -> None:
         with self.start() as server:
-            data = write(self.folder / "digits", "0123", 0, 900)
+            data = self.folder / "digits"
+            write_digits(data, last=900, classes="0123")
             self.must(server, "data", "upload", data, "--dataset", "digits", "--seal")
             self.must(server, "train", "start", "--model", "digits", "--dataset", "digits",
                       "--steps", "40", "--scratch", "cifar_resnet8", "--input-size", "8", "--watch")

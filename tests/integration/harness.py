@@ -10,6 +10,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -17,6 +18,9 @@ import urllib.error
 import urllib.request
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(SOURCE / "tools"))
+from digit_files import digit, digits  # noqa: E402
+
 BIN = pathlib.Path(os.environ["RESNETD_BIN_DIR"])
 RESNETD = BIN / "resnetd"
 RESNETCTL = BIN / "resnetctl"
@@ -26,6 +30,22 @@ PATIENCE_SECONDS = 120.0
 # For servers whose jobs no test asks how they share the machine: at the lowest priority
 # they stand still beside other tests, and threads that wait for each other nearly do.
 BESIDE_OTHERS = ("--train-threads", 1, "--training-gives-way=false")
+# The split of scikit-learn's digits: the demo model was trained on those before.
+HELD_OUT = 1437
+
+
+def write_digits(folder: pathlib.Path, first: int = 0, last: int | None = None,
+                 classes: str = "0123456789", scale: int = 1) -> dict[str, int]:
+    """Those of the digits first to last - 1 that are of `classes`, one folder for each
+    class, larger by `scale`; returns how many pictures each has."""
+    counts: dict[str, int] = {}
+    for number, (values, label) in enumerate(digits()[:last]):
+        if number >= first and label in classes:
+            path = folder / label / f"{number:04}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(digit(values, scale))
+            counts[label] = counts.get(label, 0) + 1
+    return counts
 
 
 def environment(**extra: str) -> dict[str, str]:

@@ -13,13 +13,9 @@ import unittest
 from collections.abc import Callable
 from typing import Any
 
-from data_test import digit, digits
-from harness import DEMO_MODEL, Server
+from harness import DEMO_MODEL, HELD_OUT, Server, write_digits
 from versions_test import LABELS, preprocess_flags
 from weights import Tensor, read_safetensors, write_safetensors
-
-# The split of scikit-learn's digits: the demo model was trained on those before.
-HELD_OUT = 1437
 
 
 def changed(tensor: Tensor, change: Callable[[int, float], float]) -> Tensor:
@@ -39,16 +35,12 @@ class MeasureTest(unittest.TestCase):
     """A store with three versions of the demo network: as it is, one that says 3
     too often, and one that is three times as sure of what that one says."""
 
-    def setUp(self) -> None:
-        folder = tempfile.TemporaryDirectory(prefix="resnetd-test-")
-        self.addCleanup(folder.cleanup)
-        self.folder = pathlib.Path(folder.name)
-        self.pictures = self.folder / "pictures"
-        for number, (values, label) in enumerate(digits()):
-            if number >= HELD_OUT:
-                path = self.pictures / label / f"{number:04}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(digit(values))
+    files: list[pathlib.Path]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        folder = pathlib.Path(cls.enterClassContext(
+            tempfile.TemporaryDirectory(prefix="resnetd-test-")))
         tensors = read_safetensors(DEMO_MODEL / "model.safetensors")
         biased = dict(tensors)
         biased["fc.bias"] = changed(tensors["fc.bias"],
@@ -56,10 +48,16 @@ class MeasureTest(unittest.TestCase):
         sure = dict(biased)
         for name in ("fc.weight", "fc.bias"):
             sure[name] = changed(biased[name], lambda _, value: 3 * value)
-        self.files = []
+        cls.files = []
         for name, content in (("plain", tensors), ("biased", biased), ("sure", sure)):
-            self.files.append(self.folder / f"{name}.safetensors")
-            write_safetensors(self.files[-1], content)
+            cls.files.append(folder / f"{name}.safetensors")
+            write_safetensors(cls.files[-1], content)
+
+    def setUp(self) -> None:
+        self.folder = pathlib.Path(self.enterContext(
+            tempfile.TemporaryDirectory(prefix="resnetd-test-")))
+        self.pictures = self.folder / "pictures"
+        write_digits(self.pictures, HELD_OUT)
 
     def start(self) -> Server:
         return Server("--data-dir", self.folder / "data")

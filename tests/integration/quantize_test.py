@@ -12,13 +12,9 @@ import tempfile
 import unittest
 from typing import Any
 
-from data_test import digit, digits
-from harness import DEMO_MODEL, SOURCE, Server
+from harness import DEMO_MODEL, HELD_OUT, SOURCE, Server, write_digits
 from models_file_test import PREPROCESS_TOML
 from weights import Tensor, write_safetensors
-
-# The split of scikit-learn's digits: the demo model was trained on those before.
-HELD_OUT = 1437
 
 
 def resnet18(path: pathlib.Path) -> None:
@@ -26,7 +22,8 @@ def resnet18(path: pathlib.Path) -> None:
     that rounding does not change which class comes first."""
     tensors: dict[str, Tensor] = {}
     # Repeated: twelve million numbers take Python seconds.
-    noise = [random.Random(18).gauss(0, 1) for _ in range(1 << 14)]
+    chance = random.Random(18)
+    noise = [chance.gauss(0, 1) for _ in range(1 << 14)]
 
     def add(name: str, shape: list[int], scale: float = 0, offset: float = 0) -> None:
         block = struct.pack(f"<{len(noise)}f", *(offset + scale * x for x in noise))
@@ -66,11 +63,7 @@ class QuantizeTest(unittest.TestCase):
         self.addCleanup(folder.cleanup)
         self.folder = pathlib.Path(folder.name)
         self.pictures = self.folder / "pictures"
-        for number, (values, label) in enumerate(digits()):
-            if number >= HELD_OUT:
-                path = self.pictures / label / f"{number:04}.png"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(digit(values))
+        write_digits(self.pictures, HELD_OUT)
 
     def ask(self, server: Server, *words: object, code: int = 0) -> dict[str, Any]:
         result = server.ctl(*words, "-o", "json")

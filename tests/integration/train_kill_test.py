@@ -19,8 +19,7 @@ import threading
 import unittest
 from typing import Any
 
-from harness import BESIDE_OTHERS, RESNETCTL, SOURCE, Server, run
-from train_test import write
+from harness import BESIDE_OTHERS, RESNETCTL, SOURCE, Server, run, write_digits
 
 KILLS = 100 if os.environ.get("RESNETD_TEST_LONG") == "1" else 3
 SEED = 20261121
@@ -76,7 +75,8 @@ class TrainKillTest(unittest.TestCase):
         return done.stdout
 
     def upload(self, server: Server) -> None:
-        pictures = write(self.folder / "pictures", "0123456789", 0, PICTURES)
+        pictures = self.folder / "pictures"
+        write_digits(pictures, last=PICTURES)
         self.must(server, "data", "upload", pictures, "--dataset", "all", "--seal")
 
     def status(self, server: Server, job: int) -> dict[str, Any]:

@@ -10,31 +10,16 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import unittest
 from typing import Any
 
-from harness import BESIDE_OTHERS, SOURCE, Server
+from harness import BESIDE_OTHERS, HELD_OUT, Server, write_digits
+# harness knows where it is.
+import digit_files
 
-sys.path.insert(0, str(SOURCE / "tools"))
-import digit_files  # noqa: E402
-from digit_files import digit, digits  # noqa: E402
-
-# The split of scikit-learn's digits: the first 1437 to learn from.
-TRAIN = 1437
 # One seed may be lucky.
-SEEDS = range(1, 8 if os.environ.get("RESNETD_TEST_LONG") == "1" else 4)
-
-
-def write(folder: pathlib.Path, classes: str, first: int, last: int) -> pathlib.Path:
-    """Those of the digits first to last - 1 that are of `classes`, as a folder."""
-    for number, (values, label) in enumerate(digits()[:last]):
-        if number >= first and label in classes:
-            path = folder / label / f"{number:04}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(digit(values))
-    return folder
+SEEDS = range(1, 8 if os.environ.get("RESNETD_TEST_LONG") == "1" else 3)
 
 
 class TrainTest(unittest.TestCase):
@@ -52,8 +37,9 @@ class TrainTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}{done.stdout}")
         return done.stdout
 
-    def upload(self, server: Server, name: str, classes: str, last: int = TRAIN) -> None:
-        folder = write(self.folder / name, classes, 0, last)
+    def upload(self, server: Server, name: str, classes: str, last: int = HELD_OUT) -> None:
+        folder = self.folder / name
+        write_digits(folder, last=last, classes=classes)
         self.must(server, "data", "upload", folder, "--dataset", name, "--seal")
 
     def job(self, server: Server, number: int) -> dict[str, Any]:
@@ -61,7 +47,8 @@ class TrainTest(unittest.TestCase):
 
     def accuracy(self, server: Server, classes: str) -> float:
         """On digits that no job has seen."""
-        folder = write(self.folder / f"held-out-{classes}", classes, TRAIN, 1797)
+        folder = self.folder / f"held-out-{classes}"
+        write_digits(folder, HELD_OUT, classes=classes)
         return self.right(server, folder, "digits")
 
     def right(self, server: Server, folder: pathlib.Path, model: str) -> float:
@@ -76,8 +63,8 @@ class TrainTest(unittest.TestCase):
     def test_old_digits_are_kept_and_new_ones_learnt_whatever_the_seed(self) -> None:
         parts = {"old": "01234567", "new": "89"}
         for name, classes in parts.items():
-            digit_files.write(self.folder / name, classes, "training", TRAIN)
-            digit_files.write(self.folder / f"held-out-{name}", classes, "held-out", TRAIN)
+            digit_files.write(self.folder / name, classes, "training", HELD_OUT)
+            digit_files.write(self.folder / f"held-out-{name}", classes, "held-out", HELD_OUT)
         found: dict[str, list[float]] = {name: [] for name in parts}
         with self.start() as server:
             for seed in SEEDS:
@@ -104,7 +91,8 @@ class TrainTest(unittest.TestCase):
             before = self.accuracy(server, "01234567")
             self.assertGreaterEqual(before, 0.95)
 
-            new = write(self.folder / "New digits", "89", 0, TRAIN)
+            new = self.folder / "New digits"
+            write_digits(new, last=HELD_OUT, classes="89")
             self.upload(server, "new", "89")
             refused = server.ctl("train", "start", "--dataset", "new", "--model", "digits",
                                  "--head", "grow", "--replay", "0")
