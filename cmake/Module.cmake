@@ -16,9 +16,9 @@ endfunction()
 # resnetd_test(<name> [BY_SUITE] SOURCES ... DEPS ... LABELS ... [TIMEOUT seconds]
 #              [ALONE <suite>...])
 # One executable with googletest's main; each TEST becomes one ctest entry.
-# BY_SUITE: each suite does, for programs that link LibTorch, whose start takes
-# longer than most tests; ALONE names the suites of which some tests may be
-# skipped, and which are therefore listed test by test.
+# BY_SUITE: each suite does, for programs whose start takes longer than most of
+# their tests, as it does where LibTorch is linked; ALONE names the suites of
+# which some tests may be skipped, and which are therefore listed test by test.
 # Without TIMEOUT the one of the test preset counts, or of ./dev test long.
 #
 # OpenMP's teams have one thread unless a test asks for more: ctest runs as many

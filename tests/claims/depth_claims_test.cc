@@ -40,7 +40,7 @@ TEST(ClaimC1, APlainNetOf56LayersDegradesAndTheResidualOneDoesNot) {
 // It is depth and not the lack of shortcuts alone: of 20 layers it learns.
 TEST(ClaimC1, APlainNetOf20LayersStillLearns) {
   const TrainingCurve plain = Trained(
-      {.stage_blocks = 3, .has_shortcuts = false}, IsLong() ? 10 : 4, 0.05);
+      {.stage_blocks = 3, .has_shortcuts = false}, IsLong() ? 10 : 3, 0.05);
   std::cout << "plain-20: " << plain.last_loss << ", " << 100 * plain.accuracy
             << " %\n";
   EXPECT_GT(plain.accuracy, 0.85);
