@@ -1,6 +1,7 @@
 #include "server/app/end_signal.h"
 
 #include <pthread.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -25,6 +26,8 @@ EndSignal::~EndSignal() {
     const MutexLock lock(mutex_);
     is_closed_ = true;
     if (!has_come_) {
+      // To the thread alone, which looks for it: nothing else sees it.
+      // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread)
       pthread_kill(listener_.native_handle(), SIGTERM);
     }
   }
@@ -32,10 +35,12 @@ EndSignal::~EndSignal() {
 }
 
 void EndSignal::Listen() {
-  int signal = 0;
-  sigwait(&signals_, &signal);
+  siginfo_t signal{};
+  while (sigwaitinfo(&signals_, &signal) < 0) {
+    // Interrupted by a debugger or a stop.
+  }
   const MutexLock lock(mutex_);
-  if (!is_started_ && !is_closed_) {
+  if (!is_started_ && !is_closed_ && signal.si_pid != getpid()) {
     Log(LogLevel::kInfo, "asked to end while starting", {});
     std::fflush(nullptr);
     // Threads that load models are not waited for.

@@ -11,7 +11,8 @@ namespace resnetd {
 // The request to end, SIGTERM or SIGINT. While the program starts it ends the
 // process at once, with exit status 0: nobody was promised anything yet, what
 // is on disk stands a crash at any moment, and loading models may take longer
-// than whoever asked will wait. Afterwards it wakes Await().
+// than whoever asked will wait. Afterwards, and where the process asks itself,
+// which has its reason and an exit code for it, it wakes Await().
 //
 // One per process, made in the main thread before there are others, which block
 // both signals from then on. Thread-safe.

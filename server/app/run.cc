@@ -57,6 +57,10 @@ int ExitCodeOf(const absl::Status& status) {
   if (reason == ReasonName(Reason::kStoreCorrupt)) {
     return kExitFailed;
   }
+  if (status.code() == absl::StatusCode::kUnavailable &&
+      reason == ReasonName(Reason::kBackendUnavailable)) {
+    return kExitDevice;  // It broke while models were loaded.
+  }
   return status.code() == absl::StatusCode::kInvalidArgument ||
                  status.code() == absl::StatusCode::kDataLoss ||
                  reason == ReasonName(Reason::kVersionNotFound)

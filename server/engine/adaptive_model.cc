@@ -137,8 +137,8 @@ std::int64_t AdaptiveModel::resident_bytes() const {
   return Now()->resident_bytes();
 }
 
-absl::Status AdaptiveModel::CheckGolden(absl::Span<const float> golden,
-                                        int side, std::size_t max_batch) const {
+absl::Status AdaptiveModel::CheckGolden(const Golden& golden, int side,
+                                        std::size_t max_batch) const {
   return Now()->CheckGolden(golden, side, max_batch);
 }
 
@@ -265,12 +265,17 @@ void AdaptiveModel::Choose(const BackgroundJobs::Stopped& stopped) {
   const CalibrationPictures& pictures = chooser_->pictures;
   const DecisionKey key =
       KeyOf(pictures.identity ? pictures.identity(*facts_) : "");
+  const auto record = chooser_->records.Find(key);
+  if (record && record->precision == Precision::kFloat32 &&
+      precision() == PrecisionName(Precision::kFloat32)) {
+    Switch(nullptr, DecisionOf(*record));  // Takes no memory.
+    return;
+  }
   const absl::StatusOr<Start> start = Begin(policy_.policy);
   if (!start.ok()) {
     Switch(nullptr, NotTried(policy_.policy, precision(), start.status()));
     return;
   }
-  const auto record = chooser_->records.Find(key);
   if (!record || !TakeKept(*record, start->floats)) {
     ChooseAnew(key, start->floats, stopped);
   }

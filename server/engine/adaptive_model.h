@@ -61,7 +61,7 @@ class AdaptiveModel final : public Model {
   std::string precision_choice() const override;
   std::string backend() const override { return "engine"; }
   std::int64_t resident_bytes() const override;
-  absl::Status CheckGolden(absl::Span<const float> golden, int side,
+  absl::Status CheckGolden(const Golden& golden, int side,
                            std::size_t max_batch) const override;
 
   // Starts the choice, beside the answers; one that was kept and made the model

@@ -74,8 +74,8 @@ class CpuEngine final : public ModelLoader {
   }
 
   absl::StatusOr<std::unique_ptr<Model>> LoadStored(
-      const ModelPackage& package, absl::Span<const float> golden,
-      std::size_t max_batch, const std::function<void()>& loaded) override {
+      const ModelPackage& package, const Golden& golden, std::size_t max_batch,
+      const std::function<void()>& loaded) override {
     RETURN_IF_ERROR(CheckMaxBatch(max_batch));
     if (const std::optional<PrecisionRecord> record =
             KeptChoice(package, max_batch)) {

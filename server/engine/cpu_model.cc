@@ -144,7 +144,7 @@ std::string CpuModel::precision() const {
   return std::string(PrecisionName(precision_));
 }
 
-absl::Status CpuModel::CheckGolden(absl::Span<const float> golden, int side,
+absl::Status CpuModel::CheckGolden(const Golden& golden, int side,
                                    std::size_t max_batch) const {
   if (kept_logits_.empty()) {
     return Model::CheckGolden(golden, side, max_batch);

@@ -105,7 +105,7 @@ class CpuModel final : public Model {
   }
   // Empty: it was not chosen.
   const std::vector<float>& kept_logits() const { return kept_logits_; }
-  absl::Status CheckGolden(absl::Span<const float> golden, int side,
+  absl::Status CheckGolden(const Golden& golden, int side,
                            std::size_t max_batch) const override;
 
   double flops_per_picture() const { return FlopsPerPicture(program_); }

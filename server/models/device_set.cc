@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -26,9 +27,11 @@
 namespace resnetd {
 namespace {
 
-// The weight of the last batch in what batches of its size take: some ten
-// batches after a change of clocks the old time is forgotten.
+// The weight of a batch that took longer than the others: some ten batches
+// after a device has become slower it is known.
 constexpr double kNewest = 0.2;
+// No batch takes less; twice nothing would stay nothing.
+constexpr double kLeastSeconds = 1e-5;
 
 absl::StatusOr<DeviceSetModel::Copy> MakeCopy(
     absl::StatusOr<std::unique_ptr<Model>> loaded, int side,
@@ -47,6 +50,11 @@ absl::Status OnDevice(const absl::Status& status, std::size_t device,
 }
 
 }  // namespace
+
+double LearntSeconds(double known, double taken) {
+  return std::min({taken, known + kNewest * (taken - known),
+                   2 * std::max(known, kLeastSeconds)});
+}
 
 DeviceSetModel::DeviceSetModel(std::vector<Copy> copies,
                                std::shared_ptr<DeviceLoads> loads,
@@ -67,48 +75,64 @@ std::vector<double> DeviceSetModel::SecondsOf(std::size_t pictures) const {
     own.push_back(
         of_device[std::clamp<std::size_t>(pictures, 1, of_device.size()) - 1]);
   }
+  if (++batches_ % kTrialEvery == 0) {
+    own[batches_ / kTrialEvery % own.size()] =
+        *std::min_element(own.begin(), own.end());
+  }
   return own;
 }
 
-void DeviceSetModel::Run(
-    std::size_t pictures,
-    absl::FunctionRef<bool(const Model& copy)> work) const {
-  const DeviceLoads::Booking booking = loads_->Enter(SecondsOf(pictures));
+absl::Status DeviceSetModel::RunOnce(std::size_t pictures,
+                                     absl::Span<const double> own, Work work,
+                                     std::size_t& device) const {
+  const DeviceLoads::Booking booking = loads_->Enter(own);
+  device = booking.device;
   const SteadyTime start = clock_.Now();
-  const bool is_done = work(*copies_[booking.device]);
+  absl::Status done = work(*copies_[device]);
   const double taken = ToSeconds(clock_.Now() - start);
   loads_->Leave(booking);
   const MutexLock lock(mutex_);
-  std::vector<double>& of_device = seconds_[booking.device];
+  std::vector<double>& of_device = seconds_[device];
   // Beside other work it is their time, too.
-  if (is_done && booking.is_alone && pictures <= of_device.size()) {
+  if (done.ok() && booking.is_alone && pictures <= of_device.size()) {
     double& known = of_device[pictures - 1];
-    known += kNewest * (taken - known);
+    known = LearntSeconds(known, taken);
   }
+  return done;
+}
+
+absl::Status DeviceSetModel::Run(std::size_t pictures, Work work) const {
+  std::vector<double> own = SecondsOf(pictures);
+  std::size_t device = 0;
+  absl::Status done = RunOnce(pictures, own, work, device);
+  if (!absl::IsResourceExhausted(done) || copies_.size() == 1) {
+    return done;
+  }
+  own[device] = std::numeric_limits<double>::infinity();
+  return RunOnce(pictures, own, work, device);
 }
 
 absl::StatusOr<std::vector<float>> DeviceSetModel::Logits(
     absl::Span<const Pixels* const> batch) const {
-  absl::StatusOr<std::vector<float>> logits;
-  Run(batch.size(), [&](const Model& copy) {
-    logits = copy.Logits(batch);
-    return logits.ok();
-  });
+  std::vector<float> logits;
+  RETURN_IF_ERROR(Run(batch.size(), [&](const Model& copy) -> absl::Status {
+    ASSIGN_OR_RETURN(logits, copy.Logits(batch));
+    return absl::OkStatus();
+  }));
   return logits;
 }
 
 absl::StatusOr<ModelOutput> DeviceSetModel::Compute(
     absl::Span<const ModelInput> batch, bool want_features) const {
-  absl::StatusOr<ModelOutput> output;
-  Run(batch.size(), [&](const Model& copy) {
-    output = copy.Compute(batch, want_features);
-    return output.ok();
-  });
+  ModelOutput output;
+  RETURN_IF_ERROR(Run(batch.size(), [&](const Model& copy) -> absl::Status {
+    ASSIGN_OR_RETURN(output, copy.Compute(batch, want_features));
+    return absl::OkStatus();
+  }));
   return output;
 }
 
-absl::Status DeviceSetModel::CheckGolden(absl::Span<const float> golden,
-                                         int side,
+absl::Status DeviceSetModel::CheckGolden(const Golden& golden, int side,
                                          std::size_t max_batch) const {
   for (std::size_t i = 0; i < copies_.size(); ++i) {
     if (absl::Status same = copies_[i]->CheckGolden(golden, side, max_batch);
@@ -170,8 +194,10 @@ absl::StatusOr<std::unique_ptr<Model>> DeviceSetLoader::Load(
                      return device.Load(package, max_batch);
                    }));
   const int side = package.facts.preprocess.crop;
-  ASSIGN_OR_RETURN(const std::vector<float> golden,
+  Golden golden;
+  ASSIGN_OR_RETURN(golden.logits,
                    GoldenLogits(*copies.front().model, side, max_batch));
+  golden.precision = copies.front().model->precision();
   auto model =
       std::make_unique<DeviceSetModel>(std::move(copies), loads_, clock_);
   RETURN_IF_ERROR(model->CheckGolden(golden, side, max_batch));
@@ -179,8 +205,8 @@ absl::StatusOr<std::unique_ptr<Model>> DeviceSetLoader::Load(
 }
 
 absl::StatusOr<std::unique_ptr<Model>> DeviceSetLoader::LoadStored(
-    const ModelPackage& package, absl::Span<const float> golden,
-    std::size_t max_batch, const std::function<void()>& loaded) {
+    const ModelPackage& package, const Golden& golden, std::size_t max_batch,
+    const std::function<void()>& loaded) {
   std::once_flag first;
   ASSIGN_OR_RETURN(std::vector<DeviceSetModel::Copy> copies,
                    LoadAll(package, max_batch, [&](ModelLoader& device) {

@@ -20,11 +20,22 @@
 
 namespace resnetd {
 
+// What batches of a size take on a device, once one took `taken` seconds while
+// `known` was what they took so far. A quick one shows what the device can do;
+// one slow one, which something else may have held up, does not condemn it: it
+// counts a fifth, and doubles the time at most. Pure.
+double LearntSeconds(double known, double taken);
+
 // A version with a copy of its network on each of several devices. A batch runs
 // on the one that is through with it first, by what is in flight there and by
-// what batches of its size took. Thread-safe.
+// what batches of its size took; every kTrialEvery-th is a trial of the next
+// device in turn, as if that were as fast as the fastest, so that one that was
+// slow for a while comes back. A batch for which a device has no memory gets
+// one more chance, on another. Thread-safe.
 class DeviceSetModel final : public Model {
  public:
+  static constexpr std::size_t kTrialEvery = 64;
+
   // The network on one device.
   struct Copy {
     std::unique_ptr<Model> model;
@@ -42,7 +53,7 @@ class DeviceSetModel final : public Model {
   absl::StatusOr<ModelOutput> Compute(absl::Span<const ModelInput> batch,
                                       bool want_features) const override;
   // Of every copy.
-  absl::Status CheckGolden(absl::Span<const float> golden, int side,
+  absl::Status CheckGolden(const Golden& golden, int side,
                            std::size_t max_batch) const override;
   std::string precision() const override;
   std::string backend() const override;
@@ -50,12 +61,17 @@ class DeviceSetModel final : public Model {
   std::int64_t resident_bytes() const override;
 
  private:
+  using Work = absl::FunctionRef<absl::Status(const Model& copy)>;
+
   // What batches of `pictures` take on each device.
   std::vector<double> SecondsOf(std::size_t pictures) const
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Runs `work` on one copy, and learns from what it took.
-  void Run(std::size_t pictures,
-           absl::FunctionRef<bool(const Model& copy)> work) const
+  // Runs `work` on one copy, and once more on another where there was no
+  // memory.
+  absl::Status Run(std::size_t pictures, Work work) const;
+  // Runs it where it ends first by `own`, and learns from what it took.
+  absl::Status RunOnce(std::size_t pictures, absl::Span<const double> own,
+                       Work work, std::size_t& device) const
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::vector<std::unique_ptr<Model>> copies_;
@@ -64,6 +80,7 @@ class DeviceSetModel final : public Model {
   mutable Mutex mutex_;
   // By device, by pictures - 1.
   mutable std::vector<std::vector<double>> seconds_ ABSL_GUARDED_BY(mutex_);
+  mutable std::size_t batches_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // Loads each version onto several devices at once. Thread-safe.
@@ -78,10 +95,11 @@ class DeviceSetLoader final : public ModelLoader {
   absl::StatusOr<std::unique_ptr<Model>> Load(const ModelPackage& package,
                                               std::size_t max_batch) override;
   absl::StatusOr<std::unique_ptr<Model>> LoadStored(
-      const ModelPackage& package, absl::Span<const float> golden,
-      std::size_t max_batch, const std::function<void()>& loaded) override;
+      const ModelPackage& package, const Golden& golden, std::size_t max_batch,
+      const std::function<void()>& loaded) override;
   // "2 devices: A; B".
   std::string description() const override;
+  int copies() const override { return static_cast<int>(devices_.size()); }
 
  private:
   using LoadOne = std::function<absl::StatusOr<std::unique_ptr<Model>>(

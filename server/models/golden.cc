@@ -156,33 +156,46 @@ absl::Status CompareGolden(absl::Span<const float> expected,
       .Metadata("tolerance", absl::StrCat(tolerance));
 }
 
-absl::StatusOr<std::vector<std::uint8_t>> WriteGolden(
-    absl::Span<const float> logits, std::size_t classes) {
+absl::StatusOr<std::vector<std::uint8_t>> WriteGolden(const Golden& golden,
+                                                      std::size_t classes) {
   const TensorView tensor{
       .name = kTensor,
       .dtype = DType::kF32,
       .shape = {kGoldenPictures, static_cast<std::int64_t>(classes)},
-      .bytes = {reinterpret_cast<const std::uint8_t*>(logits.data()),
-                logits.size() * sizeof(float)}};
+      .bytes = {reinterpret_cast<const std::uint8_t*>(golden.logits.data()),
+                golden.logits.size() * sizeof(float)}};
+  std::vector<std::pair<std::string, std::string>> metadata = {
+      {"format", kFormat}};
+  if (golden.precision != Golden().precision) {
+    metadata.emplace_back("precision", golden.precision);
+  }
   std::vector<std::uint8_t> blob;
-  RETURN_IF_ERROR(
-      WriteSafetensors({tensor}, {{"format", kFormat}},
-                       [&blob](absl::Span<const std::uint8_t> bytes) {
-                         blob.insert(blob.end(), bytes.begin(), bytes.end());
-                         return absl::OkStatus();
-                       }));
+  RETURN_IF_ERROR(WriteSafetensors(
+      {tensor}, metadata, [&blob](absl::Span<const std::uint8_t> bytes) {
+        blob.insert(blob.end(), bytes.begin(), bytes.end());
+        return absl::OkStatus();
+      }));
   return blob;
 }
 
-absl::StatusOr<std::vector<float>> ReadGolden(std::vector<std::uint8_t> blob,
-                                              std::size_t classes) {
+absl::StatusOr<Golden> ReadGolden(std::vector<std::uint8_t> blob,
+                                  std::size_t classes) {
   const auto file = SafetensorsFile::Parse(std::move(blob));
   if (!file.ok()) {
     return NoGolden(std::string(file.status().message()));
   }
-  const auto& metadata = file->metadata();
-  if (metadata.size() != 1 || metadata[0].first != "format" ||
-      metadata[0].second != kFormat) {
+  Golden golden;
+  bool is_known = false;
+  for (const auto& [key, value] : file->metadata()) {
+    if (key == "precision") {
+      golden.precision = value;
+    } else if (key == "format" && value == kFormat) {
+      is_known = true;
+    } else {
+      return NoGolden("another format");
+    }
+  }
+  if (!is_known) {
     return NoGolden("another format");
   }
   const std::vector<std::int64_t> shape = {kGoldenPictures,
@@ -192,9 +205,9 @@ absl::StatusOr<std::vector<float>> ReadGolden(std::vector<std::uint8_t> blob,
       file->tensors()[0].shape != shape) {
     return NoGolden("other tensors");
   }
-  std::vector<float> logits(kGoldenPictures * classes);
-  ConvertToFloat(file->tensors()[0], absl::MakeSpan(logits));
-  return logits;
+  golden.logits.resize(kGoldenPictures * classes);
+  ConvertToFloat(file->tensors()[0], absl::MakeSpan(golden.logits));
+  return golden;
 }
 
 }  // namespace resnetd

@@ -65,11 +65,12 @@ absl::Status CompareGolden(absl::Span<const float> expected,
                            double tolerance);
 
 // The blob: a .safetensors file of one float32 tensor, "logits", of
-// [kGoldenPictures, classes], with {"format": "resnetd-golden/1"}.
-absl::StatusOr<std::vector<std::uint8_t>> WriteGolden(
-    absl::Span<const float> logits, std::size_t classes);
+// [kGoldenPictures, classes], with {"format": "resnetd-golden/1"} and, unless
+// it is "fp32", {"precision": ...}.
+absl::StatusOr<std::vector<std::uint8_t>> WriteGolden(const Golden& golden,
+                                                      std::size_t classes);
 // DATA_LOSS (STORE_CORRUPT): not such a blob.
-absl::StatusOr<std::vector<float>> ReadGolden(std::vector<std::uint8_t> blob,
-                                              std::size_t classes);
+absl::StatusOr<Golden> ReadGolden(std::vector<std::uint8_t> blob,
+                                  std::size_t classes);
 
 }  // namespace resnetd

@@ -1,5 +1,6 @@
 #include "server/models/model.h"
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -44,12 +45,14 @@ absl::StatusOr<ModelOutput> Model::Compute(absl::Span<const ModelInput> batch,
   return output;
 }
 
-absl::Status Model::CheckGolden(absl::Span<const float> golden, int side,
+absl::Status Model::CheckGolden(const Golden& golden, int side,
                                 std::size_t max_batch) const {
   ASSIGN_OR_RETURN(const std::vector<float> actual,
                    GoldenLogits(*this, side, max_batch));
-  return CompareGolden(golden, actual, golden.size() / kGoldenPictures,
-                       GoldenTolerance(precision()));
+  return CompareGolden(golden.logits, actual,
+                       golden.logits.size() / kGoldenPictures,
+                       std::max(GoldenTolerance(golden.precision),
+                                GoldenTolerance(precision())));
 }
 
 absl::StatusOr<PrecisionReport> Model::MeasurePrecisions(
@@ -62,8 +65,8 @@ absl::StatusOr<PrecisionReport> Model::MeasurePrecisions(
 }
 
 absl::StatusOr<std::unique_ptr<Model>> ModelLoader::LoadStored(
-    const ModelPackage& package, absl::Span<const float> golden,
-    std::size_t max_batch, const std::function<void()>& loaded) {
+    const ModelPackage& package, const Golden& golden, std::size_t max_batch,
+    const std::function<void()>& loaded) {
   const int side = package.facts.preprocess.crop;
   ASSIGN_OR_RETURN(std::unique_ptr<Model> model, Load(package, max_batch));
   loaded();

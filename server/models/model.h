@@ -36,6 +36,15 @@ struct ModelOutput {
   std::vector<float> features;
 };
 
+// What a version answered for the golden pictures (golden.h) when it was
+// imported.
+struct Golden {
+  // A row for each picture.
+  std::vector<float> logits;
+  // Of the arithmetic that it answered in.
+  std::string precision = "fp32";
+};
+
 // A loaded network that answers. Implemented by engine and nn.
 //
 // Thread-safe: Logits() may be called by several workers at once; each call
@@ -66,12 +75,12 @@ class Model {
   // Why it is that one, with the figures; empty: there was no choice, or it is
   // not made yet.
   virtual std::string precision_choice() const { return ""; }
-  // Whether it computes what it has to: its logits for the golden pictures
-  // (golden.h) of side x side, against `golden`, what the version answered for
-  // them when it was imported; in a precision that was chosen later, against
-  // what that one answered when it was chosen. Batches of up to `max_batch`.
+  // Whether it computes what it has to: its logits for the golden pictures of
+  // side x side, against `golden`, within the tolerance of the coarser of both
+  // precisions; in one that was chosen later, against what that one answered
+  // when it was chosen. Batches of up to `max_batch`.
   // DATA_LOSS (GOLDEN_MISMATCH): it does not. The errors of Logits().
-  virtual absl::Status CheckGolden(absl::Span<const float> golden, int side,
+  virtual absl::Status CheckGolden(const Golden& golden, int side,
                                    std::size_t max_batch) const;
   // From now on the model, which is the version of `facts`, may go over to
   // another precision. It asks and tells `host`, which is destroyed with the
@@ -118,8 +127,11 @@ class ModelLoader {
   // The errors of Load() and of Model::CheckGolden(). The default runs a batch
   // of every size.
   virtual absl::StatusOr<std::unique_ptr<Model>> LoadStored(
-      const ModelPackage& package, absl::Span<const float> golden,
-      std::size_t max_batch, const std::function<void()>& loaded);
+      const ModelPackage& package, const Golden& golden, std::size_t max_batch,
+      const std::function<void()>& loaded);
+
+  // Copies of a network that a load makes, one for each device.
+  virtual int copies() const { return 1; }
 
   // Library, version, instruction set or device; for GetServerInfo.
   virtual std::string description() const = 0;

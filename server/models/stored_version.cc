@@ -110,8 +110,7 @@ absl::StatusOr<Weights> ReadWeights(Store& store, const VersionRow& row,
 
 absl::StatusOr<StoredVersion> Read(Store& store, const VersionRow& row) {
   ASSIGN_OR_RETURN(VersionFacts facts, ReadStoredFacts(store, row));
-  ASSIGN_OR_RETURN(std::vector<float> golden,
-                   ReadStoredGolden(store, row, facts));
+  ASSIGN_OR_RETURN(Golden golden, ReadStoredGolden(store, row, facts));
   Network network = BuildNetwork(facts.architecture);
   ASSIGN_OR_RETURN(Weights weights, ReadWeights(store, row, network));
   return StoredVersion{.package = {.facts = std::move(facts),
@@ -141,19 +140,18 @@ absl::StatusOr<VersionFacts> ReadStoredFacts(Store& store,
   return MakeFacts(store, row, std::move(manifest));
 }
 
-absl::StatusOr<std::vector<float>> ReadStoredGolden(Store& store,
-                                                    const VersionRow& row,
-                                                    const VersionFacts& facts) {
+absl::StatusOr<Golden> ReadStoredGolden(Store& store, const VersionRow& row,
+                                        const VersionFacts& facts) {
   ASSIGN_OR_RETURN(
       std::vector<std::uint8_t> blob,
       ReadOwn(store, row, "the golden logits", row.golden, kMaxSideBlobBytes));
-  auto logits =
+  auto golden =
       ReadGolden(std::move(blob),
                  static_cast<std::size_t>(facts.architecture.num_classes));
-  if (!logits.ok()) {
-    return AsCorrupt(row, "golden logits", logits.status());
+  if (!golden.ok()) {
+    return AsCorrupt(row, "golden logits", golden.status());
   }
-  return logits;
+  return golden;
 }
 
 VersionFacts FactsOfRow(const VersionRow& row) {

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "server/models/manifest.h"
+#include "server/models/model.h"
 #include "server/models/model_package.h"
 #include "server/store/store.h"
 
@@ -24,7 +25,7 @@ namespace resnetd {
 struct StoredVersion {
   ModelPackage package;
   // What it answered when it was imported.
-  std::vector<float> golden;
+  Golden golden;
 };
 
 // Reads `row` in this order: digest and size of every blob, manifest, labels,
@@ -42,9 +43,8 @@ absl::StatusOr<Manifest> ReadStoredManifest(Store& store,
                                             const VersionRow& row);
 absl::StatusOr<VersionFacts> ReadStoredFacts(Store& store,
                                              const VersionRow& row);
-absl::StatusOr<std::vector<float>> ReadStoredGolden(Store& store,
-                                                    const VersionRow& row,
-                                                    const VersionFacts& facts);
+absl::StatusOr<Golden> ReadStoredGolden(Store& store, const VersionRow& row,
+                                        const VersionFacts& facts);
 
 // Facts for a version whose manifest cannot be read: what the row says.
 VersionFacts FactsOfRow(const VersionRow& row);

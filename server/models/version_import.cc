@@ -266,8 +266,7 @@ absl::StatusOr<VersionDraft> DraftVersion(
   }
 }
 
-absl::StatusOr<Published> PublishDraft(VersionDraft draft,
-                                       absl::Span<const float> golden,
+absl::StatusOr<Published> PublishDraft(VersionDraft draft, const Golden& golden,
                                        Store& store, const Mutation& mutation) {
   const VersionFacts& facts = draft.package.facts;
   ASSIGN_OR_RETURN(const std::vector<std::uint8_t> golden_blob,

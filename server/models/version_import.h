@@ -13,6 +13,7 @@
 #include "server/image/preprocess.h"
 #include "server/models/import_header.h"
 #include "server/models/manifest.h"
+#include "server/models/model.h"
 #include "server/models/model_package.h"
 #include "server/store/store.h"
 
@@ -55,8 +56,7 @@ absl::StatusOr<VersionDraft> DraftVersion(
 
 // Makes the blobs durable and commits the version with what it answered for the
 // golden pictures. The errors of the store.
-absl::StatusOr<Published> PublishDraft(VersionDraft draft,
-                                       absl::Span<const float> golden,
+absl::StatusOr<Published> PublishDraft(VersionDraft draft, const Golden& golden,
                                        Store& store, const Mutation& mutation);
 
 // Puts back blobs of `row` that are no longer in the store: `draft` has the

@@ -77,7 +77,7 @@ absl::StatusOr<VersionLoader::Room> VersionLoader::MakeRoom(
   const MemoryUse estimate =
       EstimateMemory(BuildNetwork(facts.architecture), facts.preprocess.crop,
                      options_.max_batch);
-  return Admit(facts.name, estimate.total());
+  return Admit(facts.name, loader_.copies() * estimate.total());
 }
 
 absl::StatusOr<ModelPackage> VersionLoader::ReadPackage(
@@ -106,8 +106,9 @@ absl::StatusOr<VersionLoader::Loaded> VersionLoader::Try(
   ASSIGN_OR_RETURN(loaded.model, loader_.Load(package, options_.max_batch));
   RETURN_IF_ERROR(
       RunEveryBatchSize(*loaded.model, side, options_.max_batch).status());
-  ASSIGN_OR_RETURN(loaded.golden,
+  ASSIGN_OR_RETURN(loaded.golden.logits,
                    GoldenLogits(*loaded.model, side, options_.max_batch));
+  loaded.golden.precision = loaded.model->precision();
   RETURN_IF_ERROR(BookRest(package, loaded));
   return loaded;
 }
@@ -209,8 +210,7 @@ absl::StatusOr<int> VersionLoader::RunAgain(const VersionRow& row,
                                             const ServedVersion& version) {
   const VersionFacts& facts = version.facts;
   const int side = facts.preprocess.crop;
-  ASSIGN_OR_RETURN(const std::vector<float> expected,
-                   ReadStoredGolden(store_, row, facts));
+  ASSIGN_OR_RETURN(const Golden expected, ReadStoredGolden(store_, row, facts));
   ASSIGN_OR_RETURN(const int batches,
                    RunEveryBatchSize(*version.model, side, options_.max_batch));
   if (absl::Status same =

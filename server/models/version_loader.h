@@ -46,7 +46,7 @@ class VersionLoader {
     std::unique_ptr<Model> model;
     MemoryUse memory;
     // What it answers for the golden pictures; of imports alone.
-    std::vector<float> golden;
+    Golden golden;
   };
 
   // All references outlive the loader.

@@ -4,7 +4,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstddef>
+#include <iterator>
 #include <utility>
+#include <vector>
 
 #include "absl/types/span.h"
 #include "server/base/error.h"
@@ -95,6 +97,17 @@ void Count(const ServedVersion& version,
   }
 }
 
+void Tell(const std::vector<QueuedImage>& batch,
+          const absl::StatusOr<ModelOutput>& output, VersionTallies* tallies) {
+  if (tallies == nullptr) {
+    return;
+  }
+  const bool has_tensors = std::any_of(
+      batch.begin(), batch.end(),
+      [](const QueuedImage& image) { return !image.normalised.empty(); });
+  Count(*batch.front().request->version(), output, has_tensors, *tallies);
+}
+
 void AnswerAll(std::vector<QueuedImage>& batch, const ModelOutput& output,
                SteadyTime started, SteadyTime computed, const Clock& clock) {
   const ModelHandle version = batch.front().request->version();
@@ -153,12 +166,7 @@ void FinishBatch(std::vector<QueuedImage> batch,
   if (output.ok()) {
     account.RecordBatch(batch.size(), computed - started, computed);
   }
-  if (tallies != nullptr) {
-    const bool has_tensors = std::any_of(
-        batch.begin(), batch.end(),
-        [](const QueuedImage& image) { return !image.normalised.empty(); });
-    Count(*batch.front().request->version(), output, has_tensors, *tallies);
-  }
+  Tell(batch, output, tallies);
   if (!output.ok()) {
     FailAll(batch, output.status());
     return;
@@ -166,12 +174,9 @@ void FinishBatch(std::vector<QueuedImage> batch,
   AnswerAll(batch, *output, started, computed, clock);
 }
 
-void RunBatch(TakenBatch taken, const Clock& clock, VersionTallies* tallies) {
-  const SteadyTime started = clock.Now();
-  std::vector<QueuedImage> batch = StartBatch(std::move(taken), started);
-  if (batch.empty()) {
-    return;
-  }
+namespace {
+
+absl::StatusOr<ModelOutput> Compute(const std::vector<QueuedImage>& batch) {
   std::vector<ModelInput> inputs;
   inputs.reserve(batch.size());
   bool want_features = false;
@@ -179,14 +184,67 @@ void RunBatch(TakenBatch taken, const Clock& clock, VersionTallies* tallies) {
     inputs.push_back(InputOf(image));
     want_features |= image.request->request().want_embedding;
   }
-  const ModelHandle version = batch.front().request->version();
   // A copy of a picture that is there anyway, of which nobody sees the result.
   const QueueAccount& account = batch.front().request->account();
   const ModelInput filling = inputs.back();
   inputs.resize(account.RowsOf(inputs.size()), filling);
-  const absl::StatusOr<ModelOutput> output =
-      version->model->Compute(inputs, want_features);
-  FinishBatch(std::move(batch), output, started, clock, tallies);
+  return batch.front().request->version()->model->Compute(inputs,
+                                                          want_features);
+}
+
+struct FailedImage {
+  QueuedImage image;
+  absl::Status status;
+};
+
+// Runs each half of `batch`, which failed as a whole, by itself, and so on, and
+// finishes what does not fail. What fails alone goes to `failed`.
+void RunHalves(std::vector<QueuedImage> batch, const Clock& clock,
+               VersionTallies* tallies, std::vector<FailedImage>& failed) {
+  const auto middle =
+      batch.begin() + static_cast<std::ptrdiff_t>(batch.size() / 2);
+  std::vector<QueuedImage> second(std::make_move_iterator(middle),
+                                  std::make_move_iterator(batch.end()));
+  batch.erase(middle, batch.end());
+  for (std::vector<QueuedImage>* half : {&batch, &second}) {
+    const SteadyTime started = clock.Now();
+    const absl::StatusOr<ModelOutput> output = Compute(*half);
+    if (!absl::IsInternal(output.status())) {
+      FinishBatch(std::move(*half), output, started, clock, tallies);
+    } else if (half->size() > 1) {
+      RunHalves(std::move(*half), clock, tallies, failed);
+    } else {
+      Tell(*half, output, tallies);
+      failed.push_back(
+          {.image = std::move(half->front()), .status = output.status()});
+    }
+  }
+}
+
+}  // namespace
+
+void RunBatch(TakenBatch taken, const Clock& clock, VersionTallies* tallies) {
+  const SteadyTime started = clock.Now();
+  std::vector<QueuedImage> batch = StartBatch(std::move(taken), started);
+  if (batch.empty()) {
+    return;
+  }
+  const absl::StatusOr<ModelOutput> output = Compute(batch);
+  if (batch.size() == 1 || !absl::IsInternal(output.status())) {
+    FinishBatch(std::move(batch), output, started, clock, tallies);
+    return;
+  }
+  // It may be one image of several callers' that the network cannot compute,
+  // for example as its values overflow.
+  const std::size_t images = batch.size();
+  std::vector<FailedImage> failed;
+  RunHalves(std::move(batch), clock, tallies, failed);
+  for (FailedImage& one : failed) {
+    if (failed.size() == images) {
+      one.image.request->Fail(one.status);  // It is not the images.
+    }
+    one.image.request->Finish(one.image.index, one.status);
+  }
 }
 
 void ServeBatches(BatchQueue& queue, const std::atomic<bool>& stopping,

@@ -22,7 +22,9 @@ void FinishBatch(std::vector<QueuedImage> batch,
                  const Clock& clock, VersionTallies* tallies = nullptr);
 
 // Runs one batch: StartBatch(), the network, FinishBatch(). All images are at
-// the network size of their version. Thread-safe.
+// the network size of their version. One that the network cannot compute
+// (INTERNAL) is computed again in halves: what fails alone is answered so, the
+// others as if it had not been there. Thread-safe.
 void RunBatch(TakenBatch taken, const Clock& clock,
               VersionTallies* tallies = nullptr);
 

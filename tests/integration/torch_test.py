@@ -57,6 +57,31 @@ class TorchTest(unittest.TestCase):
             with self.subTest(device=device):
                 self.see_it_break(device)
 
+    def test_a_device_that_breaks_while_the_server_starts_ends_it_with_that_code(self) -> None:
+        for device in ("fake:0", "fake:2", "fake,fake:2"):
+            with self.subTest(device=device):
+                result = run(RESNETD, "--backend=torch", f"--device={device}",
+                             "--listen=127.0.0.1:0", "--http-listen=127.0.0.1:0",
+                             "--drain-delay-ms=600000")
+                self.assertEqual(result.returncode, 3, result.stderr)
+                self.assertIn("broken for this process", result.stderr)
+
+    def test_a_version_of_coarse_arithmetic_is_loaded_by_finer_ones(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            data = ("--data-dir", pathlib.Path(folder) / "data")
+            with Server("--backend=torch", "--device=fake", "--precision=bf16", *data) as bf16:
+                made = bf16.ctl("models", "import", DEMO_MODEL / "model.safetensors", "--name",
+                                "coarse", "--labels", DEMO_MODEL / "labels.txt",
+                                "--resize", "32", "--crop", "32")
+                self.assertEqual(made.returncode, 0, made.stderr)
+            for flags in (("--backend=torch", "--device=fake", "--precision=fp16"),
+                          ("--backend=torch", "--device=fake"), ()):
+                with Server(*flags, *data) as finer:
+                    answer = finer.ctl("classify", PICTURES[0], "-m", "coarse")
+                    self.assertEqual(answer.returncode, 0, answer.stderr)
+                    warmed = finer.ctl("models", "warmup", "coarse@1")
+                    self.assertEqual(warmed.returncode, 0, warmed.stderr)
+
     def see_it_break(self, device: str) -> None:
         server = Server("--backend=torch", f"--device={device}", "--drain-delay-ms=600000")
         try:

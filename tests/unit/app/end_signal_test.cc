@@ -13,9 +13,18 @@ namespace {
 constexpr int kAwaited = 42;
 
 // Each in a process of its own: signals are the process's.
+
+// As another process does.
+void Ask(int signal) {
+  if (fork() == 0) {
+    kill(getppid(), signal);
+    _exit(0);
+  }
+}
+
 [[noreturn]] void AskWhileStarting(int signal) {
   const EndSignal end;
-  kill(getpid(), signal);
+  Ask(signal);
   for (;;) {
     pause();  // A start that takes for ever.
   }
@@ -24,7 +33,15 @@ constexpr int kAwaited = 42;
 [[noreturn]] void AskOnceStarted(int signal) {
   EndSignal end;
   end.Started();
-  kill(getpid(), signal);
+  Ask(signal);
+  end.Await();
+  std::_Exit(kAwaited);
+}
+
+[[noreturn]] void AskItselfWhileStarting() {
+  EndSignal end;
+  kill(getpid(), SIGTERM);
+  end.Started();
   end.Await();
   std::_Exit(kAwaited);
 }
@@ -64,6 +81,10 @@ TEST_P(EachEndSignalDeathTest, WakesTheMainThreadOnceItHasStarted) {
 
 INSTANTIATE_TEST_SUITE_P(Both, EachEndSignalDeathTest,
                          testing::Values(SIGTERM, SIGINT));
+
+TEST_F(EndSignalDeathTest, OfTheProcessItselfWaitsForTheEndOfTheStart) {
+  EXPECT_EXIT(AskItselfWhileStarting(), testing::ExitedWithCode(kAwaited), "");
+}
 
 TEST_F(EndSignalDeathTest, ASecondOneEndsTheProcessAtOnce) {
   EXPECT_EXIT(AskTwice(), testing::KilledBySignal(SIGTERM), "");

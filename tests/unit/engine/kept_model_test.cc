@@ -28,7 +28,7 @@ class StoredModelTest : public AdaptiveModelTest {
  protected:
   StoredModelTest() {
     const auto floats = Load(*Engine("fp32"));
-    golden_ = *GoldenLogits(*floats, 16, 4);
+    golden_.logits = *GoldenLogits(*floats, 16, 4);
     float_logits_ = Logits(*floats);
   }
 
@@ -55,7 +55,7 @@ class StoredModelTest : public AdaptiveModelTest {
   }
   // What another network answered, or one that noise makes answer otherwise.
   void TakeOtherGolden() {
-    for (float& value : golden_) {
+    for (float& value : golden_.logits) {
       value = -value;
     }
   }
@@ -72,7 +72,7 @@ class StoredModelTest : public AdaptiveModelTest {
   }
 
   // In float32.
-  std::vector<float> golden_;
+  Golden golden_;
   std::vector<float> float_logits_;
   // Calls of `loaded`.
   int loaded_ = 0;
@@ -124,7 +124,7 @@ TEST_F(StoredModelTest, WithoutAChoiceItAnswersInFloat32AndChooses) {
   EXPECT_EQ(model->precision(), "fp32");
   EXPECT_EQ(model->precision_choice(), "");
   EXPECT_EQ(Logits(*model), float_logits_);
-  EXPECT_EQ(*GoldenLogits(*model, 16, 4), golden_);
+  EXPECT_EQ(*GoldenLogits(*model, 16, 4), golden_.logits);
   Choose(*model);
   EXPECT_EQ(model->precision(), "int8");
 }
@@ -180,7 +180,7 @@ TEST_F(StoredModelTest, WithoutAChoiceItIsHeldToTheGoldenLogits) {
 TEST_F(StoredModelTest, OnceChosenItIsHeldToWhatItAnsweredThen) {
   const auto engine = Engine("int8");
   const auto model = Load(*engine);
-  const std::vector<float> other(golden_.size(), 1);
+  const Golden other = {.logits = std::vector<float>(golden_.logits.size(), 1)};
   EXPECT_EQ(model->CheckGolden(golden_, 16, 4), absl::OkStatus());
   EXPECT_EQ(DetailsOf(model->CheckGolden(other, 16, 4)).reason,
             "GOLDEN_MISMATCH");

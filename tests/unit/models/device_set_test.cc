@@ -89,7 +89,7 @@ class FakeDevice final : public ModelLoader {
       }
       return logits;
     }
-    absl::Status CheckGolden(absl::Span<const float> golden, int side,
+    absl::Status CheckGolden(const Golden& golden, int side,
                              std::size_t max_batch) const override {
       ++state_.checks;
       return Model::CheckGolden(golden, side, max_batch);
@@ -139,11 +139,11 @@ class DeviceSetTest : public testing::Test {
   std::unique_ptr<DeviceSetLoader> loader_;
   Pixels picture_ = FakePixels(7);
   // Of the noise, the patches and the ramps.
-  std::vector<float> golden_ = [] {
-    std::vector<float> golden;
+  Golden golden_ = [] {
+    Golden golden;
     for (const Pixels& picture : GoldenPictures(8)) {
-      golden.push_back(static_cast<float>(picture.rgb[0]));
-      golden.push_back(1);
+      golden.logits.push_back(static_cast<float>(picture.rgb[0]));
+      golden.logits.push_back(1);
     }
     return golden;
   }();
@@ -155,6 +155,7 @@ TEST_F(DeviceSetTest, EveryDeviceHasACopyThatHasRunEveryBatchSize) {
   EXPECT_GE(first_.batches, kMaxBatch);
   EXPECT_GE(second_.batches, kMaxBatch);
   EXPECT_EQ(loader_->description(), "2 devices: a device; a device");
+  EXPECT_EQ(loader_->copies(), 2);
 }
 
 TEST_F(DeviceSetTest, AnswersAsOneDeviceDoes) {
@@ -186,6 +187,42 @@ TEST_F(DeviceSetTest, ASlowerDeviceIsNotTaken) {
   }
   EXPECT_EQ(first_.batches, 0U);
   EXPECT_EQ(second_.batches, 10U);
+}
+
+TEST(LearntSecondsTest, FallAtOnceAndRiseSlowly) {
+  struct Case {
+    double known;
+    double taken;
+    double learnt;
+  };
+  for (const Case& tested :
+       {Case{10, 10, 10}, Case{10, 5, 5}, Case{10, 0.1, 0.1}, Case{10, 20, 12},
+        Case{10, 60, 20}, Case{10, 5000, 20}, Case{0, 1, 2e-5}}) {
+    EXPECT_DOUBLE_EQ(LearntSeconds(tested.known, tested.taken), tested.learnt);
+  }
+}
+
+TEST_F(DeviceSetTest, ADeviceThatWasSlowOnceComesBack) {
+  const auto model = Load();
+  first_.takes = std::chrono::seconds(10);
+  Ask(*model);
+  first_.takes = std::chrono::milliseconds(10);
+  for (std::size_t i = 0; i < 2 * DeviceSetModel::kTrialEvery - 1; ++i) {
+    Ask(*model);
+  }
+  EXPECT_EQ(first_.batches, 2U) << "the hiccup, and a trial";
+  Ask(*model);
+  EXPECT_EQ(first_.batches, 3U) << "it is the first of equals again";
+}
+
+TEST_F(DeviceSetTest, ABatchWithoutMemoryGoesToAnotherDevice) {
+  const auto model = Load();
+  first_.refusal = absl::ResourceExhaustedError("no memory");
+  EXPECT_THAT(Ask(*model), ElementsAre(7, 1));
+  EXPECT_EQ(first_.batches, 1U);
+  EXPECT_EQ(second_.batches, 1U);
+  second_.refusal = absl::ResourceExhaustedError("none here either");
+  EXPECT_EQ(model->Logits({&picture_}).status(), second_.refusal);
 }
 
 TEST_F(DeviceSetTest, ADeviceThatBecomesSlowLosesItsBatches) {

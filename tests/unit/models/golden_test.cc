@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/base/error.h"
@@ -141,6 +142,32 @@ TEST(CompareGoldenTest, RefusesOtherSizesAndValuesThatAreNoNumbers) {
            {}, {8}, {8, 4, 8, 4}, {kNan, 4}, {8, kInfinity}}) {
     EXPECT_EQ(CompareGolden(expected, actual, 2, 1.0).code(),
               absl::StatusCode::kDataLoss);
+  }
+}
+
+TEST(GoldenBlobTest, GivesBackLogitsAndPrecision) {
+  for (const std::string precision : {"fp32", "bf16"}) {
+    const Golden written = {.logits = {1, -2, 3, 4, 5, 6},
+                            .precision = precision};
+    const auto read = ReadGolden(*WriteGolden(written, 2), 2);
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->logits, written.logits);
+    EXPECT_EQ(read->precision, precision);
+    EXPECT_EQ(
+        DetailsOf(ReadGolden(*WriteGolden(written, 2), 3).status()).reason,
+        "STORE_CORRUPT");
+  }
+}
+
+TEST(CheckGoldenTest, IsAsStrictAsTheCoarserPrecision) {
+  const FakeModel model(FakeFacts("fake", 10));
+  Golden golden = {.logits = *GoldenLogits(model, 8, 4), .precision = "fp32"};
+  EXPECT_EQ(model.CheckGolden(golden, 8, 4), absl::OkStatus());
+  golden.logits[0] += 0.2F;  // Of some 10.
+  for (const auto& [precision, is_near] :
+       {std::pair{"fp32", false}, {"fp16", false}, {"bf16", true}}) {
+    golden.precision = precision;
+    EXPECT_EQ(model.CheckGolden(golden, 8, 4).ok(), is_near) << precision;
   }
 }
 

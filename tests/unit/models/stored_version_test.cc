@@ -61,7 +61,7 @@ TEST_F(StoredVersionTest, IsReadAsItWasImported) {
   EXPECT_EQ(stored.package.facts.labels.size(), 10U);
   EXPECT_EQ(stored.package.facts.parameters, view_.facts->parameters);
   EXPECT_EQ(stored.package.weights.at("fc.bias").values[1], 101.0F);
-  EXPECT_EQ(stored.golden.size(), 30U);
+  EXPECT_EQ(stored.golden.logits.size(), 30U);
 }
 
 TEST_F(StoredVersionTest, EveryBlobMustBeItsOwn) {

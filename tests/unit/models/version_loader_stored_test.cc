@@ -32,11 +32,12 @@ class FakeStoredLoader final : public ModelLoader {
     return plain_.Load(package, max_batch);
   }
   absl::StatusOr<std::unique_ptr<Model>> LoadStored(
-      const ModelPackage& package, absl::Span<const float> golden,
-      std::size_t max_batch, const std::function<void()>& loaded) override {
+      const ModelPackage& package, const Golden& golden, std::size_t max_batch,
+      const std::function<void()>& loaded) override {
     ++stored_loads_;
     EXPECT_EQ(max_batch, ModelManagerOptions().max_batch);
-    EXPECT_EQ(golden.size(), kGoldenPictures * package.facts.labels.size());
+    EXPECT_EQ(golden.logits.size(),
+              kGoldenPictures * package.facts.labels.size());
     if (!refusal_.ok()) {
       return refusal_;
     }

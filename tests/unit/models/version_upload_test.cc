@@ -307,10 +307,11 @@ TEST(VersionUploadTest, StoresWhatTheNetworkAnswered) {
   const VersionView view = fixture.Import("digits", 1).version;
   const auto golden =
       Must(ReadStoredGolden(fixture.store(), view.row, *view.facts));
-  ASSERT_EQ(golden.size(), std::size_t{kGoldenPictures * 10});
+  EXPECT_EQ(golden.precision, "fp32");
+  ASSERT_EQ(golden.logits.size(), std::size_t{kGoldenPictures * 10});
   // The fake answers its largest bias, 101, for class 1 and a bit of red.
-  EXPECT_GE(golden[1], 101.0F);
-  EXPECT_LT(golden[1], 102.0F);
+  EXPECT_GE(golden.logits[1], 101.0F);
+  EXPECT_LT(golden.logits[1], 102.0F);
 }
 
 }  // namespace

@@ -4,7 +4,11 @@
 
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <limits>
+#include <memory>
+#include <string>
+#include <vector>
 
 #include "server/base/error.h"
 #include "tests/unit/serving/serving_fixture.h"
@@ -114,6 +118,66 @@ TEST(RunBatchTest, AFailureOfTheModelFailsEveryRequestOfTheBatch) {
   RunBatch(Taken(std::move(batch)), fixture.clock);
   EXPECT_EQ(answers[0].Take().status().code(), absl::StatusCode::kInternal);
   EXPECT_EQ(answers[1].Take().status().code(), absl::StatusCode::kInternal);
+}
+
+// Of one image: its first red is `bad`.
+ModelHandle VersionThatFailsOn(std::uint8_t bad) {
+  class Picky final : public Model {
+   public:
+    explicit Picky(std::uint8_t bad) : bad_(bad) {}
+    absl::StatusOr<std::vector<float>> Logits(
+        absl::Span<const Pixels* const> batch) const override {
+      std::vector<float> logits;
+      for (const Pixels* const picture : batch) {
+        if (picture->rgb[0] == bad_) {
+          return Error(absl::StatusCode::kInternal, Reason::kInternal,
+                       "a logit is not finite");
+        }
+        const std::vector<float> row = FakeModel::LogitsOf(picture->rgb[0], 10);
+        logits.insert(logits.end(), row.begin(), row.end());
+      }
+      return logits;
+    }
+    std::string precision() const override { return "fp32"; }
+    std::string backend() const override { return "picky"; }
+    std::int64_t resident_bytes() const override { return 0; }
+
+   private:
+    const std::uint8_t bad_;
+  };
+  return std::make_shared<ServedVersion>(
+      ServedVersion{.facts = FakeFacts(),
+                    .model = std::make_unique<Picky>(bad),
+                    .load_time = {}});
+}
+
+TEST(RunBatchTest, AnImageThatTheNetworkCannotComputeFailsAlone) {
+  for (std::uint8_t bad = 0; bad < 6; ++bad) {
+    ServingFixture fixture;
+    fixture.version = VersionThatFailsOn(bad);
+    VersionTallies tallies;
+    std::vector<AnswerBox> answers(2);
+    // Reds 0 to 4, and 0 again.
+    auto batch = AllOf(fixture, fixture.Make(PixelRequest(5), answers[0]));
+    auto more = AllOf(fixture, fixture.Make(PixelRequest(1), answers[1]));
+    batch.push_back(std::move(more[0]));
+    RunBatch(Taken(std::move(batch)), fixture.clock, &tallies);
+    const auto response = answers[0].Take();
+    ASSERT_TRUE(response.ok()) << response.status();
+    for (std::size_t i = 0; i < 5; ++i) {
+      const auto& result = response->results[i];
+      EXPECT_EQ(result.ok(), i != bad) << i;
+      if (result.ok()) {
+        EXPECT_EQ(result->predictions[0].index, static_cast<int>(i));
+      } else {
+        EXPECT_EQ(result.status().code(), absl::StatusCode::kInternal);
+      }
+    }
+    EXPECT_EQ(answers[1].Take().ok(), bad != 0) << "of another caller";
+    const VersionFacts facts = FakeFacts();
+    EXPECT_EQ(tallies.Read(facts.name, facts.version).failures,
+              bad == 0 ? 2 : (bad < 5 ? 1 : 0));
+  }
 }
 
 TEST(RunBatchTest, CountsHowTheVersionFares) {
