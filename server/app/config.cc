@@ -385,7 +385,9 @@ std::vector<std::pair<std::string, std::int64_t>> LimitsOf(
       {"max-import-bytes", config.max_import_bytes},
       {"max-dataset-examples", config.max_dataset_examples},
       {"max-dataset-labels", config.max_dataset_labels},
-      {"max-upload-examples", config.max_upload_examples}};
+      {"max-upload-examples", config.max_upload_examples},
+      {"max-jobs", config.max_jobs},
+      {"max-jobs-per-client", config.max_jobs_per_client}};
   // 0 means that there is none.
   if (config.max_images_per_second_per_client > 0) {
     limits.emplace_back("max-images-per-second-per-client",

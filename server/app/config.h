@@ -118,6 +118,8 @@ struct Config {
   std::int64_t max_dataset_examples = 1'000'000;
   int max_dataset_labels = 10'000;
   int max_upload_examples = 256;
+  int max_jobs = 100;
+  int max_jobs_per_client = 10;  // where callers are told apart
 
   // Shutting down.
   std::int64_t drain_delay_ms = 0;

@@ -294,6 +294,12 @@ void AddStoredLimits(Options& options, Config& config) {
                      100'000, "Classes of one dataset");
   options.AddInRange("max-upload-examples", config.max_upload_examples, 1,
                      65'536, "Examples in one message of an upload");
+  options.AddInRange("max-jobs", config.max_jobs, 1, 10'000,
+                     "Fine-tuning jobs that wait or run");
+  options.AddInRange("max-jobs-per-client", config.max_jobs_per_client, 1,
+                     10'000,
+                     "Of these, jobs that one caller created, known by its "
+                     "token or certificate");
 }
 
 void AddOperationOptions(Options& options, Config& config) {

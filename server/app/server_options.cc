@@ -140,7 +140,9 @@ DatasetOptions DatasetOptionsOf(const Config& config, const ThreadPlan& plan) {
 }
 
 JobManagerOptions JobOptionsOf(const Config& config, const ThreadPlan& plan) {
-  return {.threads = plan.train_threads,
+  return {.limits = {.open = config.max_jobs,
+                     .open_per_creator = config.max_jobs_per_client},
+          .threads = plan.train_threads,
           .device = TrainDevice(config),
           .gives_way = config.training_gives_way};
 }

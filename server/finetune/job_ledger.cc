@@ -143,7 +143,7 @@ absl::StatusOr<std::optional<JobNumber>> JobLedger::FindRepeated(
 
 absl::StatusOr<CreatedJob> JobLedger::Create(const JobSpec& spec,
                                              const JobStatus& status,
-                                             std::int64_t most_open,
+                                             const JobLimits& limits,
                                              const Mutation& mutation) {
   JobRow row{.state = static_cast<int>(status.state),
              .spec = FormatSpec(spec),
@@ -154,7 +154,7 @@ absl::StatusOr<CreatedJob> JobLedger::Create(const JobSpec& spec,
       catalog_.CreateJob(row,
                          {FormatEvent(StateChanged{.from = JobState::kCreated,
                                                    .to = status.state})},
-                         most_open, mutation));
+                         limits, mutation));
   if (created.created) {
     listeners_.Notify();
     ASSIGN_OR_RETURN(const Job job, JobOfRow(created.job));

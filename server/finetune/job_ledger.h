@@ -63,10 +63,10 @@ class JobLedger {
   absl::StatusOr<std::optional<JobNumber>> FindRepeated(
       const Mutation& mutation);
 
-  // `most_open`: see CheckRoom().
+  // `limits`: see CheckRoom().
   absl::StatusOr<CreatedJob> Create(const JobSpec& spec,
                                     const JobStatus& status,
-                                    std::int64_t most_open,
+                                    const JobLimits& limits,
                                     const Mutation& mutation);
   // NOT_FOUND (JOB_NOT_FOUND, CHECKPOINT_NOT_FOUND).
   absl::StatusOr<CheckpointRow> FindCheckpoint(JobNumber job,

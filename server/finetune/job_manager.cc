@@ -110,9 +110,6 @@ class Manager final : public JobManager {
 
  private:
   absl::Status TakeUp(const JobRow& row);
-  std::int64_t MostOpen() const {
-    return static_cast<std::int64_t>(around_.options.max_jobs);
-  }
   absl::Status StartWatcher();
   absl::StatusOr<JobSpec> Complete(JobSpec spec);
   absl::StatusOr<JobStatus> PlanStatus(const JobSpec& complete);
@@ -267,10 +264,8 @@ absl::StatusOr<NewJob> Manager::CreateJob(const JobSpec& spec,
     }
   }
   // The catalog looks again; this spares reading the dataset for nothing.
-  ASSIGN_OR_RETURN(const std::vector<JobRow> open,
-                   ledger_.catalog().ListOpenJobs());
-  RETURN_IF_ERROR(
-      CheckRoom(static_cast<std::int64_t>(open.size()), MostOpen()));
+  const JobLimits& limits = around_.options.limits;
+  RETURN_IF_ERROR(ledger_.catalog().CheckRoom(limits, mutation));
   ASSIGN_OR_RETURN(const JobSpec complete, Complete(spec));
   ASSIGN_OR_RETURN(JobStatus status, PlanStatus(complete));
   status.state = wait_for_start ? JobState::kCreated : JobState::kQueued;
@@ -285,7 +280,7 @@ absl::StatusOr<NewJob> Manager::CreateJob(const JobSpec& spec,
                   .created = false};
   }
   ASSIGN_OR_RETURN(const CreatedJob created,
-                   ledger_.Create(complete, status, MostOpen(), mutation));
+                   ledger_.Create(complete, status, limits, mutation));
   Wake();
   ASSIGN_OR_RETURN(Job job, ViewJob(ledger_.catalog(), created.job));
   return NewJob{.job = std::move(job), .created = created.created};

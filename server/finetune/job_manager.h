@@ -27,8 +27,8 @@
 namespace resnetd {
 
 struct JobManagerOptions {
-  // Jobs that wait or run.
-  std::size_t max_jobs = 100;
+  // Of jobs that wait or run.
+  JobLimits limits;
   // Of LibTorch, for training.
   int threads = 1;
   // As ParseDeviceName() (server/models/device_name.h) has it, but not "fake".

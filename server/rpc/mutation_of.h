@@ -7,9 +7,6 @@
 
 namespace resnetd {
 
-// Who the audit names where nobody is asked for credentials.
-inline constexpr char kAnonymous[] = "anonymous";
-
 // What the store keeps of a request that changes something: its method, its
 // request_id, and a digest of everything else in it, by which a repetition is
 // told from another request under the same request_id; and who sent it.

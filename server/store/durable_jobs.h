@@ -25,9 +25,11 @@ class DurableJobs final : public JobCatalog {
 
   absl::StatusOr<std::optional<std::string>> FindRequest(
       const Mutation& mutation) override;
+  absl::Status CheckRoom(const JobLimits& limits,
+                         const Mutation& mutation) override;
   absl::StatusOr<CreatedJob> CreateJob(const JobRow& job,
                                        const std::vector<JobEventRow>& events,
-                                       std::int64_t most_open,
+                                       const JobLimits& limits,
                                        const Mutation& mutation) override;
   absl::StatusOr<JobRow> ChangeJob(
       const JobChange& change,

@@ -111,9 +111,24 @@ struct CreatedJob {
   bool created = false;
 };
 
-// RESOURCE_EXHAUSTED (QUEUE_FULL) when `open` jobs that are not done leave no
-// room for another under `most`.
-absl::Status CheckRoom(std::int64_t open, std::int64_t most);
+// How many jobs may be open, which means that they are not done.
+struct JobLimits {
+  std::int64_t open = 100;
+  // Of those, created by one principal: nobody is told from anybody else where
+  // nobody is asked for credentials.
+  std::int64_t open_per_creator = 10;
+};
+
+// Jobs that are not done.
+struct OpenJobs {
+  std::int64_t all = 0;
+  // Those that whoever asks for another one created; 0: not known who asks.
+  std::int64_t of_creator = 0;
+};
+
+// RESOURCE_EXHAUSTED (QUEUE_FULL), metadata "limit_name" and "limit", when
+// `open` leaves no room for another job under `limits`.
+absl::Status CheckRoom(const OpenJobs& open, const JobLimits& limits);
 
 // Jobs of a store. What a method answered OK survives any crash. Thread-safe;
 // mutations wait for the disk. Errors of every mutation: those of Store.
@@ -127,6 +142,10 @@ class JobCatalog {
   virtual absl::StatusOr<std::optional<std::string>> FindRequest(
       const Mutation& mutation) = 0;
 
+  // Whether a job of the mutation's actor would find room now: CheckRoom()
+  // above.
+  virtual absl::Status CheckRoom(const JobLimits& limits,
+                                 const Mutation& mutation) = 0;
   // `job` without number, generation and times, with its first events.
   // RESOURCE_EXHAUSTED (QUEUE_FULL): see CheckRoom(); NOT_FOUND
   // (DATASET_NOT_FOUND). A repetition of the same request, here and below, is
@@ -134,7 +153,7 @@ class JobCatalog {
   // deleted since.
   virtual absl::StatusOr<CreatedJob> CreateJob(
       const JobRow& job, const std::vector<JobEventRow>& events,
-      std::int64_t most_open, const Mutation& mutation) = 0;
+      const JobLimits& limits, const Mutation& mutation) = 0;
   // With `mutation` the change has an audit row and an idempotency key of its
   // own; without, it is the server's own doing. NOT_FOUND (JOB_NOT_FOUND,
   // BLOB_NOT_FOUND); ABORTED (ETAG_MISMATCH); FAILED_PRECONDITION (JOB_STATE):

@@ -138,22 +138,52 @@ absl::StatusOr<bool> Apply(const Change& change, const JobChange& wanted,
   return true;
 }
 
+// Whose jobs are counted; empty: nobody's.
+absl::string_view CreatorOf(const Mutation& mutation) {
+  return mutation.actor == kAnonymous ? absl::string_view() : mutation.actor;
+}
+
+absl::Status NoRoom(absl::string_view flag, std::int64_t limit,
+                    absl::string_view text) {
+  return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull, text)
+      .Metadata("limit_name", flag)
+      .Metadata("limit", absl::StrCat(limit))
+      .RetryAfter(std::chrono::minutes(1));
+}
+
 }  // namespace
 
-absl::Status CheckRoom(std::int64_t open, std::int64_t most) {
-  if (open < most) {
-    return absl::OkStatus();
+absl::Status CheckRoom(const OpenJobs& open, const JobLimits& limits) {
+  // What the caller can do something about comes first.
+  if (open.of_creator >= limits.open_per_creator) {
+    return NoRoom("max-jobs-per-client", limits.open_per_creator,
+                  absl::StrCat("you have ", open.of_creator,
+                               " jobs that wait or run, at most ",
+                               limits.open_per_creator,
+                               " are accepted for one caller: wait until one "
+                               "is done, or cancel one"));
   }
-  return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
-               absl::StrCat(open, " jobs wait or run, at most ", most,
-                            " are accepted: wait until one is done"))
-      .Metadata("limit", absl::StrCat(most))
-      .RetryAfter(std::chrono::minutes(1));
+  if (open.all >= limits.open) {
+    return NoRoom(
+        "max-jobs", limits.open,
+        absl::StrCat(open.all, " jobs wait or run, at most ", limits.open,
+                     " are accepted: wait until one is done"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status DurableJobs::CheckRoom(const JobLimits& limits,
+                                    const Mutation& mutation) {
+  MutexLock lock(db_.read_mutex());
+  ASSIGN_OR_RETURN(const Snapshot snapshot, Snapshot::Begin(db_.reader()));
+  ASSIGN_OR_RETURN(const OpenJobs open,
+                   CountOpenJobs(db_.reader(), CreatorOf(mutation)));
+  return resnetd::CheckRoom(open, limits);
 }
 
 absl::StatusOr<CreatedJob> DurableJobs::CreateJob(
     const JobRow& job, const std::vector<JobEventRow>& events,
-    std::int64_t most_open, const Mutation& mutation) {
+    const JobLimits& limits, const Mutation& mutation) {
   RETURN_IF_ERROR(CheckWritable(db_, blobs_));
   MutexLock lock(db_.write_mutex());
   ASSIGN_OR_RETURN(Change change, db_.Begin());
@@ -164,8 +194,9 @@ absl::StatusOr<CreatedJob> DurableJobs::CreateJob(
     ASSIGN_OR_RETURN(JobRecord record, ReadJob(change.database, number));
     return CreatedJob{.job = std::move(record.row), .created = false};
   }
-  ASSIGN_OR_RETURN(const std::int64_t open, CountOpenJobs(change.database));
-  RETURN_IF_ERROR(CheckRoom(open, most_open));
+  ASSIGN_OR_RETURN(const OpenJobs open,
+                   CountOpenJobs(change.database, CreatorOf(mutation)));
+  RETURN_IF_ERROR(resnetd::CheckRoom(open, limits));
   RETURN_IF_ERROR(ReadDataset(change.database, job.dataset).status());
   ASSIGN_OR_RETURN(Tally tally, ReadTally(change.database));
   ++tally.jobs;
@@ -176,6 +207,8 @@ absl::StatusOr<CreatedJob> DurableJobs::CreateJob(
   record.row.updated = change.now;
   record.row.last_event = static_cast<std::int64_t>(events.size());
   RETURN_IF_ERROR(WriteJob(change.database, record));
+  RETURN_IF_ERROR(
+      WriteJobCreator(change.database, record.row.number, CreatorOf(mutation)));
   // After the job, which they refer to.
   record.row.last_event = 0;
   RETURN_IF_ERROR(AddEvents(change, events, record));

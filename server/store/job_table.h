@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "server/base/ids.h"
 #include "server/store/database.h"
 #include "server/store/job_catalog.h"
@@ -30,10 +31,15 @@ enum class WhichJobs { kAll, kOpen };
 absl::StatusOr<std::vector<JobRecord>> ListJobRecords(Database& database,
                                                       WhichJobs which);
 absl::StatusOr<std::int64_t> CountJobs(Database& database);
-absl::StatusOr<std::int64_t> CountOpenJobs(Database& database);
+// `creator`: as it was written of a job; empty: of nobody.
+absl::StatusOr<OpenJobs> CountOpenJobs(Database& database,
+                                       absl::string_view creator);
 // Adds or replaces.
 absl::Status WriteJob(Database& database, const JobRecord& record);
-// Nothing else of the job is there any more.
+// The principal that created a job; jobs of before that was kept have none.
+absl::Status WriteJobCreator(Database& database, JobNumber job,
+                             absl::string_view creator);
+// With its creator. Nothing else of the job is there any more.
 absl::Status RemoveJob(Database& database, JobNumber job);
 
 // A quick check of all tables of jobs, which does not read the events:

@@ -7,10 +7,13 @@ namespace resnetd {
 // SHA-256 of a blob, 64 lower-case hex digits.
 using Digest = std::string;
 
+// Who changes something where nobody is asked for credentials.
+inline constexpr char kAnonymous[] = "anonymous";
+
 // Who changes something, and under which key a repetition is recognised.
 struct Mutation {
-  // Principal, or "anonymous", or "startup".
-  std::string actor = "anonymous";
+  // Principal, or kAnonymous, or "startup".
+  std::string actor = kAnonymous;
   // E.g. "SetAlias".
   std::string method;
   // Idempotency key of the caller; empty: none.

@@ -66,7 +66,8 @@ absl::Status CreateJob(const Step& step, Store& store) {
                    .status = "new",
                    .dataset = NameOf(step)};
   return store.jobs()
-      .CreateJob(row, {{.kind = 1, .payload = "created"}}, /*most_open=*/1000,
+      .CreateJob(row, {{.kind = 1, .payload = "created"}},
+                 {.open = 1000, .open_per_creator = 1000},
                  MutationOf(step, "CreateJob"))
       .status();
 }

@@ -57,7 +57,9 @@ INSTANTIATE_TEST_SUITE_P(
                     RangeCase{"max-model-bytes", 0, 1LL << 50},
                     RangeCase{"max-dataset-examples", 1, 100'000'000},
                     RangeCase{"max-dataset-labels", 1, 100'000},
-                    RangeCase{"max-upload-examples", 1, 65'536}));
+                    RangeCase{"max-upload-examples", 1, 65'536},
+                    RangeCase{"max-jobs", 1, 10'000},
+                    RangeCase{"max-jobs-per-client", 1, 10'000}));
 
 TEST(AddSettingsTest, RefusesWhatIsNoNumber) {
   for (const char* bad : {"", "4x", "1e9"}) {

@@ -56,6 +56,15 @@ TEST(ServerOptionsTest, DatasetsTakeTheirSettings) {
   EXPECT_EQ(listener.requests.max_upload_examples, 7U);
 }
 
+TEST(ServerOptionsTest, JobsTakeTheirLimits) {
+  Config config;
+  config.max_jobs = 3;
+  config.max_jobs_per_client = 5;
+  const JobManagerOptions options = JobOptionsOf(config, {});
+  EXPECT_EQ(options.limits.open, 3);
+  EXPECT_EQ(options.limits.open_per_creator, 5);
+}
+
 TEST(ServerOptionsTest, ThePlanOfThreadsReachesTheModules) {
   const ThreadPlan plan = {
       .workers = 3, .threads = 5, .decode_threads = 7, .train_threads = 9};

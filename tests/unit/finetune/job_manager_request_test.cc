@@ -16,6 +16,7 @@
 namespace resnetd {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 class JobManagerRequestTest : public JobManagerTest {
@@ -40,13 +41,45 @@ TEST_F(JobManagerRequestTest, OneRequestIsOneJob) {
 }
 
 TEST_F(JobManagerRequestTest, ARepetitionIsAnsweredWhenTheQueueIsFull) {
-  options_.max_jobs = 1;
+  options_.limits.open = 1;
   Restart();
   const NewJob first = Must(Submit(Spec(), "key"));
   EXPECT_EQ(ReasonOf(Submit(Spec(), "other").status()), "QUEUE_FULL");
   const NewJob again = Must(Submit(Spec(), "key"));
   EXPECT_FALSE(again.created);
   EXPECT_EQ(again.job.number, first.job.number);
+}
+
+TEST_F(JobManagerRequestTest, TheJobsOfEachCallerAreLimited) {
+  options_.limits = {.open = 4, .open_per_creator = 2};
+  Restart();
+  ASSERT_TRUE(jobs_->Start().ok());
+  // None of them runs: each stays open until it is cancelled.
+  const auto submit = [this](const std::string& actor, const std::string& id,
+                             bool validate_only = false) {
+    Mutation mutation = Asked(id);
+    mutation.actor = actor;
+    return jobs_->CreateJob(Spec(), /*wait_for_start=*/true, validate_only,
+                            mutation);
+  };
+  const NewJob first = Must(submit("ann", "a1"));
+  Must(submit("ann", "a2"));
+  for (const bool validate_only : {false, true}) {
+    const absl::Status full = submit("ann", "a3", validate_only).status();
+    EXPECT_EQ(ReasonOf(full), "QUEUE_FULL");
+    EXPECT_EQ(full.message(),
+              "you have 2 jobs that wait or run, at most 2 are accepted for "
+              "one caller: wait until one is done, or cancel one");
+  }
+  EXPECT_FALSE(Must(submit("ann", "a1")).created);
+  Must(submit("bob", "b1"));
+  ASSERT_TRUE(
+      jobs_->CallJob(first.job.number, JobCall::kCancel, "", Asked()).ok());
+  AwaitEnd(first.job.number);
+  EXPECT_TRUE(Must(submit("ann", "a3")).created);
+  Must(submit("bob", "b2"));
+  const absl::Status full = submit("cleo", "c1").status();
+  EXPECT_THAT(std::string(full.message()), HasSubstr("4 jobs wait or run"));
 }
 
 TEST_F(JobManagerRequestTest, ARepetitionIsAnsweredWhenWhatItReadsIsGone) {
@@ -102,7 +135,7 @@ TEST_F(JobManagerRequestTest, ACallThatIsRepeatedIsAnsweredWithTheJobAsItIs) {
 }
 
 TEST_F(JobManagerRequestTest, TheQueueIsNeverLongerThanItMayBe) {
-  options_.max_jobs = 5;
+  options_.limits.open = 5;
   Restart();
   std::atomic<int> taken{0};
   std::atomic<int> refused{0};

@@ -123,7 +123,7 @@ TEST_F(JobManagerTest, ValidationKeepsNothing) {
 }
 
 TEST_F(JobManagerTest, TheQueueHasALimit) {
-  options_.max_jobs = 2;
+  options_.limits.open = 2;
   Restart();
   EXPECT_EQ(Must(jobs_->GetJob(Create(Spec()))).status.queue_position, 1);
   EXPECT_EQ(Must(jobs_->GetJob(Create(Spec()))).status.queue_position, 2);

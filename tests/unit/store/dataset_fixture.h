@@ -72,8 +72,8 @@ inline DatasetRow CreateAnimals(Store& store,
       {.method = "CreateDataset", .request_id = std::string(request_id)}));
 }
 
-// A limit of open jobs that no test reaches.
-inline constexpr std::int64_t kManyJobs = 1000;
+// Limits of open jobs that no test reaches.
+inline constexpr JobLimits kManyJobs{.open = 1000, .open_per_creator = 1000};
 
 // A job over `dataset` that was created.
 inline JobRow CreateJobOver(Store& store, absl::string_view dataset,

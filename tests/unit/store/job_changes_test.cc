@@ -126,17 +126,107 @@ TEST_F(JobChangesTest, ARepeatedRequestMakesOneJob) {
 }
 
 TEST_F(JobChangesTest, JobsThatAreNotDoneAreLimited) {
-  EXPECT_EQ(ReasonOf(jobs().CreateJob(Row(), {}, 0, {}).status()),
+  EXPECT_EQ(ReasonOf(jobs().CreateJob(Row(), {}, {.open = 0}, {}).status()),
             "QUEUE_FULL");
   const Mutation mutation{.method = "CreateJob", .request_id = "r"};
-  Must(jobs().CreateJob(Row(), {}, 2, mutation));
-  Must(jobs().CreateJob(Row(), {}, 2, {}));
-  const absl::Status full = jobs().CreateJob(Row(), {}, 2, {}).status();
+  Must(jobs().CreateJob(Row(), {}, {.open = 2}, mutation));
+  Must(jobs().CreateJob(Row(), {}, {.open = 2}, {}));
+  const absl::Status full =
+      jobs().CreateJob(Row(), {}, {.open = 2}, {}).status();
   EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);
   EXPECT_TRUE(DetailsOf(full).retry_after.has_value());
-  EXPECT_FALSE(Must(jobs().CreateJob(Row(), {}, 2, mutation)).created);
+  EXPECT_FALSE(
+      Must(jobs().CreateJob(Row(), {}, {.open = 2}, mutation)).created);
   EndJob(*store_, {1});
-  Must(jobs().CreateJob(Row(), {}, 2, {}));
+  Must(jobs().CreateJob(Row(), {}, {.open = 2}, {}));
+}
+
+struct RoomCase {
+  OpenJobs open;
+  // The limit that is named; empty: there is room.
+  std::string refused_by;
+  std::string limit;
+};
+
+TEST(CheckRoomTest, ThereIsRoomBelowBothLimits) {
+  const JobLimits limits{.open = 5, .open_per_creator = 3};
+  const std::vector<RoomCase> cases = {
+      {{.all = 0, .of_creator = 0}, "", ""},
+      {{.all = 4, .of_creator = 2}, "", ""},
+      {{.all = 4, .of_creator = 3}, "max-jobs-per-client", "3"},
+      {{.all = 4, .of_creator = 4}, "max-jobs-per-client", "3"},
+      {{.all = 5, .of_creator = 2}, "max-jobs", "5"},
+      {{.all = 6, .of_creator = 0}, "max-jobs", "5"},
+      // Of both the one that the caller can do something about.
+      {{.all = 5, .of_creator = 3}, "max-jobs-per-client", "3"}};
+  for (const RoomCase& one : cases) {
+    SCOPED_TRACE(
+        absl::StrCat(one.open.all, " jobs, ", one.open.of_creator, " own"));
+    const absl::Status room = CheckRoom(one.open, limits);
+    ASSERT_EQ(room.ok(), one.refused_by.empty()) << room;
+    if (room.ok()) {
+      continue;
+    }
+    EXPECT_EQ(room.code(), absl::StatusCode::kResourceExhausted);
+    const ErrorDetails details = DetailsOf(room);
+    EXPECT_EQ(details.reason, "QUEUE_FULL");
+    EXPECT_THAT(details.metadata, Contains(Pair("limit_name", one.refused_by)));
+    EXPECT_THAT(details.metadata, Contains(Pair("limit", one.limit)));
+    EXPECT_TRUE(details.retry_after.has_value());
+  }
+}
+
+TEST(CheckRoomTest, TheTextSaysHowManyAndWhatToDo) {
+  const JobLimits limits{.open = 5, .open_per_creator = 3};
+  EXPECT_EQ(CheckRoom({.all = 4, .of_creator = 3}, limits).message(),
+            "you have 3 jobs that wait or run, at most 3 are accepted for one "
+            "caller: wait until one is done, or cancel one");
+  EXPECT_EQ(CheckRoom({.all = 5, .of_creator = 1}, limits).message(),
+            "5 jobs wait or run, at most 5 are accepted: wait until one is "
+            "done");
+}
+
+TEST_F(JobChangesTest, JobsOfOneCallerAreLimited) {
+  const JobLimits two{.open = 100, .open_per_creator = 2};
+  const Mutation first{
+      .actor = "ann", .method = "CreateJob", .request_id = "r"};
+  const Mutation ann{.actor = "ann", .method = "CreateJob"};
+  const Mutation bob{.actor = "bob", .method = "CreateJob"};
+  Must(jobs().CreateJob(Row(), {}, two, first));
+  Must(jobs().CheckRoom(two, ann));
+  Must(jobs().CreateJob(Row(), {}, two, ann));
+  for (const absl::Status& full :
+       {jobs().CheckRoom(two, ann),
+        jobs().CreateJob(Row(), {}, two, ann).status()}) {
+    EXPECT_EQ(ReasonOf(full), "QUEUE_FULL");
+    EXPECT_THAT(DetailsOf(full).metadata,
+                Contains(Pair("limit_name", "max-jobs-per-client")));
+  }
+  // Another caller has room of its own, and a repetition needs none.
+  Must(jobs().CheckRoom(two, bob));
+  Must(jobs().CreateJob(Row(), {}, two, bob));
+  EXPECT_FALSE(Must(jobs().CreateJob(Row(), {}, two, first)).created);
+  // Whose a job is is kept, and one that is done counts no more.
+  store_.Open();
+  EXPECT_EQ(ReasonOf(jobs().CheckRoom(two, ann)), "QUEUE_FULL");
+  EndJob(*store_, {1});
+  Must(jobs().CreateJob(Row(), {}, two, ann));
+  EXPECT_EQ(ReasonOf(jobs().CheckRoom(two, ann)), "QUEUE_FULL");
+  EXPECT_THAT(Must(jobs().ListJobs()), SizeIs(4));
+  EXPECT_THAT(Must(store_->Verify()), IsEmpty());
+}
+
+TEST_F(JobChangesTest, CallersWhoAreNotToldApartShareTheLimitOfAll) {
+  const JobLimits limits{.open = 4, .open_per_creator = 1};
+  for (int i = 0; i < 4; ++i) {
+    Must(jobs().CreateJob(Row(), {}, limits, {.method = "CreateJob"}));
+  }
+  const absl::Status full = jobs().CreateJob(Row(), {}, limits, {}).status();
+  EXPECT_THAT(DetailsOf(full).metadata,
+              Contains(Pair("limit_name", "max-jobs")));
+  EndJob(*store_, {1});
+  // Nobody's jobs are not those of somebody who is known.
+  Must(jobs().CreateJob(Row(), {}, limits, {.actor = "ann"}));
 }
 
 TEST_F(JobChangesTest, ARequestIsFoundAsLongAsItIsRemembered) {

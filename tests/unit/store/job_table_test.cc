@@ -85,6 +85,41 @@ TEST_F(JobTableTest, ListsAllOrThoseThatAreNotDone) {
   EXPECT_EQ(Numbers(WhichJobs::kOpen), (std::vector<std::int64_t>{3}));
 }
 
+TEST_F(JobTableTest, CountsTheOpenJobsOfACreator) {
+  for (const std::int64_t job : {1, 2, 3, 4}) {
+    Must(WriteJob(*database_, Record(job, job == 4)));
+  }
+  Must(WriteJobCreator(*database_, {1}, "ann"));
+  Must(WriteJobCreator(*database_, {3}, "bob"));
+  Must(WriteJobCreator(*database_, {4}, "ann"));
+  const auto count = [this](const char* creator) {
+    const OpenJobs open = Must(CountOpenJobs(*database_, creator));
+    EXPECT_EQ(open.all, 3);
+    return open.of_creator;
+  };
+  EXPECT_EQ(count("ann"), 1);
+  EXPECT_EQ(count("bob"), 1);
+  EXPECT_EQ(count("an"), 0);
+  // Job 2 is nobody's.
+  EXPECT_EQ(count(""), 0);
+}
+
+TEST_F(JobTableTest, TheCreatorGoesWithTheJob) {
+  Must(WriteJob(*database_, Record(1)));
+  Must(WriteJobCreator(*database_, {1}, "ann"));
+  Must(RemoveJob(*database_, {1}));
+  Must(WriteJob(*database_, Record(1)));
+  EXPECT_EQ(Must(CountOpenJobs(*database_, "ann")).of_creator, 0);
+  EXPECT_EQ(Must(database_->ReadInt("SELECT count(*) FROM notes")), 0);
+}
+
+TEST_F(JobTableTest, ADamagedCreatorIsNoticed) {
+  Must(WriteJob(*database_, Record(1)));
+  Must(WriteJobCreator(*database_, {1}, "ann"));
+  Sql("UPDATE notes SET value = 'bob'");
+  EXPECT_TRUE(IsDamage(CountOpenJobs(*database_, "ann").status()));
+}
+
 TEST_F(JobTableTest, EveryChangedColumnIsNoticed) {
   for (const std::string change :
        {"job = 9", "state = 9", "is_done = 1", "spec = 'x'", "status = 'x'",
