@@ -14,10 +14,13 @@ import tempfile
 import unittest
 from typing import Any
 
+from auth_test import new_token, write_secret
 from harness import BESIDE_OTHERS, HELD_OUT, Server, write_digits
 # harness knows where it is.
 import digit_files
 
+# The exit code of resnetctl.
+OVERLOADED = 6
 # One seed may be lucky.
 SEEDS = range(1, 8 if os.environ.get("RESNETD_TEST_LONG") == "1" else 3)
 
@@ -115,6 +118,35 @@ class TrainTest(unittest.TestCase):
             listed = json.loads(self.must(server, "data", "list", "-o", "json"))
             names = [row["name"] for row in listed["datasets"]]
             self.assertEqual(sum("new-digits-" in name for name in names), 1, names)
+
+    def test_a_principal_has_room_for_so_many_jobs_and_another_one_has_its_own(self) -> None:
+        tokens = self.folder / "tokens.toml"
+        names = ("ann", "bob", "viv")
+        made = {name: new_token(self.folder, name, "viewer" if name == "viv" else "trainer")
+                for name in names}
+        ann, bob, viv = (("--token-file", made[name][0]) for name in names)
+        write_secret(tokens, "".join(entry for _, entry in made.values()))
+        # At once: else the client comes back when there may be room.
+        start = ("train", "start", "--dataset", "some", "--model", "digits", "--scratch",
+                 "cifar_resnet8", "--input-size", "8", "--manual", "--timeout", "30s")
+        with Server("--data-dir", self.folder / "data", "--tokens", tokens,
+                    "--max-jobs-per-client", 2, *BESIDE_OTHERS) as server:
+            folder = self.folder / "some"
+            write_digits(folder, last=100, classes="01")
+            self.must(server, "data", "upload", folder, "--dataset", "some", "--seal", *ann)
+            for caller in (ann, ann, bob):
+                self.must(server, *start, *caller)
+            refused = server.ctl(*start, *ann)
+            self.assertEqual(refused.returncode, OVERLOADED, refused.stderr)
+            self.assertIn("you have 2 jobs that wait or run, at most 2 are accepted for one "
+                          "caller", refused.stderr)
+            self.must(server, *start, *bob)
+            self.must(server, "train", "cancel", "1", *ann)
+            while "CANCELLED" not in self.must(server, "train", "show", "1", *viv):
+                pass
+            self.must(server, *start, *ann)
+            limits = json.loads(self.must(server, "version", "-o", "json", *viv))
+            self.assertEqual(limits["server"]["limits"]["max-jobs-per-client"], 2)
 
     def test_metrics_show_a_job_while_it_runs_and_nothing_of_it_afterwards(self) -> None:
         with self.start() as server:
