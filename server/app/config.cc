@@ -384,6 +384,7 @@ std::vector<std::pair<std::string, std::int64_t>> LimitsOf(
       {"max-streams-per-connection", config.max_streams_per_connection},
       {"max-import-bytes", config.max_import_bytes},
       {"max-dataset-examples", config.max_dataset_examples},
+      {"max-dataset-bytes", config.max_dataset_bytes},
       {"max-dataset-labels", config.max_dataset_labels},
       {"max-upload-examples", config.max_upload_examples},
       {"max-jobs", config.max_jobs},

@@ -116,6 +116,7 @@ struct Config {
   std::int64_t max_import_bytes = 4LL << 30;
   std::int64_t max_model_bytes = 0;  // 0: no limit
   std::int64_t max_dataset_examples = 1'000'000;
+  std::int64_t max_dataset_bytes = 50LL << 30;
   int max_dataset_labels = 10'000;
   int max_upload_examples = 256;
   int max_jobs = 100;

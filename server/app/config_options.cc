@@ -290,6 +290,8 @@ void AddStoredLimits(Options& options, Config& config) {
                      "Memory for loaded versions together; 0: no limit");
   options.AddInRange("max-dataset-examples", config.max_dataset_examples, 1,
                      100'000'000, "Examples of one dataset");
+  options.AddInRange("max-dataset-bytes", config.max_dataset_bytes, 1,
+                     kMaxStoreBytes, "Encoded pictures of one dataset");
   options.AddInRange("max-dataset-labels", config.max_dataset_labels, 1,
                      100'000, "Classes of one dataset");
   options.AddInRange("max-upload-examples", config.max_upload_examples, 1,

@@ -135,6 +135,7 @@ ModelManagerOptions ManagerOptionsOf(const Config& config) {
 DatasetOptions DatasetOptionsOf(const Config& config, const ThreadPlan& plan) {
   return {.decode = DecodeLimitsOf(config),
           .max_examples = config.max_dataset_examples,
+          .max_bytes = config.max_dataset_bytes,
           .max_labels = static_cast<std::size_t>(config.max_dataset_labels),
           .decode_threads = static_cast<std::size_t>(plan.decode_threads)};
 }

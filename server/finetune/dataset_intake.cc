@@ -167,6 +167,14 @@ std::int64_t DatasetIntake::accepted() const {
   });
 }
 
+std::int64_t DatasetIntake::accepted_bytes() const {
+  std::int64_t bytes = 0;
+  for (const Looked& looked : looked_) {
+    bytes += looked.verdict == Verdict::kTaken ? looked.row.bytes : 0;
+  }
+  return bytes;
+}
+
 UploadProgress DatasetIntake::Progress() const {
   UploadProgress progress;
   for (std::size_t i = 0; i < looked_.size(); ++i) {

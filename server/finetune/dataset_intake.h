@@ -36,6 +36,8 @@ class DatasetIntake {
 
   // What was decided last.
   std::int64_t accepted() const;
+  // Of the pictures that are taken.
+  std::int64_t accepted_bytes() const;
   UploadProgress Progress() const;
   // The rows for the catalog; upload and indices are the caller's.
   ExampleBatch Batch() const;

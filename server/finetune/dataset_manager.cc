@@ -18,6 +18,8 @@
 namespace resnetd {
 namespace {
 
+constexpr absl::string_view kExamplesFlag = "max-dataset-examples";
+
 // Each time another upload was faster with one of the same pictures.
 constexpr int kMaxTries = 8;
 
@@ -40,13 +42,13 @@ absl::Status TooFar(std::int64_t first_index, std::int64_t next_index) {
       .Metadata("next_index", absl::StrCat(next_index));
 }
 
-absl::Status TooMany(absl::string_view what, std::int64_t count,
-                     std::int64_t limit) {
-  return Error(absl::StatusCode::kResourceExhausted, Reason::kLimitExceeded,
-               absl::StrCat("the dataset would have ", count, " ", what,
-                            ", at most ", limit,
-                            " are accepted (--max-dataset-examples)"))
-      .Metadata("limit_name", "max-dataset-examples")
+absl::Status TooMany(absl::string_view flag, absl::string_view what,
+                     std::int64_t count, std::int64_t limit) {
+  return Error(
+             absl::StatusCode::kResourceExhausted, Reason::kLimitExceeded,
+             absl::StrCat("the dataset would have ", count, " ", what,
+                          ", at most ", limit, " are accepted (--", flag, ")"))
+      .Metadata("limit_name", flag)
       .Metadata("limit", absl::StrCat(limit))
       .Metadata("value", absl::StrCat(count));
 }
@@ -206,11 +208,18 @@ absl::Status DatasetManagerImpl::CheckRoom(const DatasetRow& dataset,
   const UploadProgress progress = intake.Progress();
   if (const std::int64_t examples = dataset.examples + progress.accepted;
       examples > limit && progress.accepted > 0) {
-    return TooMany("examples", examples, limit);
+    return TooMany(kExamplesFlag, "examples", examples, limit);
+  }
+  const std::int64_t added = intake.accepted_bytes();
+  if (const std::int64_t bytes = dataset.bytes + added;
+      bytes > options_.max_bytes && added > 0) {
+    return TooMany("max-dataset-bytes", "bytes of pictures", bytes,
+                   options_.max_bytes);
   }
   const auto rejected = static_cast<std::int64_t>(progress.rejected.size());
   if (dataset.rejected + rejected > limit && rejected > 0) {
-    return TooMany("rejected examples", dataset.rejected + rejected, limit);
+    return TooMany(kExamplesFlag, "rejected examples",
+                   dataset.rejected + rejected, limit);
   }
   return absl::OkStatus();
 }

@@ -22,6 +22,8 @@ struct DatasetOptions {
   DecodeLimits decode;
   // Of one dataset.
   std::int64_t max_examples = 1'000'000;
+  // Of the pictures of one dataset, encoded as they came.
+  std::int64_t max_bytes = std::int64_t{50} << 30U;
   std::size_t max_labels = 10'000;
   // Threads that decode what is uploaded.
   std::size_t decode_threads = 1;

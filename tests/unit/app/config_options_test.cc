@@ -56,6 +56,7 @@ INSTANTIATE_TEST_SUITE_P(
                     RangeCase{"max-import-bytes", 1, 64LL << 30},
                     RangeCase{"max-model-bytes", 0, 1LL << 50},
                     RangeCase{"max-dataset-examples", 1, 100'000'000},
+                    RangeCase{"max-dataset-bytes", 1, 1LL << 50},
                     RangeCase{"max-dataset-labels", 1, 100'000},
                     RangeCase{"max-upload-examples", 1, 65'536},
                     RangeCase{"max-jobs", 1, 10'000},

@@ -45,10 +45,12 @@ TEST(ServerOptionsTest, DatasetsTakeTheirSettings) {
   config.max_dataset_labels = 5;
   config.max_upload_examples = 7;
   config.max_image_bytes = 9;
+  config.max_dataset_bytes = 13;
   const DatasetOptions options =
       DatasetOptionsOf(config, {.decode_threads = 11});
   EXPECT_EQ(options.max_examples, 3);
   EXPECT_EQ(options.max_labels, 5U);
+  EXPECT_EQ(options.max_bytes, 13);
   EXPECT_EQ(options.decode.max_encoded_bytes, 9U);
   EXPECT_EQ(options.decode_threads, 11U);
   const GrpcServerOptions listener = GrpcOptionsOf(config, {});

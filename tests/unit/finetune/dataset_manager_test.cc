@@ -23,9 +23,11 @@
 namespace resnetd {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 using ::testing::SizeIs;
 
 // A catalog of a store that says so many times that a picture is there.
@@ -329,6 +331,31 @@ TEST_F(DatasetManagerTest, ADatasetTakesAsManyExamplesAsTheLimitAllows) {
   EXPECT_EQ(Add(3, {ExampleOf(c_, "cat")}).duplicates, 1);
   const std::vector<UploadedExample> one = {ExampleOf(d, "cat")};
   EXPECT_FALSE(manager_->Add(pets_, "up", 4, one).ok());
+}
+
+TEST_F(DatasetManagerTest, ADatasetTakesAsManyBytesAsTheLimitAllows) {
+  const auto both = static_cast<std::int64_t>(a_.size() + b_.size());
+  const std::vector<UploadedExample> first = {ExampleOf(a_, "cat")};
+  const std::vector<UploadedExample> second = {ExampleOf(b_, "cat")};
+  Open({.max_bytes = both - 1});
+  Add(0, first);
+  const absl::Status status = manager_->Add(pets_, "up", 1, second).status();
+  EXPECT_TRUE(absl::IsResourceExhausted(status));
+  EXPECT_EQ(status.message(),
+            absl::StrCat("the dataset would have ", both,
+                         " bytes of pictures, at most ", both - 1,
+                         " are accepted (--max-dataset-bytes)"));
+  EXPECT_EQ(DetailsOf(status).reason, "LIMIT_EXCEEDED");
+  EXPECT_THAT(DetailsOf(status).metadata,
+              Contains(Pair("limit_name", "max-dataset-bytes")));
+  // What adds nothing still goes through.
+  EXPECT_EQ(Add(1, first).duplicates, 1);
+  for (const std::int64_t room : {both, both + 1}) {
+    Open({.max_bytes = room});
+    Add(0, first);
+    EXPECT_EQ(Add(1, second).accepted, 1);
+    EXPECT_EQ(Pets().bytes, both);
+  }
 }
 
 TEST_F(DatasetManagerTest, RejectedExamplesHaveALimitToo) {
