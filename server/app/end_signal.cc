@@ -26,8 +26,7 @@ EndSignal::~EndSignal() {
     const MutexLock lock(mutex_);
     is_closed_ = true;
     if (!has_come_) {
-      // To the thread alone, which looks for it: nothing else sees it.
-      // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread)
+      // NOLINTNEXTLINE(bugprone-bad-signal-to-kill-thread): it waits for it
       pthread_kill(listener_.native_handle(), SIGTERM);
     }
   }

@@ -25,7 +25,7 @@ from http2 import (CONTINUATION, END_HEADERS, HEADERS, RST_STREAM, Connection, c
                    field, frame, header, integer, message)
 
 LONG = "RESNETD_TEST_LONG" in os.environ
-SECONDS = 60 if LONG else 2
+SECONDS = 60 if LONG else 3
 # Looks at a server that nobody attacks: some calls.
 QUIET_SECONDS = 0.5
 # Until connections have to be closed, on cores that others use too.
