@@ -13,6 +13,7 @@
 #include "client/client.h"
 #include "client/connection.h"
 #include "client/convert.h"
+#include "client/error_info.h"
 #include "client/stream_window.h"
 #include "server/base/mutex.h"
 #include "server/base/thread.h"
@@ -23,6 +24,11 @@ namespace {
 using Call = grpc::ClientReaderWriter<v1::ClassifyStreamRequest,
                                       v1::ClassifyStreamResponse>;
 using Route = Connection::Route;
+
+bool IsDraining(const absl::Status& status) {
+  return absl::IsUnavailable(status) &&
+         ErrorInfoOf(status).reason == "DRAINING";
+}
 
 }  // namespace
 
@@ -37,15 +43,19 @@ class Client::Stream {
     int tries = 0;
     while (true) {
       grpc::ClientContext context;
-      const grpc::Status status = RunOnce(context);
+      grpc::Status status = RunOnce(context);
       // However it ended: there is nothing left to ask.
       if (IsThrough()) {
         return absl::OkStatus();
       }
-      if (status.ok()) {
+      const bool was_refused = TakeRefused();
+      if (status.ok() && !was_refused) {
         return FailTheRest(
             ClientError(absl::StatusCode::kInternal, kReasonBadAnswer,
                         "the server ended a stream without all answers"));
+      }
+      if (status.ok()) {
+        status = {grpc::StatusCode::UNAVAILABLE, "the server shuts down"};
       }
       tries = TakeAnswered() ? 1 : tries + 1;
       const auto pause = calls_.connection.PauseBefore(
@@ -91,6 +101,13 @@ class Client::Stream {
   bool TakeAnswered() ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(mutex_);
     return std::exchange(answered_, false);
+  }
+
+  // Whether a server that goes away refused a request since the last call of
+  // this.
+  bool TakeRefused() ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(mutex_);
+    return std::exchange(refused_, false);
   }
 
   bool Send(Call& call, const Request& request) const {
@@ -182,11 +199,20 @@ class Client::Stream {
       }
       request = at->second;
     }
-    handler_.on_answer(index,
-                       response.has_error()
-                           ? FromProto(response.error())
-                           : FromProto(std::move(*response.mutable_response()),
-                                       request->images));
+    absl::StatusOr<ClassifyAnswer> answer =
+        response.has_error()
+            ? absl::StatusOr<ClassifyAnswer>(FromProto(response.error()))
+            : FromProto(std::move(*response.mutable_response()),
+                        request->images);
+    if (IsDraining(answer.status())) {
+      // Not an answer: the next stream is one to another server.
+      MutexLock lock(mutex_);
+      refused_ = true;
+      broken_ = true;
+      changed_.NotifyAll();
+      return;
+    }
+    handler_.on_answer(index, std::move(answer));
     MutexLock lock(mutex_);
     unanswered_.erase(index);
     bytes_ -= request->bytes;
@@ -220,6 +246,8 @@ class Client::Stream {
   // Of those.
   std::size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool answered_ ABSL_GUARDED_BY(mutex_) = false;
+  bool refused_ ABSL_GUARDED_BY(mutex_) = false;
+  // Nothing more is written to the stream of now.
   bool broken_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -1,7 +1,6 @@
 #include "server/rpc/classify_streams.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -43,25 +42,9 @@ absl::Status DuplicateId(absl::string_view id) {
                               "again after its answer"));
 }
 
-// Absent: the message has none. INVALID_ARGUMENT: it is negative, or no valid
-// Duration.
-absl::StatusOr<std::optional<Duration>> TimeoutOf(
-    const v1::ClassifyStreamRequest& message) {
-  constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
-  // Far beyond every deadline, and 64 bits of nanoseconds hold it.
-  constexpr std::int64_t kManySeconds = 1'000'000'000;
-  if (!message.has_timeout()) {
-    return std::nullopt;
-  }
-  const std::int64_t seconds = message.timeout().seconds();
-  const std::int64_t nanos = message.timeout().nanos();
-  if (seconds < 0 || nanos < 0 || nanos >= kNanosPerSecond) {
-    return BadPart("timeout",
-                   absl::StrCat("timeout of ", seconds, " s and ", nanos,
-                                " ns is not a duration from 0 on"));
-  }
-  return std::chrono::seconds(std::min(seconds, kManySeconds)) +
-         std::chrono::nanoseconds(nanos);
+bool IsDraining(const absl::Status& status) {
+  return absl::IsUnavailable(status) &&
+         DetailsOf(status).reason == ReasonName(Reason::kDraining);
 }
 
 }  // namespace
@@ -84,7 +67,8 @@ class ClassifyStreams::Stream final
   ~Stream() override = default;
 
   void Start() ABSL_LOCKS_EXCLUDED(mutex_);
-  // Ends the call when what is in flight is answered.
+  // Ends the call when what is in flight is answered; what is read from here on
+  // gets no answer.
   void Stop() ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends the call, if it was revoked, when nothing is on its way any more.
   void EndIfRevoked() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -122,6 +106,11 @@ class ClassifyStreams::Stream final
   void Finished(Request& request,
                 const absl::StatusOr<ClassifyResponse>& response)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Forgets a message that was read when nothing is begun any more: whoever
+  // sent it sends it again on its next stream, as all that has no answer.
+  void LeaveOut(const Request& request, const absl::Status& why)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  void CountEnd(const Request& request, const absl::Status& outcome) const;
   // `outcome` is that of the response, and becomes the reason why it cannot be
   // sent.
   Answer MakeAnswer(Request& request,
@@ -166,6 +155,8 @@ class ClassifyStreams::Stream final
   bool half_closed_ ABSL_GUARDED_BY(mutex_) = false;
   bool gone_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // A message was read that gets no answer.
+  bool left_out_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
@@ -248,6 +239,7 @@ void ClassifyStreams::Stream::OnReadDone(bool ok) {
   const auto self = shared_from_this();
   grpc::ByteBuffer bytes;
   std::int64_t index = 0;
+  bool is_taken = false;
   {
     MutexLock lock(mutex_);
     reading_ = false;
@@ -255,14 +247,19 @@ void ClassifyStreams::Stream::OnReadDone(bool ok) {
     if (ended_) {
       return;
     }
-    if (ok) {
+    if (ok && stopping_) {
+      // The read was open when the drain began.
+      received_.Clear();
+      left_out_ = true;
+    } else if (ok) {
       // Any thread may begin the next read from here on.
       bytes.Swap(&received_);
       index = messages_++;
       ++running_;
+      is_taken = true;
     }
   }
-  if (ok) {
+  if (is_taken) {
     Take(index, bytes);
   }
   Advance();
@@ -311,6 +308,10 @@ void ClassifyStreams::Stream::Take(std::int64_t index,
   request->bytes = bytes.Length();
   request->arrived = record_.environment().clock.Now();
   absl::StatusOr<ClassifyRequest> accepted = Accept(bytes, *request);
+  if (IsDraining(accepted.status())) {
+    LeaveOut(*request, accepted.status());
+    return;
+  }
   if (!accepted.ok()) {
     Finished(*request, accepted.status());
     return;
@@ -337,7 +338,10 @@ absl::StatusOr<ClassifyRequest> ClassifyStreams::Stream::Accept(
   if (!request.holds_id) {
     return DuplicateId(id);
   }
-  ASSIGN_OR_RETURN(const std::optional<Duration> timeout, TimeoutOf(message));
+  std::optional<Duration> timeout;
+  if (message.has_timeout()) {
+    ASSIGN_OR_RETURN(timeout, ToTimeout(message.timeout()));
+  }
   ASSIGN_OR_RETURN(
       request.ticket,
       record_.EnterPart(request.bytes, Availability::kWhenServing));
@@ -360,16 +364,31 @@ void ClassifyStreams::Stream::Finished(
     Request& request, const absl::StatusOr<ClassifyResponse>& response) {
   absl::Status outcome = response.status();
   Answer answer = MakeAnswer(request, response, outcome);
-  CallEnvironment& environment = record_.environment();
-  const bool unexpected = !outcome.ok() && IsUnexpected(outcome);
-  environment.telemetry.RpcEnded(
-      kRequestMethod, unexpected ? absl::StatusCode::kInternal : outcome.code(),
-      environment.clock.Now() - request.arrived, /*trace_id=*/"");
+  CountEnd(request, outcome);
   MutexLock lock(mutex_);
   --running_;
   if (!gone_) {
     ready_.push_back(std::move(answer));
   }
+}
+
+void ClassifyStreams::Stream::LeaveOut(const Request& request,
+                                       const absl::Status& why) {
+  CountEnd(request, why);
+  MutexLock lock(mutex_);
+  --running_;
+  // Drain() comes a moment after the gate was shut.
+  stopping_ = true;
+  left_out_ = true;
+}
+
+void ClassifyStreams::Stream::CountEnd(const Request& request,
+                                       const absl::Status& outcome) const {
+  const CallEnvironment& environment = streams_.environment_;
+  const bool unexpected = !outcome.ok() && IsUnexpected(outcome);
+  environment.telemetry.RpcEnded(
+      kRequestMethod, unexpected ? absl::StatusCode::kInternal : outcome.code(),
+      environment.clock.Now() - request.arrived, /*trace_id=*/"");
 }
 
 ClassifyStreams::Stream::Answer ClassifyStreams::Stream::MakeAnswer(
@@ -457,7 +476,7 @@ ClassifyStreams::Stream::Next ClassifyStreams::Stream::Decide() {
     next.end = absl::OkStatus();
     if (gone_) {
       next.end = record_.Gone();
-    } else if (stopping_ && !half_closed_) {
+    } else if (stopping_ && (left_out_ || !half_closed_)) {
       next.end = NotServing(ServingState::kDraining);
     }
   }

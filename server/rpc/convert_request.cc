@@ -1,5 +1,7 @@
 #include "server/rpc/convert_request.h"
 
+#include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -15,6 +17,7 @@
 #include "server/base/quote.h"
 #include "server/base/status_macros.h"
 #include "server/base/violations.h"
+#include "server/rpc/call_record.h"
 #include "server/rpc/convert_tensor.h"
 #include "server/rpc/raw_image.h"
 #include "server/serving/classify_validation.h"
@@ -189,6 +192,21 @@ absl::Status CheckRequestId(absl::string_view request_id,
     }
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<Duration> ToTimeout(const google::protobuf::Duration& timeout) {
+  constexpr std::int64_t kNanosPerSecond = 1'000'000'000;
+  // Far beyond every deadline, and 64 bits of nanoseconds hold it.
+  constexpr std::int64_t kManySeconds = 1'000'000'000;
+  const std::int64_t seconds = timeout.seconds();
+  const std::int64_t nanos = timeout.nanos();
+  if (seconds < 0 || nanos < 0 || nanos >= kNanosPerSecond) {
+    return BadPart("timeout",
+                   absl::StrCat("timeout of ", seconds, " s and ", nanos,
+                                " ns is not a duration from 0 on"));
+  }
+  return std::chrono::seconds(std::min(seconds, kManySeconds)) +
+         std::chrono::nanoseconds(nanos);
 }
 
 std::size_t RawPixelBytes(const ImageList& images) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <google/protobuf/duration.pb.h>
 #include <google/protobuf/repeated_field.h>
 
 #include <cstddef>
@@ -10,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "resnetd/v1/classification_service.pb.h"
+#include "server/base/clock.h"
 #include "server/rpc/call_gate.h"
 #include "server/rpc/request_limits.h"
 #include "server/serving/classify_types.h"
@@ -40,6 +42,10 @@ std::optional<Priority> ToPriority(std::uint32_t value);
 // INVALID_ARGUMENT otherwise.
 absl::Status CheckRequestId(absl::string_view request_id,
                             const RequestLimits& limits);
+
+// How long a request may take. INVALID_ARGUMENT: it is negative, or no valid
+// Duration.
+absl::StatusOr<Duration> ToTimeout(const google::protobuf::Duration& timeout);
 
 // Memory that `images` will take beside the message: copies of raw images, and
 // what tensors become.

@@ -169,6 +169,59 @@ TEST_F(ClassifyStreamTest, GoesOnWhenStreamsBreak) {
   EXPECT_GE(client.counts().tries, 101U);
 }
 
+// How a server that drains ended one request in the middle of a stream, and how
+// that stream may end.
+class DrainingAnswerTest : public ClassifyStreamTest,
+                           public testing::WithParamInterface<bool> {};
+
+INSTANTIATE_TEST_SUITE_P(StreamEndsOk, DrainingAnswerTest, testing::Bool());
+
+TEST_P(DrainingAnswerTest, ARequestThatADrainRefusesIsSentAgain) {
+  const google::rpc::Status draining = test::RichError(
+      grpc::StatusCode::UNAVAILABLE, "shutting down", "DRAINING");
+  std::atomic<int> streams = 0;
+  fake_.hooks().classify_stream = [&](ServerStream& stream) {
+    const bool drains = ++streams == 1;
+    v1::ClassifyStreamRequest message;
+    for (int i = 0; stream.Read(&message); ++i) {
+      v1::ClassifyStreamResponse response = AnswerTo(message.request());
+      if (drains && i >= 3) {
+        *response.mutable_error() = draining;
+        stream.Write(response);
+        return GetParam() ? grpc::Status::OK : test::ToGrpc(draining);
+      }
+      stream.Write(response);
+    }
+    return grpc::Status::OK;
+  };
+  Sent sent(20);
+  const absl::Status status = Connect().ClassifyStream(sent.handler);
+  EXPECT_TRUE(status.ok()) << status;
+  sent.ExpectAllAnswered();
+  EXPECT_GE(streams, 2);
+}
+
+TEST_F(ClassifyStreamTest, AnotherRefusalOfOneRequestIsItsAnswer) {
+  const google::rpc::Status starting =
+      test::RichError(grpc::StatusCode::UNAVAILABLE, "starting", "STARTING");
+  fake_.hooks().classify_stream = [&](ServerStream& stream) {
+    v1::ClassifyStreamRequest message;
+    while (stream.Read(&message)) {
+      v1::ClassifyStreamResponse response;
+      response.set_request_id(message.request().request_id());
+      *response.mutable_error() = starting;
+      stream.Write(response);
+    }
+    return grpc::Status::OK;
+  };
+  Sent sent(2);
+  EXPECT_TRUE(Connect().ClassifyStream(sent.handler).ok());
+  EXPECT_EQ(fake_.streams(), 1);
+  for (const auto& answer : sent.answers) {
+    EXPECT_TRUE(absl::IsUnavailable(answer->status()));
+  }
+}
+
 TEST_F(ClassifyStreamTest, GivesUpWhenNoAnswerComesAtAll) {
   BreakOffAsUnavailable(-1);
   Sent sent(3);

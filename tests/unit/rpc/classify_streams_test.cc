@@ -409,6 +409,71 @@ TEST_F(ClassifyStreamsTest, ADrainAnswersWhatIsInFlightAndEndsTheStream) {
   drain.join();
 }
 
+// The client sends it again on its next stream: an error would be an answer.
+TEST_F(ClassifyStreamsTest, ADrainLeavesUnansweredWhatIsSentAfterIt) {
+  classifier_.Hold();
+  Open();
+  grpc::ClientContext idle_context;
+  const auto idle = NewCall(idle_context);
+  idle->WaitForInitialMetadata();
+  ASSERT_TRUE(call_->Write(Message("a")));
+  classifier_.AwaitHeld(1);
+  std::thread drain([this] {
+    server_->Drain(std::chrono::seconds(0), std::chrono::seconds(20));
+  });
+  EXPECT_EQ(ReasonOf(idle->Finish()), "DRAINING");
+  ASSERT_TRUE(call_->Write(Message("b")));
+  // The same connection: the server has "b" before it has these.
+  for (int i = 0; i < 20; ++i) {
+    Health("liveness");
+  }
+  classifier_.Release();
+  EXPECT_EQ(ClassOf(Read()), 3);
+  v1::ClassifyStreamResponse none;
+  EXPECT_FALSE(call_->Read(&none)) << none.ShortDebugString();
+  EXPECT_EQ(ReasonOf(call_->Finish()), "DRAINING");
+  drain.join();
+  EXPECT_EQ(classifier_.requests(), 1U);
+}
+
+// It was read before the drain began, and nothing more comes after it.
+TEST_F(ClassifyStreamsTest, ADrainLeavesUnansweredWhatIsNotBegunYet) {
+  classifier_.Hold();
+  Open();
+  grpc::ClientContext idle_context;
+  const auto idle = NewCall(idle_context);
+  idle->WaitForInitialMetadata();
+  ASSERT_TRUE(call_->Write(Message("a")));
+  classifier_.AwaitHeld(1);
+  std::promise<void> was_read;
+  std::promise<void> is_draining;
+  telemetry_.SetOnStarted([&](absl::string_view method) {
+    if (method == "ClassifyStreamRequest") {
+      was_read.set_value();
+      EXPECT_EQ(is_draining.get_future().wait_for(std::chrono::seconds(10)),
+                std::future_status::ready);
+    }
+  });
+  ASSERT_TRUE(call_->Write(Message("b")));
+  ASSERT_EQ(was_read.get_future().wait_for(std::chrono::seconds(10)),
+            std::future_status::ready);
+  // Its end begins the next read, which finds that the client is through.
+  classifier_.ReleaseOne(0);
+  EXPECT_EQ(Read().request_id(), "a");
+  call_->WritesDone();
+  std::thread drain([this] {
+    server_->Drain(std::chrono::seconds(0), std::chrono::seconds(20));
+  });
+  EXPECT_EQ(ReasonOf(idle->Finish()), "DRAINING");
+  is_draining.set_value();
+  v1::ClassifyStreamResponse none;
+  EXPECT_FALSE(call_->Read(&none)) << none.ShortDebugString();
+  EXPECT_EQ(ReasonOf(call_->Finish()), "DRAINING");
+  drain.join();
+  EXPECT_EQ(classifier_.requests(), 1U);
+  telemetry_.SetOnStarted(nullptr);
+}
+
 // An answer to an earlier request begins the next read in its own thread, also
 // while the message that was read last is not looked at yet.
 TEST_F(ClassifyStreamsTest, AMessageIsItsOwnWhileTheNextOneIsRead) {
