@@ -27,6 +27,19 @@ absl::Status Full(absl::string_view what, absl::string_view flag,
       .RetryAfter(kRetryWhenFull);
 }
 
+// A call that would not even fit if it were alone.
+absl::Status TooLarge(std::size_t needed, absl::string_view flag,
+                      std::size_t limit) {
+  return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
+               absl::StrCat("the call needs ", needed,
+                            " bytes of memory, more than the limit of ", limit,
+                            " (--", flag,
+                            "): send fewer images, or less, in one call"))
+      .Metadata("limit_name", flag)
+      .Metadata("limit", absl::StrCat(limit))
+      .Metadata("value", absl::StrCat(needed));
+}
+
 }  // namespace
 
 absl::Status NotServing(ServingState state) {
@@ -61,6 +74,7 @@ CallGate::Ticket::~Ticket() {
 }
 
 absl::Status CallGate::Ticket::Charge(std::size_t bytes) {
+  RETURN_IF_ERROR(gate_->CheckSize(bytes_ + bytes));
   absl::Status status = gate_->Reserve(caller_, bytes);
   if (status.ok()) {
     bytes_ += bytes;
@@ -94,6 +108,19 @@ absl::Status CallGate::CheckCalls(const Caller& caller) const {
   if (OfClient(caller).calls >= limits_.max_calls_per_client) {
     return Full("too many calls of this client are in flight",
                 "max-calls-per-client", limits_.max_calls_per_client);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CallGate::CheckSize(std::size_t bytes) const {
+  // The smaller one first: it is what has to be met.
+  const std::size_t all = limits_.max_bytes_held;
+  const std::size_t one = limits_.max_bytes_held_per_client;
+  if (bytes > all && all <= one) {
+    return TooLarge(bytes, "max-bytes-held", all);
+  }
+  if (bytes > one) {
+    return TooLarge(bytes, "max-bytes-held-per-client", one);
   }
   return absl::OkStatus();
 }
@@ -144,6 +171,7 @@ bool CallGate::CountRefusal(const Caller& caller) {
 
 absl::StatusOr<CallGate::Ticket> CallGate::LetIn(const Caller& caller,
                                                  std::size_t bytes) {
+  RETURN_IF_ERROR(CheckSize(bytes));
   RETURN_IF_ERROR(CheckCalls(caller));
   RETURN_IF_ERROR(CheckRoom(caller, bytes));
   ++calls_;

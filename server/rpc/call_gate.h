@@ -63,7 +63,9 @@ class CallGate {
     ~Ticket();
 
     // Accounts for memory that the call needs beside its request.
-    // RESOURCE_EXHAUSTED when there is no room; the ticket stays as it is.
+    // RESOURCE_EXHAUSTED when there is no room, INVALID_ARGUMENT
+    // (LIMIT_EXCEEDED) when the call could never have so much; the ticket stays
+    // as it is.
     absl::Status Charge(std::size_t bytes);
 
     // The answer is about to be sent: whoever gets it may open another call in
@@ -92,8 +94,9 @@ class CallGate {
   CallGate& operator=(const CallGate&) = delete;
 
   // Lets a call in that holds `bytes`.
-  // UNAVAILABLE (STARTING, DRAINING), or RESOURCE_EXHAUSTED (OVERLOADED) with
-  // retry_after when one of the limits is reached.
+  // UNAVAILABLE (STARTING, DRAINING), RESOURCE_EXHAUSTED (OVERLOADED) with
+  // retry_after when one of the limits is reached, or INVALID_ARGUMENT
+  // (LIMIT_EXCEEDED) for more bytes than one call can ever have.
   absl::StatusOr<Ticket> Enter(const Caller& caller, std::size_t bytes,
                                Availability availability)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -137,6 +140,8 @@ class CallGate {
   void Leave(const Ticket& ticket) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status CheckCalls(const Caller& caller) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether a call that is alone may have so many.
+  absl::Status CheckSize(std::size_t bytes) const;
   absl::Status CheckRoom(const Caller& caller, std::size_t bytes) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Client OfClient(const Caller& caller) const

@@ -215,8 +215,10 @@ std::size_t RawPixelBytes(const ImageList& images) {
     if (image.has_raw()) {
       bytes += PixelBytesOf(image.raw());
     } else if (image.has_tensor()) {
-      // Of halves: floats of twice the size.
-      bytes += 2 * image.tensor().data().size();
+      // What becomes floats of 4 bytes.
+      const std::size_t size = image.tensor().data().size();
+      bytes +=
+          image.tensor().type() == v1::TensorImage::TYPE_FP16 ? 2 * size : size;
     }
   }
   return bytes;

@@ -212,10 +212,52 @@ TEST(CallGateTest, BoundsTheBytesHeld) {
   EXPECT_TRUE(gate.Enter(From("a"), 99, Availability::kWhenServing).ok());
   EXPECT_TRUE(gate.Enter(From("a"), 100, Availability::kWhenServing).ok());
   EXPECT_EQ(gate.bytes_held(), 0U);
-  const auto refused = gate.Enter(From("a"), 101, Availability::kWhenServing);
+  const auto first = gate.Enter(From("a"), 40, Availability::kWhenServing);
+  ASSERT_TRUE(first.ok());
+  EXPECT_TRUE(gate.Enter(From("b"), 59, Availability::kWhenServing).ok());
+  EXPECT_TRUE(gate.Enter(From("b"), 60, Availability::kWhenServing).ok());
+  const auto refused = gate.Enter(From("b"), 61, Availability::kWhenServing);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(LimitOf(refused.status()), "max-bytes-held");
-  EXPECT_EQ(gate.calls(), 0U);
+  EXPECT_TRUE(DetailsOf(refused.status()).retry_after.has_value());
+  EXPECT_EQ(gate.calls(), 1U);
+}
+
+// Trying again cannot help.
+void ExpectNeverFits(const absl::Status& status, const std::string& flag) {
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_EQ(ReasonOf(status), "LIMIT_EXCEEDED");
+  EXPECT_EQ(LimitOf(status), flag);
+  EXPECT_FALSE(DetailsOf(status).retry_after.has_value());
+}
+
+TEST(CallGateTest, ACallThatWouldNotFitAloneIsNotToldToTryAgain) {
+  const auto enter = [](CallGate& gate, std::size_t bytes) {
+    return gate.Enter(From("a"), bytes, Availability::kWhenServing);
+  };
+  CallGate small_server(
+      {.max_bytes_held = 100, .max_bytes_held_per_client = 100},
+      ServingState::kServing);
+  EXPECT_TRUE(enter(small_server, 99).ok());
+  EXPECT_TRUE(enter(small_server, 100).ok());
+  ExpectNeverFits(enter(small_server, 101).status(), "max-bytes-held");
+  CallGate small_share({.max_bytes_held = 100, .max_bytes_held_per_client = 60},
+                       ServingState::kServing);
+  for (const std::size_t first : {0U, 40U}) {
+    auto ticket = enter(small_share, first);
+    ASSERT_TRUE(ticket.ok());
+    EXPECT_TRUE(ticket->Charge(59 - first).ok());
+    EXPECT_TRUE(ticket->Charge(1).ok());
+    ExpectNeverFits(ticket->Charge(1), "max-bytes-held-per-client");
+    // What others hold does not make it a matter of time.
+    ExpectNeverFits(enter(small_share, 61).status(),
+                    "max-bytes-held-per-client");
+    EXPECT_EQ(small_share.bytes_held(), 60U);
+  }
+  EXPECT_EQ(enter(small_share, 61).status().message(),
+            "the call needs 61 bytes of memory, more than the limit of 60 "
+            "(--max-bytes-held-per-client): send fewer images, or less, in one "
+            "call");
 }
 
 TEST(CallGateTest, ChargesMoreBytesToATicketAndGivesAllBack) {
@@ -225,7 +267,7 @@ TEST(CallGateTest, ChargesMoreBytesToATicketAndGivesAllBack) {
     ASSERT_TRUE(ticket.ok());
     EXPECT_TRUE(ticket->Charge(39).ok());
     EXPECT_TRUE(ticket->Charge(1).ok());
-    EXPECT_EQ(ticket->Charge(1).code(), absl::StatusCode::kResourceExhausted);
+    EXPECT_FALSE(ticket->Charge(1).ok());
     EXPECT_EQ(gate.bytes_held(), 100U);
     const CallGate::Ticket moved = *std::move(ticket);
     EXPECT_EQ(gate.bytes_held(), 100U);
@@ -272,11 +314,12 @@ TEST(CallGateTest, BoundsTheBytesOfAClient) {
   };
   EXPECT_TRUE(enter("1", "a", 39).ok());
   EXPECT_TRUE(enter("1", "a", 40).ok());
-  const auto refused = enter("1", "a", 41);
-  EXPECT_EQ(LimitOf(refused.status()), "max-bytes-held-per-client");
   auto first = enter("1", "a", 30);
   ASSERT_TRUE(first.ok());
-  EXPECT_FALSE(enter("2", "a", 11).ok());
+  const auto refused = enter("2", "a", 11);
+  EXPECT_EQ(refused.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(LimitOf(refused.status()), "max-bytes-held-per-client");
+  EXPECT_TRUE(enter("2", "a", 9).ok());
   EXPECT_TRUE(enter("2", "a", 10).ok());
   EXPECT_TRUE(enter("2", "b", 40).ok());
   // What is charged later counts as well.

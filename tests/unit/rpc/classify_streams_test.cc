@@ -354,7 +354,7 @@ TEST_F(ClassifyStreamsTest, ARequestPaysForItsBytes) {
   options.calls.max_bytes_held = 10'000;
   Open(options);
   for (const auto& [bytes, code] :
-       {std::pair(9'000, 0), std::pair(11'000, 8), std::pair(9'000, 0)}) {
+       {std::pair(9'000, 0), std::pair(11'000, 3), std::pair(9'000, 0)}) {
     ASSERT_TRUE(call_->Write(Message("a", static_cast<std::size_t>(bytes))));
     const v1::ClassifyStreamResponse response = Read();
     EXPECT_EQ(response.error().code(), code) << bytes;

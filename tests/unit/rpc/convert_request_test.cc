@@ -95,6 +95,16 @@ TEST(ConvertRequestTest, CopiesRawImagesAndFreesThem) {
   EXPECT_THAT(image.pixels.rgb, ElementsAre(5, 5, 5, 6, 6, 6));
 }
 
+TEST(ConvertRequestTest, ATensorNeedsTheMemoryOfItsFloats) {
+  v1::ClassifyRequest message;
+  v1::TensorImage& tensor = *message.add_images()->mutable_tensor();
+  tensor.set_data(std::string(12, '\0'));
+  tensor.set_type(v1::TensorImage::TYPE_FP32);
+  EXPECT_EQ(RawPixelBytes(message.images()), 12U);
+  tensor.set_type(v1::TensorImage::TYPE_FP16);
+  EXPECT_EQ(RawPixelBytes(message.images()), 24U);
+}
+
 TEST(ConvertRequestTest, ImagesAreOneToTheLimit) {
   EXPECT_EQ(RefusalOf({}).violations[0].first, "images");
   EXPECT_TRUE(ToClassifyRequest(Images({"a"}), kLimits).ok());

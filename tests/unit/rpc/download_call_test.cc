@@ -252,7 +252,7 @@ TEST_F(DownloadCallTest, CountsAmongTheBytesHeld) {
   options.calls.max_bytes_held = 2 * kMaxChunkBytes;
   ListenReady(options);
   const Received received = Get(Put("abc"));
-  EXPECT_EQ(received.status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(received.status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(MetadataOf(received.status)["limit_name"], "max-bytes-held");
 }
 

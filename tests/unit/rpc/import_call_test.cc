@@ -371,7 +371,7 @@ TEST_F(ImportLimitsTest, UploadsCountAmongTheBytesHeld) {
   }
   Upload upload(*models_);
   const grpc::Status status = upload.Send(header, "x");
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(MetadataOf(status)["limit_name"], "max-bytes-held");
 }
 

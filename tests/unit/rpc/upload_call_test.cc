@@ -289,8 +289,8 @@ TEST_F(UploadLimitsTest, AMessageCountsAmongTheBytesHeld) {
   ASSERT_TRUE(upload.Batch(BatchOf(1, {std::string(90'000, 'b')})));
   EXPECT_FALSE(upload.Batch(BatchOf(2, {std::string(110'000, 'c')})));
   const grpc::Status status = upload.Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_EQ(ReasonOf(status), "OVERLOADED");
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(ReasonOf(status), "LIMIT_EXCEEDED");
 }
 
 }  // namespace
