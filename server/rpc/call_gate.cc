@@ -82,6 +82,11 @@ absl::Status CallGate::Ticket::Charge(std::size_t bytes) {
   return status;
 }
 
+absl::Status CallGate::Ticket::Cover(std::size_t bytes) {
+  return gate_ == nullptr || bytes <= bytes_ ? absl::OkStatus()
+                                             : Charge(bytes - bytes_);
+}
+
 void CallGate::Ticket::Answered() {
   if (gate_ != nullptr && !is_answered_) {
     is_answered_ = true;

@@ -68,6 +68,11 @@ class CallGate {
     // as it is.
     absl::Status Charge(std::size_t bytes);
 
+    // The call now holds `bytes` and nothing of what was accounted for, which
+    // pays for them as far as it goes; the rest as by Charge(). For the answer,
+    // which may wait long for a client that is slow to read. OK for no ticket.
+    absl::Status Cover(std::size_t bytes);
+
     // The answer is about to be sent: whoever gets it may open another call in
     // the place of this one, on its connection, before this one has ended here.
     void Answered();

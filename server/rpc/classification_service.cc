@@ -102,7 +102,11 @@ class ImagesCall final : public UnaryCall {
 
   void Answer(absl::StatusOr<ClassifyResponse> response) {
     if (response.ok()) {
-      Reply(MakeAnswer(message_, *response, record().request_id()));
+      const auto answer =
+          MakeAnswer(message_, *response, record().request_id());
+      // The pictures are of no more use, and the answer may wait.
+      message_ = Message();
+      Reply(answer);
       return;
     }
     if (response.status().code() == absl::StatusCode::kCancelled &&

@@ -410,10 +410,8 @@ ClassifyStreams::Stream::Answer ClassifyStreams::Stream::MakeAnswer(
         ToProto(*response, id, request.message.request().options().timing());
     outcome =
         SerializeMessage(message, environment.max_response_bytes, answer.bytes);
-    // The answer may have to wait long for a client that is slow to read.
-    if (const std::size_t bytes = answer.bytes.Length();
-        outcome.ok() && bytes > request.bytes) {
-      outcome = answer.ticket.Charge(bytes - request.bytes);
+    if (outcome.ok()) {
+      outcome = answer.ticket.Cover(answer.bytes.Length());
     }
   }
   if (!outcome.ok()) {

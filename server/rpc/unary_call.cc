@@ -1,5 +1,7 @@
 #include "server/rpc/unary_call.h"
 
+#include <cstddef>
+
 #include "server/base/status_macros.h"
 
 namespace resnetd {
@@ -12,8 +14,16 @@ absl::Status UnaryCall::Accept(const grpc::ByteBuffer& request,
 }
 
 void UnaryCall::Reply(const google::protobuf::Message& message) {
-  End(SerializeMessage(message, record_.environment().max_response_bytes,
-                       response_));
+  absl::Status outcome = SerializeMessage(
+      message, record_.environment().max_response_bytes, response_);
+  if (const std::size_t bytes = response_.Length();
+      outcome.ok() && bytes > kFreeAnswerBytes) {
+    outcome = record_.ticket().Cover(bytes);
+  }
+  if (!outcome.ok()) {
+    response_.Clear();
+  }
+  End(outcome);
 }
 
 }  // namespace resnetd

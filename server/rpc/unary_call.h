@@ -3,6 +3,7 @@
 #include <google/protobuf/message.h>
 #include <grpcpp/grpcpp.h>
 
+#include <cstddef>
 #include <functional>
 #include <utility>
 
@@ -14,6 +15,10 @@
 #include "server/rpc/call_record.h"
 
 namespace resnetd {
+
+// Answers up to this size count for nothing: those of changes are smaller, and
+// what was changed must not be answered as if there had been no room for it.
+inline constexpr std::size_t kFreeAnswerBytes = 16U << 10U;
 
 // One call of a unary method, from its bytes to its answer.
 //
@@ -35,6 +40,9 @@ class UnaryCall : public grpc::ServerUnaryReactor {
                       Availability availability,
                       google::protobuf::Message& message);
 
+  // Sends `message`, which is accounted for in place of the request until the
+  // client has it: the call fails as CallGate::Ticket::Cover() says when there
+  // is no room for more than kFreeAnswerBytes.
   void Reply(const google::protobuf::Message& message);
   void Fail(const absl::Status& error) { End(error); }
 

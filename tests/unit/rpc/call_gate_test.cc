@@ -277,6 +277,22 @@ TEST(CallGateTest, ChargesMoreBytesToATicketAndGivesAllBack) {
   EXPECT_EQ(gate.calls(), 0U);
 }
 
+TEST(CallGateTest, AnAnswerTakesThePlaceOfItsRequest) {
+  CallGate gate(kLimits, ServingState::kServing);
+  const auto other = gate.Enter(From("b"), 10, Availability::kWhenServing);
+  auto ticket = gate.Enter(From("a"), 60, Availability::kWhenServing);
+  ASSERT_TRUE(ticket.ok());
+  for (const auto& [bytes, held] :
+       {std::pair(0U, 70U), {59U, 70U}, {60U, 70U}, {61U, 71U}, {90U, 100U}}) {
+    EXPECT_TRUE(ticket->Cover(bytes).ok());
+    EXPECT_EQ(gate.bytes_held(), held) << bytes;
+  }
+  EXPECT_EQ(ticket->Cover(91).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(gate.bytes_held(), 100U);
+  // Of no call.
+  EXPECT_TRUE(CallGate::Ticket().Cover(1000).ok());
+}
+
 TEST(CallGateTest, BoundsTheCallsOfAClientOverItsConnections) {
   CallGate gate({.max_calls_per_connection = 2, .max_calls_per_client = 3},
                 ServingState::kServing);
