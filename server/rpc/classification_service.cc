@@ -40,6 +40,10 @@ class ImagesCall final : public UnaryCall {
     deadline_ = DecideDeadline(
         record().context().deadline(), std::chrono::system_clock::now(),
         record().arrived(), limits.default_deadline, limits.max_deadline);
+    if (deadline_.is_default) {
+      // A call that is refused has it, too.
+      record().AnnounceDefaultDeadline();
+    }
     absl::Status status =
         record().Enter(bytes.Length(), Availability::kWhenServing);
     if (status.ok()) {
@@ -87,9 +91,6 @@ class ImagesCall final : public UnaryCall {
     record().set_amount("images",
                         static_cast<std::size_t>(message_.images_size()));
     const RequestLimits& limits = record().environment().limits;
-    if (deadline_.is_default) {
-      record().AnnounceDefaultDeadline();
-    }
     ASSIGN_OR_RETURN(ClassifyRequest request,
                      TakeRequest(message_, limits, record().ticket()));
     request.request_id = record().request_id();

@@ -50,8 +50,7 @@ ModelInput InputOf(const QueuedImage& image) {
 
 void Drop(QueuedImage& image, SteadyTime now) {
   image.request->CountIfLate(Stage::kQueue, now);
-  image.request->Finish(image.index,
-                        absl::CancelledError("not wanted any more"));
+  image.request->FinishUnwanted(image.index);
 }
 
 void FailAll(std::vector<QueuedImage>& batch, const absl::Status& status) {

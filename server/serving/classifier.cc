@@ -347,8 +347,7 @@ bool BatchingClassifier::FinishIfUnwanted(const QueuedImage& image) {
     return false;
   }
   image.request->CountIfLate(Stage::kDecode, now);
-  image.request->Finish(image.index,
-                        absl::CancelledError("not wanted any more"));
+  image.request->FinishUnwanted(image.index);
   return true;
 }
 

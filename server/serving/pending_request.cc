@@ -93,8 +93,9 @@ bool PendingRequest::IsWanted(SteadyTime now) {
 void PendingRequest::Finish(std::size_t index,
                             absl::StatusOr<Classification> outcome) {
   account_.metrics().CountImage(outcome.status().code());
+  // What expired was let in: CountIfLate() counts that.
   if (const absl::string_view label = RejectionLabel(outcome.status());
-      !label.empty()) {
+      !label.empty() && !absl::IsDeadlineExceeded(outcome.status())) {
     account_.metrics().CountRejected(label);
   }
   // Before the answer: who sends the next request on receiving it finds room.
@@ -117,6 +118,16 @@ void PendingRequest::Finish(std::size_t index,
   if (done) {
     done(std::move(answer));
   }
+}
+
+void PendingRequest::FinishUnwanted(std::size_t index) {
+  bool is_late = false;
+  {
+    const MutexLock lock(mutex_);
+    is_late = absl::IsDeadlineExceeded(failure_);
+  }
+  Finish(index, is_late ? absl::DeadlineExceededError("the deadline passed")
+                        : absl::CancelledError("not wanted any more"));
 }
 
 void PendingRequest::CountIfLate(Stage stage, SteadyTime now) {

@@ -51,6 +51,10 @@ class PendingRequest {
   void Finish(std::size_t index, absl::StatusOr<Classification> outcome)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // The same for an image of a request that IsWanted() has denied: counted as
+  // DEADLINE_EXCEEDED where its time was up, else as CANCELLED.
+  void FinishUnwanted(std::size_t index) ABSL_LOCKS_EXCLUDED(mutex_);
+
   // Decides the whole answer; the first call wins. The images must still be
   // finished one by one.
   void Fail(absl::Status status) ABSL_LOCKS_EXCLUDED(mutex_);

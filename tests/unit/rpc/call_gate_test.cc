@@ -282,8 +282,9 @@ TEST(CallGateTest, AnAnswerTakesThePlaceOfItsRequest) {
   const auto other = gate.Enter(From("b"), 10, Availability::kWhenServing);
   auto ticket = gate.Enter(From("a"), 60, Availability::kWhenServing);
   ASSERT_TRUE(ticket.ok());
-  for (const auto& [bytes, held] :
-       {std::pair(0U, 70U), {59U, 70U}, {60U, 70U}, {61U, 71U}, {90U, 100U}}) {
+  const std::vector<std::pair<std::size_t, std::size_t>> cases = {
+      {0, 70}, {59, 70}, {60, 70}, {61, 71}, {90, 100}};
+  for (const auto& [bytes, held] : cases) {
     EXPECT_TRUE(ticket->Cover(bytes).ok());
     EXPECT_EQ(gate.bytes_held(), held) << bytes;
   }

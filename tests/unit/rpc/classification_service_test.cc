@@ -303,6 +303,26 @@ TEST_F(ClassificationServiceTest, AnnouncesTheDefaultDeadline) {
   EXPECT_EQ(announced->second, "10000");
 }
 
+TEST_F(ClassificationServiceTest, ARefusedCallHasTheDefaultDeadlineToo) {
+  const auto announced = [this](const v1::ClassifyRequest& request) {
+    grpc::ClientContext context;
+    EXPECT_FALSE(Classify(context, request).ok());
+    const auto& initial = context.GetServerInitialMetadata();
+    const auto found = initial.find("resnetd-default-deadline-ms");
+    return found == initial.end()
+               ? std::string()
+               : std::string(found->second.data(), found->second.size());
+  };
+  EXPECT_EQ(announced({}), "10000");
+  classifier_.SetCheck([](const ClassifyOutline&) -> absl::Status {
+    return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
+                 "queue full");
+  });
+  EXPECT_EQ(announced(OneImage()), "10000");
+  server_->SetReady(false);
+  EXPECT_EQ(announced(OneImage()), "10000");
+}
+
 TEST_F(ClassificationServiceTest, TakesTheClientsDeadline) {
   Duration left{};
   classifier_.SetAnswer([&](const ClassifyRequest& request) {

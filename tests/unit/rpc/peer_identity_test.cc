@@ -14,7 +14,7 @@ struct PeerCase {
 
 class PeerIdentityTest : public testing::TestWithParam<PeerCase> {};
 
-TEST_P(PeerIdentityTest, IsTheAddressWithoutThePort) {
+TEST_P(PeerIdentityTest, IsTheAddressOrItsNetworkWithoutThePort) {
   EXPECT_EQ(IdentityOfPeer(GetParam().peer), GetParam().identity);
 }
 
@@ -24,8 +24,16 @@ INSTANTIATE_TEST_SUITE_P(
         PeerCase{"ipv4:10.0.0.7:51234", "ipv4:10.0.0.7"},
         PeerCase{"ipv4:127.0.0.1:1", "ipv4:127.0.0.1"},
         PeerCase{"ipv6:[::1]:443", "ipv6:::1"},
-        PeerCase{"ipv6:%5B2001:db8::2%5D:443", "ipv6:2001:db8::2"},
+        PeerCase{"ipv6:%5B2001:db8::2%5D:443", "ipv6:2001:db8::/64"},
+        PeerCase{"ipv6:%5B2001:db8:1:2:3:4:5:6%5D:443",
+                 "ipv6:2001:db8:1:2::/64"},
+        PeerCase{"ipv6:%5B2001:db8:1:2:ffff:ffff:ffff:ffff%5D:1",
+                 "ipv6:2001:db8:1:2::/64"},
+        PeerCase{"ipv6:%5B2001:db8:1:3::%5D:1", "ipv6:2001:db8:1:3::/64"},
+        PeerCase{"ipv6:%5Bfd00::1%5D:1", "ipv6:fd00::/64"},
         PeerCase{"ipv6:%5B::ffff:10.0.0.7%5D:51234", "ipv4:10.0.0.7"},
+        PeerCase{"ipv6:%5B::ffff:a00:7%5D:51234", "ipv4:10.0.0.7"},
+        PeerCase{"ipv6:%5Bfe80::1%5D:1", "ipv6:fe80::1"},
         PeerCase{"ipv6:%5Bfe80::1%25eth0%5D:1", "ipv6:fe80::1%25eth0"},
         PeerCase{"unix:/run/resnetd.sock", "unix"}, PeerCase{"unix:", "unix"},
         PeerCase{"unix-abstract:name", "unix"},
@@ -38,6 +46,10 @@ TEST(PeerIdentityTest, ConnectionsOfOneMachineAreOneCaller) {
             IdentityOfPeer("ipv4:10.0.0.7:2"));
   EXPECT_NE(IdentityOfPeer("ipv4:10.0.0.7:1"),
             IdentityOfPeer("ipv4:10.0.0.8:1"));
+  EXPECT_EQ(IdentityOfPeer("ipv6:%5B2001:db8::1%5D:1"),
+            IdentityOfPeer("ipv6:%5B2001:db8::2%5D:1"));
+  EXPECT_NE(IdentityOfPeer("ipv6:%5B2001:db8::1%5D:1"),
+            IdentityOfPeer("ipv6:%5B2001:db8:0:1::1%5D:1"));
 }
 
 }  // namespace

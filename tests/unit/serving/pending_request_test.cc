@@ -73,6 +73,41 @@ TEST(PendingRequestTest,
   EXPECT_THAT(text, HasSubstr("missed_total{model=\"m\",stage=\"queue\"} 1"));
 }
 
+TEST(PendingRequestTest, AnImageThatIsNotWantedIsCountedByWhatBecameOfIt) {
+  const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
+  ServingFixture fixture;
+  QueueAccount account({}, telemetry->ForModel("m"), fixture.ahead);
+  const auto drop = [&](ClassifyRequest asked) {
+    const std::size_t images = asked.images.size();
+    ASSERT_TRUE(
+        account.Reserve({.images = images, .now = fixture.clock.Now()}).ok());
+    AnswerBox answer;
+    const auto request = std::make_shared<PendingRequest>(
+        std::move(asked), fixture.version, account, fixture.clock,
+        answer.Taker());
+    ASSERT_FALSE(request->IsWanted(fixture.clock.Now()));
+    for (std::size_t i = 0; i < images; ++i) {
+      request->FinishUnwanted(i);
+    }
+    EXPECT_TRUE(answer.HasAnswer());
+  };
+  ClassifyRequest late = PixelRequest(3);
+  late.deadline = fixture.clock.Now();
+  ClassifyRequest cancelled = PixelRequest(2);
+  cancelled.cancelled = std::make_shared<std::atomic<bool>>(true);
+  drop(std::move(late));
+  drop(std::move(cancelled));
+  const std::string text = telemetry->Expose();
+  EXPECT_THAT(
+      text, HasSubstr("images_total{model=\"m\",outcome=\"DEADLINE_EXCEEDED\"}"
+                      " 3"));
+  EXPECT_THAT(text,
+              HasSubstr("images_total{model=\"m\",outcome=\"CANCELLED\"} 2"));
+  // Not refused: they were let in.
+  EXPECT_THAT(text,
+              HasSubstr("rejected_total{model=\"m\",reason=\"deadline\"} 0"));
+}
+
 TEST(PendingRequestTest, OneBadImageAmongOthersFailsAlone) {
   ServingFixture fixture;
   AnswerBox answer;
