@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
@@ -26,6 +25,7 @@
 #include "server/app/model_precisions.h"
 #include "server/app/periodic_task.h"
 #include "server/app/picture_sources.h"
+#include "server/app/readiness.h"
 #include "server/app/server_options.h"
 #include "server/app/thread_plan.h"
 #include "server/app/trainers.h"
@@ -100,8 +100,8 @@ class ServerParts final : public Server {
 
   int grpc_port() const override { return grpc_->port(); }
   int http_port() const override { return http_->port(); }
-  bool is_ready() const override { return ready_.load(); }
-  bool is_broken() const override { return broken_.load(); }
+  bool is_ready() const override { return readiness_.is_ready(); }
+  bool is_broken() const override { return readiness_.is_broken(); }
   void Drain() override;
 
  private:
@@ -112,7 +112,9 @@ class ServerParts final : public Server {
   absl::Status FollowRegistry();
   HttpServer::Routes Routes();
   std::string Metrics(ExpositionFormat format);
-  void SetReady(bool ready);
+  // What Readiness is to tell, but for the drain.
+  void Publish(bool ready);
+  void BecomeReady();
   // By a thread of the backend.
   void TakeBrokenDevice();
   void EndRevokedCalls();
@@ -122,9 +124,7 @@ class ServerParts final : public Server {
   const Config config_;
   const ThreadPlan plan_ = PlanThreads(config_);
   const Clock& clock_ = RealClock();
-  // Written when the server becomes ready and when it drains; read by probes.
-  std::atomic<bool> ready_{false};
-  std::atomic<bool> broken_{false};
+  Readiness readiness_;
   // In the order of construction; destroyed the other way round.
   std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create(OpenNvml());
   ModelEventMetrics events_{*telemetry_};
@@ -183,7 +183,7 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   }
   RETURN_IF_ERROR(BringModels());
   RETURN_IF_ERROR(jobs_->Start());
-  SetReady(true);
+  BecomeReady();
   return absl::OkStatus();
 }
 
@@ -232,7 +232,7 @@ absl::Status ServerParts::FollowRegistry() {
       source_, ConnectRegistry(config_.registry, RegistryOptionsOf(config_)));
   replica_.emplace(*source_, *store_, *manager_);
   follower_ = std::make_unique<Follower>(*source_, *replica_, registry_,
-                                         [this] { SetReady(true); });
+                                         [this] { BecomeReady(); });
   return absl::OkStatus();
 }
 
@@ -288,7 +288,7 @@ HttpServer::Routes ServerParts::Routes() {
        [](const RequestHeaders&) { return HttpReply{.body = "ok\n"}; }},
       {"/readyz",
        [this](const RequestHeaders&) {
-         return ready_.load()
+         return is_ready()
                     ? HttpReply{.body = "ok\n"}
                     : HttpReply{.status = 503,
                                 .body = "not ready: starting or draining\n"};
@@ -332,18 +332,19 @@ absl::Status ServerParts::BringModels() {
   return absl::OkStatus();
 }
 
-void ServerParts::SetReady(bool wanted) {
-  const bool ready = wanted && !broken_.load();
-  ready_.store(ready);
+void ServerParts::Publish(bool ready) {
   telemetry_->SetReady(ready);
   grpc_->SetReady(ready);
 }
 
+void ServerParts::BecomeReady() {
+  readiness_.Set(true, [this](bool ready) { Publish(ready); });
+}
+
 void ServerParts::TakeBrokenDevice() {
-  broken_.store(true);
   // Who asks for readiness is told now; the rest of the end is for the thread
   // that waits for signals.
-  SetReady(false);
+  readiness_.Break([this](bool ready) { Publish(ready); });
   kill(getpid(), SIGTERM);
 }
 
@@ -358,8 +359,7 @@ void ServerParts::EndRevokedCalls() {
 void ServerParts::Drain() {
   Log(LogLevel::kInfo, "draining",
       {{"in_flight", absl::StrCat(classifier_->in_flight())}});
-  ready_.store(false);
-  telemetry_->SetReady(false);
+  readiness_.Drain([this](bool ready) { telemetry_->SetReady(ready); });
   // Nobody is served by waiting with a broken device.
   const std::size_t cut_off = grpc_->Drain(
       Milliseconds(is_broken() ? 0 : config_.drain_delay_ms),
@@ -371,9 +371,6 @@ void ServerParts::Drain() {
 
 void ServerParts::StopWork() {
   follower_.reset();
-  // The follower may have found just now that it has everything.
-  ready_.store(false);
-  telemetry_->SetReady(false);
   // No step more beside the calls that are still answered. The job saves where
   // it is; the next start goes on from there.
   if (jobs_ != nullptr) {

@@ -27,14 +27,6 @@
 namespace resnetd {
 namespace {
 
-// Pixels and tensors are there already.
-DecodeCost CostOf(const ImageSource& source, const ClassifierOptions& options) {
-  const auto* const encoded = std::get_if<EncodedImage>(&source);
-  return encoded == nullptr
-             ? DecodeCost{}
-             : DecodeCostOf(encoded->bytes, options.decode.max_pixels);
-}
-
 absl::Status CheckNetworkSize(const Pixels& picture,
                               const PreprocessSpec& spec) {
   if (picture.width == spec.crop && picture.height == spec.crop) {
@@ -282,14 +274,15 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
     request->Finish(index, *unusable);
     return;
   }
-  decode_queue_.Push({.request = request,
-                      .index = index,
-                      .pixels = {},
-                      .normalised = {},
-                      .decode_wait = {},
-                      .enqueued_at = clock_.Now(),
-                      .times = {},
-                      .decode = CostOf(source, options_)});
+  decode_queue_.Push(
+      {.request = request,
+       .index = index,
+       .pixels = {},
+       .normalised = {},
+       .decode_wait = {},
+       .enqueued_at = clock_.Now(),
+       .times = {},
+       .decode = PrepareCostOf(source, options_.decode.max_pixels)});
   pool_metrics_.AddQueued(1);
   if (!decode_pool_->TrySubmit([this] { DecodeNext(); })) {
     // There is room for a task of each image that room is kept for: only a pool

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <variant>
 
 #include "server/image/announced_size.h"
 
@@ -12,6 +13,8 @@ constexpr std::size_t kBytesPerPixel = 6;
 // A photo of a megapixel takes some 5 ms, whatever its format, and a thumbnail
 // not nothing.
 constexpr Duration kTimePerPixel = std::chrono::nanoseconds(5);
+// Of pixels that are there: to resize or to convert them.
+constexpr Duration kTimePerRawPixel = std::chrono::nanoseconds(3);
 constexpr Duration kTimePerPicture = std::chrono::microseconds(20);
 
 }  // namespace
@@ -23,6 +26,24 @@ DecodeCost DecodeCostOf(absl::Span<const std::uint8_t> encoded,
   const std::int64_t held = announced == 0 ? max_pixels : pixels;
   return {.bytes = static_cast<std::size_t>(held) * kBytesPerPixel,
           .time = kTimePerPicture + kTimePerPixel * pixels};
+}
+
+DecodeCost PrepareCostOf(const ImageSource& source, std::int64_t max_pixels) {
+  if (const auto* encoded = std::get_if<EncodedImage>(&source)) {
+    return DecodeCostOf(encoded->bytes, max_pixels);
+  }
+  std::int64_t pixels = 0;
+  if (const auto* raw = std::get_if<PixelImage>(&source)) {
+    pixels = raw->at_network_size
+                 ? 0
+                 : std::int64_t{raw->pixels.width} * raw->pixels.height;
+  } else if (const auto* tensor = std::get_if<TensorImage>(&source)) {
+    pixels = std::int64_t{tensor->width} * tensor->height;
+  }
+  return {.bytes = 0,
+          .time = kTimePerPicture +
+                  kTimePerRawPixel *
+                      std::clamp(pixels, std::int64_t{0}, max_pixels)};
 }
 
 DecodeMemory::Lease DecodeMemory::Take(std::size_t bytes) {

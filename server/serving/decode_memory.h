@@ -8,6 +8,7 @@
 #include "absl/types/span.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
+#include "server/serving/classify_types.h"
 
 namespace resnetd {
 
@@ -20,11 +21,16 @@ struct DecodeCost {
   Duration time{};
 };
 
-// Of a picture of up to `max_pixels`; one whose header does not say how large
-// it is counts as the largest for its memory and as the smallest for its time:
-// it will be refused as soon as a decoder looks at it.
+// Of an encoded picture of up to `max_pixels`; one whose header does not say
+// how large it is counts as the largest for its memory and as the smallest for
+// its time: it will be refused as soon as a decoder looks at it.
 DecodeCost DecodeCostOf(absl::Span<const std::uint8_t> encoded,
                         std::int64_t max_pixels);
+
+// What it costs decoders to make the input of a network of `source`: encoded
+// pictures as above; pixels that have to be resized, and tensors, by their
+// size, without memory of the decoders.
+DecodeCost PrepareCostOf(const ImageSource& source, std::int64_t max_pixels);
 
 // The memory that decoders may use at once. Who finds no room waits, in the
 // order of arrival: nobody is overtaken for ever, and a picture that is larger

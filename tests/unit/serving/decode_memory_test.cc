@@ -50,6 +50,36 @@ TEST(DecodeCostTest, OfWhatDoesNotSayHowLargeItIsIsMemoryForTheLargest) {
   EXPECT_EQ(cost.time, microseconds(20));
 }
 
+TEST(PrepareCostTest, GrowsWithWhatIsToBeDone) {
+  constexpr std::int64_t kMost = 1'000'000;
+  const std::vector<std::uint8_t> png = PngHeader(100, 100);
+  const Pixels large{.width = 2000, .height = 500, .rgb = {}};
+  const Pixels larger{.width = 2000, .height = 501, .rgb = {}};
+  struct Case {
+    ImageSource source;
+    std::size_t bytes;
+    microseconds time;
+  };
+  const std::vector<Case> cases = {
+      {EncodedImage{.bytes = png}, 60'000, microseconds(20 + 50)},
+      {PixelImage{.pixels = large}, 0, microseconds(20 + 3000)},
+      // Never more than the largest.
+      {PixelImage{.pixels = larger}, 0, microseconds(20 + 3000)},
+      {PixelImage{.pixels = large, .at_network_size = true}, 0,
+       microseconds(20)},
+      {TensorImage{.bytes = {}, .height = 100, .width = 100}, 0,
+       microseconds(20 + 30)},
+      // It will be refused.
+      {TensorImage{.bytes = {}, .height = -1, .width = 100}, 0,
+       microseconds(20)},
+  };
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    const DecodeCost cost = PrepareCostOf(cases[i].source, kMost);
+    EXPECT_EQ(cost.bytes, cases[i].bytes) << i;
+    EXPECT_EQ(cost.time, cases[i].time) << i;
+  }
+}
+
 TEST(DecodeMemoryTest, HasRoomUpToTheLastByte) {
   DecodeMemory memory(100);
   std::optional<DecodeMemory::Lease> first = memory.Take(60);
