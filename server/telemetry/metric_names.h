@@ -140,10 +140,10 @@ inline constexpr MetricSpec kDecodePoolQueueImages = {
     "Images that wait for a thread to decode them."};
 inline constexpr MetricSpec kQueueDepthImages = {
     "resnetd_queue_depth_images", MetricKind::kGauge, "model",
-    "Images that wait for a batch."};
+    "Images taken and not answered yet: those that wait, are decoded or run."};
 inline constexpr MetricSpec kQueueLimitImages = {
     "resnetd_queue_limit_images", MetricKind::kGauge, "model",
-    "Images that may wait; more are refused."};
+    "Images that may be taken and not answered; more are refused."};
 inline constexpr MetricSpec kRejectedTotal = {
     "resnetd_rejected_total", MetricKind::kCounter, "model,reason",
     "Calls and images refused: queue_full, overloaded, quota, deadline, "

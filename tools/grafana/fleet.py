@@ -95,7 +95,7 @@ def load() -> tuple[str, list[Json]]:
                    [target(quantile(0.99, "resnetd_rpc_duration_seconds", CLASSIFY,
                                     "instance"), "{{instance}}")],
                    unit="s", least=0, width=6),
-        timeseries("Queue", "Images that wait over the limit, by server.",
+        timeseries("Queue", "Images taken and not answered over the limit, by server.",
                    [target(f"max by (instance) (resnetd_queue_depth_images{{{MODEL}}} / "
                            f"resnetd_queue_limit_images{{{MODEL}}})", "{{instance}}")],
                    unit="percentunit", least=0, width=6,
