@@ -33,6 +33,19 @@ std::int64_t WorkersOf(const ServiceTime& service) {
   return std::max<std::int64_t>(static_cast<std::int64_t>(service.workers), 1);
 }
 
+std::int64_t DecodersOf(const DecodeTime& decode) {
+  return std::max<std::int64_t>(static_cast<std::int64_t>(decode.decoders), 1);
+}
+
+Duration DecodeWait(const DecodeTime& decode) {
+  return decode.own == Duration::zero() ? Duration::zero()
+                                        : decode.ahead / DecodersOf(decode);
+}
+
+std::int64_t RoundsOf(std::int64_t images, std::int64_t at_once) {
+  return (images + at_once - 1) / at_once;
+}
+
 absl::Status QueueFull(const ServiceTime& service, absl::string_view text,
                        absl::string_view limit_name, std::size_t limit) {
   return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull, text)
@@ -102,18 +115,29 @@ std::size_t ShareOf(std::size_t limit, const QueueLoad& load) {
 }
 
 Duration PredictWait(const ServiceTime& service) {
-  return service.ahead / WorkersOf(service);
+  return std::max(service.ahead / WorkersOf(service),
+                  DecodeWait(service.decode));
 }
 
 Duration PredictFinish(const ServiceTime& service, std::size_t images) {
+  static const BatchTimes unknown;
+  const BatchTimes& times = service.times == nullptr ? unknown : *service.times;
+  const auto count =
+      std::max<std::int64_t>(static_cast<std::int64_t>(images), 1);
   const std::int64_t workers = WorkersOf(service);
   // Of the worker that has most of them.
-  const std::int64_t share =
-      (static_cast<std::int64_t>(images) + workers - 1) / workers;
-  return PredictWait(service) * 5 / 4 +
-         (service.times == nullptr
-              ? Duration::zero()
-              : service.times->OfImages(static_cast<std::size_t>(share)));
+  const auto share = static_cast<std::size_t>(RoundsOf(count, workers));
+  const Duration computed = times.OfImages(share);
+  const Duration free = service.ahead / workers * 5 / 4;
+  const DecodeTime& decode = service.decode;
+  if (decode.own == Duration::zero()) {
+    return free + computed;
+  }
+  const Duration each = decode.own / count;
+  const Duration begin = DecodeWait(decode) * 5 / 4;
+  const Duration decoded = begin + each * RoundsOf(count, DecodersOf(decode));
+  return std::max(std::max(free, begin + each) + computed,
+                  decoded + times.OfBatch(std::min(share, times.max_batch())));
 }
 
 absl::Status Admit(const QueueLimits& limits, const QueueLoad& load,
@@ -137,8 +161,9 @@ absl::Status Admit(const QueueLimits& limits, const QueueLoad& load,
         .RetryAfter(RetryAfter(service));
   }
   const Duration finish = PredictFinish(service, request.images);
-  const bool is_trial =
-      service.ahead == Duration::zero() && service.measured_ago >= kTrialAfter;
+  const bool is_trial = service.ahead == Duration::zero() &&
+                        service.decode.ahead == Duration::zero() &&
+                        service.measured_ago >= kTrialAfter;
   if (request.deadline != kNoDeadline && !is_trial &&
       request.now + finish > request.deadline) {
     return Error(absl::StatusCode::kDeadlineExceeded,

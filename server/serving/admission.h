@@ -39,6 +39,16 @@ struct QueueLoad {
 // An equal share of `limit`, of a queue with this load.
 std::size_t ShareOf(std::size_t limit, const QueueLoad& load);
 
+// Predicted times of decoders, from pictures that they decoded.
+struct DecodeTime {
+  std::size_t decoders = 1;
+  // Time that one decoder would take for what goes before the request.
+  Duration ahead{};
+  // For all of its pictures; zero: none needs a decoder, and nothing of this
+  // counts.
+  Duration own{};
+};
+
 // Predicted times, from measured batches.
 struct ServiceTime {
   // Of the model's batches; null or empty: not measured yet. The caller's.
@@ -49,6 +59,7 @@ struct ServiceTime {
   Duration ahead{};
   // Since the last batch of the model.
   Duration measured_ago{};
+  DecodeTime decode{};
 };
 
 // A request that wants to join a queue.
@@ -60,13 +71,19 @@ struct AdmissionRequest {
   SteadyTime deadline = kNoDeadline;
   // Who asks; see ClassifyRequest.
   std::string identity{};
+  // Time of decoders that its pictures announce, see DecodeCost.
+  Duration decode{};
 };
 
-// Until its first image runs.
+// For decoders and workers, whoever is the later. They are a pipeline: while
+// one picture is computed the next is decoded, so that the longer of the two
+// backlogs is what there is to wait for, and not their sum.
 Duration PredictWait(const ServiceTime& service);
-// Until its last one is through. What goes before may take a quarter longer
-// than measured: a prediction that is too long costs a refusal, one that is too
-// short the whole work for an answer that comes late.
+// Until its last one is through: the workers begin with it when they are
+// through with what goes before and one of its pictures is decoded, and their
+// last batch cannot begin before the last one is. What goes before may take a
+// quarter longer than measured: a prediction that is too long costs a refusal,
+// one that is too short the whole work for an answer that comes late.
 Duration PredictFinish(const ServiceTime& service, std::size_t images);
 
 // Whether a request may join a queue that holds `load`.

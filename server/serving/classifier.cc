@@ -19,6 +19,7 @@
 #include "server/serving/classify_validation.h"
 #include "server/serving/decode_memory.h"
 #include "server/serving/decode_queue.h"
+#include "server/serving/decode_work.h"
 #include "server/serving/pending_request.h"
 #include "server/serving/queue_account.h"
 #include "server/serving/rate_limiter.h"
@@ -83,6 +84,7 @@ class BatchingClassifier final : public Classifier {
   // A count that nothing is decided on.
   std::atomic<std::size_t> in_flight_{0};
   WorkAhead ahead_;
+  DecodeWork decode_work_;
   RateLimiter limiter_;
   Mutex mutex_;
   // Never shrinks: accounts exist for models of the registry only, and requests
@@ -107,6 +109,7 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
       pool_metrics_(telemetry.decode_pool()),
       clock_(clock),
       gate_(gate),
+      decode_work_(options.decode_threads),
       limiter_(options.rate),
       decode_memory_(options.max_decode_bytes),
       queue_({.max_batch = options.max_batch,
@@ -169,8 +172,13 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
   }
   QueueAccount& account = AccountOf((*version)->facts.name);
   std::size_t bytes = 0;
+  Duration decode{};
+  std::vector<DecodeCost> costs;
+  costs.reserve(request.images.size());
   for (const ImageSource& source : request.images) {
     bytes += HeldBytes(source);
+    costs.push_back(PrepareCostOf(source, options_.decode.max_pixels));
+    decode += costs.back().time;
   }
   if (const absl::Status reserved =
           Reserve(account, {.images = request.images.size(),
@@ -178,7 +186,8 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
                             .priority = request.priority,
                             .now = clock_.Now(),
                             .deadline = request.deadline,
-                            .identity = request.identity});
+                            .identity = request.identity,
+                            .decode = decode});
       !reserved.ok()) {
     account.metrics().CountRejected(RejectionLabel(reserved));
     return reserved;
@@ -186,7 +195,7 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
   Done counted = Counted(request.priority, std::move(done));
   return std::make_shared<PendingRequest>(std::move(request),
                                           *std::move(version), account, clock_,
-                                          std::move(counted));
+                                          std::move(counted), std::move(costs));
 }
 
 // Within the caller's rate and the limits of both queues.
@@ -261,7 +270,7 @@ QueueAccount& BatchingClassifier::AccountOf(const ModelName& name) {
                        .workers = options_.workers,
                        .max_batch = options_.max_batch,
                        .allowed_batches = options_.allowed_batches},
-        telemetry_.ForModel(name.text()), ahead_);
+        telemetry_.ForModel(name.text()), ahead_, &decode_work_);
   }
   return *account;
 }
@@ -274,15 +283,14 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
     request->Finish(index, *unusable);
     return;
   }
-  decode_queue_.Push(
-      {.request = request,
-       .index = index,
-       .pixels = {},
-       .normalised = {},
-       .decode_wait = {},
-       .enqueued_at = clock_.Now(),
-       .times = {},
-       .decode = PrepareCostOf(source, options_.decode.max_pixels)});
+  decode_queue_.Push({.request = request,
+                      .index = index,
+                      .pixels = {},
+                      .normalised = {},
+                      .decode_wait = {},
+                      .enqueued_at = clock_.Now(),
+                      .times = {},
+                      .decode = request->decode_cost(index)});
   pool_metrics_.AddQueued(1);
   if (!decode_pool_->TrySubmit([this] { DecodeNext(); })) {
     // There is room for a task of each image that room is kept for: only a pool
@@ -319,6 +327,8 @@ void BatchingClassifier::PrepareInPool(QueuedImage image) {
   if (FinishIfUnwanted(image)) {
     return;
   }
+  // A decoder that waits for memory is busy, too.
+  const SteadyTime started = clock_.Now();
   const DecodeMemory::Lease room = AwaitRoom(image);
   if (FinishIfUnwanted(image)) {
     return;
@@ -328,6 +338,7 @@ void BatchingClassifier::PrepareInPool(QueuedImage image) {
     return;
   }
   image.enqueued_at = clock_.Now();
+  request->Decoded(image.index, image.enqueued_at - started);
   image.times = request->account().times();
   image.decode = {};
   queue_.Push(std::move(image));

@@ -54,13 +54,15 @@ std::size_t HeldBytes(const ImageSource& source) {
 
 PendingRequest::PendingRequest(ClassifyRequest request, ModelHandle version,
                                QueueAccount& account, const Clock& clock,
-                               Done done)
+                               Done done, std::vector<DecodeCost> decode)
     : request_(std::move(request)),
       version_(std::move(version)),
       account_(account),
       clock_(clock),
       holder_{.priority = request_.priority, .identity = request_.identity},
+      decode_(std::move(decode)),
       done_(std::move(done)) {
+  decode_.resize(request_.images.size());
   held_bytes_.reserve(request_.images.size());
   for (const ImageSource& source : request_.images) {
     held_bytes_.push_back(HeldBytes(source));
@@ -68,6 +70,16 @@ PendingRequest::PendingRequest(ClassifyRequest request, ModelHandle version,
   const MutexLock lock(mutex_);
   results_.resize(request_.images.size(), absl::UnknownError("not finished"));
   remaining_ = request_.images.size();
+}
+
+void PendingRequest::Decoded(std::size_t index, Duration took) {
+  account_.RecordDecode(decode_[index].time, took);
+  ReleaseDecode(index);
+}
+
+void PendingRequest::ReleaseDecode(std::size_t index) {
+  account_.ReleaseDecode(holder_,
+                         std::exchange(decode_[index].time, Duration::zero()));
 }
 
 PixelImage PendingRequest::TakePixels(std::size_t index) {
@@ -99,6 +111,7 @@ void PendingRequest::Finish(std::size_t index,
     account_.metrics().CountRejected(label);
   }
   // Before the answer: who sends the next request on receiving it finds room.
+  ReleaseDecode(index);
   account_.Release(holder_, held_bytes_[index]);
   const bool alone = request_.images.size() == 1;
   if (!outcome.ok() && (alone || request_.fail_fast)) {

@@ -12,6 +12,7 @@
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/serving/classify_types.h"
+#include "server/serving/decode_memory.h"
 #include "server/serving/queue_account.h"
 
 namespace resnetd {
@@ -26,14 +27,24 @@ class PendingRequest {
  public:
   using Done = std::function<void(absl::StatusOr<ClassifyResponse>)>;
 
-  // `account` holds a reservation for every image; each is released as its
-  // image finishes. `account` and `clock` outlive this object.
+  // `account` holds a reservation for every image, and for what it costs to
+  // decode it (`decode`, one for each image; empty: nothing); each is released
+  // as its image finishes. `account` and `clock` outlive this object.
   PendingRequest(ClassifyRequest request, ModelHandle version,
-                 QueueAccount& account, const Clock& clock, Done done);
+                 QueueAccount& account, const Clock& clock, Done done,
+                 std::vector<DecodeCost> decode = {});
 
   const ClassifyRequest& request() const { return request_; }
   const ModelHandle& version() const { return version_; }
   QueueAccount& account() { return account_; }
+  // What it costs to decode image `index`; no time once that is over. For who
+  // has the image, as Decoded() is.
+  const DecodeCost& decode_cost(std::size_t index) const {
+    return decode_[index];
+  }
+  // It is decoded: a decoder was busy with it for `took`. At most once per
+  // image, before it is finished.
+  void Decoded(std::size_t index, Duration took);
   // The pixels of image `index`, taken out of the request. Once per image.
   PixelImage TakePixels(std::size_t index);
 
@@ -66,6 +77,7 @@ class PendingRequest {
                 std::size_t batch_size) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
+  void ReleaseDecode(std::size_t index);
   absl::StatusOr<ClassifyResponse> BuildAnswer()
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
@@ -76,6 +88,9 @@ class PendingRequest {
   const Holder holder_;
   // Bytes reserved for each image.
   std::vector<std::size_t> held_bytes_;
+  // Of each image; its time is what is reserved. Images are handed from thread
+  // to thread, and each is touched only by who has it.
+  std::vector<DecodeCost> decode_;
   Mutex mutex_;
   // Called once, by the Finish() that sees `remaining_` reach zero.
   Done done_ ABSL_GUARDED_BY(mutex_);

@@ -17,10 +17,11 @@ constexpr Duration kCrowdedFor = std::chrono::seconds(1);
 }  // namespace
 
 QueueAccount::QueueAccount(const AccountOptions& options, ModelMetrics& metrics,
-                           WorkAhead& ahead)
+                           WorkAhead& ahead, DecodeWork* decode)
     : options_(options),
       metrics_(metrics),
       ahead_(ahead),
+      decode_(decode),
       times_(std::make_shared<BatchTimes>(options.max_batch,
                                           options.allowed_batches)) {}
 
@@ -56,7 +57,8 @@ absl::Status QueueAccount::Decide(const AdmissionRequest& request) {
       .times = times_.get(),
       .workers = options_.workers,
       .ahead = ahead_.Of(request.priority, request.identity, more),
-      .measured_ago = request.now - measured_at_};
+      .measured_ago = request.now - measured_at_,
+      .decode = decode_ == nullptr ? DecodeTime{} : decode_->Predict(request)};
   const QueueLoad load = LoadFor(request);
   absl::Status status = Admit(options_.limits, load, service, request);
   if (!status.ok() &&
@@ -86,6 +88,9 @@ absl::Status QueueAccount::Reserve(const AdmissionRequest& request) {
   held.bytes += request.bytes;
   ahead_.Add(request.priority, request.identity,
              times_->PerImage() * static_cast<std::int64_t>(request.images));
+  if (decode_ != nullptr) {
+    decode_->Add(request.priority, request.identity, request.decode);
+  }
   TellDepth();
   return absl::OkStatus();
 }
@@ -103,6 +108,18 @@ void QueueAccount::Release(const Holder& holder, std::size_t bytes) {
   }
   ahead_.Add(holder.priority, holder.identity, -times_->PerImage());
   TellDepth();
+}
+
+void QueueAccount::ReleaseDecode(const Holder& holder, Duration announced) {
+  if (decode_ != nullptr) {
+    decode_->Add(holder.priority, holder.identity, -announced);
+  }
+}
+
+void QueueAccount::RecordDecode(Duration announced, Duration took) {
+  if (decode_ != nullptr) {
+    decode_->Record(announced, took);
+  }
 }
 
 void QueueAccount::RecordBatch(std::size_t images, Duration duration,

@@ -14,6 +14,7 @@
 #include "server/base/mutex.h"
 #include "server/serving/admission.h"
 #include "server/serving/batch_times.h"
+#include "server/serving/decode_work.h"
 #include "server/serving/work_ahead.h"
 #include "server/telemetry/serving_metrics.h"
 
@@ -40,12 +41,14 @@ struct AccountOptions {
 // yet, whose it is, and how long batches take. Thread-safe.
 class QueueAccount {
  public:
-  // `metrics` and `ahead`, what all models share, outlive this object.
+  // `metrics`, `ahead` and `decode`, what all models share, outlive this
+  // object. Null: nothing is decoded.
   QueueAccount(const AccountOptions& options, ModelMetrics& metrics,
-               WorkAhead& ahead);
+               WorkAhead& ahead, DecodeWork* decode = nullptr);
 
   // Lets a request in, or says why not (the errors of Admit()). What was let in
-  // must be given back by Release().
+  // must be given back by Release(), and what it
+  // announced for decoders by ReleaseDecode().
   absl::Status Reserve(const AdmissionRequest& request)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -56,6 +59,13 @@ class QueueAccount {
   // One image of `bytes` bytes was answered.
   void Release(const Holder& holder, std::size_t bytes)
       ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // A picture that announced so much of decoders' time waits for them no more:
+  // it is decoded, or nobody wants it.
+  void ReleaseDecode(const Holder& holder, Duration announced);
+
+  // A decoder was busy with it for so long.
+  void RecordDecode(Duration announced, Duration took);
 
   // A batch of `images` images took `duration` and ended `now`.
   void RecordBatch(std::size_t images, Duration duration, SteadyTime now)
@@ -84,6 +94,8 @@ class QueueAccount {
   const AccountOptions options_;
   ModelMetrics& metrics_;
   WorkAhead& ahead_;
+  // May be null.
+  DecodeWork* const decode_;
   mutable Mutex mutex_;
   std::size_t images_ ABSL_GUARDED_BY(mutex_) = 0;
   std::size_t bytes_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -74,6 +74,56 @@ TEST_P(ServingOverloadTest, AnswersAsManyAsItCanAndNoneLate) {
 INSTANTIATE_TEST_SUITE_P(Loads, ServingOverloadTest,
                          testing::Values(1.2, 2, 5, 10));
 
+// Pictures that a decoder takes 71 ms for and a worker 35: with one decoder and
+// two workers 14 a second, of which the network could do 57. What headers
+// announce is far off: it has to be learnt.
+constexpr Duration kDecode = milliseconds(71);
+constexpr double kDecoded = 1000.0 / 71;
+
+ServingScenario LargePictures(double load) {
+  ServingScenario scenario = Offered({load * kDecoded / kCapacity}, 0);
+  scenario.workers = 2;
+  scenario.models = {{.base = {}, .each = milliseconds(35)}};
+  scenario.decode = kDecode;
+  scenario.announced_decode = milliseconds(20);
+  // Of 35 ms: two seconds.
+  scenario.callers[0].min_patience = 57;
+  scenario.callers[0].max_patience = 58;
+  scenario.calls = static_cast<std::size_t>(120 * kDecoded * load);
+  return scenario;
+}
+
+double DecodedShare(const ServingReport& report) {
+  return static_cast<double>(report.answered) /
+         (ToSeconds(report.simulated) - kIdleAtTheEnd) / kDecoded;
+}
+
+class DecodingOverloadTest : public testing::TestWithParam<double> {};
+
+TEST_P(DecodingOverloadTest, AnswersAsManyAsDecodersCanAndNoneLate) {
+  ServingReport report =
+      ServingWorld(LargePictures(GetParam()), 7, Sabotage::kNone).Run();
+  EXPECT_TRUE(report.violations.empty());
+  EXPECT_GE(DecodedShare(report), 0.95);
+  EXPECT_EQ(report.failed, 0U);
+  // The target for the wait, and its own time.
+  std::sort(report.latencies.begin(), report.latencies.end());
+  EXPECT_LE(report.latencies[report.latencies.size() * 99 / 100],
+            seconds(1) + 2 * (kDecode + milliseconds(35)));
+}
+
+TEST_P(DecodingOverloadTest,
+       WhoDoesNotKnowWhatDecodersHaveToDoWastesTheirTime) {
+  const ServingReport report =
+      ServingWorld(LargePictures(GetParam()), 7, Sabotage::kBlindToDecoding)
+          .Run();
+  EXPECT_LT(DecodedShare(report), 0.5);
+  EXPECT_GT(report.failed, report.answered);
+}
+
+INSTANTIATE_TEST_SUITE_P(Loads, DecodingOverloadTest,
+                         testing::Values(1.2, 2, 5, 10));
+
 TEST(ServingRecoveryTest, IsBackWithinFiveSecondsOfAFloodOfRetries) {
   // Ten times what it can do for 30 s, everything refused is asked for three
   // times more; then 0.8 of it.

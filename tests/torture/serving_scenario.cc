@@ -93,7 +93,7 @@ void MakeExact(ServingScenario& scenario) {
   scenario.models.resize(1);
   scenario.models[0].base = {};
   scenario.priorities.resize(1);
-  scenario.max_decode = {};
+  scenario.max_decode = scenario.announced_decode = {};
   scenario.callers.resize(1);
   scenario.callers[0].cancels = 0;
   scenario.slow_batches = scenario.storms = scenario.jumps = 0;
@@ -127,6 +127,7 @@ ServingScenario::ServingScenario(std::uint64_t seed) {
   priorities = DrawPriorities(random);
   decoders = 1 + random.Below(3);
   max_decode = random.OneIn(3) ? Duration{} : Duration(microseconds(5000));
+  announced_decode = max_decode / 2;
   calls = 40 + random.Below(120);
   DrawFaults(*this, random);
   DrawCallers(*this, random);

@@ -16,14 +16,15 @@ namespace resnetd {
 // What is wrong with a scheduler on purpose, to see that it is found.
 enum class Sabotage {
   kNone,
-  kLatestFirst,  // batches hold images in the wrong order
-  kWaitForFull,  // a worker stays idle until a batch is full
-  kNoFloor,      // the lowest priority waits for ever
-  kOneCaller,    // callers are not told apart
-  kNoAdmission,  // everything is let in
-  kRunUnwanted,  // what was cancelled or is too late is run
-  kLoseImage,    // now and then an image is forgotten
-  kAnswerTwice,  // now and then a request is answered once more
+  kLatestFirst,      // batches hold images in the wrong order
+  kWaitForFull,      // a worker stays idle until a batch is full
+  kNoFloor,          // the lowest priority waits for ever
+  kOneCaller,        // callers are not told apart
+  kNoAdmission,      // everything is let in
+  kRunUnwanted,      // what was cancelled or is too late is run
+  kLoseImage,        // now and then an image is forgotten
+  kAnswerTwice,      // now and then a request is answered once more
+  kBlindToDecoding,  // what waits for decoders is not known when letting in
 };
 
 // A server, its callers and what happens to them, all from one seed.
@@ -61,7 +62,11 @@ struct ServingScenario {
   std::vector<Caller> callers;
   std::vector<Priority> priorities;
   std::size_t decoders = 1;
+  // A picture takes `decode`, or if that is zero anything below `max_decode`;
+  // its header announces so much.
+  Duration decode{};
   Duration max_decode{};
+  Duration announced_decode{};
   std::size_t calls = 100;
   // For so long, so many times as many calls come; what is refused is asked
   // for again so often, whatever the server says about it.

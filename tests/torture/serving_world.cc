@@ -51,9 +51,10 @@ ServingWorld::ServingWorld(ServingScenario scenario, std::uint64_t seed,
       random_(seed),
       scenario_(std::move(scenario)),
       oracle_(scenario_, report_.violations),
+      decode_work_(scenario_.decoders),
       limiter_(scenario_.rate),
       queue_(QueueOptions(scenario_, sabotage)),
-      decoder_free_(scenario_.decoders),
+      idle_decoders_(scenario_.decoders),
       held_(scenario_.models.size()),
       idle_workers_(scenario_.workers),
       arrivals_left_(scenario_.calls) {
@@ -71,7 +72,7 @@ ServingWorld::ServingWorld(ServingScenario scenario, std::uint64_t seed,
                        .workers = scenario_.workers,
                        .max_batch = scenario_.max_batch,
                        .allowed_batches = scenario_.allowed_batches},
-        NullModelMetrics(), ahead_));
+        NullModelMetrics(), ahead_, &decode_work_));
     versions_.push_back(
         FakeVersion(FakeFacts(absl::StrCat("model-", i), kClasses)));
   }
@@ -199,7 +200,9 @@ std::optional<std::size_t> ServingWorld::Ask(Wish wish) {
                             .priority = wish.priority,
                             .now = clock_.Now(),
                             .deadline = request.deadline,
-                            .identity = request.identity})) {
+                            .identity = request.identity,
+                            .decode = Announced() * static_cast<std::int64_t>(
+                                                        wish.images)})) {
     ++report_.refused;
     if (wish.retries-- > 0) {
       Plan(kRetryGap, Kind::kAgain, refused_.size());
@@ -236,7 +239,8 @@ std::size_t ServingWorld::Start(const Wish& wish, ClassifyRequest request) {
         ++report_.answered_of[wish.caller];
         report_.answered_after_flood += wish.is_after_flood ? 1 : 0;
         report_.latencies.push_back(clock_.Now() - asked_at);
-      });
+      },
+      std::vector<DecodeCost>(wish.images, {.bytes = 0, .time = Announced()}));
   Decode(pending, waiting);
   return number;
 }
@@ -251,44 +255,6 @@ bool ServingWorld::Reserve(std::size_t model, const AdmissionRequest& asked) {
     return false;
   }
   return true;
-}
-
-// Each image by itself, by the decoder that is free first.
-void ServingWorld::Decode(const std::shared_ptr<PendingRequest>& request,
-                          const WaitingImage& waiting) {
-  const auto most = static_cast<std::uint64_t>(scenario_.max_decode.count());
-  for (std::size_t i = 0; i < request->request().images.size(); ++i) {
-    const auto decoder =
-        std::min_element(decoder_free_.begin(), decoder_free_.end());
-    *decoder = std::max(*decoder, clock_.Now()) +
-               Duration(most == 0 ? 0 : random_.Below(most));
-    images_.push_back({.request = request, .index = i, .waiting = waiting});
-    Plan(*decoder - clock_.Now(), Kind::kDecoded, images_.size() - 1);
-  }
-}
-
-void ServingWorld::Decoded(std::size_t number) {
-  Image& image = images_[number];
-  const std::shared_ptr<PendingRequest> request = std::move(image.request);
-  if (!request->IsWanted(clock_.Now())) {
-    --held_[image.waiting.model];
-    request->Finish(image.index, absl::CancelledError("not wanted any more"));
-    return;
-  }
-  if (sabotage_ == Sabotage::kLoseImage && random_.OneIn(50)) {
-    return;
-  }
-  QueuedImage queued{.request = request,
-                     .index = image.index,
-                     .enqueued_at = clock_.Now(),
-                     .times = accounts_[image.waiting.model]->times()};
-  // In the place of pixels, which nobody looks at.
-  queued.pixels.width = static_cast<int>(number);
-  image.waiting.id = number;
-  image.waiting.cost = std::max<Duration>(queued.times->PerImage(),
-                                          std::chrono::microseconds(1));
-  oracle_.Pushed(image.waiting);
-  queue_.Push(std::move(queued));
 }
 
 std::uint64_t ServingWorld::IdOf(const QueuedImage& image) {
@@ -381,6 +347,11 @@ void ServingWorld::FinishBatchOf(std::size_t number) {
 }
 
 void ServingWorld::CheckBooks() {
+  if (decode_work_.announced() != Announced() * undecoded_) {
+    Violated(absl::StrCat("the books say ", ToSeconds(decode_work_.announced()),
+                          " s for decoders, there are ", undecoded_,
+                          " images"));
+  }
   for (std::size_t i = 0; i < accounts_.size(); ++i) {
     const QueueLoad load = accounts_[i]->load();
     if (load.images != held_[i]) {
@@ -415,6 +386,9 @@ void ServingWorld::CheckEnd() {
       return;
     }
   }
+  if (decode_work_.announced() != Duration{} || !decode_queue_.empty()) {
+    Violated("work of decoders is left in the books at the end");
+  }
   if (scenario_.is_exact && report_.failed > 0) {
     Violated(absl::StrCat(report_.failed, " calls were let in and came late"));
   }
@@ -424,10 +398,11 @@ void ServingWorld::CheckEnd() {
 void ServingWorld::CheckStillAnswers() {
   for (std::size_t model = 0; model < scenario_.models.size(); ++model) {
     clock_.Advance(seconds(100));
-    const auto call = Ask(
-        {.caller = 0,
-         .model = model,
-         .patience = 2 * scenario_.BatchTimeOf(model, 1) + milliseconds(50)});
+    const auto call =
+        Ask({.caller = 0,
+             .model = model,
+             .patience = 2 * scenario_.BatchTimeOf(model, 1) +
+                         2 * scenario_.decode + milliseconds(50)});
     while (!events_.empty()) {
       const Event event = events_.top();
       events_.pop();

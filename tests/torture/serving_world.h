@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "server/serving/decode_work.h"
 #include "server/serving/image_queue.h"
 #include "server/serving/queue_account.h"
 #include "server/serving/rate_limiter.h"
@@ -88,6 +89,7 @@ class ServingWorld {
     std::shared_ptr<PendingRequest> request;  // until it waits or is dropped
     std::size_t index = 0;
     WaitingImage waiting;
+    SteadyTime decoded_from;
   };
   struct Batch {
     std::vector<QueuedImage> images;
@@ -103,7 +105,13 @@ class ServingWorld {
   bool Reserve(std::size_t model, const AdmissionRequest& asked);
   void Decode(const std::shared_ptr<PendingRequest>& request,
               const WaitingImage& waiting);
+  // By each image, as the server is told.
+  Duration Announced() const;
+  void StartDecoding();
+  Duration DrawDecodeTime();
   void Decoded(std::size_t image);
+  void Enqueue(std::size_t image);
+  void DropUndecoded(std::size_t image);
   void Dispatch();
   // False when there is nothing to do for an idle worker.
   bool StartNext();
@@ -125,6 +133,7 @@ class ServingWorld {
   ServingReport report_;
   ServingOracle oracle_;
   WorkAhead ahead_;
+  DecodeWork decode_work_;
   RateLimiter limiter_;
   std::vector<std::unique_ptr<QueueAccount>> accounts_;
   std::vector<ModelHandle> versions_;
@@ -135,7 +144,9 @@ class ServingWorld {
   std::vector<Wish> refused_;  // that will be asked for again
   std::vector<Image> images_;
   std::vector<Batch> batches_;
-  std::vector<SteadyTime> decoder_free_;
+  ImageQueue decode_queue_{ImageQueue::Options{}};
+  std::size_t idle_decoders_;
+  std::int64_t undecoded_ = 0;     // images, counted here
   std::vector<std::size_t> held_;  // images of each model, counted here
   std::size_t idle_workers_;
   std::size_t arrivals_left_;

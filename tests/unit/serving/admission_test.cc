@@ -142,6 +142,100 @@ TEST(AdmitTest, AnIdleServerTriesWhatItWasTooSlowForASecondAgo) {
   EXPECT_FALSE(admit(milliseconds(1000), 1).ok());
 }
 
+// Decoders with so much to do before a request that needs them for `own`.
+ServiceTime Decoding(Duration ahead, Duration own, std::size_t decoders = 1,
+                     const ServiceTime& network = {}) {
+  ServiceTime service = network;
+  service.decode = {.decoders = decoders, .ahead = ahead, .own = own};
+  return service;
+}
+
+TEST(AdmitTest, RefusesWhatWouldWaitForDecodersLongerThanTheTarget) {
+  const auto admit = [](std::int64_t ahead, std::size_t decoders) {
+    return Admit(kLimits, {},
+                 Decoding(milliseconds(ahead), milliseconds(71), decoders),
+                 Images(1));
+  };
+  EXPECT_TRUE(admit(99, 1).ok());
+  EXPECT_TRUE(admit(100, 1).ok());
+  const absl::Status refused = admit(101, 1);
+  EXPECT_EQ(DetailsOf(refused).reason, "OVERLOADED");
+  EXPECT_EQ(*DetailsOf(refused).retry_after, std::chrono::microseconds(25'250));
+  EXPECT_TRUE(admit(200, 2).ok());
+  EXPECT_FALSE(admit(202, 2).ok());
+}
+
+TEST(AdmitTest, WaitsForTheLongerBacklogAndNotForBoth) {
+  const ServiceTime network = Busy(milliseconds(20), 4);
+  const auto wait = [&network](std::int64_t ahead) {
+    return PredictWait(
+        Decoding(milliseconds(ahead), milliseconds(1), 1, network));
+  };
+  EXPECT_EQ(wait(79), milliseconds(80));
+  EXPECT_EQ(wait(80), milliseconds(80));
+  EXPECT_EQ(wait(81), milliseconds(81));
+}
+
+TEST(AdmitTest, RefusesADeadlineThatDecodersCannotMeet) {
+  // 40 ms go before, which may become 50, its own 71, and 35 in the network.
+  const ServiceTime service = Decoding(milliseconds(40), milliseconds(71), 1,
+                                       Busy(milliseconds(35), 1));
+  const auto admit = [&service](std::int64_t left) {
+    return Admit(kLimits, {}, service, Images(1, kNow + milliseconds(left)));
+  };
+  EXPECT_TRUE(admit(157).ok());
+  EXPECT_TRUE(admit(156).ok());
+  EXPECT_EQ(DetailsOf(admit(155)).reason, "DEADLINE_UNREACHABLE");
+}
+
+TEST(AdmitTest, WhatNeedsNoDecoderDoesNotCareForThem) {
+  const ServiceTime network = Busy(milliseconds(10), 4);
+  const ServiceTime busy = Decoding(seconds(100), Duration{}, 1, network);
+  EXPECT_EQ(PredictWait(busy), PredictWait(network));
+  EXPECT_EQ(PredictFinish(busy, 3), PredictFinish(network, 3));
+  EXPECT_TRUE(
+      Admit(kLimits, {}, busy, Images(2, kNow + milliseconds(70))).ok());
+  EXPECT_FALSE(
+      Admit(kLimits, {}, busy, Images(2, kNow + milliseconds(69))).ok());
+}
+
+TEST(AdmitTest, WhereTheNetworkIsTheSlowerOneItAloneDecides) {
+  // Decoded when the network is through with what goes before.
+  const ServiceTime network = Busy(milliseconds(10), 4);
+  const ServiceTime both =
+      Decoding(milliseconds(20), milliseconds(25), 1, network);
+  EXPECT_EQ(PredictWait(both), PredictWait(network));
+  EXPECT_EQ(PredictFinish(both, 1), PredictFinish(network, 1));
+  EXPECT_EQ(PredictFinish(
+                Decoding(milliseconds(20), milliseconds(26), 1, network), 1),
+            PredictFinish(network, 1) + milliseconds(1));
+}
+
+TEST(AdmitTest, PicturesOfARequestAreDecodedWhileEarlierOnesRun) {
+  const ServiceTime network = Busy(milliseconds(10), 0);
+  // The network has most to do: the first is decoded before it begins.
+  EXPECT_EQ(PredictFinish(Decoding({}, milliseconds(8), 1, network), 8),
+            milliseconds(1 + 80));
+  // Decoders have: the network does the last ones after them.
+  EXPECT_EQ(PredictFinish(Decoding({}, milliseconds(800), 1, network), 8),
+            milliseconds(800 + 40));
+  // Three rounds of three decoders.
+  EXPECT_EQ(PredictFinish(Decoding({}, milliseconds(800), 3, network), 8),
+            milliseconds(300 + 40));
+}
+
+TEST(AdmitTest, AnIdleServerTriesWhatItsDecodersWereTooSlowFor) {
+  const auto admit = [](Duration measured_ago, Duration ahead) {
+    ServiceTime service = Decoding(ahead, seconds(5));
+    service.measured_ago = measured_ago;
+    return Admit(QueueLimits{}, {}, service,
+                 Images(1, kNow + milliseconds(100)));
+  };
+  EXPECT_FALSE(admit(milliseconds(999), {}).ok());
+  EXPECT_TRUE(admit(milliseconds(1000), {}).ok());
+  EXPECT_FALSE(admit(milliseconds(1000), Duration(1)).ok());
+}
+
 TEST(AdmitTest, ACrowdedQueueKeepsOneShareFree) {
   // One caller with all it could have, and somebody who found no room.
   QueueLoad load{.images = 4,

@@ -1,16 +1,21 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <latch>
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "server/base/clock.h"
 #include "server/base/error.h"
 #include "server/serving/classifier.h"
 #include "tests/unit/serving/classifier_fixture.h"
+#include "tests/unit/serving/png_header.h"
 #include "tests/unit/serving/serving_fixture.h"
 
 namespace resnetd {
@@ -104,6 +109,56 @@ TEST_F(DecodeLimitTest, WhatIsNotDecodedKeepsNoRoomForDecoders) {
   EXPECT_TRUE(classifier_->Check({.images = kMost}).ok());
   decoder.Release();
   EXPECT_TRUE(Call(PixelRequest(1)).ok());
+}
+
+class DecodeBacklogTest : public ClassifierTest {
+ protected:
+  // A picture of 25 megapixels, taken to keep a decoder for 125 ms, that turns
+  // out to be none.
+  ClassifyRequest Large() const {
+    ClassifyRequest request;
+    request.images.emplace_back(EncodedImage{.bytes = large_});
+    return request;
+  }
+  static ClassifierOptions Options() {
+    ClassifierOptions options;
+    options.queue.max_wait = std::chrono::milliseconds(100);
+    return options;
+  }
+
+  const std::vector<std::uint8_t> large_ = PngHeader(5000, 5000);
+};
+
+TEST_F(DecodeBacklogTest, RefusesWhoWouldWaitForDecodersAndNobodyElse) {
+  Start(Options());
+  DecoderHeld decoder;
+  decoder.Hold(*classifier_);
+  AnswerBox first;
+  classifier_->Classify(Large(), first.Taker());
+  EXPECT_EQ(DetailsOf(Call(Large()).status()).reason, "OVERLOADED");
+  AnswerBox pixels;
+  classifier_->Classify(PixelRequest(1), pixels.Taker());
+  decoder.Release();
+  EXPECT_EQ(DetailsOf(first.Take().status()).reason, "IMAGE_DECODE_FAILED");
+  EXPECT_TRUE(pixels.Take().ok());
+  // What could not be decoded is not waited for any more.
+  EXPECT_EQ(DetailsOf(Call(Large()).status()).reason, "IMAGE_DECODE_FAILED");
+}
+
+TEST_F(DecodeBacklogTest, NobodyWaitsForWhatWasCancelled) {
+  Start(Options());
+  DecoderHeld decoder;
+  decoder.Hold(*classifier_);
+  ClassifyRequest cancelled = Large();
+  cancelled.cancelled = std::make_shared<std::atomic<bool>>(false);
+  const CancelFlag flag = cancelled.cancelled;
+  AnswerBox first;
+  classifier_->Classify(std::move(cancelled), first.Taker());
+  EXPECT_EQ(DetailsOf(Call(Large()).status()).reason, "OVERLOADED");
+  flag->store(true);
+  decoder.Release();
+  EXPECT_EQ(first.Take().status().code(), absl::StatusCode::kCancelled);
+  EXPECT_EQ(DetailsOf(Call(Large()).status()).reason, "IMAGE_DECODE_FAILED");
 }
 
 }  // namespace

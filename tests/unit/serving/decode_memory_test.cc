@@ -8,25 +8,15 @@
 #include <cstdint>
 #include <future>
 #include <optional>
-#include <string>
 #include <thread>
 #include <vector>
+
+#include "tests/unit/serving/png_header.h"
 
 namespace resnetd {
 namespace {
 
 using std::chrono::microseconds;
-
-// A PNG of that size, as far as its header.
-std::vector<std::uint8_t> PngHeader(std::uint32_t width, std::uint32_t height) {
-  std::string header("\x89PNG\r\n\x1A\n\0\0\0\rIHDR", 16);
-  for (const std::uint32_t side : {width, height}) {
-    for (const unsigned shift : {24U, 16U, 8U, 0U}) {
-      header.push_back(static_cast<char>(side >> shift));
-    }
-  }
-  return {header.begin(), header.end()};
-}
 
 TEST(DecodeCostTest, GrowsWithThePixelsUpToTheLimit) {
   constexpr std::int64_t kMost = 2'000'000;

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "server/base/error.h"
 #include "tests/unit/serving/serving_fixture.h"
@@ -50,6 +51,36 @@ TEST(PendingRequestTest, GivesItsReservationBackImageByImage) {
   request->Finish(1, Classification{});
   EXPECT_EQ(fixture.account.load().images, 0U);
   EXPECT_EQ(fixture.account.load().bytes, 0U);
+}
+
+TEST(PendingRequestTest, DecodersHaveNothingToDoForWhatIsDecodedOrFinished) {
+  ServingFixture fixture;
+  DecodeWork decode(1);
+  QueueAccount account({}, NullModelMetrics(), fixture.ahead, &decode);
+  ASSERT_TRUE(account
+                  .Reserve({.images = 3,
+                            .now = fixture.clock.Now(),
+                            .decode = milliseconds(1 + 20 + 300)})
+                  .ok());
+  AnswerBox answer;
+  const auto request = std::make_shared<PendingRequest>(
+      PixelRequest(3), fixture.version, account, fixture.clock, answer.Taker(),
+      std::vector<DecodeCost>{{.bytes = 0, .time = milliseconds(1)},
+                              {.bytes = 0, .time = milliseconds(20)},
+                              {.bytes = 0, .time = milliseconds(300)}});
+  EXPECT_EQ(request->decode_cost(1).time, milliseconds(20));
+  request->Decoded(1, milliseconds(40));
+  EXPECT_EQ(decode.announced(), milliseconds(301));
+  // Once: not again when it is finished.
+  request->Finish(1, Classification{});
+  EXPECT_EQ(decode.announced(), milliseconds(301));
+  // Never decoded: cancelled, late or refused.
+  request->Finish(2, absl::CancelledError("not wanted any more"));
+  EXPECT_EQ(decode.announced(), milliseconds(1));
+  request->Finish(0, BadImage());
+  EXPECT_EQ(decode.announced(), Duration::zero());
+  // What was measured is known: twice what was announced.
+  EXPECT_EQ(decode.Predict({.decode = milliseconds(1)}).own, milliseconds(2));
 }
 
 TEST(PendingRequestTest,

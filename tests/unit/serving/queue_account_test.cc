@@ -194,6 +194,32 @@ TEST_F(QueueAccountTest, ACheckLetsNobodyIn) {
   EXPECT_EQ(account.load().images, 1U);
 }
 
+TEST_F(QueueAccountTest, DecodersOfAllModelsAreSharedAndGivenBackExactly) {
+  DecodeWork decode(1);
+  const AccountOptions options{.limits = {.max_wait = milliseconds(100)}};
+  QueueAccount one(options, NullModelMetrics(), ahead_, &decode);
+  QueueAccount two(options, NullModelMetrics(), ahead_, &decode);
+  const auto reserve = [](QueueAccount& account, Duration time) {
+    return account.Reserve({.now = kNow, .decode = time});
+  };
+  ASSERT_TRUE(reserve(one, milliseconds(60)).ok());
+  ASSERT_TRUE(reserve(two, milliseconds(41)).ok());
+  // What is refused is not in the books, and neither is who only asks.
+  EXPECT_EQ(DetailsOf(reserve(two, milliseconds(1))).reason, "OVERLOADED");
+  EXPECT_TRUE(two.Check({.now = kNow}).ok());
+  EXPECT_EQ(decode.announced(), milliseconds(101));
+  // Who needs no decoder does not wait for them.
+  EXPECT_TRUE(reserve(two, {}).ok());
+  // What is learnt in between is not in the books.
+  one.RecordDecode(milliseconds(60), milliseconds(181));
+  one.ReleaseDecode({}, milliseconds(60));
+  EXPECT_EQ(decode.announced(), milliseconds(41));
+  EXPECT_FALSE(reserve(one, milliseconds(1)).ok());
+  two.ReleaseDecode({}, milliseconds(41));
+  EXPECT_EQ(decode.announced(), Duration::zero());
+  EXPECT_TRUE(reserve(one, milliseconds(1)).ok());
+}
+
 // Remembers the depths it is told, in their order. Thread-safe.
 class DepthLog final : public ModelMetrics {
  public:
