@@ -83,6 +83,7 @@ constexpr double kDecoded = 1000.0 / 71;
 ServingScenario LargePictures(double load) {
   ServingScenario scenario = Offered({load * kDecoded / kCapacity}, 0);
   scenario.workers = 2;
+  scenario.decoders = 1;
   scenario.models = {{.base = {}, .each = milliseconds(35)}};
   scenario.decode = kDecode;
   scenario.announced_decode = milliseconds(20);
