@@ -118,8 +118,8 @@ TEST_P(DecodingOverloadTest,
   const ServingReport report =
       ServingWorld(LargePictures(GetParam()), 7, Sabotage::kBlindToDecoding)
           .Run();
-  EXPECT_LT(DecodedShare(report), 0.5);
-  EXPECT_GT(report.failed, report.answered);
+  EXPECT_LT(DecodedShare(report), 0.8);
+  EXPECT_GT(report.failed, report.answered / 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(Loads, DecodingOverloadTest,
