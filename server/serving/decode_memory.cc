@@ -34,9 +34,10 @@ DecodeCost PrepareCostOf(const ImageSource& source, std::int64_t max_pixels) {
   }
   std::int64_t pixels = 0;
   if (const auto* raw = std::get_if<PixelImage>(&source)) {
-    pixels = raw->at_network_size
-                 ? 0
-                 : std::int64_t{raw->pixels.width} * raw->pixels.height;
+    if (raw->at_network_size) {
+      return {};
+    }
+    pixels = std::int64_t{raw->pixels.width} * raw->pixels.height;
   } else if (const auto* tensor = std::get_if<TensorImage>(&source)) {
     pixels = std::int64_t{tensor->width} * tensor->height;
   }

@@ -29,7 +29,7 @@ DecodeCost DecodeCostOf(absl::Span<const std::uint8_t> encoded,
 
 // What it costs decoders to make the input of a network of `source`: encoded
 // pictures as above; pixels that have to be resized, and tensors, by their
-// size, without memory of the decoders.
+// size, without memory of the decoders; nothing of pixels that are its input.
 DecodeCost PrepareCostOf(const ImageSource& source, std::int64_t max_pixels);
 
 // The memory that decoders may use at once. Who finds no room waits, in the

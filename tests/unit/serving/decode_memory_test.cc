@@ -56,7 +56,7 @@ TEST(PrepareCostTest, GrowsWithWhatIsToBeDone) {
       // Never more than the largest.
       {PixelImage{.pixels = larger}, 0, microseconds(20 + 3000)},
       {PixelImage{.pixels = large, .at_network_size = true}, 0,
-       microseconds(20)},
+       microseconds(0)},
       {TensorImage{.bytes = {}, .height = 100, .width = 100}, 0,
        microseconds(20 + 30)},
       // It will be refused.
