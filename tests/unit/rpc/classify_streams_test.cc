@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "tests/unit/rpc/rpc_fixture.h"
+#include "tests/unit/rpc/classify_streams_fixture.h"
 
 namespace resnetd {
 namespace {
@@ -23,57 +23,6 @@ using testing::HasSubstr;
 using testing::Key;
 using testing::Pair;
 using testing::UnorderedElementsAre;
-
-class ClassifyStreamsTest : public RpcTest {
- protected:
-  using Call = grpc::ClientReaderWriter<v1::ClassifyStreamRequest,
-                                        v1::ClassifyStreamResponse>;
-
-  void Open(const GrpcServerOptions& options = LoopbackOptions()) {
-    ListenReady(options);
-    call_ = NewCall(context_);
-  }
-
-  std::unique_ptr<Call> NewCall(grpc::ClientContext& context) {
-    LimitTime(context);
-    return classification_->ClassifyStream(&context);
-  }
-
-  // A request of one picture of `bytes` bytes, which is the class of its
-  // answer.
-  static v1::ClassifyStreamRequest Message(const std::string& id,
-                                           std::size_t bytes = 3) {
-    v1::ClassifyStreamRequest message;
-    *message.mutable_request() = OneImage(bytes);
-    message.mutable_request()->set_request_id(id);
-    return message;
-  }
-
-  v1::ClassifyStreamResponse Read() {
-    v1::ClassifyStreamResponse response;
-    EXPECT_TRUE(call_->Read(&response));
-    return response;
-  }
-
-  static int ClassOf(const v1::ClassifyStreamResponse& response) {
-    EXPECT_TRUE(response.has_response()) << response.ShortDebugString();
-    return response.response()
-        .results(0)
-        .classification()
-        .predictions(0)
-        .index();
-  }
-
-  grpc::Status Finish() {
-    call_->WritesDone();
-    v1::ClassifyStreamResponse left;
-    EXPECT_FALSE(call_->Read(&left)) << left.ShortDebugString();
-    return call_->Finish();
-  }
-
-  grpc::ClientContext context_;
-  std::unique_ptr<Call> call_;
-};
 
 TEST_F(ClassifyStreamsTest, AnswersEachRequestByItsId) {
   Open();
@@ -384,94 +333,6 @@ TEST_F(ClassifyStreamsTest, IsRefusedWhileTheServerStarts) {
   const grpc::Status status = call_->Finish();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_EQ(ReasonOf(status), "STARTING");
-}
-
-TEST_F(ClassifyStreamsTest, ADrainAnswersWhatIsInFlightAndEndsTheStream) {
-  classifier_.Hold();
-  Open();
-  grpc::ClientContext idle_context;
-  const auto idle = NewCall(idle_context);
-  idle->WaitForInitialMetadata();
-  ASSERT_TRUE(call_->Write(Message("a")));
-  classifier_.AwaitHeld(1);
-  std::thread drain([this] {
-    server_->Drain(std::chrono::seconds(0), std::chrono::seconds(20));
-  });
-  // One that has nothing in flight does not wait for the others.
-  grpc::Status status = idle->Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_EQ(ReasonOf(status), "DRAINING");
-  classifier_.Release();
-  EXPECT_EQ(Read().request_id(), "a");
-  status = call_->Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_EQ(ReasonOf(status), "DRAINING");
-  drain.join();
-}
-
-// The client sends it again on its next stream: an error would be an answer.
-TEST_F(ClassifyStreamsTest, ADrainLeavesUnansweredWhatIsSentAfterIt) {
-  classifier_.Hold();
-  Open();
-  grpc::ClientContext idle_context;
-  const auto idle = NewCall(idle_context);
-  idle->WaitForInitialMetadata();
-  ASSERT_TRUE(call_->Write(Message("a")));
-  classifier_.AwaitHeld(1);
-  std::thread drain([this] {
-    server_->Drain(std::chrono::seconds(0), std::chrono::seconds(20));
-  });
-  EXPECT_EQ(ReasonOf(idle->Finish()), "DRAINING");
-  ASSERT_TRUE(call_->Write(Message("b")));
-  // The same connection: the server has "b" before it has these.
-  for (int i = 0; i < 20; ++i) {
-    Health("liveness");
-  }
-  classifier_.Release();
-  EXPECT_EQ(ClassOf(Read()), 3);
-  v1::ClassifyStreamResponse none;
-  EXPECT_FALSE(call_->Read(&none)) << none.ShortDebugString();
-  EXPECT_EQ(ReasonOf(call_->Finish()), "DRAINING");
-  drain.join();
-  EXPECT_EQ(classifier_.requests(), 1U);
-}
-
-// It was read before the drain began, and nothing more comes after it.
-TEST_F(ClassifyStreamsTest, ADrainLeavesUnansweredWhatIsNotBegunYet) {
-  classifier_.Hold();
-  Open();
-  grpc::ClientContext idle_context;
-  const auto idle = NewCall(idle_context);
-  idle->WaitForInitialMetadata();
-  ASSERT_TRUE(call_->Write(Message("a")));
-  classifier_.AwaitHeld(1);
-  std::promise<void> was_read;
-  std::promise<void> is_draining;
-  telemetry_.SetOnStarted([&](absl::string_view method) {
-    if (method == "ClassifyStreamRequest") {
-      was_read.set_value();
-      EXPECT_EQ(is_draining.get_future().wait_for(std::chrono::seconds(10)),
-                std::future_status::ready);
-    }
-  });
-  ASSERT_TRUE(call_->Write(Message("b")));
-  ASSERT_EQ(was_read.get_future().wait_for(std::chrono::seconds(10)),
-            std::future_status::ready);
-  // Its end begins the next read, which finds that the client is through.
-  classifier_.ReleaseOne(0);
-  EXPECT_EQ(Read().request_id(), "a");
-  call_->WritesDone();
-  std::thread drain([this] {
-    server_->Drain(std::chrono::seconds(0), std::chrono::seconds(20));
-  });
-  EXPECT_EQ(ReasonOf(idle->Finish()), "DRAINING");
-  is_draining.set_value();
-  v1::ClassifyStreamResponse none;
-  EXPECT_FALSE(call_->Read(&none)) << none.ShortDebugString();
-  EXPECT_EQ(ReasonOf(call_->Finish()), "DRAINING");
-  drain.join();
-  EXPECT_EQ(classifier_.requests(), 1U);
-  telemetry_.SetOnStarted(nullptr);
 }
 
 // An answer to an earlier request begins the next read in its own thread, also
