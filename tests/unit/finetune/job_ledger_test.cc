@@ -24,7 +24,7 @@ class JobLedgerTest : public JobManagerTest {
     ledger_ = std::make_unique<JobLedger>(store_->jobs());
     listening_ = ledger_->listeners().Add([this] { ++told_; });
     job_ = JobNumber{
-        Must(ledger_->Create(Spec(), JobStatus(), 100, Asked())).job.number};
+        Must(ledger_->Create(Spec(), JobStatus(), {}, Asked())).job.number};
   }
   void TearDown() override {
     listening_.reset();

@@ -70,7 +70,7 @@ class PromotionWatcherTest : public ::testing::Test {
     JobSpec spec{.model = Named("tiny"), .dataset = dataset};
     spec.promotion = {.kind = PromotionKind::kAlias, .alias = "stable"};
     const JobNumber job =
-        Must(ledger_->Create(spec, {}, 10, Asked())).job.number;
+        Must(ledger_->Create(spec, {}, {}, Asked())).job.number;
     const AliasRow moved = Move(second_);
     for (const JobState state :
          {JobState::kValidating, JobState::kPreparing, JobState::kRunning,
