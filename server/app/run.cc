@@ -1,5 +1,6 @@
 #include "server/app/run.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -57,9 +58,10 @@ int ExitCodeOf(const absl::Status& status) {
   if (reason == ReasonName(Reason::kStoreCorrupt)) {
     return kExitFailed;
   }
-  if (status.code() == absl::StatusCode::kUnavailable &&
-      reason == ReasonName(Reason::kBackendUnavailable)) {
-    return kExitDevice;  // It broke while models were loaded.
+  const auto metadata = DetailsOf(status).metadata;
+  if (std::any_of(metadata.begin(), metadata.end(),
+                  [](const auto& entry) { return entry.first == "device"; })) {
+    return kExitDevice;
   }
   return status.code() == absl::StatusCode::kInvalidArgument ||
                  status.code() == absl::StatusCode::kDataLoss ||
@@ -94,7 +96,7 @@ int Serve(const Config& config, const KernelSelftest& kernels) {
   // A client that goes away must not end the server.
   std::signal(SIGPIPE, SIG_IGN);
   absl::StatusOr<std::unique_ptr<Server>> server =
-      Server::Start(config, kernels);
+      Server::Start(config, kernels, [&end] { end.Started(); });
   if (!server.ok()) {
     return Report(server.status(), ExitCodeOf(server.status()));
   }
@@ -109,7 +111,6 @@ int Serve(const Config& config, const KernelSelftest& kernels) {
       (*server)->is_ready() ? "ready" : "listening, not ready yet",
       {{"grpc_port", absl::StrCat((*server)->grpc_port())},
        {"http_port", absl::StrCat((*server)->http_port())}});
-  end.Started();
   end.Await();
   (*server)->Drain();
   if ((*server)->is_broken()) {

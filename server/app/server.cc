@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,6 +31,7 @@
 #include "server/app/thread_plan.h"
 #include "server/app/trainers.h"
 #include "server/base/clock.h"
+#include "server/base/error.h"
 #include "server/base/log.h"
 #include "server/base/priority_gate.h"
 #include "server/base/status_macros.h"
@@ -96,7 +98,8 @@ class ServerParts final : public Server {
   explicit ServerParts(const Config& config) : config_(config) {}
   ~ServerParts() override = default;
 
-  absl::Status Build(const KernelSelftest& kernels);
+  absl::Status Build(const KernelSelftest& kernels,
+                     const std::function<void()>& loaded);
 
   int grpc_port() const override { return grpc_->port(); }
   int http_port() const override { return http_->port(); }
@@ -155,7 +158,8 @@ class ServerParts final : public Server {
   std::unique_ptr<Follower> follower_;
 };
 
-absl::Status ServerParts::Build(const KernelSelftest& kernels) {
+absl::Status ServerParts::Build(const KernelSelftest& kernels,
+                                const std::function<void()>& loaded) {
   ASSIGN_OR_RETURN(
       credentials_,
       CredentialFiles::Load(config_, clock_, telemetry_->credentials()));
@@ -179,9 +183,11 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels) {
   collector_ = std::make_unique<PeriodicTask>("collect", kCollectInterval,
                                               [this] { Collect(*store_); });
   if (IsReplica(config_)) {
+    loaded();
     return FollowRegistry();
   }
   RETURN_IF_ERROR(BringModels());
+  loaded();
   RETURN_IF_ERROR(jobs_->Start());
   BecomeReady();
   return absl::OkStatus();
@@ -381,9 +387,18 @@ void ServerParts::StopWork() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(
-    const Config& config, const KernelSelftest& kernels) {
+    const Config& config, const KernelSelftest& kernels,
+    const std::function<void()>& loaded) {
   auto server = std::make_unique<ServerParts>(config);
-  RETURN_IF_ERROR(server->Build(kernels));
+  if (absl::Status built = server->Build(kernels, loaded); !built.ok()) {
+    if (!server->is_broken()) {
+      return built;
+    }
+    return Error(absl::StatusCode::kUnavailable, Reason::kBackendUnavailable,
+                 "the device broke while models were loaded: start the server "
+                 "again")
+        .Metadata("device", config.device);
+  }
   return std::unique_ptr<Server>(std::move(server));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "absl/status/status.h"
@@ -20,9 +21,13 @@ class Server {
   // a port; FAILED_PRECONDITION: a backend, or STORE_UNUSABLE; DATA_LOSS with
   // STORE_CORRUPT). Only a stored version that cannot be loaded is left out:
   // the log says so, and its model answers with the reason. `kernels`: what the
-  // self-test found, before any thread was started.
+  // self-test found, before any thread was started. `loaded` is called when the
+  // models are there, before anybody is told that the server is ready: from
+  // then on it has promised something, and is ended by Drain(). An error whose
+  // metadata has "device": the device broke meanwhile.
   static absl::StatusOr<std::unique_ptr<Server>> Start(
-      const Config& config, const KernelSelftest& kernels);
+      const Config& config, const KernelSelftest& kernels,
+      const std::function<void()>& loaded);
   virtual ~Server() = default;
 
   virtual int grpc_port() const = 0;
