@@ -297,8 +297,8 @@ absl::StatusOr<std::string> WantedSchema(
       migrations.size() != kMigrations.size()) {
     return SchemaMadeBy(migrations);
   }
-  static const absl::StatusOr<std::string> kWanted = SchemaMadeBy(kMigrations);
-  return kWanted;
+  static const absl::StatusOr<std::string> wanted = SchemaMadeBy(kMigrations);
+  return wanted;
 }
 
 }  // namespace
