@@ -13,13 +13,6 @@ Duration Times(Duration duration, double scale) {
 
 }  // namespace
 
-void DecodeWork::Add(Priority priority, const std::string& identity,
-                     Duration announced) {
-  ahead_.Add(priority, identity, announced);
-  const MutexLock lock(mutex_);
-  announced_ += announced;
-}
-
 void DecodeWork::Record(Duration announced, Duration took) {
   if (announced <= Duration::zero()) {
     return;
@@ -69,11 +62,6 @@ DecodeTime DecodeWork::Predict(const AdmissionRequest& request) const {
   return {.decoders = decoders_,
           .ahead = Times(ahead, scale_),
           .own = Times(request.decode, scale_)};
-}
-
-Duration DecodeWork::announced() const {
-  const MutexLock lock(mutex_);
-  return announced_;
 }
 
 }  // namespace resnetd

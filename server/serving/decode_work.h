@@ -28,8 +28,9 @@ class DecodeWork {
   explicit DecodeWork(std::size_t decoders) : decoders_(decoders) {}
 
   // Announced time of a caller came, or is through or given up (negative).
-  void Add(Priority priority, const std::string& identity, Duration announced)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void Add(Priority priority, const std::string& identity, Duration announced) {
+    ahead_.Add(priority, identity, announced);
+  }
 
   // A decoder was busy for `took` with a picture that announced so much;
   // nothing is learnt of one that announced none.
@@ -40,7 +41,7 @@ class DecodeWork {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Announced and not taken back.
-  Duration announced() const ABSL_LOCKS_EXCLUDED(mutex_);
+  Duration announced() const { return ahead_.total(); }
 
  private:
   static constexpr std::size_t kKept = 32;
@@ -53,7 +54,6 @@ class DecodeWork {
   const std::size_t decoders_;
   WorkAhead ahead_;
   mutable Mutex mutex_;
-  Duration announced_ ABSL_GUARDED_BY(mutex_){};
   // A ring, full at kKept.
   std::array<Sample, kKept> newest_ ABSL_GUARDED_BY(mutex_){};
   std::size_t recorded_ ABSL_GUARDED_BY(mutex_) = 0;

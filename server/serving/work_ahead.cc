@@ -43,4 +43,13 @@ Duration WorkAhead::Of(Priority priority, const std::string& identity,
   return work;
 }
 
+Duration WorkAhead::total() const {
+  const MutexLock lock(mutex_);
+  Duration total{};
+  for (const Class& one : classes_) {
+    total += one.total;
+  }
+  return total;
+}
+
 }  // namespace resnetd

@@ -29,6 +29,9 @@ class WorkAhead {
   Duration Of(Priority priority, const std::string& identity,
               Duration more) const ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Of all callers.
+  Duration total() const ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   struct Class {
     Duration total{};
