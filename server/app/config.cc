@@ -10,7 +10,6 @@
 #include "absl/status/status.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "server/app/access_settings.h"
 #include "server/app/config_options.h"
@@ -274,7 +273,7 @@ bool Classifies(const Config& config) {
 bool ServesOnGpu(const Config& config) { return config.device != "cpu"; }
 
 std::vector<std::string> DevicesOf(const Config& config) {
-  return absl::StrSplit(config.device, ',');
+  return ParseDeviceNames(config.device).value();
 }
 
 int MaxBatch(const Config& config) {

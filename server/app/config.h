@@ -24,7 +24,7 @@ struct Config {
   std::string models_file;          // TOML list of models
   std::string default_model;        // name; empty: the first
   std::string backend = "engine";   // engine | torch
-  // Of the torch backend: cpu | cuda | cuda:N | fake | fake:N.
+  // Of the torch backend, see ParseDeviceNames(): cpu, several GPUs, fakes.
   std::string device = "cpu";
   // engine: fp32 | bf16 | int8 | auto; torch on a GPU: fp32 | bf16 |
   // fp16.
@@ -159,7 +159,7 @@ absl::StatusOr<std::vector<std::size_t>> BatchSizesOf(const Config& config);
 
 // Whether a GPU serves, or the host in its place.
 bool ServesOnGpu(const Config& config);
-// Those that serve, one by one; at least one.
+// The devices that serve, one by one. Precondition: they are known ones.
 std::vector<std::string> DevicesOf(const Config& config);
 
 // Images a batch. On a CPU larger ones gain nothing; the throughput of a GPU

@@ -54,12 +54,12 @@ int Report(const absl::Status& status, int code) {
 }
 
 int ExitCodeOf(const absl::Status& status) {
-  const std::string reason = DetailsOf(status).reason;
+  const ErrorDetails details = DetailsOf(status);
+  const std::string& reason = details.reason;
   if (reason == ReasonName(Reason::kStoreCorrupt)) {
     return kExitFailed;
   }
-  const auto metadata = DetailsOf(status).metadata;
-  if (std::any_of(metadata.begin(), metadata.end(),
+  if (std::any_of(details.metadata.begin(), details.metadata.end(),
                   [](const auto& entry) { return entry.first == "device"; })) {
     return kExitDevice;
   }
