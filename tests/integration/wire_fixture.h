@@ -86,7 +86,7 @@ class WireTest : public testing::Test {
   void StartServer(const Config& config = TestConfig()) {
     ConfigureLog(LogOptionsOf(config));
     absl::StatusOr<std::unique_ptr<Server>> server =
-        Server::Start(config, KernelSelftest{});
+        Server::Start(config, KernelSelftest{}, [] {});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     grpc::ChannelArguments arguments;
