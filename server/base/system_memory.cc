@@ -2,7 +2,11 @@
 
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <sstream>
+
+#include "absl/strings/numbers.h"
+#include "server/base/control_group.h"
 
 namespace resnetd {
 namespace {
@@ -29,8 +33,9 @@ std::optional<std::int64_t> Entry(const std::string& file,
 // Of a file that holds one number; "max" is none.
 std::optional<std::int64_t> Number(const std::string& file) {
   std::ifstream in(file);
+  const std::string text(std::istreambuf_iterator<char>(in), {});
   std::int64_t number = 0;
-  if (in >> number) {
+  if (absl::SimpleAtoi(text, &number) && number >= 0) {
     return number;
   }
   return std::nullopt;
@@ -47,12 +52,18 @@ SystemMemory ReadSystemMemory(const std::string& root) {
   const std::string info = root + "/proc/meminfo";
   SystemMemory memory{.total = Entry(info, "MemTotal"),
                       .free = Entry(info, "MemAvailable")};
-  const std::string group = root + "/sys/fs/cgroup/memory.";
-  const std::optional<std::int64_t> limit = Number(group + "max");
-  const std::optional<std::int64_t> used = Number(group + "current");
-  memory.total = Least(memory.total, limit);
-  if (limit && used) {
-    memory.free = Least(memory.free, std::max<std::int64_t>(0, *limit - *used));
+  for (const ControlGroup& group : ReadControlGroups("memory", root)) {
+    const std::string prefix = group.folder + "/memory.";
+    const bool second = group.version == 2;
+    const std::optional<std::int64_t> limit =
+        Number(prefix + (second ? "max" : "limit_in_bytes"));
+    const std::optional<std::int64_t> used =
+        Number(prefix + (second ? "current" : "usage_in_bytes"));
+    memory.total = Least(memory.total, limit);
+    if (limit && used) {
+      memory.free =
+          Least(memory.free, std::max<std::int64_t>(0, *limit - *used));
+    }
   }
   return memory;
 }

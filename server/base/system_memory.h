@@ -6,8 +6,9 @@
 
 namespace resnetd {
 
-// Memory of the machine, or of the control group (version 2) that the process
-// is confined to where that is less. In bytes; nullopt: not known.
+// Memory of the machine, or of the tightest control group that the process is
+// confined to (its own or a parent, of either version) where that is less. In
+// bytes; nullopt: not known.
 struct SystemMemory {
   std::optional<std::int64_t> total;
   // What may still be taken without swapping, the page cache included.

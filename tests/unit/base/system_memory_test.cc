@@ -52,6 +52,51 @@ TEST_F(SystemMemoryTest, IsWhatTheControlGroupLeavesWhereThatIsLess) {
   EXPECT_EQ(memory.free, 5'000'000 * 1024LL);
 }
 
+TEST_F(SystemMemoryTest, IsWhatTheTightestParentLeaves) {
+  Write("proc/meminfo", kInfo);
+  folder_.MakeFolder("proc/self");
+  folder_.MakeFolder("sys/fs/cgroup/pod/container");
+  Write("proc/self/cgroup", "0::/pod/container\n");
+  Write("proc/self/mountinfo",
+        "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+  Write("sys/fs/cgroup/pod/container/memory.max", "3000000\n");
+  Write("sys/fs/cgroup/pod/container/memory.current", "1000000\n");
+  Write("sys/fs/cgroup/pod/memory.max", "4000000\n");
+  Write("sys/fs/cgroup/pod/memory.current", "3500000\n");
+  const SystemMemory memory = ReadSystemMemory(folder_.path());
+  EXPECT_EQ(memory.total, 3'000'000);
+  EXPECT_EQ(memory.free, 500'000);
+}
+
+TEST_F(SystemMemoryTest, KnowsTheLimitsOfVersion1) {
+  Write("proc/meminfo", kInfo);
+  folder_.MakeFolder("proc/self");
+  folder_.MakeFolder("sys/fs/cgroup/memory/docker");
+  Write("proc/self/cgroup", "4:memory:/docker\n");
+  Write("proc/self/mountinfo",
+        "35 31 0:32 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n");
+  // No limit is the largest number of whole pages.
+  Write("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n");
+  Write("sys/fs/cgroup/memory/memory.usage_in_bytes", "7000000\n");
+  SystemMemory memory = ReadSystemMemory(folder_.path());
+  EXPECT_EQ(memory.total, 8'000'000 * 1024LL);
+  EXPECT_EQ(memory.free, 5'000'000 * 1024LL);
+  Write("sys/fs/cgroup/memory/docker/memory.limit_in_bytes", "2000000\n");
+  Write("sys/fs/cgroup/memory/docker/memory.usage_in_bytes", "500000\n");
+  memory = ReadSystemMemory(folder_.path());
+  EXPECT_EQ(memory.total, 2'000'000);
+  EXPECT_EQ(memory.free, 1'500'000);
+}
+
+TEST_F(SystemMemoryTest, PassesADamagedLimitOver) {
+  Write("proc/meminfo", kInfo);
+  for (const char* text : {"", "much", "-1", "1000 kB", "1e6"}) {
+    Write("sys/fs/cgroup/memory.max", text);
+    EXPECT_EQ(ReadSystemMemory(folder_.path()).total, 8'000'000 * 1024LL)
+        << text;
+  }
+}
+
 TEST_F(SystemMemoryTest, IsUnknownWhereNothingTellsIt) {
   const SystemMemory memory = ReadSystemMemory(folder_.path());
   EXPECT_FALSE(memory.total.has_value());
