@@ -4,11 +4,12 @@ Each attack of reference H3 to H9 runs for some seconds (60 with
 RESNETD_TEST_LONG=1) while an honest client calls at a steady rate. It must get
 its answers, and the memory of the server must stay bounded. H1 and H2, which
 this gRPC cannot stop, are measured with RESNETD_TEST_LONG=1 only, and printed:
-docs/security.md lists them with the remedy.
+docs/security.md lists them with the remedy. What is printed are rows of its tables.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -85,6 +86,24 @@ class Attack:
         self.peak = max(self.peak, rss_mib(self.server))
 
 
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What an attack came to, as a row of docs/security.md."""
+    id: str
+    what: str
+    share: float
+    p99_ms: float
+    extra_mib: float
+    cpu: float
+
+    def line(self, note: str = "") -> str:
+        return (f"| {self.id} | {self.what} | {100 * self.share:.3g} %, p99 {self.p99_ms:.0f} ms"
+                f"{note} | +{self.extra_mib:.0f} MiB | {self.cpu:.1f} s |")
+
+    def tell(self, note: str = "") -> None:
+        print(self.line(note), flush=True)
+
+
 def goodput(report: dict[str, object]) -> float:
     """Share of the calls that were answered."""
     return report["answered"] / report["calls"]
@@ -126,10 +145,10 @@ class HostileTest(unittest.TestCase):
         self.assertIn(done.returncode, (0, 1), done.stderr + done.stdout)
         return json.loads(done.stdout)["sides"][0]["phases"][0]
 
-    def beside(self, name: str, step: Callable[[], None],
+    def beside(self, id_: str, what: str, step: Callable[[], None],
                most_extra_mib: float = MOST_EXTRA_MIB,
-               ages: bool = False, seconds: float = SECONDS) -> None:
-        """Runs an attack beside the honest client and judges both."""
+               ages: bool = False, seconds: float = SECONDS) -> Row:
+        """Runs an attack beside the honest client, again and again, and judges both."""
         self.start(*(self.AGES if ages else ()))
         before = rss_mib(self.server)
         cpu = cpu_seconds(self.server)
@@ -139,19 +158,17 @@ class HostileTest(unittest.TestCase):
         finally:
             attack.finish()
         self.assertEqual(attack.errors, [])
-        share, p99 = goodput(report), report["latency_ms"]["p99"]
-        extra = attack.peak - before
-        print(f"{name}: honest client {share:.1%} answered, p99 {p99:.0f} ms; "
-              f"memory +{extra:.0f} MiB; {cpu_seconds(self.server) - cpu:.1f} CPU-s in "
-              f"{seconds} s", flush=True)
-        self.assertGreaterEqual(share, LEAST_ANSWERED)
+        row = Row(id_, what, goodput(report), report["latency_ms"]["p99"], attack.peak - before,
+                  cpu_seconds(self.server) - cpu)
+        # As many as its rate makes of the time, by chance.
+        self.assertGreater(report["calls"], RATE * seconds / 2, row.line())
+        self.assertGreaterEqual(row.share, LEAST_ANSWERED, row.line())
         if not IS_SANITIZED:
-            self.assertLessEqual(extra, most_extra_mib)
+            self.assertLessEqual(row.extra_mib, most_extra_mib, row.line())
         # No restart, and nothing is left that would disturb the next one.
         self.assertIsNone(self.server.process.poll())
         self.assertGreaterEqual(goodput(self.honest(QUIET_SECONDS)), LEAST_ANSWERED)
-
-
+        return row
 
     # H4 and H5: streams that say nothing.
 
@@ -179,19 +196,23 @@ class HostileTest(unittest.TestCase):
         many come before the first ones are refused; what was not read by then is dropped.
         """
         self.closed = self.open = 0
-        self.beside("H4 idle streams", lambda: self.flood("ClassifyStream"),
-                    most_extra_mib=512)
+        row = self.beside(
+            "H4", "20,000 open `ClassifyStream`s on a connection, settings never acknowledged",
+            lambda: self.flood("ClassifyStream"), most_extra_mib=512)
         self.assertGreater(self.closed, 0, "no connection was closed")
         self.assertEqual(self.open, 0, "connections stayed open")
+        row.tell()
 
     def test_idle_unary_calls_of_a_client_that_does_not_listen(self) -> None:
         """The same of calls whose message never comes, which no handler ever sees: the
         server counts streams, and closes the connection at four times those told. How many
         of them come between two counts, some 20 to 40 KiB each, depends on the cores."""
         self.closed = self.open = 0
-        self.beside("H4 idle calls", lambda: self.flood("Classify"), most_extra_mib=1024)
+        row = self.beside("H4", "20,000 calls of `Classify` whose message never comes, likewise",
+                          lambda: self.flood("Classify"), most_extra_mib=1024)
         self.assertGreater(self.closed, 0, "no connection was closed")
         self.assertEqual(self.open, 0, "connections stayed open")
+        row.tell()
 
     def test_idle_streams_on_many_connections(self) -> None:
         """200 connections with 100 streams each."""
@@ -205,7 +226,8 @@ class HostileTest(unittest.TestCase):
                 connection.read(max(0.01, deadline - time.monotonic()), until=199)
                 connection.close()
 
-        self.beside("H5 idle streams on 200 connections", step, most_extra_mib=1024)
+        self.beside("H5", "200 connections with 100 open `ClassifyStream`s each", step,
+                    most_extra_mib=1024).tell()
 
     # H6: bombs.
 
@@ -224,8 +246,10 @@ class HostileTest(unittest.TestCase):
             codes.append(stream in connection.ended)
             connection.close()
 
-        self.beside("H6 gzip bombs", step, most_extra_mib=128)
+        row = self.beside("H6", "gzip that stands for a thousand times its size", step,
+                          most_extra_mib=128)
         self.assertTrue(any(codes), "no bomb was answered")
+        row.tell()
 
     # H7 to H9: what is never finished.
 
@@ -245,34 +269,43 @@ class HostileTest(unittest.TestCase):
                 connection.close()
 
         self.open = 0
-        self.beside("H7 stalled uploads", step, ages=True)
+        row = self.beside("H7", "50 connections with 20 uploads that claim 64 MiB and stop", step,
+                          ages=True)
         self.assertEqual(self.open, 0, "connections outlived their age")
+        row.tell(", all closed at age + grace")
 
     def test_half_a_message_ends_with_its_connection(self) -> None:
         """Age and grace end a call whose message never becomes whole."""
-        self.start(*self.AGES)
-        connection = self.connect()
-        started = time.monotonic()
-        stream = connection.begin("Classify")
-        connection.data(stream, message(b"half", claims=1000))
-        while connection.read(0.1) and time.monotonic() - started < 20:
-            pass
-        took = time.monotonic() - started
-        print(f"H8 half a message: closed after {took:.2f} s (age 2 s, grace 1 s)", flush=True)
-        self.assertTrue(connection.closed)
+        took: list[float] = []
+
+        def step() -> None:
+            connections = [self.connect() for _ in range(20)]
+            started = time.monotonic()
+            for connection in connections:
+                connection.data(connection.begin("Classify"), message(b"half", claims=1000))
+            for connection in connections:
+                while not connection.closed and time.monotonic() - started < PATIENCE:
+                    connection.read(0.1)
+                took.append(time.monotonic() - started)
+                connection.close()
+
+        row = self.beside("H8", "20 connections with half a message each", step, ages=True)
         # The age is spread by a tenth.
-        self.assertGreater(took, 1.5)
-        self.assertLess(took, 2 * 1.1 + 1 + 1)
+        self.assertGreater(min(took), 1.5)
+        self.assertLess(max(took), 2 * 1.1 + 1 + 1)
+        row.tell(f", closed after {min(took):.1f} to {max(took):.1f} s (age 2 s, grace 1 s)")
 
     def test_idle_connections(self) -> None:
         """4,000 connections that say nothing after their settings."""
+        count = 4000 if LONG else 1000
+
         def step() -> None:
-            connections = [self.connect() for _ in range(1000 if not LONG else 4000)]
+            connections = [self.connect() for _ in range(count)]
             connections[0].read(1)
             for connection in connections:
                 connection.close()
 
-        self.beside("H9 idle connections", step)
+        self.beside("H9", f"{count:,} connections that say nothing", step).tell()
 
     def test_a_client_that_never_reads(self) -> None:
         """Asks on a stream for ever and takes no answer: a window of no bytes."""
@@ -293,8 +326,10 @@ class HostileTest(unittest.TestCase):
 
         self.closed = 0
         self.sent: list[int] = []
-        self.beside("a stream that is never read", step, most_extra_mib=128, ages=True)
+        row = self.beside("", "a stream that asks for ever and reads nothing", step,
+                          most_extra_mib=128, ages=True)
         self.assertGreater(self.closed, 0, "no connection was ended for its age")
+        row.tell(", closed at age + grace")
 
     def stream_request(self) -> bytes:
         """A ClassifyStreamRequest with a picture. All have one id: while its answer
@@ -307,27 +342,29 @@ class HostileTest(unittest.TestCase):
     def test_streams_that_are_reset_at_once(self) -> None:
         """100,000 on a connection, again and again (CVE-2023-44487): they count until the
         server has let them go, so that it either keeps up or closes the connection."""
-        self.beside("H3 rapid resets", self.rapid_resets, most_extra_mib=512)
+        self.beside("H3", "100,000 streams opened and reset at once on a connection"
+                    " (CVE-2023-44487)", self.rapid_resets, most_extra_mib=512).tell()
 
     # H1, H2 and a form of H7: what nothing above gRPC can stop. Figures, not a verdict.
 
     @unittest.skipUnless(LONG, "figures for docs/security.md; RESNETD_TEST_LONG=1")
     def test_figures_of_what_only_another_grpc_stops(self) -> None:
         """An endless header, small continuations, uploads without an end."""
-        self.figures("H1 endless header", self.endless_header)
-        self.figures("H2 200,000 continuations", self.continuations)
-        self.figures("H7 256 MiB of uploads that lack a byte", self.endless_uploads)
+        self.figures("H1", "a header that never ends, in `CONTINUATION` frames (the class of"
+                     " CVE-2023-33953)", self.endless_header)
+        self.figures("H2", "200,000 small `CONTINUATION` frames", self.continuations)
+        self.figures("H7", "32 uploads of 8 MiB that lack one byte", self.endless_uploads)
 
-    def figures(self, name: str, attack: Callable[[], None]) -> None:
-        with self.subTest(name):
+    def figures(self, id_: str, what: str, attack: Callable[[], None]) -> None:
+        with self.subTest(id_):
             server = Server("--model", DEMO_MODEL)
             self.addCleanup(server.close)
             self.server, before = server, rss_mib(server)
             cpu, started = cpu_seconds(server), time.monotonic()
             attack()
-            print(f"{name}: memory +{rss_mib(server) - before:.0f} MiB, "
-                  f"{cpu_seconds(server) - cpu:.1f} CPU-s in "
-                  f"{time.monotonic() - started:.0f} s", flush=True)
+            print(f"| {id_} | {what} | +{rss_mib(server) - before:.0f} MiB | "
+                  f"{cpu_seconds(server) - cpu:.1f} s of {time.monotonic() - started:.0f} s |",
+                  flush=True)
             self.assertIsNone(server.process.poll())
 
     def endless_header(self) -> None:
