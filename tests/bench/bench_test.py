@@ -11,6 +11,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 from bench_stats import Goal, Ratio  # noqa: E402
 from bench_turns import Turns  # noqa: E402
+from load_goals import SERVING, overload_goals, serving_goals  # noqa: E402
 from peers_goals import Cell, goals_of  # noqa: E402
 
 
@@ -95,6 +96,78 @@ class GoalsTest(unittest.TestCase):
         self.assertEqual(ratio.value, 3.0)
         self.assertLessEqual(ratio.low, 3.0)
         self.assertGreaterEqual(ratio.high, 3.0)
+
+
+def phase(per_second: float = 10.0, p99_ms: float = 500.0, **more: float) -> dict[str, object]:
+    """What one load had: everything answered, unless `more` says otherwise."""
+    ends = {"answered": 100.0, "refused": 0.0, "late": 0.0, "failed": 0.0}
+    return {**{key: more.get(key, value) for key, value in ends.items()},
+            "answers_per_second": per_second, "latency_ms": {"p99": p99_ms},
+            "refused_ms": {"p99": more.get("refused_ms", 1.0)},
+            "peak_mib": more.get("peak_mib", 100.0)}
+
+
+def overload(at_ten: dict[str, object], tries: float = 1.1,
+             after: dict[str, object] | None = None) -> dict[str, object]:
+    """A round of a server with a capacity of ten calls a second."""
+    return {"capacity": 10.0, "0.3": phase(3, 100), "1": phase(), "10": at_ten,
+            "retries": {"retries": {"tries_per_call": tries}},
+            "recovery": [phase(), phase(), after or phase()]}
+
+
+class LoadGoalsTest(unittest.TestCase):
+
+    def missed(self, *rounds: dict[str, object]) -> list[str]:
+        return [goal.what.split(",")[0] for goal in overload_goals(rounds, [10])
+                if not goal.holds]
+
+    def test_each_goal_holds_at_its_limit_and_not_beyond_it(self) -> None:
+        # A target of 1 s and two batches of four.
+        self.assertEqual(self.missed(overload(phase(
+            9.5, 1800, late=1.0, answered=999.0, refused_ms=5.0, peak_mib=164.0), tries=1.2,
+            after=phase(answered=99.0, refused=1.0))), [])
+        for wrong, what in (
+                (phase(9.49), "goodput over capacity"),
+                (phase(p99_ms=1801), "p99 of the answered in s"),
+                (phase(late=1.0, answered=998.0), "late"),
+                (phase(refused_ms=5.1), "p99 of the refused in ms"),
+                (phase(peak_mib=164.1), "MiB more than at 1 of the capacity")):
+            self.assertEqual(self.missed(overload(wrong)), [what])
+        self.assertEqual(self.missed(overload(phase(), tries=1.21)),
+                         ["tries a call of our client at the most load"])
+        self.assertEqual(
+            self.missed(overload(phase(), after=phase(answered=98.0, refused=2.0))),
+            ["answered of what is due"])
+
+    def test_without_an_answer_nothing_holds_that_is_about_answers(self) -> None:
+        none = phase(0, 0, answered=0.0, refused=100.0)
+        self.assertEqual(self.missed(overload(none)),
+                         ["goodput over capacity", "p99 of the answered in s"])
+
+    def test_a_slow_server_may_take_three_times_what_it_takes_with_little_to_do(self) -> None:
+        slow = overload(phase(p99_ms=2700))
+        slow["0.3"] = phase(3, 900)
+        self.assertEqual(self.missed(slow), [])
+
+    def test_the_median_of_the_rounds_decides(self) -> None:
+        good, bad = overload(phase()), overload(phase(5))
+        self.assertEqual(self.missed(bad, good, good), [])
+        self.assertEqual(self.missed(bad, bad, good), ["goodput over capacity"])
+
+    def test_late_answers_are_counted_over_all_rounds(self) -> None:
+        late = overload(phase(late=1.0, answered=500.0))
+        self.assertEqual(self.missed(late, overload(phase(answered=499.0))), [])
+        self.assertEqual(self.missed(late, overload(phase(answered=498.0))), ["late"])
+
+    def test_serving_holds_at_its_limits_and_not_beyond_them(self) -> None:
+        limits = {"one JPEG": 1.15, "pixels": 0.95, "JPEG": 0.85, "Poisson, 0.7": 1.15,
+                  "Poisson, 0.4": 2.5}
+        self.assertTrue(all(goal.holds for goal in serving_goals([limits])))
+        for key, limit in limits.items():
+            worse = limit + (0.01 if SERVING[key][3] else -0.01)
+            wrong = [goal.id for goal in serving_goals([{**limits, key: worse}])
+                     if not goal.holds]
+            self.assertEqual(wrong, [SERVING[key][0]])
 
 
 if __name__ == "__main__":

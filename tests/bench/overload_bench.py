@@ -13,11 +13,15 @@ or the queue's target and two batches), calls that were taken and came late over
 all that were taken (goal <= 0.001), the p99 of refusals (goal <= 5 ms), and the
 server's most memory beyond that at 1.0 of the capacity (goal <= 64 MiB).
 
+With --megapixels the calls are JPEGs of that size, other than the network's: then what a
+server can do is decided by its decoders, and by what is known of their work.
+
 Then recovery: ten times the capacity from callers who repeat every refused call
 three times at once, which are 37 attempts where ten calls are due and nine of them
 are refused, and from there to 0.8 of the capacity: answered over due, in the first
 five seconds and after them (goal >= 0.99 after). And the same by callers of our
-client library, which repeats within its budget: tries a call (goal <= 1.2).
+client library, which repeats within its budget: tries a call (goal <= 1.2). A line for
+each goal says whether it holds.
 """
 
 from __future__ import annotations
@@ -28,20 +32,29 @@ import pathlib
 import statistics
 from typing import Any
 
-from served_load import Server, bench, keep, make_model, parser_of, phases_of, place, side_of
+from load_goals import LITTLE, late_of_taken, overload_goals, share_answered
+from served_load import (SOURCE, Server, bench, keep, parsed, parser_of, phases_of, place,
+                         serve, side_of)
 
-LITTLE = 0.3
 # Attempts over capacity, see above.
 NAIVE = 37
 AFTER = 0.8
+PHOTO = SOURCE / "tests" / "golden" / "image" / "flower.jpg"
 
 
-def serve(folder: pathlib.Path, options: argparse.Namespace) -> tuple[object, ...]:
-    """What a server is told so that it serves the model "served"."""
-    if options.weights:
-        return ("--weights", options.weights, "--model-name", "served")
-    make_model(folder, options)
-    return ("--data-dir", folder / "data")
+def write_photos(folder: pathlib.Path, megapixels: float) -> pathlib.Path:
+    """Four JPEGs of so many pixels, 4:3 as cameras take them."""
+    from PIL import Image  # pylint: disable=import-outside-toplevel
+
+    folder.mkdir()
+    width = round((megapixels * 1e6 * 4 / 3) ** 0.5)
+    photo = Image.open(PHOTO)
+    for number in range(4):
+        # Parts of one picture, so that no two are the same.
+        part = photo.crop((number * 40, number * 20, number * 40 + 480, number * 20 + 360))
+        part.resize((width, width * 3 // 4), Image.BICUBIC).save(
+            folder / f"{number}.jpg", quality=92)
+    return folder
 
 
 def with_retries(server: Server, full: float, options: argparse.Namespace,
@@ -49,7 +62,7 @@ def with_retries(server: Server, full: float, options: argparse.Namespace,
     """The most load by callers that repeat what is refused, as our client does."""
     return side_of(server, "--retry", "--rate", f"{max(options.factors) * full:.3f}",
                    "--for", f"{options.seconds}s", "--deadline", options.deadline,
-                   "--seed", 100 * number + 3)
+                   "--seed", 100 * number + 3, *options.pictures)
 
 
 def recover(server: Server, full: float, options: argparse.Namespace,
@@ -58,24 +71,21 @@ def recover(server: Server, full: float, options: argparse.Namespace,
     return phases_of(server, "--steps",
                      f"{NAIVE * full:.3f}x{options.seconds / 2}s,{after}x5s,"
                      f"{after}x{options.seconds}s",
-                     "--deadline", options.deadline, "--seed", 100 * number + 2)
+                     "--deadline", options.deadline, "--seed", 100 * number + 2,
+                     *options.pictures)
 
 
 def measure(server: Server, options: argparse.Namespace, number: int) -> dict[str, Any]:
-    capacity = bench(server, options.seconds / 2, "--clients", 8)
+    capacity = bench(server, options.seconds / 2, "--clients", 8, *options.pictures)
     full = capacity["answers_per_second"]
     part: dict[str, Any] = {"capacity": full}
     for factor in (LITTLE, 1.0, *options.factors):
         part[f"{factor:g}"] = bench(server, options.seconds, "--rate", f"{factor * full:.3f}",
-                                    "--deadline", options.deadline, "--seed", 100 * number + 1)
+                                    "--deadline", options.deadline, "--seed", 100 * number + 1,
+                                    *options.pictures)
     part["retries"] = with_retries(server, full, options, number)
     part["recovery"] = recover(server, full, options, number)
     return part
-
-
-def share_answered(phase: dict[str, Any]) -> float:
-    due = phase["answered"] + phase["refused"] + phase["late"] + phase["failed"]
-    return phase["answered"] / max(due, 1)
 
 
 def recovery_row(rounds: list[dict[str, Any]]) -> str:
@@ -99,12 +109,10 @@ def row(factor: float, rounds: list[dict[str, Any]]) -> str:
     def median(values: list[float]) -> float:
         return statistics.median(values)
 
-    taken = sum(one["answered"] + one["late"] for one, _, _ in parts)
-    late = sum(one["late"] for one, _, _ in parts)
     return (f"{factor:6g}  {median([one['answers_per_second'] / full for one, full, _ in parts]):8.3f}"
             f"  {median([one['latency_ms']['p50'] for one, _, _ in parts]):9.1f}"
             f"  {median([one['latency_ms']['p99'] for one, _, _ in parts]):9.1f}"
-            f"  {late / max(taken, 1):8.4f}"
+            f"  {late_of_taken([one for one, _, _ in parts]):8.4f}"
             f"  {sum(one['refused'] for one, _, _ in parts):8d}"
             f"  {median([one['refused_ms']['p99'] for one, _, _ in parts]):10.2f}"
             f"  {sum(one['failed'] for one, _, _ in parts):7d}"
@@ -115,17 +123,19 @@ def main() -> None:
     parser = parser_of(__doc__, rounds=3, seconds=20)
     parser.add_argument("--deadline", default="2s", help="of each call")
     parser.add_argument("--factors", type=float, nargs="+", default=[1.2, 2, 5, 10])
-    parser.add_argument("--weights", type=pathlib.Path,
-                        help="a file of weights to serve; else one training step makes them")
-    options = parser.parse_args()
+    parser.add_argument("--megapixels", type=float,
+                        help="of JPEGs to send, e.g. 12; else pixels at the network's size")
+    options = parsed(parser)
     cores = sorted(os.sched_getaffinity(0))
     with place() as folder:
         words = serve(folder, options)
+        options.pictures = ([write_photos(folder / "photos", options.megapixels)]
+                            if options.megapixels else [])
         # Children inherit where they may run.
         os.sched_setaffinity(0, {cores[0]})
         with Server(*words) as server:
             os.sched_setaffinity(0, {cores[-1]})
-            bench(server, 3, "--clients", 8)
+            bench(server, min(3, options.seconds), "--clients", 8, *options.pictures)
             rounds = []
             for number in range(options.rounds):
                 rounds.append(measure(server, options, number))
@@ -138,6 +148,8 @@ def main() -> None:
         print(row(factor, rounds))
     print(retries_row(max(options.factors), rounds))
     print(recovery_row(rounds))
+    for goal in overload_goals(rounds, options.factors):
+        print(goal.line())
 
 
 if __name__ == "__main__":

@@ -32,8 +32,19 @@ def parser_of(description: str | None, rounds: int, seconds: float) -> argparse.
     parser.add_argument("--seconds", type=float, default=seconds, help="of each load")
     parser.add_argument("--architecture", default="resnet50")
     parser.add_argument("--input-size", type=int, default=224)
+    parser.add_argument("--weights", type=pathlib.Path,
+                        help="a file of weights to serve; else one training step makes them")
     parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
+    parser.add_argument("--quick", action="store_true",
+                        help="one short round, which shows that everything works")
     return parser
+
+
+def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.seconds = 1, 2
+    return options
 
 
 @contextlib.contextmanager
@@ -64,6 +75,14 @@ def make_model(folder: pathlib.Path, options: argparse.Namespace) -> None:
                 raise SystemExit(f"{words}: {done.stderr}{done.stdout}")
 
 
+def serve(folder: pathlib.Path, options: argparse.Namespace) -> tuple[object, ...]:
+    """What a server is told so that it serves the model "served"."""
+    if options.weights:
+        return ("--weights", options.weights, "--model-name", "served")
+    make_model(folder, options)
+    return ("--data-dir", folder / "data")
+
+
 def peak_mib(pid: int) -> float:
     """The most memory since forget_peak()."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
@@ -86,7 +105,10 @@ def side_of(server: Server, *words: object) -> dict[str, Any]:
         [str(word) for word in (BIN / "resnetctl", "bench", "-m", "served", "-s", server.address,
                                 *WITHOUT_WARM_UP, "-o", "json", *words)],
         stdout=subprocess.PIPE, text=True, check=False)
-    side: dict[str, Any] = json.loads(done.stdout)["sides"][0]
+    told = json.loads(done.stdout)
+    if "sides" not in told:
+        raise SystemExit(f"no load could be made: {told}")
+    side: dict[str, Any] = told["sides"][0]
     return side
 
 
