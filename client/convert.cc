@@ -5,7 +5,9 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "client/error_info.h"
 
 namespace resnetd::client {
@@ -107,6 +109,15 @@ absl::StatusOr<Classification> FromProto(const v1::ClassifyResult& result) {
                      "the server sent neither predictions nor an error");
 }
 
+// Also of a reason that a newer server knows.
+std::string CloseReasonName(v1::BatchCloseReason reason) {
+  if (reason == v1::BATCH_CLOSE_REASON_UNSPECIFIED) {
+    return "";
+  }
+  const std::string& name = v1::BatchCloseReason_Name(reason);
+  return absl::AsciiStrToLower(absl::StripPrefix(name, "BATCH_CLOSE_REASON_"));
+}
+
 Timing FromProto(const v1::Timing& timing) {
   return {.queue = client::FromProto(timing.queue()),
           .decode = client::FromProto(timing.decode()),
@@ -114,7 +125,8 @@ Timing FromProto(const v1::Timing& timing) {
           .compute = client::FromProto(timing.compute()),
           .postprocess = client::FromProto(timing.postprocess()),
           .total = client::FromProto(timing.total()),
-          .batch_size = timing.batch_size()};
+          .batch_size = timing.batch_size(),
+          .batch_close_reason = CloseReasonName(timing.batch_close_reason())};
 }
 
 }  // namespace

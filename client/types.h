@@ -110,6 +110,9 @@ struct Timing {
   std::chrono::nanoseconds postprocess{0};
   std::chrono::nanoseconds total{0};
   int batch_size = 0;
+  // Why that batch was not larger: "full", "drained", "shared", "deadline";
+  // empty: no image was in a batch.
+  std::string batch_close_reason;
 };
 
 struct ClassifyAnswer {

@@ -80,7 +80,10 @@ void AddTiming(const client::Timing& timing,
   total->compute += timing.compute;
   total->postprocess += timing.postprocess;
   total->total = std::max(total->total, timing.total);
-  total->batch_size = std::max(total->batch_size, timing.batch_size);
+  if (timing.batch_size > total->batch_size) {
+    total->batch_size = timing.batch_size;
+    total->batch_close_reason = timing.batch_close_reason;
+  }
 }
 
 bool ClassifyRun::Answered::HasFailure() const {

@@ -92,7 +92,8 @@ Json TimingJson(const client::Timing& timing) {
           {"compute_ms", Milliseconds(timing.compute)},
           {"postprocess_ms", Milliseconds(timing.postprocess)},
           {"total_ms", Milliseconds(timing.total)},
-          {"batch_size", timing.batch_size}};
+          {"batch_size", timing.batch_size},
+          {"batch_close_reason", timing.batch_close_reason}};
 }
 
 Json AliasJson(const client::Alias& alias) {

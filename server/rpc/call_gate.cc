@@ -1,5 +1,6 @@
 #include "server/rpc/call_gate.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -16,6 +17,11 @@ namespace {
 constexpr Duration kRetryWhenFull = std::chrono::milliseconds(100);
 // Models load in seconds; another server may answer at once.
 constexpr Duration kRetryWhenNotServing = std::chrono::seconds(1);
+// What a client may have whatever others have: enough for a few callers behind
+// one address, and for a picture as cameras take them; 256 and 32 such clients
+// fill a server of the default limits.
+constexpr std::size_t kAssuredCalls = 16;
+constexpr std::size_t kAssuredBytes = 16U << 20U;
 
 absl::Status Full(absl::string_view what, absl::string_view flag,
                   std::size_t limit) {
@@ -42,6 +48,10 @@ absl::Status TooLarge(std::size_t needed, absl::string_view flag,
 
 }  // namespace
 
+std::size_t ShareOf(std::size_t most, std::size_t taken, std::size_t assured) {
+  return std::max(assured, most - std::min(most, taken));
+}
+
 absl::Status NotServing(ServingState state) {
   if (state == ServingState::kStarting) {
     return Error(absl::StatusCode::kUnavailable, Reason::kStarting,
@@ -51,6 +61,15 @@ absl::Status NotServing(ServingState state) {
   return Error(absl::StatusCode::kUnavailable, Reason::kDraining,
                "the server is shutting down; try another one")
       .RetryAfter(kRetryWhenNotServing);
+}
+
+CallGate::CallGate(const CallLimits& limits, ServingState state,
+                   OnFlood on_flood, GateMetrics& metrics)
+    : limits_(limits),
+      on_flood_(std::move(on_flood)),
+      metrics_(metrics),
+      state_(state) {
+  metrics_.SetBytesLimit(limits.max_bytes_held);
 }
 
 CallGate::Ticket::Ticket(Ticket&& other) noexcept
@@ -101,18 +120,29 @@ CallGate::Client CallGate::OfClient(const Caller& caller) const {
 
 absl::Status CallGate::CheckCalls(const Caller& caller) const {
   if (calls_ >= limits_.max_calls) {
+    metrics_.CountRefused(CallRefusal::kMaxCalls);
     return Full("too many calls are in flight", "max-calls", limits_.max_calls);
   }
   const auto at = by_connection_.find(caller.connection);
   const std::size_t most = limits_.max_calls_per_connection;
   if (at != by_connection_.end() &&
       at->second.calls - at->second.answered >= most) {
+    metrics_.CountRefused(CallRefusal::kMaxCallsPerConnection);
     return Full("too many calls of this connection are in flight",
                 "max-calls-per-connection", most);
   }
-  if (OfClient(caller).calls >= limits_.max_calls_per_client) {
+  const std::size_t own = OfClient(caller).calls;
+  if (own >= limits_.max_calls_per_client) {
+    metrics_.CountRefused(CallRefusal::kMaxCallsPerClient);
     return Full("too many calls of this client are in flight",
                 "max-calls-per-client", limits_.max_calls_per_client);
+  }
+  // A client that is alone takes nothing from anybody.
+  if (own < calls_ &&
+      own >= ShareOf(limits_.max_calls, calls_, kAssuredCalls)) {
+    metrics_.CountRefused(CallRefusal::kMaxCalls);
+    return Full("this client has more calls in flight than are left for others",
+                "max-calls", limits_.max_calls);
   }
   return absl::OkStatus();
 }
@@ -121,6 +151,9 @@ absl::Status CallGate::CheckSize(std::size_t bytes) const {
   // The smaller one first: it is what has to be met.
   const std::size_t all = limits_.max_bytes_held;
   const std::size_t one = limits_.max_bytes_held_per_client;
+  if (bytes > all || bytes > one) {
+    metrics_.CountRefused(CallRefusal::kTooLarge);
+  }
   if (bytes > all && all <= one) {
     return TooLarge(bytes, "max-bytes-held", all);
   }
@@ -133,13 +166,25 @@ absl::Status CallGate::CheckSize(std::size_t bytes) const {
 absl::Status CallGate::CheckRoom(const Caller& caller,
                                  std::size_t bytes) const {
   if (bytes > limits_.max_bytes_held - bytes_held_) {
+    metrics_.CountRefused(CallRefusal::kMaxBytesHeld);
     return Full("the requests in flight hold too many bytes", "max-bytes-held",
                 limits_.max_bytes_held);
   }
   const std::size_t held = OfClient(caller).bytes_held;
   if (bytes > 0 && held + bytes > limits_.max_bytes_held_per_client) {
+    metrics_.CountRefused(CallRefusal::kMaxBytesHeldPerClient);
     return Full("the requests of this client in flight hold too many bytes",
                 "max-bytes-held-per-client", limits_.max_bytes_held_per_client);
+  }
+  // Whoever holds nothing may take what is left, and who is alone all of it.
+  if (bytes > 0 && held > 0 && held < bytes_held_ &&
+      held + bytes >
+          ShareOf(limits_.max_bytes_held, bytes_held_ + bytes, kAssuredBytes)) {
+    metrics_.CountRefused(CallRefusal::kMaxBytesHeld);
+    return Full(
+        "the requests of this client in flight hold more bytes than are left "
+        "for others",
+        "max-bytes-held", limits_.max_bytes_held);
   }
   return absl::OkStatus();
 }
@@ -153,6 +198,9 @@ absl::StatusOr<CallGate::Ticket> CallGate::Enter(const Caller& caller,
     MutexLock lock(mutex_);
     if (state_ != ServingState::kServing &&
         availability == Availability::kWhenServing) {
+      metrics_.CountRefused(state_ == ServingState::kStarting
+                                ? CallRefusal::kStarting
+                                : CallRefusal::kDraining);
       return NotServing(state_);
     }
     ticket = LetIn(caller, bytes);
@@ -180,7 +228,7 @@ absl::StatusOr<CallGate::Ticket> CallGate::LetIn(const Caller& caller,
   RETURN_IF_ERROR(CheckCalls(caller));
   RETURN_IF_ERROR(CheckRoom(caller, bytes));
   ++calls_;
-  bytes_held_ += bytes;
+  SetBytesHeld(bytes_held_ + bytes);
   Connection& connection = by_connection_[caller.connection];
   ++connection.calls;
   if (!caller.is_part) {
@@ -229,10 +277,15 @@ std::size_t CallGate::bytes_held() const {
 absl::Status CallGate::Reserve(const Caller& caller, std::size_t bytes) {
   MutexLock lock(mutex_);
   RETURN_IF_ERROR(CheckRoom(caller, bytes));
-  bytes_held_ += bytes;
+  SetBytesHeld(bytes_held_ + bytes);
   // It is in flight, so it is there.
   by_client_[caller.identity].bytes_held += bytes;
   return absl::OkStatus();
+}
+
+void CallGate::SetBytesHeld(std::size_t bytes) {
+  bytes_held_ = bytes;
+  metrics_.SetBytesHeld(bytes);
 }
 
 void CallGate::Answer(const Caller& caller) {
@@ -245,7 +298,7 @@ void CallGate::Leave(const Ticket& ticket) {
   const Caller& caller = ticket.caller_;
   MutexLock lock(mutex_);
   --calls_;
-  bytes_held_ -= ticket.bytes_;
+  SetBytesHeld(bytes_held_ - ticket.bytes_);
   const auto at = by_connection_.find(caller.connection);
   at->second.streams -= caller.is_part ? 0 : 1;
   at->second.answered -= ticket.is_answered_ ? 1 : 0;

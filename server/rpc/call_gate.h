@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
+#include "server/telemetry/gate_metrics.h"
 
 namespace resnetd {
 
@@ -30,6 +31,13 @@ struct CallLimits {
   std::size_t max_bytes_held_per_client = 128U
                                           << 20U;  // max-bytes-held-per-client
 };
+
+// How much of `most`, of which `taken` are taken by all together, one client
+// may have: as much as is left, but `assured` at least. So whoever takes all
+// that it gets leaves as much, and n such clients end with most / (n + 1) each:
+// "dynamic thresholds" of shared buffers (Choudhury and Hahne 1998, with a
+// factor of 1).
+std::size_t ShareOf(std::size_t most, std::size_t taken, std::size_t assured);
 
 // Who calls.
 struct Caller {
@@ -91,17 +99,20 @@ class CallGate {
   // of its call; empty: nobody is told.
   using OnFlood = std::function<void(const std::string& connection)>;
 
+  // `metrics` outlive the gate.
   explicit CallGate(const CallLimits& limits,
                     ServingState state = ServingState::kStarting,
-                    OnFlood on_flood = {})
-      : limits_(limits), on_flood_(std::move(on_flood)), state_(state) {}
+                    OnFlood on_flood = {},
+                    GateMetrics& metrics = NullGateMetrics());
   CallGate(const CallGate&) = delete;
   CallGate& operator=(const CallGate&) = delete;
 
   // Lets a call in that holds `bytes`.
   // UNAVAILABLE (STARTING, DRAINING), RESOURCE_EXHAUSTED (OVERLOADED) with
-  // retry_after when one of the limits is reached, or INVALID_ARGUMENT
-  // (LIMIT_EXCEEDED) for more bytes than one call can ever have.
+  // retry_after when one of the limits is reached, or a client that is not
+  // alone would have more than ShareOf() the calls or bytes, or
+  // INVALID_ARGUMENT (LIMIT_EXCEEDED) for more bytes than one call can ever
+  // have.
   absl::StatusOr<Ticket> Enter(const Caller& caller, std::size_t bytes,
                                Availability availability)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -147,6 +158,8 @@ class CallGate {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether a call that is alone may have so many.
   absl::Status CheckSize(std::size_t bytes) const;
+  // Those of all calls in flight changed.
+  void SetBytesHeld(std::size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckRoom(const Caller& caller, std::size_t bytes) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Client OfClient(const Caller& caller) const
@@ -154,6 +167,7 @@ class CallGate {
 
   const CallLimits limits_;
   const OnFlood on_flood_;
+  GateMetrics& metrics_;
   mutable Mutex mutex_;
   CondVar idle_;
   ServingState state_ ABSL_GUARDED_BY(mutex_);

@@ -56,7 +56,7 @@ class ImagesCall final : public UnaryCall {
       Fail(status);
       return;
     }
-    absl::StatusOr<ClassifyRequest> request = Take();
+    absl::StatusOr<ClassifyRequest> request = Take(classifier);
     if (!request.ok()) {
       Fail(request.status());
       return;
@@ -86,13 +86,14 @@ class ImagesCall final : public UnaryCall {
     return status;
   }
 
-  absl::StatusOr<ClassifyRequest> Take() {
+  absl::StatusOr<ClassifyRequest> Take(const Classifier& classifier) {
     record().UseRequestId(message_.request_id());
     record().set_amount("images",
                         static_cast<std::size_t>(message_.images_size()));
     const RequestLimits& limits = record().environment().limits;
-    ASSIGN_OR_RETURN(ClassifyRequest request,
-                     TakeRequest(message_, limits, record().ticket()));
+    ASSIGN_OR_RETURN(
+        ClassifyRequest request,
+        TakeRequest(message_, limits, classifier, record().ticket()));
     request.request_id = record().request_id();
     request.identity = record().identity();
     request.arrived = record().arrived();

@@ -42,9 +42,14 @@ absl::Status DuplicateId(absl::string_view id) {
                               "again after its answer"));
 }
 
-bool IsDraining(const absl::Status& status) {
-  return absl::IsUnavailable(status) &&
-         DetailsOf(status).reason == ReasonName(Reason::kDraining);
+// The server takes no calls any more: it drains, or its device broke.
+bool IsNotServing(const absl::Status& status) {
+  if (!absl::IsUnavailable(status)) {
+    return false;
+  }
+  const std::string reason = DetailsOf(status).reason;
+  return reason == ReasonName(Reason::kDraining) ||
+         reason == ReasonName(Reason::kStarting);
 }
 
 }  // namespace
@@ -308,7 +313,7 @@ void ClassifyStreams::Stream::Take(std::int64_t index,
   request->bytes = bytes.Length();
   request->arrived = record_.environment().clock.Now();
   absl::StatusOr<ClassifyRequest> accepted = Accept(bytes, *request);
-  if (IsDraining(accepted.status())) {
+  if (IsNotServing(accepted.status())) {
     LeaveOut(*request, accepted.status());
     return;
   }
@@ -345,9 +350,9 @@ absl::StatusOr<ClassifyRequest> ClassifyStreams::Stream::Accept(
   ASSIGN_OR_RETURN(
       request.ticket,
       record_.EnterPart(request.bytes, Availability::kWhenServing));
-  ASSIGN_OR_RETURN(
-      ClassifyRequest accepted,
-      TakeRequest(*message.mutable_request(), limits(), request.ticket));
+  ASSIGN_OR_RETURN(ClassifyRequest accepted,
+                   TakeRequest(*message.mutable_request(), limits(),
+                               streams_.classifier_, request.ticket));
   accepted.request_id = id;
   accepted.identity = record_.identity();
   accepted.arrived = request.arrived;

@@ -5,9 +5,19 @@
 #include "server/models/model_registry.h"
 #include "server/rpc/proto_time.h"
 #include "server/rpc/status_codes.h"
+#include "server/rpc/wire_enum.h"
 
 namespace resnetd {
 namespace {
+
+static_assert(static_cast<int>(BatchClose::kFull) + 1 ==
+              v1::BATCH_CLOSE_REASON_FULL);
+static_assert(static_cast<int>(BatchClose::kDrained) + 1 ==
+              v1::BATCH_CLOSE_REASON_DRAINED);
+static_assert(static_cast<int>(BatchClose::kShared) + 1 ==
+              v1::BATCH_CLOSE_REASON_SHARED);
+static_assert(static_cast<int>(BatchClose::kDeadline) + 1 ==
+              v1::BATCH_CLOSE_REASON_DEADLINE);
 
 void Fill(const Classification& classification, v1::Classification& message) {
   for (const Prediction& prediction : classification.predictions) {
@@ -44,6 +54,10 @@ void Fill(const Timings& timings, v1::Timing& message) {
   *message.mutable_postprocess() = ToProto(timings.postprocess);
   *message.mutable_total() = ToProto(timings.total);
   message.set_batch_size(timings.batch_size);
+  if (timings.batch_close) {
+    message.set_batch_close_reason(
+        ToWire<v1::BatchCloseReason>(*timings.batch_close));
+  }
 }
 
 // What the answers of Classify and Embed have in common.

@@ -14,6 +14,7 @@
 #include "server/base/clock.h"
 #include "server/rpc/call_gate.h"
 #include "server/rpc/request_limits.h"
+#include "server/serving/classifier.h"
 #include "server/serving/classify_types.h"
 
 namespace resnetd {
@@ -55,18 +56,25 @@ std::size_t RawPixelBytes(const ImageList& images);
 void DropRawImages(ImageList& images);
 
 // ToClassifyRequest() of a request whose ticket pays for the memory that it
-// takes. RESOURCE_EXHAUSTED when there is no room.
+// takes, also once its pictures are as large as the network of `classifier`
+// reads them. RESOURCE_EXHAUSTED when there is no room.
 template <typename Message>
 absl::StatusOr<ClassifyRequest> TakeRequest(Message& message,
                                             const RequestLimits& limits,
+                                            const Classifier& classifier,
                                             CallGate::Ticket& ticket) {
   if (absl::Status room = ticket.Charge(RawPixelBytes(message.images()));
       !room.ok()) {
     return room;
   }
   absl::StatusOr<ClassifyRequest> request = ToClassifyRequest(message, limits);
-  if (request.ok()) {
-    DropRawImages(*message.mutable_images());
+  if (!request.ok()) {
+    return request;
+  }
+  DropRawImages(*message.mutable_images());
+  if (absl::Status room = ticket.Charge(classifier.PixelBytes(*request));
+      !room.ok()) {
+    return room;
   }
   return request;
 }

@@ -133,8 +133,10 @@ class GrpcServer::Impl {
       : most_streams_(
             std::max(kFloodFactor * options.calls.max_streams_per_connection,
                      kLeastFlood)),
-        gate_(options.calls, ServingState::kStarting,
-              [this](const std::string& peer) { CutOff(peer); }),
+        gate_(
+            options.calls, ServingState::kStarting,
+            [this](const std::string& peer) { CutOff(peer); },
+            telemetry.gate()),
         environment_{.gate = gate_,
                      .telemetry = telemetry,
                      .clock = clock,

@@ -107,8 +107,9 @@ void Tell(const std::vector<QueuedImage>& batch,
   Count(*batch.front().request->version(), output, has_tensors, *tallies);
 }
 
-void AnswerAll(std::vector<QueuedImage>& batch, const ModelOutput& output,
-               SteadyTime started, SteadyTime computed, const Clock& clock) {
+void AnswerAll(RunningBatch& ran, const ModelOutput& output,
+               SteadyTime computed, const Clock& clock) {
+  std::vector<QueuedImage>& batch = ran.images;
   const ModelHandle version = batch.front().request->version();
   ModelMetrics& metrics = batch.front().request->account().metrics();
   const absl::Span<const float> logits = output.logits;
@@ -123,14 +124,17 @@ void AnswerAll(std::vector<QueuedImage>& batch, const ModelOutput& output,
         image.request->request(), logits.subspan(i * classes, classes),
         features.subspan(i * channels, channels), version->facts);
     const Duration postprocess = clock.Now() - before;
-    const Duration wait = started - image.enqueued_at;
+    const Duration wait = ran.started - image.enqueued_at;
     metrics.ObserveStage(Stage::kQueue, wait);
-    metrics.ObserveStage(Stage::kForward, computed - started);
+    metrics.ObserveStage(Stage::kForward, computed - ran.started);
     metrics.ObserveStage(Stage::kPostprocess, postprocess);
-    image.request->AddBatch(
-        wait + image.decode_wait,
-        IsFirstOfRequest(batch, i) ? computed - started : Duration::zero(),
-        postprocess, batch.size());
+    image.request->AddBatch({.wait = wait + image.decode_wait,
+                             .compute = IsFirstOfRequest(batch, i)
+                                            ? computed - ran.started
+                                            : Duration::zero(),
+                             .postprocess = postprocess,
+                             .images = batch.size(),
+                             .close = ran.close});
     image.request->CountIfLate(Stage::kForward, computed);
     image.request->Finish(image.index, std::move(classification));
   }
@@ -138,39 +142,39 @@ void AnswerAll(std::vector<QueuedImage>& batch, const ModelOutput& output,
 
 }  // namespace
 
-std::vector<QueuedImage> StartBatch(TakenBatch taken, SteadyTime now) {
+RunningBatch StartBatch(TakenBatch taken, SteadyTime now) {
   for (QueuedImage& image : taken.dropped) {
     // Decides the answer.
     image.request->IsWanted(now);
     Drop(image, now);
   }
-  std::vector<QueuedImage> wanted;
-  wanted.reserve(taken.images.size());
+  RunningBatch batch{.images = {}, .started = now, .close = taken.close};
+  batch.images.reserve(taken.images.size());
   for (QueuedImage& image : taken.images) {
     if (image.request->IsWanted(now)) {
-      wanted.push_back(std::move(image));
+      batch.images.push_back(std::move(image));
     } else {
       Drop(image, now);
     }
   }
-  return wanted;
+  return batch;
 }
 
-void FinishBatch(std::vector<QueuedImage> batch,
-                 const absl::StatusOr<ModelOutput>& output, SteadyTime started,
+void FinishBatch(RunningBatch batch, const absl::StatusOr<ModelOutput>& output,
                  const Clock& clock, VersionTallies* tallies) {
   const SteadyTime computed = clock.Now();
-  QueueAccount& account = batch.front().request->account();
-  account.metrics().ObserveBatch(batch.size());
+  const std::size_t images = batch.images.size();
+  QueueAccount& account = batch.images.front().request->account();
+  account.metrics().ObserveBatch(images, account.max_batch());
   if (output.ok()) {
-    account.RecordBatch(batch.size(), computed - started, computed);
+    account.RecordBatch(images, computed - batch.started, computed);
   }
-  Tell(batch, output, tallies);
+  Tell(batch.images, output, tallies);
   if (!output.ok()) {
-    FailAll(batch, output.status());
+    FailAll(batch.images, output.status());
     return;
   }
-  AnswerAll(batch, *output, started, computed, clock);
+  AnswerAll(batch, *output, computed, clock);
 }
 
 namespace {
@@ -196,46 +200,60 @@ struct FailedImage {
   absl::Status status;
 };
 
-// Runs each half of `batch`, which failed as a whole, by itself, and so on, and
-// finishes what does not fail. What fails alone goes to `failed`.
-void RunHalves(std::vector<QueuedImage> batch, const Clock& clock,
-               VersionTallies* tallies, std::vector<FailedImage>& failed) {
+// Takes the second half of `batch` out of it.
+RunningBatch SplitOff(RunningBatch& batch) {
+  std::vector<QueuedImage>& images = batch.images;
   const auto middle =
-      batch.begin() + static_cast<std::ptrdiff_t>(batch.size() / 2);
-  std::vector<QueuedImage> second(std::make_move_iterator(middle),
-                                  std::make_move_iterator(batch.end()));
-  batch.erase(middle, batch.end());
-  for (std::vector<QueuedImage>* half : {&batch, &second}) {
-    const SteadyTime started = clock.Now();
-    const absl::StatusOr<ModelOutput> output = Compute(*half);
+      images.begin() + static_cast<std::ptrdiff_t>(images.size() / 2);
+  RunningBatch second{.images = {std::make_move_iterator(middle),
+                                 std::make_move_iterator(images.end())},
+                      .started = batch.started,
+                      .close = batch.close};
+  images.erase(middle, images.end());
+  return second;
+}
+
+// Runs each half of `batch`, which failed as a whole, by itself, and finishes
+// what does not fail. Where the network cannot compute a half, the same for it;
+// what fails so alone goes to `failed`.
+void RunHalves(RunningBatch batch, const Clock& clock, VersionTallies* tallies,
+               std::vector<FailedImage>& failed) {
+  RunningBatch second = SplitOff(batch);
+  for (RunningBatch* half : {&batch, &second}) {
+    half->started = clock.Now();
+    const absl::StatusOr<ModelOutput> output = Compute(half->images);
     if (!absl::IsInternal(output.status())) {
-      FinishBatch(std::move(*half), output, started, clock, tallies);
-    } else if (half->size() > 1) {
+      FinishBatch(std::move(*half), output, clock, tallies);
+    } else if (half->images.size() > 1) {
       RunHalves(std::move(*half), clock, tallies, failed);
     } else {
-      Tell(*half, output, tallies);
-      failed.push_back(
-          {.image = std::move(half->front()), .status = output.status()});
+      Tell(half->images, output, tallies);
+      failed.push_back({.image = std::move(half->images.front()),
+                        .status = output.status()});
     }
   }
+}
+
+// Whether it is worth trying with fewer images: one of several callers' may be
+// what the network cannot compute, for example as its values overflow, and half
+// of a batch takes less memory.
+bool MayRunInHalves(const absl::Status& status) {
+  return absl::IsInternal(status) || absl::IsResourceExhausted(status);
 }
 
 }  // namespace
 
 void RunBatch(TakenBatch taken, const Clock& clock, VersionTallies* tallies) {
-  const SteadyTime started = clock.Now();
-  std::vector<QueuedImage> batch = StartBatch(std::move(taken), started);
-  if (batch.empty()) {
+  RunningBatch batch = StartBatch(std::move(taken), clock.Now());
+  const std::size_t images = batch.images.size();
+  if (images == 0) {
     return;
   }
-  const absl::StatusOr<ModelOutput> output = Compute(batch);
-  if (batch.size() == 1 || !absl::IsInternal(output.status())) {
-    FinishBatch(std::move(batch), output, started, clock, tallies);
+  const absl::StatusOr<ModelOutput> output = Compute(batch.images);
+  if (images == 1 || !MayRunInHalves(output.status())) {
+    FinishBatch(std::move(batch), output, clock, tallies);
     return;
   }
-  // It may be one image of several callers' that the network cannot compute,
-  // for example as its values overflow.
-  const std::size_t images = batch.size();
   std::vector<FailedImage> failed;
   RunHalves(std::move(batch), clock, tallies, failed);
   for (FailedImage& one : failed) {

@@ -11,20 +11,29 @@
 
 namespace resnetd {
 
-// Finishes what nobody waits for any more; what is left of `taken` is to run.
-std::vector<QueuedImage> StartBatch(TakenBatch taken, SteadyTime now);
+// A batch on its way through the network.
+struct RunningBatch {
+  // All of one version.
+  std::vector<QueuedImage> images;
+  SteadyTime started{};
+  // Why they are not more.
+  BatchClose close = BatchClose::kDrained;
+};
 
-// Finishes every image of `batch`, which ran from `started` to now, exactly
-// once: picks the classes, or answers with the error. All are of one version.
-// `tallies`: who counts how versions fare, or null. Thread-safe.
-void FinishBatch(std::vector<QueuedImage> batch,
-                 const absl::StatusOr<ModelOutput>& output, SteadyTime started,
+// Finishes what nobody waits for any more; what is left of `taken` is to run.
+RunningBatch StartBatch(TakenBatch taken, SteadyTime now);
+
+// Finishes every image of `batch`, which ran until now, exactly once: picks the
+// classes, or answers with the error. `tallies`: who counts how versions fare,
+// or null. Thread-safe.
+void FinishBatch(RunningBatch batch, const absl::StatusOr<ModelOutput>& output,
                  const Clock& clock, VersionTallies* tallies = nullptr);
 
 // Runs one batch: StartBatch(), the network, FinishBatch(). All images are at
 // the network size of their version. One that the network cannot compute
 // (INTERNAL) is computed again in halves: what fails alone is answered so, the
-// others as if it had not been there. Thread-safe.
+// others as if it had not been there. One for which memory is short
+// (RESOURCE_EXHAUSTED) is halved once. Thread-safe.
 void RunBatch(TakenBatch taken, const Clock& clock,
               VersionTallies* tallies = nullptr);
 

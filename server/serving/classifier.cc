@@ -50,6 +50,7 @@ class BatchingClassifier final : public Classifier {
 
   void Classify(ClassifyRequest request, Done done) override;
   absl::Status Check(const ClassifyOutline& outline) override;
+  std::size_t PixelBytes(const ClassifyRequest& request) const override;
   void Close() override { closed_.store(true); }
   std::size_t in_flight() const override { return in_flight_.load(); }
 
@@ -171,12 +172,13 @@ absl::StatusOr<std::shared_ptr<PendingRequest>> BatchingClassifier::Accept(
     return valid;
   }
   QueueAccount& account = AccountOf((*version)->facts.name);
+  const int crop = (*version)->facts.preprocess.crop;
   std::size_t bytes = 0;
   Duration decode{};
   std::vector<DecodeCost> costs;
   costs.reserve(request.images.size());
   for (const ImageSource& source : request.images) {
-    bytes += HeldBytes(source);
+    bytes += HeldBytes(source, crop);
     costs.push_back(PrepareCostOf(source, options_.decode.max_pixels));
     decode += costs.back().time;
   }
@@ -240,6 +242,19 @@ absl::Status BatchingClassifier::Check(const ClassifyOutline& outline) {
     account.metrics().CountRejected(RejectionLabel(status));
   }
   return status;
+}
+
+std::size_t BatchingClassifier::PixelBytes(
+    const ClassifyRequest& request) const {
+  const absl::StatusOr<ModelHandle> version = registry_.Acquire(request.model);
+  std::size_t bytes = 0;
+  if (version.ok()) {
+    for (const ImageSource& source : request.images) {
+      bytes += HeldBytes(source, (*version)->facts.preprocess.crop) -
+               SourceBytes(source);
+    }
+  }
+  return bytes;
 }
 
 // A request is in flight from now on, until what is given back is called.

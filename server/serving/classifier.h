@@ -96,6 +96,13 @@ class Classifier {
     return absl::OkStatus();
   }
 
+  // Memory that the pictures of `request` take at the size of the network,
+  // beside what they take now: until they have run. Nothing for a model that
+  // is not there.
+  virtual std::size_t PixelBytes(const ClassifyRequest& /*request*/) const {
+    return 0;
+  }
+
   // Refuses new requests from here on; those taken are finished.
   virtual void Close() = 0;
 

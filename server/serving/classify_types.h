@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "server/models/model.h"
 #include "server/models/model_registry.h"
 #include "server/models/tensor_view.h"
+#include "server/telemetry/serving_metrics.h"
 
 namespace resnetd {
 
@@ -97,6 +99,8 @@ struct Timings {
   Duration postprocess{};
   Duration total{};
   int batch_size = 0;
+  // Absent: no image was in a batch.
+  std::optional<BatchClose> batch_close{};
 };
 
 struct ClassifyResponse {

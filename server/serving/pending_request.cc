@@ -39,7 +39,7 @@ absl::string_view RejectionLabel(const absl::Status& status) {
   }
 }
 
-std::size_t HeldBytes(const ImageSource& source) {
+std::size_t SourceBytes(const ImageSource& source) {
   if (const auto* encoded = std::get_if<EncodedImage>(&source)) {
     return encoded->bytes.size();
   }
@@ -50,6 +50,17 @@ std::size_t HeldBytes(const ImageSource& source) {
     return tensor->bytes.size() + NormalisedBytes(*tensor);
   }
   return 0;
+}
+
+std::size_t HeldBytes(const ImageSource& source, int crop) {
+  const std::size_t bytes = SourceBytes(source);
+  const auto side = static_cast<std::size_t>(crop);
+  const std::size_t pixels = 3 * side * side;
+  if (std::holds_alternative<EncodedImage>(source)) {
+    return bytes + pixels;
+  }
+  return std::holds_alternative<PixelImage>(source) ? std::max(bytes, pixels)
+                                                    : bytes;
 }
 
 PendingRequest::PendingRequest(ClassifyRequest request, ModelHandle version,
@@ -65,7 +76,7 @@ PendingRequest::PendingRequest(ClassifyRequest request, ModelHandle version,
   decode_.resize(request_.images.size());
   held_bytes_.reserve(request_.images.size());
   for (const ImageSource& source : request_.images) {
-    held_bytes_.push_back(HeldBytes(source));
+    held_bytes_.push_back(HeldBytes(source, version_->facts.preprocess.crop));
   }
   const MutexLock lock(mutex_);
   results_.resize(request_.images.size(), absl::UnknownError("not finished"));
@@ -164,14 +175,16 @@ void PendingRequest::AddDecode(Duration wait, Duration decode,
   timings_.preprocess += preprocess;
 }
 
-void PendingRequest::AddBatch(Duration wait, Duration compute,
-                              Duration postprocess, std::size_t batch_size) {
+void PendingRequest::AddBatch(const BatchShare& share) {
   const MutexLock lock(mutex_);
-  timings_.queue = std::max(timings_.queue, wait);
-  timings_.compute += compute;
-  timings_.postprocess += postprocess;
-  timings_.batch_size =
-      std::max(timings_.batch_size, static_cast<int>(batch_size));
+  timings_.queue = std::max(timings_.queue, share.wait);
+  timings_.compute += share.compute;
+  timings_.postprocess += share.postprocess;
+  if (const auto images = static_cast<int>(share.images);
+      images > timings_.batch_size) {
+    timings_.batch_size = images;
+    timings_.batch_close = share.close;
+  }
 }
 
 absl::StatusOr<ClassifyResponse> PendingRequest::BuildAnswer() {

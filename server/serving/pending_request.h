@@ -17,6 +17,17 @@
 
 namespace resnetd {
 
+// What an image has to do with the batch that it ran in.
+struct BatchShare {
+  Duration wait{};
+  // Of the batch, for one image of each request in it; nothing for the others.
+  Duration compute{};
+  Duration postprocess{};
+  // In the batch.
+  std::size_t images = 1;
+  BatchClose close = BatchClose::kDrained;
+};
+
 // A request on its way: collects the outcome of every image and answers once,
 // when the last one is in. Until then the caller's bytes are alive, so whoever
 // reads them must do so before Finish() of that image.
@@ -73,8 +84,7 @@ class PendingRequest {
   // Adds to the request's timings.
   void AddDecode(Duration wait, Duration decode, Duration preprocess)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  void AddBatch(Duration wait, Duration compute, Duration postprocess,
-                std::size_t batch_size) ABSL_LOCKS_EXCLUDED(mutex_);
+  void AddBatch(const BatchShare& share) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void ReleaseDecode(std::size_t index);
@@ -103,7 +113,11 @@ class PendingRequest {
 // Label "reason" of resnetd_rejected_total for `status`; empty: not a refusal.
 absl::string_view RejectionLabel(const absl::Status& status);
 
-// Bytes that image `source` holds while it waits.
-std::size_t HeldBytes(const ImageSource& source);
+// Bytes that image `source` holds as it comes.
+std::size_t SourceBytes(const ImageSource& source);
+
+// The most that it holds until its batch has run, of a network that reads
+// pictures of `crop` x `crop` pixels: an encoded one beside its pixels there.
+std::size_t HeldBytes(const ImageSource& source, int crop);
 
 }  // namespace resnetd

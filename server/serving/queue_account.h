@@ -71,6 +71,9 @@ class QueueAccount {
   void RecordBatch(std::size_t images, Duration duration, SteadyTime now)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // Images in the largest batch that may run.
+  std::size_t max_batch() const { return options_.max_batch; }
+
   // Rows that the network computes for so many images.
   std::size_t RowsOf(std::size_t images) const;
 

@@ -110,6 +110,19 @@ inline constexpr MetricSpec kRpcInFlight = {
     "resnetd_rpc_in_flight", MetricKind::kGauge, "method",
     "Calls that have started and not ended."};
 
+inline constexpr MetricSpec kRpcRefusedTotal = {
+    "resnetd_rpc_refused_total", MetricKind::kCounter, "reason",
+    "Calls refused before their request is read, by the limit that is reached "
+    "(max_calls, max_calls_per_connection, max_calls_per_client, "
+    "max_bytes_held, max_bytes_held_per_client), as too_large, starting or "
+    "draining."};
+inline constexpr MetricSpec kRpcHeldBytes = {
+    "resnetd_rpc_held_bytes", MetricKind::kGauge, "",
+    "Memory that the calls in flight account for: requests, pixels, answers."};
+inline constexpr MetricSpec kRpcHeldLimitBytes = {
+    "resnetd_rpc_held_limit_bytes", MetricKind::kGauge, "",
+    "The most that they may; calls beyond are refused."};
+
 inline constexpr MetricSpec kImagesTotal = {
     "resnetd_images_total", MetricKind::kCounter, "model,outcome",
     "Images answered, by OK or the status code of their error."};
@@ -120,6 +133,9 @@ inline constexpr MetricSpec kStageDurationSeconds = {
 inline constexpr MetricSpec kBatchSizeImages = {"resnetd_batch_size_images",
                                                 MetricKind::kHistogram, "model",
                                                 "Images in a batch that ran."};
+inline constexpr MetricSpec kBatchFillRatio = {
+    "resnetd_batch_fill_ratio", MetricKind::kHistogram, "model",
+    "Images in a batch that ran, over the most that there may be in one."};
 inline constexpr MetricSpec kBatchCloseTotal = {
     "resnetd_batch_close_total", MetricKind::kCounter, "model,reason",
     "Batches by why they are not larger: full (as large as allowed), drained "
@@ -334,6 +350,7 @@ inline constexpr std::array kAllMetrics = {
     kAliasInfo,
     kAliasSwitchesTotal,
     kBatchCloseTotal,
+    kBatchFillRatio,
     kBatchSizeImages,
     kBuildInfo,
     kCredentialExpiryTimestampSeconds,
@@ -403,7 +420,10 @@ inline constexpr std::array kAllMetrics = {
     kReady,
     kRejectedTotal,
     kRpcDurationSeconds,
+    kRpcHeldBytes,
+    kRpcHeldLimitBytes,
     kRpcInFlight,
+    kRpcRefusedTotal,
     kRpcRequestsTotal,
     kServingSlowdownRatio,
     kStageDurationSeconds,

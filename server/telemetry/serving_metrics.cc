@@ -48,6 +48,13 @@ const Histogram::BucketBoundaries& BatchBuckets() {
   return buckets;
 }
 
+// Of batches of up to 8 images each size has its own.
+const Histogram::BucketBoundaries& FillBuckets() {
+  static const Histogram::BucketBoundaries buckets = {0.125, 0.25, 0.375, 0.5,
+                                                      0.625, 0.75, 0.875, 1};
+  return buckets;
+}
+
 // Codes 0 to 16; anything else counts as UNKNOWN.
 constexpr std::size_t kCodes = 17;
 
@@ -117,6 +124,8 @@ struct Families {
                                       kStageDurationSeconds, registry)),
         batch_size(RegisterFamily(prometheus::BuildHistogram(),
                                   kBatchSizeImages, registry)),
+        batch_fill(RegisterFamily(prometheus::BuildHistogram(), kBatchFillRatio,
+                                  registry)),
         queue_depth(RegisterFamily(prometheus::BuildGauge(), kQueueDepthImages,
                                    registry)),
         queue_limit(RegisterFamily(prometheus::BuildGauge(), kQueueLimitImages,
@@ -136,6 +145,7 @@ struct Families {
   Family<Counter>& images;
   Family<Histogram>& stage_duration;
   Family<Histogram>& batch_size;
+  Family<Histogram>& batch_fill;
   Family<Gauge>& queue_depth;
   Family<Gauge>& queue_limit;
   Family<Counter>& rejected;
@@ -151,6 +161,7 @@ class ModelMetricsOf final : public ModelMetrics {
         }),
         batch_size_(
             families.batch_size.Add({{"model", model}}, BatchBuckets())),
+        batch_fill_(families.batch_fill.Add({{"model", model}}, FillBuckets())),
         queue_depth_(families.queue_depth.Add({{"model", model}})),
         queue_limit_(families.queue_limit.Add({{"model", model}})) {
     // Made at once: a rate over a series that has yet to appear misses its
@@ -179,8 +190,10 @@ class ModelMetricsOf final : public ModelMetrics {
   void ObserveStage(Stage stage, Duration duration) override {
     stages_[static_cast<std::size_t>(stage)]->Observe(ToSeconds(duration));
   }
-  void ObserveBatch(std::size_t images) override {
+  void ObserveBatch(std::size_t images, std::size_t most) override {
     batch_size_.Observe(static_cast<double>(images));
+    batch_fill_.Observe(static_cast<double>(images) /
+                        static_cast<double>(most));
   }
   void CountBatchClosed(BatchClose reason) override {
     closes_[static_cast<std::size_t>(reason)]->Increment();
@@ -213,6 +226,7 @@ class ModelMetricsOf final : public ModelMetrics {
   std::array<Counter*, kStages.size()> missed_{};
   std::array<Counter*, kReasons.size()> rejected_{};
   Histogram& batch_size_;
+  Histogram& batch_fill_;
   Gauge& queue_depth_;
   Gauge& queue_limit_;
 };
@@ -298,6 +312,7 @@ class PrometheusTelemetry final : public Telemetry {
         versions_(VersionMetrics::Create(registry_)),
         training_(TrainingMetrics::Create(registry_, gradients_)),
         credentials_(CredentialMetrics::Create(registry_)),
+        gate_(GateMetrics::Create(registry_)),
         ready_(families_.ready.Add({})) {
     families_.build_info.Add({{"version", kVersion}}).Set(1);
   }
@@ -334,6 +349,8 @@ class PrometheusTelemetry final : public Telemetry {
   TrainingMetrics& training() override { return *training_; }
 
   CredentialMetrics& credentials() override { return *credentials_; }
+
+  GateMetrics& gate() override { return *gate_; }
 
   void SetReady(bool ready) override { ready_.Set(ready ? 1 : 0); }
 
@@ -381,6 +398,7 @@ class PrometheusTelemetry final : public Telemetry {
   const std::unique_ptr<VersionMetrics> versions_;
   const std::unique_ptr<TrainingMetrics> training_;
   const std::unique_ptr<CredentialMetrics> credentials_;
+  const std::unique_ptr<GateMetrics> gate_;
   Gauge& ready_;
   Mutex mutex_;
   // Values live as long as this object: handles of them are given away.
@@ -393,7 +411,7 @@ class PrometheusTelemetry final : public Telemetry {
 class ForgetfulModelMetrics final : public ModelMetrics {
  public:
   void ObserveStage(Stage /*stage*/, Duration /*duration*/) override {}
-  void ObserveBatch(std::size_t /*images*/) override {}
+  void ObserveBatch(std::size_t /*images*/, std::size_t /*most*/) override {}
   void CountBatchClosed(BatchClose /*reason*/) override {}
   void CountDeadlineMissed(Stage /*stage*/) override {}
   void CountImage(absl::StatusCode /*outcome*/) override {}

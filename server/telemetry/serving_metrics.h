@@ -10,6 +10,7 @@
 #include "server/base/clock.h"
 #include "server/telemetry/credential_metrics.h"
 #include "server/telemetry/exposition_format.h"
+#include "server/telemetry/gate_metrics.h"
 #include "server/telemetry/training_metrics.h"
 #include "server/telemetry/version_metrics.h"
 
@@ -38,8 +39,8 @@ class ModelMetrics {
  public:
   virtual ~ModelMetrics() = default;
   virtual void ObserveStage(Stage stage, Duration duration) = 0;
-  // A batch of `images` ran.
-  virtual void ObserveBatch(std::size_t images) = 0;
+  // A batch of `images` ran, of the `most` that there may be in one.
+  virtual void ObserveBatch(std::size_t images, std::size_t most) = 0;
   // A batch was made.
   virtual void CountBatchClosed(BatchClose reason) = 0;
   // The deadline of an image passed before a stage, which was saved, or in it.
@@ -93,6 +94,8 @@ class Telemetry {
   virtual TrainingMetrics& training() = 0;
   // Of certificates and tokens; lives as long as this object.
   virtual CredentialMetrics& credentials() = 0;
+  // Of what lets calls in; lives as long as this object.
+  virtual GateMetrics& gate() = 0;
   virtual void SetReady(bool ready) = 0;
 
   // The whole registry, the process's own figures and those of gradients and

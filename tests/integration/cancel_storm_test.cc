@@ -102,6 +102,9 @@ class WatchedClassifier final : public Classifier {
                            done(std::move(response));
                          });
   }
+  std::size_t PixelBytes(const ClassifyRequest& request) const override {
+    return classifier_.PixelBytes(request);
+  }
   void Close() override { classifier_.Close(); }
   std::size_t in_flight() const override { return classifier_.in_flight(); }
 

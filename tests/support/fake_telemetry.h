@@ -53,6 +53,7 @@ class FakeTelemetry final : public Telemetry {
   VersionMetrics& versions() override { return NullVersionMetrics(); }
   TrainingMetrics& training() override { return NullTrainingMetrics(); }
   CredentialMetrics& credentials() override { return NullCredentialMetrics(); }
+  GateMetrics& gate() override { return NullGateMetrics(); }
   void SetReady(bool) override {}
   std::string Expose(ExpositionFormat) const override { return ""; }
 

@@ -193,7 +193,8 @@ std::optional<std::size_t> ServingWorld::Ask(Wish wish) {
   for (std::size_t i = 0; i < wish.images; ++i) {
     request.images.emplace_back(
         EncodedImage{.bytes = Bytes(1 + random_.Below(100))});
-    bytes += HeldBytes(request.images.back());
+    bytes += HeldBytes(request.images.back(),
+                       versions_[wish.model]->facts.preprocess.crop);
   }
   if (!Reserve(wish.model, {.images = wish.images,
                             .bytes = bytes,
@@ -292,15 +293,15 @@ bool ServingWorld::StartNext() {
     --held_[ModelOf(image)];
   }
   const bool took_any = !taken.images.empty() || !taken.dropped.empty();
-  std::vector<QueuedImage> batch = StartBatch(std::move(taken), clock_.Now());
-  if (batch.empty()) {
+  RunningBatch batch = StartBatch(std::move(taken), clock_.Now());
+  if (batch.images.empty()) {
     return took_any;
   }
-  const std::size_t model = ModelOf(batch[0]);
-  const Duration time = DrawBatchTime(model, batch.size());
-  report_.images_run += batch.size();
+  const std::size_t model = ModelOf(batch.images[0]);
+  const Duration time = DrawBatchTime(model, batch.images.size());
+  report_.images_run += batch.images.size();
   --idle_workers_;
-  batches_.push_back({.images = std::move(batch), .started = clock_.Now()});
+  batches_.push_back(std::move(batch));
   Plan(time, Kind::kBatchDone, batches_.size() - 1);
   return true;
 }
@@ -332,7 +333,7 @@ Duration ServingWorld::DrawBatchTime(std::size_t model, std::size_t images) {
 }
 
 void ServingWorld::FinishBatchOf(std::size_t number) {
-  Batch batch = std::move(batches_[number]);
+  RunningBatch batch = std::move(batches_[number]);
   ModelOutput output;
   const std::size_t rows =
       RowsOf(batch.images.size(), scenario_.allowed_batches);
@@ -340,7 +341,7 @@ void ServingWorld::FinishBatchOf(std::size_t number) {
   ++idle_workers_;
   const std::size_t model = ModelOf(batch.images[0]);
   held_[model] -= batch.images.size();
-  FinishBatch(std::move(batch.images), output, batch.started, clock_);
+  FinishBatch(std::move(batch), output, clock_);
   if (sabotage_ == Sabotage::kAnswerTwice && random_.OneIn(10)) {
     calls_[0].answers += calls_[0].answers;
   }
@@ -412,9 +413,7 @@ void ServingWorld::CheckStillAnswers() {
         Decoded(event.subject);
         TakenBatch taken = queue_.Take(idle_workers_, clock_.Now());
         Judge(taken);
-        batches_.push_back(
-            {.images = StartBatch(std::move(taken), clock_.Now()),
-             .started = clock_.Now()});
+        batches_.push_back(StartBatch(std::move(taken), clock_.Now()));
         Plan(scenario_.BatchTimeOf(model, 1), Kind::kBatchDone,
              batches_.size() - 1);
         --idle_workers_;

@@ -9,6 +9,7 @@
 #include <tuple>
 #include <vector>
 
+#include "server/serving/batch_worker.h"
 #include "server/serving/decode_work.h"
 #include "server/serving/image_queue.h"
 #include "server/serving/queue_account.h"
@@ -91,10 +92,6 @@ class ServingWorld {
     WaitingImage waiting;
     SteadyTime decoded_from;
   };
-  struct Batch {
-    std::vector<QueuedImage> images;
-    SteadyTime started;
-  };
 
   void Plan(Duration after, Kind kind, std::size_t subject);
   void Handle(const Event& event);
@@ -143,7 +140,7 @@ class ServingWorld {
   std::vector<Call> calls_;
   std::vector<Wish> refused_;  // that will be asked for again
   std::vector<Image> images_;
-  std::vector<Batch> batches_;
+  std::vector<RunningBatch> batches_;
   ImageQueue decode_queue_{ImageQueue::Options{}};
   std::size_t idle_decoders_;
   std::int64_t undecoded_ = 0;     // images, counted here

@@ -120,6 +120,10 @@ def batching() -> tuple[str, list[Json]]:
                    "nothing to gather; near the largest batch the server is busy.",
                    [target(mean("resnetd_batch_size_images", MODEL, "model"), "{{model}}")],
                    unit="none", least=0, width=6),
+        timeseries("How full batches are", "Images in the batches that ran, over the most that "
+                   "there may be in one.",
+                   [target(mean("resnetd_batch_fill_ratio", MODEL, "model"), "{{model}}")],
+                   unit="percentunit", least=0, width=6),
         timeseries("Wait for a batch", "p95 of the time that images wait in the queue: the "
                    "signal to scale on.",
                    [target(quantile(0.95, "resnetd_stage_duration_seconds",
@@ -130,6 +134,15 @@ def batching() -> tuple[str, list[Json]]:
                    "overloaded are load, quota, bad_image and too_large are callers.",
                    [target("sum by (reason) (" + rate("resnetd_rejected_total", MODEL) + ")",
                            "{{reason}}")], unit="ops", least=0, width=6),
+        timeseries("Refused unread", "Calls that were refused before their request was read, by "
+                   "the limit that was reached; too_large ones can never fit.",
+                   [target("sum by (reason) (" + rate("resnetd_rpc_refused_total", SERVERS)
+                           + ")", "{{reason}}")], unit="ops", least=0, width=6),
+        timeseries("Memory held by calls", "Requests, pixels and answers of the calls in work, "
+                   "and how much they may be.",
+                   [target(f"resnetd_rpc_held_bytes{{{SERVERS}}}", "{{instance}}: held"),
+                    target(f"resnetd_rpc_held_limit_bytes{{{SERVERS}}}",
+                           "{{instance}}: limit")], unit="bytes", least=0, width=6, log=False),
         timeseries("Why batches are not larger", "Batches a second: full ones are as large as "
                    "allowed, drained ones took all that waited, shared ones left the rest to "
                    "idle workers, those of deadline would have been late if larger.",

@@ -99,5 +99,21 @@ TEST_F(ClassifyStreamsTest, ADrainLeavesUnansweredWhatIsNotBegunYet) {
   telemetry_.SetOnStarted(nullptr);
 }
 
+// As when its device breaks, a moment before it drains.
+TEST_F(ClassifyStreamsTest, AServerThatIsNotReadyAnyMoreLeavesUnansweredToo) {
+  classifier_.Hold();
+  Open();
+  ASSERT_TRUE(call_->Write(Message("a")));
+  classifier_.AwaitHeld(1);
+  server_->SetReady(false);
+  ASSERT_TRUE(call_->Write(Message("b")));
+  classifier_.Release();
+  EXPECT_EQ(Read().request_id(), "a");
+  v1::ClassifyStreamResponse none;
+  EXPECT_FALSE(call_->Read(&none)) << none.ShortDebugString();
+  EXPECT_EQ(ReasonOf(call_->Finish()), "DRAINING");
+  EXPECT_EQ(classifier_.requests(), 1U);
+}
+
 }  // namespace
 }  // namespace resnetd

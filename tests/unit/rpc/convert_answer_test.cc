@@ -51,7 +51,8 @@ TEST(ConvertAnswerTest, CarriesEachStageOfTheTiming) {
                       .compute = microseconds(4),
                       .postprocess = microseconds(5),
                       .total = microseconds(6),
-                      .batch_size = 7};
+                      .batch_size = 7,
+                      .batch_close = BatchClose::kDeadline};
   const v1::Timing timing = ToProto(response, "", true).timing();
   EXPECT_EQ(timing.queue().nanos(), 1000);
   EXPECT_EQ(timing.decode().nanos(), 2000);
@@ -60,6 +61,7 @@ TEST(ConvertAnswerTest, CarriesEachStageOfTheTiming) {
   EXPECT_EQ(timing.postprocess().nanos(), 5000);
   EXPECT_EQ(timing.total().nanos(), 6000);
   EXPECT_EQ(timing.batch_size(), 7);
+  EXPECT_EQ(timing.batch_close_reason(), v1::BATCH_CLOSE_REASON_DEADLINE);
 }
 
 TEST(ConvertAnswerTest, CarriesTheErrorOfAnImage) {

@@ -268,6 +268,52 @@ TEST(RunBatchTest, BooksTheTimeOfABatchOncePerRequest) {
   EXPECT_EQ(timings.batch_size, 3);
 }
 
+TEST(RunBatchTest, SaysWhyTheBatchWasNotLarger) {
+  for (const BatchClose close : {BatchClose::kFull, BatchClose::kDrained,
+                                 BatchClose::kShared, BatchClose::kDeadline}) {
+    ServingFixture fixture;
+    AnswerBox answer;
+    RunBatch({.images = AllOf(fixture, fixture.Make(PixelRequest(2), answer)),
+              .dropped = {},
+              .close = close},
+             fixture.clock);
+    EXPECT_EQ(answer.Take()->timings.batch_close, close);
+  }
+}
+
+TEST(RunBatchTest, ABatchThatMemoryIsTooShortForIsHalvedOnce) {
+  // The most images that there is memory for, and how many runs of the network
+  // answer how many of eight.
+  struct Case {
+    std::size_t room;
+    std::vector<std::size_t> ran;
+    bool is_answered;
+  };
+  for (const Case& one :
+       {Case{8, {8}, true}, Case{7, {8, 4, 4}, true}, Case{4, {8, 4, 4}, true},
+        Case{3, {8, 4, 4}, false}}) {
+    ServingFixture fixture;
+    std::vector<std::size_t> ran;
+    fixture.version = FakeVersion(
+        FakeFacts(), [&ran, &one](std::size_t images) -> absl::Status {
+          ran.push_back(images);
+          return images <= one.room
+                     ? absl::OkStatus()
+                     : Error(absl::StatusCode::kResourceExhausted,
+                             Reason::kOverloaded, "no memory");
+        });
+    AnswerBox answer;
+    RunBatch(Taken(AllOf(fixture, fixture.Make(PixelRequest(8), answer))),
+             fixture.clock);
+    EXPECT_EQ(ran, one.ran) << one.room;
+    const auto response = answer.Take();
+    EXPECT_EQ(response.ok(), one.is_answered) << response.status();
+    if (!one.is_answered) {
+      EXPECT_EQ(response.status().code(), absl::StatusCode::kResourceExhausted);
+    }
+  }
+}
+
 TEST(ServeBatchesTest, AnswersWhatIsLeftWithUnavailableWhenStopping) {
   ServingFixture fixture;
   AnswerBox answer;

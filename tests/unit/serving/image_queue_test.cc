@@ -58,7 +58,7 @@ class ImageQueueTest : public testing::Test {
 
   void Finish(TakenBatch taken) {
     for (QueuedImage& image :
-         StartBatch(std::move(taken), fixture_.clock.Now())) {
+         StartBatch(std::move(taken), fixture_.clock.Now()).images) {
       image.request->Finish(image.index, Classification{});
     }
   }

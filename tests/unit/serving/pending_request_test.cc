@@ -225,8 +225,15 @@ TEST(PendingRequestTest, AddsUpWhereTheTimeWent) {
   const auto request = fixture.Make(PixelRequest(2), answer);
   request->AddDecode(milliseconds(1), milliseconds(2), milliseconds(3));
   request->AddDecode(milliseconds(5), milliseconds(2), milliseconds(3));
-  request->AddBatch(milliseconds(4), milliseconds(20), milliseconds(1), 3);
-  request->AddBatch(milliseconds(9), milliseconds(0), milliseconds(1), 2);
+  request->AddBatch({.wait = milliseconds(4),
+                     .compute = milliseconds(20),
+                     .postprocess = milliseconds(1),
+                     .images = 3,
+                     .close = BatchClose::kShared});
+  request->AddBatch({.wait = milliseconds(9),
+                     .postprocess = milliseconds(1),
+                     .images = 2,
+                     .close = BatchClose::kFull});
   fixture.clock.Advance(milliseconds(50));
   request->Finish(0, Classification{});
   request->Finish(1, Classification{});
@@ -238,6 +245,34 @@ TEST(PendingRequestTest, AddsUpWhereTheTimeWent) {
   EXPECT_EQ(timings.postprocess, milliseconds(2));
   EXPECT_EQ(timings.total, milliseconds(50));
   EXPECT_EQ(timings.batch_size, 3);
+  EXPECT_EQ(timings.batch_close, BatchClose::kShared);
+}
+
+TEST(PendingRequestTest, ARequestThatNeverRanWasInNoBatch) {
+  ServingFixture fixture;
+  AnswerBox answer;
+  fixture.Make(PixelRequest(2), answer)->Finish(0, BadImage());
+  EXPECT_FALSE(Timings().batch_close.has_value());
+}
+
+TEST(HeldBytesTest, AnImageCountsAtTheSizeOfTheNetwork) {
+  const std::vector<std::uint8_t> bytes(1000);
+  const ImageSource encoded = EncodedImage{.bytes = bytes};
+  EXPECT_EQ(SourceBytes(encoded), 1000U);
+  EXPECT_EQ(HeldBytes(encoded, 32), 1000U + 3 * 32 * 32);
+  // Its pixels are replaced by those that the network reads.
+  const auto raw = [](int side) {
+    const auto count = static_cast<std::size_t>(3 * side * side);
+    return ImageSource(
+        PixelImage{.pixels = {.width = side,
+                              .height = side,
+                              .rgb = std::vector<std::uint8_t>(count)}});
+  };
+  EXPECT_EQ(HeldBytes(raw(31), 32), 3U * 32 * 32);
+  EXPECT_EQ(HeldBytes(raw(32), 32), 3U * 32 * 32);
+  EXPECT_EQ(HeldBytes(raw(33), 32), 3U * 33 * 33);
+  const ImageSource unusable = absl::InvalidArgumentError("no picture");
+  EXPECT_EQ(HeldBytes(unusable, 32), 0U);
 }
 
 TEST(RejectionLabelTest, NamesEveryKindOfRefusal) {

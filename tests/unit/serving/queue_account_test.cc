@@ -224,7 +224,7 @@ TEST_F(QueueAccountTest, DecodersOfAllModelsAreSharedAndGivenBackExactly) {
 class DepthLog final : public ModelMetrics {
  public:
   void ObserveStage(Stage, Duration) override {}
-  void ObserveBatch(std::size_t) override {}
+  void ObserveBatch(std::size_t, std::size_t) override {}
   void CountBatchClosed(BatchClose) override {}
   void CountDeadlineMissed(Stage) override {}
   void CountImage(absl::StatusCode) override {}

@@ -84,7 +84,7 @@ struct ServingFixture {
                                        AnswerBox& answer) {
     std::size_t bytes = 0;
     for (const ImageSource& source : request.images) {
-      bytes += HeldBytes(source);
+      bytes += HeldBytes(source, version->facts.preprocess.crop);
     }
     request.arrived = clock.Now();
     account

@@ -81,7 +81,7 @@ inline std::unique_ptr<Telemetry> Exercised() {
                             Stage::kForward, Stage::kPostprocess}) {
     model.ObserveStage(stage, std::chrono::microseconds(300));
   }
-  model.ObserveBatch(5);
+  model.ObserveBatch(5, 8);
   model.CountBatchClosed(BatchClose::kDrained);
   model.CountDeadlineMissed(Stage::kQueue);
   telemetry->decode_pool().SetThreads(2);

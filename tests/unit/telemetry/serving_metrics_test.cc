@@ -169,8 +169,8 @@ TEST(TelemetryTest, ObservesStagesBatchesAndQueue) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   ModelMetrics& model = telemetry->ForModel("m");
   model.ObserveStage(Stage::kForward, milliseconds(7));
-  model.ObserveBatch(4);
-  model.ObserveBatch(5);
+  model.ObserveBatch(4, 8);
+  model.ObserveBatch(5, 8);
   model.SetQueue(17, 256);
   EXPECT_EQ(ValueOf(*telemetry,
                     "resnetd_stage_duration_seconds_bucket{model=\"m\",stage="
@@ -187,6 +187,13 @@ TEST(TelemetryTest, ObservesStagesBatchesAndQueue) {
   EXPECT_EQ(ValueOf(*telemetry,
                     "resnetd_batch_size_images_bucket{model=\"m\",le=\"4\"}"),
             "1");
+  EXPECT_EQ(ValueOf(*telemetry,
+                    "resnetd_batch_fill_ratio_bucket{model=\"m\",le=\"0.5\"}"),
+            "1");
+  EXPECT_EQ(
+      ValueOf(*telemetry,
+              "resnetd_batch_fill_ratio_bucket{model=\"m\",le=\"0.625\"}"),
+      "2");
   EXPECT_EQ(ValueOf(*telemetry,
                     "resnetd_batch_size_images_bucket{model=\"m\",le=\"8\"}"),
             "2");
@@ -307,7 +314,7 @@ TEST(TelemetryTest, ExposesTheSameOrderEveryTime) {
 TEST(NullModelMetricsTest, TakesEverything) {
   ModelMetrics& metrics = NullModelMetrics();
   metrics.ObserveStage(Stage::kDecode, milliseconds(1));
-  metrics.ObserveBatch(1);
+  metrics.ObserveBatch(1, 4);
   metrics.CountImage(absl::StatusCode::kOk);
   metrics.CountRejected("queue_full");
   metrics.SetQueue(1, 2);
