@@ -108,10 +108,11 @@ def phase(per_second: float = 10.0, p99_ms: float = 500.0, **more: float) -> dic
 
 
 def overload(at_ten: dict[str, object], tries: float = 1.1,
-             after: dict[str, object] | None = None) -> dict[str, object]:
+             after: dict[str, object] | None = None,
+             calm: dict[str, object] | None = None) -> dict[str, object]:
     """A round of a server with a capacity of ten calls a second."""
     return {"capacity": 10.0, "0.3": phase(3, 100), "1": phase(), "10": at_ten,
-            "retries": {"retries": {"tries_per_call": tries}},
+            "retries": {"retries": {"tries_per_call": tries}}, "calm": calm or phase(),
             "recovery": [phase(), phase(), after or phase()]}
 
 
@@ -137,7 +138,11 @@ class LoadGoalsTest(unittest.TestCase):
                          ["tries a call of our client at the most load"])
         self.assertEqual(
             self.missed(overload(phase(), after=phase(answered=98.0, refused=2.0))),
-            ["answered of what is due"])
+            ["answered 5 s after naive repetitions over answered without"])
+        # What that load alone does not get answered is not the overload's.
+        self.assertEqual(
+            self.missed(overload(phase(), after=phase(answered=98.0, refused=2.0),
+                                 calm=phase(answered=98.9, refused=1.1))), [])
 
     def test_without_an_answer_nothing_holds_that_is_about_answers(self) -> None:
         none = phase(0, 0, answered=0.0, refused=100.0)

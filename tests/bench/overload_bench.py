@@ -19,7 +19,8 @@ server can do is decided by its decoders, and by what is known of their work.
 Then recovery: ten times the capacity from callers who repeat every refused call
 three times at once, which are 37 attempts where ten calls are due and nine of them
 are refused, and from there to 0.8 of the capacity: answered over due, in the first
-five seconds and after them (goal >= 0.99 after). And the same by callers of our
+five seconds and after them (goal after: >= 0.99 of that at 0.8 of the capacity with no
+overload before it, as a queue of that target refuses some). And the same by callers of our
 client library, which repeats within its budget: tries a call (goal <= 1.2). A line for
 each goal says whether it holds.
 """
@@ -84,6 +85,10 @@ def measure(server: Server, options: argparse.Namespace, number: int) -> dict[st
                                     "--deadline", options.deadline, "--seed", 100 * number + 1,
                                     *options.pictures)
     part["retries"] = with_retries(server, full, options, number)
+    # What a queue of that target refuses at this load with no overload before it.
+    part["calm"] = bench(server, options.seconds, "--rate", f"{AFTER * full:.3f}",
+                         "--deadline", options.deadline, "--seed", 100 * number + 2,
+                         *options.pictures)
     part["recovery"] = recover(server, full, options, number)
     return part
 
@@ -91,8 +96,10 @@ def measure(server: Server, options: argparse.Namespace, number: int) -> dict[st
 def recovery_row(rounds: list[dict[str, Any]]) -> str:
     early, after = ([share_answered(part["recovery"][phase]) for part in rounds]
                     for phase in (1, 2))
+    calm = statistics.median(share_answered(part["calm"]) for part in rounds)
     return (f"recovery: answered over due in the first 5 s {statistics.median(early):.3f},"
-            f" then {statistics.median(after):.3f} ({min(after):.3f} to {max(after):.3f})")
+            f" then {statistics.median(after):.3f} ({min(after):.3f} to {max(after):.3f});"
+            f" without an overload before {calm:.3f}")
 
 
 def retries_row(factor: float, rounds: list[dict[str, Any]]) -> str:
