@@ -167,11 +167,12 @@ inline constexpr char kModelsQuantizeFooter[] =
     "  resnetctl models quantize cats@2 --dataset photos --split all\n"
     "  resnetctl models quantize cats --dataset photos --dry-run\n"
     "\n"
-    "Compares fp32, bf16 and int8 on up to 256 of the pictures, at least 50,\n"
-    "which are those of the version from then on. It answers in what the\n"
-    "server's --precision or --model-precision makes of them; --dry-run only\n"
-    "measures. The labels need not be the version's. Versions that were "
-    "trained\n"
-    "on the server are calibrated with the pictures that they kept.";
+    "Compares fp32, bf16 and int8 on up to 256 of the pictures, at least 80,\n"
+    "which are those of the version from then on: some calibrate int8, the\n"
+    "others judge. It answers in what the server's --precision or\n"
+    "--model-precision makes of them; --dry-run only measures. The labels "
+    "need\n"
+    "not be the version's. Versions that were trained on the server are\n"
+    "calibrated with the pictures that they kept.";
 
 }  // namespace resnetd::cli

@@ -10,9 +10,20 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "server/engine/precision.h"
+#include "server/models/precision_report.h"
 
 namespace resnetd {
 namespace {
+
+// What the pictures that judged cannot tell.
+std::string Reservation(const PrecisionTrial& trial) {
+  const int real = trial.agreement.pictures - trial.golden;
+  if (real >= static_cast<int>(kLeastRealPictures)) {
+    return "";
+  }
+  return absl::StrFormat(" (%d real: too few to tell %.1f %%)", real,
+                         100 * LeastAgreement(trial.precision));
+}
 
 std::string Describe(const PrecisionTrial& trial, absl::string_view objection) {
   std::string text = absl::StrCat(PrecisionName(trial.precision), ": ");
@@ -22,9 +33,10 @@ std::string Describe(const PrecisionTrial& trial, absl::string_view objection) {
   absl::StrAppendFormat(&text, "%.3f ms", 1e3 * trial.seconds);
   const Agreement& agreement = trial.agreement;
   if (trial.precision != Precision::kFloat32) {
-    absl::StrAppendFormat(
-        &text, ", agrees on %d of %d pictures, logits off by %.4f",
-        agreement.same_top1, agreement.pictures, agreement.error);
+    absl::StrAppendFormat(&text,
+                          ", agrees on %d of %d pictures%s, logits off by %.4f",
+                          agreement.same_top1, agreement.pictures,
+                          Reservation(trial), agreement.error);
   }
   if (agreement.labelled > 0) {
     absl::StrAppendFormat(&text, ", right on %d of %d", agreement.correct,

@@ -31,8 +31,10 @@ struct PrecisionTrial {
   Precision precision = Precision::kFloat32;
   // Of one batch; float32's is what the others are compared with.
   double seconds = 0;
-  // With float32, on the pictures that were there.
+  // With float32, on the pictures that judge.
   Agreement agreement;
+  // Of those pictures: golden ones, the others are real.
+  int golden = 0;
   // Why it cannot be used at all; empty: it can.
   std::string obstacle;
   // What kind of obstacle that is.
@@ -67,7 +69,8 @@ TrialObjection ObjectionTo(const PrecisionTrial& trial,
 
 struct PrecisionDecision {
   Precision precision = Precision::kFloat32;
-  // One line with the figures of every trial, for the log and GetVersion.
+  // One line with the figures of every trial, for the log and GetVersion, which
+  // says so where fewer than kLeastRealPictures real pictures judged.
   std::string text;
   // The same figures, each with what is said against it.
   std::vector<PrecisionFigures> figures;

@@ -31,7 +31,7 @@
 namespace resnetd {
 namespace {
 
-constexpr char kFormat[] = "resnetd-precision/2";
+constexpr char kFormat[] = "resnetd-precision/3";
 constexpr std::size_t kMaxBytes = std::size_t{2} << 20U;
 constexpr std::size_t kMaxText = 4096;
 constexpr std::int64_t kMostThreads = 1024;

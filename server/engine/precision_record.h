@@ -44,7 +44,7 @@ struct PrecisionRecord {
                          const PrecisionRecord&) = default;
 };
 
-// JSON, canonical: "format": "resnetd-precision/2", the key, the precision, its
+// JSON, canonical: "format": "resnetd-precision/3", the key, the precision, its
 // text, "calibration" as FormatCalibration() writes it, "logits", "refused",
 // and the SHA-256 of the same text without it.
 std::string FormatRecord(const PrecisionRecord& record);

@@ -25,6 +25,8 @@
 #include "server/engine/precision_choice.h"
 #include "server/image/pixels.h"
 #include "server/models/golden.h"
+#include "server/models/picture_split.h"
+#include "server/models/precision_report.h"
 #include "server/models/warm_up.h"
 
 namespace resnetd {
@@ -68,16 +70,14 @@ class Trials {
          const RealPictures& real, const std::function<bool()>& stopped)
       : engine_(engine),
         reference_(reference),
+        real_(real.pictures.size()),
         golden_(GoldenPictures(reference.crop())),
-        has_real_(!real.pictures.empty()),
-        classes_(real.classes),
         stopped_(stopped) {
-    for (const Pixels& picture : has_real_ ? real.pictures : golden_) {
-      pictures_.push_back(&picture);
-    }
+    Take(real);
     run_.trials.push_back({.precision = Precision::kFloat32,
                            .seconds = 0,
                            .agreement = {},
+                           .golden = golden_count_,
                            .obstacle = ""});
     models_.push_back(nullptr);
   }
@@ -109,6 +109,27 @@ class Trials {
   }
 
  private:
+  // Golden pictures judge, too, where real ones are few: one alone would be
+  // less than none.
+  void Take(const RealPictures& real) {
+    const PictureSplit split = SplitPictures(real_);
+    for (const std::size_t i : split.calibrating) {
+      calibrating_.push_back(&real.pictures[i]);
+    }
+    for (const std::size_t i : split.judging) {
+      pictures_.push_back(&real.pictures[i]);
+      classes_.push_back(real.classes.empty() ? RealPictures::kNoClass
+                                              : real.classes[i]);
+    }
+    if (real_ < kLeastRealPictures) {
+      for (const Pixels& picture : golden_) {
+        pictures_.push_back(&picture);
+        classes_.push_back(RealPictures::kNoClass);
+        ++golden_count_;
+      }
+    }
+  }
+
   absl::Status MakeReady(CpuModel& winner) const {
     const int side = reference_.crop();
     const std::size_t max_batch = reference_.max_batch();
@@ -144,23 +165,12 @@ class Trials {
     return all;
   }
 
-  // So that of pictures in the order of their classes some are of each.
-  std::vector<const Pixels*> CalibrationPictures() const {
-    const std::size_t count = std::min(pictures_.size(), kCalibrationPictures);
-    std::vector<const Pixels*> chosen;
-    for (std::size_t i = 0; i < count; ++i) {
-      chosen.push_back(pictures_[i * pictures_.size() / count]);
-    }
-    return chosen;
-  }
-
   absl::StatusOr<std::unique_ptr<CpuModel>> Make(Precision precision) {
     CpuNetwork network = reference_.Network();
     network.precision = precision;
     if (precision == Precision::kInt8) {
-      ASSIGN_OR_RETURN(
-          CalibrationTrial calibrated,
-          Calibrate(engine_, reference_, CalibrationPictures(), stopped_));
+      ASSIGN_OR_RETURN(CalibrationTrial calibrated,
+                       Calibrate(engine_, reference_, calibrating_, stopped_));
       network.calibration = calibrated.calibration;
       run_.calibration = std::move(calibrated.calibration);
     }
@@ -177,14 +187,15 @@ class Trials {
       return {PrecisionObjection::kUnsupported,
               "not for pre-activation networks"};
     }
-    if (!has_real_) {
+    if (real_ == 0) {
       return {PrecisionObjection::kNoPictures, "no pictures to calibrate with"};
     }
-    if (pictures_.size() < kLeastRealPictures) {
+    if (real_ < kLeastToQuantise) {
       return {PrecisionObjection::kTooFewPictures,
-              absl::StrCat(pictures_.size(),
-                           " pictures to calibrate with, at least ",
-                           kLeastRealPictures, " are needed")};
+              absl::StrCat(real_, " real pictures, at least ", kLeastToQuantise,
+                           " are needed: ", kLeastCalibrationPictures,
+                           " to calibrate with, ", kLeastRealPictures,
+                           " to judge by")};
     }
     return {};
   }
@@ -196,6 +207,7 @@ class Trials {
     PrecisionTrial trial = {.precision = precision,
                             .seconds = 0,
                             .agreement = {},
+                            .golden = golden_count_,
                             .obstacle = lack.text,
                             .kind = lack.kind};
     std::unique_ptr<CpuModel> made;
@@ -248,11 +260,15 @@ class Trials {
 
   const dnnl::engine& engine_;
   const CpuModel& reference_;
+  const std::size_t real_;
   const std::vector<Pixels> golden_;
-  const bool has_real_;
-  const std::vector<int> classes_;
-  // Real ones, else golden_.
+  // Int8 is calibrated with these, and no precision is judged by them.
+  std::vector<const Pixels*> calibrating_;
+  // That judge, and the class of each.
   std::vector<const Pixels*> pictures_;
+  std::vector<int> classes_;
+  // Of pictures_.
+  int golden_count_ = 0;
   const std::function<bool()>& stopped_;
   std::vector<float> expected_;
   PrecisionRun run_;

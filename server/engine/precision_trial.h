@@ -28,9 +28,9 @@ struct PrecisionRun {
 };
 
 // Makes, compares and times candidates beside `reference`, a model in float32.
-// `pictures` are real ones: int8 is tried only with kLeastRealPictures of them,
-// calibrated on kCalibrationPictures that lie evenly among them and compared on
-// all. Without any the others are compared on the golden pictures. `all`: every
+// `pictures` are real ones: int8 is tried only with kLeastToQuantise of them.
+// SplitPictures() says which calibrate it and which judge every precision;
+// golden pictures judge beside fewer than kLeastRealPictures. `all`: every
 // precision, whether the policy wants it or not; else those it wants, up to the
 // one that it forces.
 //
@@ -43,8 +43,6 @@ absl::StatusOr<PrecisionRun> TryPrecisions(
     const dnnl::engine& engine, const CpuModel& reference,
     const PrecisionPolicy& policy, const RealPictures& pictures, bool all,
     const std::function<bool()>& stopped);
-
-inline constexpr std::size_t kCalibrationPictures = 64;
 
 // What a run is called by who asked for it: PrecisionReport without `policy`.
 PrecisionReport ReportOf(const PrecisionRun& run);

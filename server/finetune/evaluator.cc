@@ -20,6 +20,7 @@
 #include "server/finetune/job_inputs.h"
 #include "server/finetune/one_at_a_time.h"
 #include "server/image/preprocess.h"
+#include "server/models/picture_split.h"
 
 namespace resnetd {
 namespace {
@@ -346,7 +347,7 @@ absl::StatusOr<PrecisionReport> Impl::MeasurePrecisions(
     const VersionFacts& facts, const Measurement& what, bool validate_only,
     const VersionLoan& loan, const GoOn& go_on) {
   ASSIGN_OR_RETURN(const RealPictures pictures,
-                   pictures_.ReadFor(facts, what, kLeastRealPictures, go_on));
+                   pictures_.ReadFor(facts, what, kLeastToQuantise, go_on));
   absl::StatusOr<PrecisionReport> report =
       loan.version().model->MeasurePrecisions(pictures, !validate_only, [&] {
         return !go_on() || loan.is_recalled();

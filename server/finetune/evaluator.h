@@ -87,7 +87,7 @@ class Evaluator {
   // part, whose labels it need not know. But with `validate_only` they are its
   // pictures from then on (VersionPictures), and it answers in what the
   // operator's policy makes of it. FAILED_PRECONDITION (TOO_FEW_EXAMPLES) below
-  // kLeastRealPictures; (BACKEND_UNAVAILABLE): the backend has one precision;
+  // kLeastToQuantise; (BACKEND_UNAVAILABLE): the backend has one precision;
   // RESOURCE_EXHAUSTED (MEMORY_ADMISSION): no memory to try them in; INTERNAL:
   // float32's logits are not finite on one of the pictures.
   virtual absl::StatusOr<Quantization> Quantize(const ModelName& model,

@@ -24,8 +24,8 @@ struct RealPictures {
 
 // More say nothing more, and take longer.
 inline constexpr std::size_t kMostRealPictures = 256;
-// Fewer cannot tell a share of 98.5 %: int8 is neither calibrated nor compared
-// on them.
+// Fewer cannot tell a share of 98.5 %: int8 is not judged by them, and what is
+// says so. How many it takes in all: picture_split.h.
 inline constexpr std::size_t kLeastRealPictures = 50;
 
 // Why a precision that may be used is not.
@@ -33,7 +33,7 @@ enum class PrecisionObjection {
   kNone,
   // No real pictures to calibrate with or to compare on.
   kNoPictures,
-  // Fewer than kLeastRealPictures.
+  // Fewer than kLeastToQuantise.
   kTooFewPictures,
   // The library has no such arithmetic on this CPU, or none for this network.
   kUnsupported,

@@ -39,8 +39,8 @@ PICTURE = SOURCE / "demo" / "digit-3.png"
 # Seconds to the first answer.
 GOALS = {"demo": 0.5, "resnet50": 1.0}
 CLASSES = 1000
-# Of each of four classes; 50 in all are the least that int8 is tried with.
-CALIBRATION_PICTURES = 13
+# Of each of four classes; 80 in all are the least that int8 is tried with.
+CALIBRATION_PICTURES = 20
 
 
 def measure(flags: list[object]) -> tuple[float, float, float]:

@@ -19,6 +19,7 @@
 #include "server/engine/cpu_engine.h"
 #include "server/models/golden.h"
 #include "server/models/model.h"
+#include "server/models/picture_split.h"
 #include "server/models/precision_host.h"
 #include "server/models/precision_report.h"
 #include "tests/support/filled_package.h"
@@ -85,7 +86,7 @@ class AdaptiveModelTest : public testing::Test {
  protected:
   AdaptiveModelTest() {
     package_.facts.weights_sha256 = std::string(64, 'd');
-    TakePictures(kLeastRealPictures);
+    TakePictures(kLeastToQuantise);
   }
 
   // Eight, again and again.

@@ -97,18 +97,19 @@ TEST_F(AdaptiveModelTest, WithoutPicturesThereIsNoInt8AndItSaysWhy) {
 
 TEST_F(AdaptiveModelTest, TooFewPicturesAreRefusedWithHowManyAreNeeded) {
   for (const std::size_t count :
-       {kLeastRealPictures - 1, kLeastRealPictures, kLeastRealPictures + 1}) {
+       {kLeastToQuantise - 1, kLeastToQuantise, kLeastToQuantise + 1}) {
     TakePictures(count);
     const auto engine = Engine("int8");
     const auto model = Load(*engine);
     FakeHost& host = Choose(*model);
-    if (count >= kLeastRealPictures) {
+    if (count >= kLeastToQuantise) {
       EXPECT_EQ(model->precision(), "int8") << model->precision_choice();
       continue;
     }
     EXPECT_NE(model->precision(), "int8");
     EXPECT_THAT(model->precision_choice(),
-                HasSubstr("49 pictures to calibrate with, at least 50"));
+                HasSubstr("79 real pictures, at least 80 are needed: 30 to "
+                          "calibrate with, 50 to judge by"));
     EXPECT_EQ(host.refused().at(0).objection,
               PrecisionObjection::kTooFewPictures);
   }

@@ -191,6 +191,30 @@ TEST(DecidePrecisionTest, TheTextHasTheFiguresOfEveryTrial) {
                         "(agrees on too few, 98.5 % are wanted)"));
 }
 
+TEST(DecidePrecisionTest, TheTextSaysWhereAHandfulOfRealPicturesJudged) {
+  struct Case {
+    int pictures;
+    int golden;
+    std::string said;  // empty: nothing
+  };
+  for (const Case& one :
+       {Case{3, 3, "on 3 of 3 pictures (0 real: too few to tell 99.7 %), "},
+        Case{4, 3, "on 4 of 4 pictures (1 real: too few to tell 99.7 %), "},
+        Case{52, 3, "on 52 of 52 pictures (49 real: too few to tell 99.7 %), "},
+        Case{50, 0, ""}, Case{51, 0, ""}}) {
+    PrecisionTrial trial = Trial(kBf16, 5, one.pictures, one.pictures);
+    trial.golden = one.golden;
+    const PrecisionDecision decision =
+        DecidePrecision({Trial(kFp32, 10, one.pictures, one.pictures), trial},
+                        *ParsePrecisionPolicy("auto"));
+    EXPECT_EQ(decision.precision, kBf16);
+    EXPECT_THAT(decision.text, HasSubstr(one.said));
+    EXPECT_EQ(decision.text.find("too few") == std::string::npos,
+              one.said.empty())
+        << decision.text;
+  }
+}
+
 TEST(DecidePrecisionTest, TheTextHasWhyATrialWasImpossible) {
   EXPECT_THAT(DecidePrecision({Trial(kFp32, 10, 3, 3), Impossible(kInt8)},
                               *ParsePrecisionPolicy("auto"))

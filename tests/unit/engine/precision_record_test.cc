@@ -53,7 +53,7 @@ TEST(PrecisionRecordTest, WrongTextsAreRefusedByMember) {
     std::string to;
     std::string member;
   } rows[] = {
-      {"resnetd-precision/2", "resnetd-precision/9", "\"format\""},
+      {"resnetd-precision/3", "resnetd-precision/9", "\"format\""},
       {"\"precision\": \"int8\"", "\"precision\": \"int4\"", "\"precision\""},
       {"\"threads\": 2", "\"threads\": 0", "\"threads\""},
       {"\"batch\": 4", "\"batch\": 1025", "\"batch\""},

@@ -44,18 +44,20 @@ TEST_F(EvaluatorTest, QuantizingOnTrialRemembersNothing) {
       "");
 }
 
-TEST_F(EvaluatorTest, QuantizingNeedsNoLabelsAndFiftyPictures) {
-  MakeDataset("strange", 5, {"yeti"}, ExampleSplit::kValidation, 50);
-  MakeDataset("one-less", 5, {}, ExampleSplit::kValidation, 49);
+TEST_F(EvaluatorTest, QuantizingNeedsNoLabelsAndEightyPictures) {
+  MakeDataset("strange", 8, {"yeti"}, ExampleSplit::kValidation, 80);
+  MakeDataset("one-less", 8, {}, ExampleSplit::kValidation, 79);
+  MakeDataset("just", 8, {}, ExampleSplit::kValidation, 80);
   Must(
       evaluator_->Quantize(Named("digits"), {2}, On("strange"), false, Always));
-  EXPECT_EQ(watched_.pictures.classes.at(50), RealPictures::kNoClass);
+  EXPECT_EQ(watched_.pictures.classes.at(80), RealPictures::kNoClass);
   const absl::Status status =
       evaluator_->Quantize(Named("digits"), {2}, On("one-less"), false, Always)
           .status();
   EXPECT_EQ(ReasonOf(status), "TOO_FEW_EXAMPLES");
   EXPECT_THAT(DetailsOf(status).metadata,
-              ElementsAre(Pair("examples", "49"), Pair("needed", "50")));
+              ElementsAre(Pair("examples", "79"), Pair("needed", "80")));
+  Must(evaluator_->Quantize(Named("digits"), {2}, On("just"), false, Always));
 }
 
 TEST_F(EvaluatorTest, QuantizingEndsWhenItsMemoryIsNeeded) {
