@@ -207,9 +207,15 @@ class Storm {
       }
       ++in_flight_;
     }
+    // The call is given up before it counts as ended: its context holds the
+    // channel, and whoever gives up the last channel and server in a thread of
+    // gRPC's callbacks ends the queue that this thread reads (1.51).
     stub_.async()->Classify(
         &call->context, &call->request, &call->response,
-        [this, call](const grpc::Status& status) { End(status); });
+        [this, held = call](const grpc::Status& status) mutable {
+          held.reset();
+          End(status);
+        });
     if (is_cancelled && !by_deadline) {
       // Some at once, most while they wait or run, some after their answer.
       cancels_.push_back({started_ + Below(2 * kInFlight), call});
