@@ -304,7 +304,7 @@ std::string GaugesNotZero(const std::string& exposition) {
   for (const absl::string_view line : absl::StrSplit(exposition, '\n')) {
     double value = 0;
     const bool counts = absl::StrContains(line, "in_flight") ||
-                        absl::StrContains(line, "bytes_held") ||
+                        absl::StrContains(line, "rpc_held_bytes") ||
                         absl::StartsWith(line, "resnetd_queue_depth_images") ||
                         absl::StartsWith(line, "resnetd_decode_pool_queue");
     const std::vector<absl::string_view> parts = absl::StrSplit(line, ' ');
@@ -368,6 +368,8 @@ class CancelStormTest : public testing::Test {
         absl::StrContains(telemetry_->Expose(), "resnetd_rpc_in_flight{"));
     EXPECT_TRUE(
         absl::StrContains(telemetry_->Expose(), "resnetd_queue_depth_images{"));
+    EXPECT_TRUE(absl::StrContains(telemetry_->Expose(),
+                                  "\nresnetd_rpc_held_bytes 0\n"));
     EXPECT_EQ(classifier_->created(), classifier_->released());
     EXPECT_EQ(real_->in_flight(), 0U);
     // Ours and the registry's: every state of a request has given up its own.
