@@ -1,5 +1,6 @@
 #include "server/app/backends.h"
 
+#include <cstddef>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -31,11 +32,14 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> CreateTorch(
   // One that is broken condemns the process: the others end with it.
   const std::function<void()> once = CallOnce(std::move(on_broken));
   std::vector<std::unique_ptr<ModelLoader>> loaders;
+  ASSIGN_OR_RETURN(const std::vector<std::size_t> batch_sizes,
+                   BatchSizesOf(config));
   for (const std::string& device : DevicesOf(config)) {
     ASSIGN_OR_RETURN(loaders.emplace_back(),
                      plugin->create({.threads = plan.threads,
                                      .device = device,
                                      .precision = config.precision,
+                                     .batch_sizes = batch_sizes,
                                      .on_broken = once}));
   }
   if (loaders.size() == 1) {

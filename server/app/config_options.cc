@@ -25,12 +25,7 @@ std::string ServingDeviceProblem(const std::string& text) {
 }
 
 std::string TrainingDeviceProblem(const std::string& text) {
-  const absl::StatusOr<DeviceName> device = ParseDeviceName(text);
-  if (!device.ok()) {
-    return std::string(device.status().message());
-  }
-  return device->kind == DeviceName::Kind::kFake ? "jobs train on cpu or cuda"
-                                                 : "";
+  return std::string(ParseDeviceName(text).status().message());
 }
 
 // Adds options to `app`, each with its environment variable.
@@ -191,7 +186,8 @@ void AddComputeOptions(Options& options, Config& config) {
                      "serving, else all");
   options
       .Add("train-device", config.train_device,
-           "Where jobs train: cpu, cuda or cuda:N. Default: on the GPU that "
+           "Where jobs train: cpu, cuda or cuda:N; fake: the host, watched as "
+           "a GPU is (fake:N breaks after N steps). Default: on the GPU that "
            "serves, else on the CPU")
       ->check([](const std::string& text) {
         // Empty: the default, as --print-config shows it.

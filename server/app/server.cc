@@ -30,6 +30,7 @@
 #include "server/app/server_options.h"
 #include "server/app/thread_plan.h"
 #include "server/app/trainers.h"
+#include "server/base/call_once.h"
 #include "server/base/clock.h"
 #include "server/base/error.h"
 #include "server/base/log.h"
@@ -118,7 +119,7 @@ class ServerParts final : public Server {
   // What Readiness is to tell, but for the drain.
   void Publish(bool ready);
   void BecomeReady();
-  // By a thread of the backend.
+  // By a thread of the backend, or one that trains.
   void TakeBrokenDevice();
   void EndRevokedCalls();
   // What goes on by itself, when new calls are refused.
@@ -128,6 +129,9 @@ class ServerParts final : public Server {
   const ThreadPlan plan_ = PlanThreads(config_);
   const Clock& clock_ = RealClock();
   Readiness readiness_;
+  // Serving and training may both find that a device is broken.
+  const std::function<void()> on_broken_ =
+      CallOnce([this] { TakeBrokenDevice(); });
   // In the order of construction; destroyed the other way round.
   std::unique_ptr<Telemetry> telemetry_ = Telemetry::Create(OpenNvml());
   ModelEventMetrics events_{*telemetry_};
@@ -205,9 +209,8 @@ absl::Status ServerParts::BuildEngine() {
   ASSIGN_OR_RETURN(ModelPrecisions precisions,
                    ParseModelPrecisions(config_.model_precisions));
   ASSIGN_OR_RETURN(precisions, WithDeclared(std::move(precisions), declared_));
-  ASSIGN_OR_RETURN(loader_, CreateBackend(
-                                config_, plan_, [this] { TakeBrokenDevice(); },
-                                stored, precisions));
+  ASSIGN_OR_RETURN(
+      loader_, CreateBackend(config_, plan_, on_broken_, stored, precisions));
   return absl::OkStatus();
 }
 
@@ -224,7 +227,7 @@ absl::Status ServerParts::BuildTraining() {
   ASSIGN_OR_RETURN(features_,
                    CreateCpuFeatureLoader({.threads = job_options.threads}));
   jobs_ = JobManager::Create(job_options, *store_, *datasets_, *manager_,
-                             registry_, TrainersOfPlugin(), clock_,
+                             registry_, TrainersOfPlugin(on_broken_), clock_,
                              {.gate = &gate_,
                               .metrics = &telemetry_->training(),
                               .features = features_.get(),

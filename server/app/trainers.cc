@@ -1,5 +1,6 @@
 #include "server/app/trainers.h"
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -17,13 +18,15 @@ namespace {
 template <typename Made>
 class Lazy {
  public:
-  template <typename Load>
-  absl::StatusOr<Made*> Get(const Load& load) ABSL_LOCKS_EXCLUDED(mutex_) {
+  // `options`: of the plug-in's create().
+  template <typename Load, typename... Options>
+  absl::StatusOr<Made*> Get(const Load& load, const Options&... options)
+      ABSL_LOCKS_EXCLUDED(mutex_) {
     const MutexLock lock(mutex_);
     if (made_ == nullptr) {
       ASSIGN_OR_RETURN(const auto* plugin,
                        load(TorchPluginCandidates(ExecutableFolder())));
-      ASSIGN_OR_RETURN(made_, plugin->create());
+      ASSIGN_OR_RETURN(made_, plugin->create(options...));
     }
     return made_.get();
   }
@@ -35,9 +38,11 @@ class Lazy {
 
 }  // namespace
 
-TrainerSource TrainersOfPlugin() {
+TrainerSource TrainersOfPlugin(std::function<void()> on_broken) {
   auto trainers = std::make_shared<Lazy<TrainerFactory>>();
-  return [trainers] { return trainers->Get(LoadTrainerPlugin); };
+  return [trainers, options = TrainerPluginOptions{std::move(on_broken)}] {
+    return trainers->Get(LoadTrainerPlugin, options);
+  };
 }
 
 ProberSource ProbersOfPlugin() {

@@ -31,7 +31,7 @@ struct JobManagerOptions {
   JobLimits limits;
   // Of LibTorch, for training.
   int threads = 1;
-  // As ParseDeviceName() (server/models/device_name.h) has it, but not "fake".
+  // As ParseDeviceName() (server/models/device_name.h) has it.
   std::string device = "cpu";
   // Memory for the decoded pictures of a job; those beyond are read again in
   // each epoch.

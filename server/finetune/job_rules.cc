@@ -100,6 +100,25 @@ absl::Status ServerStopping() {
                "the server is about to stop: ask again when it is back");
 }
 
+bool IsTroubleOfServer(const absl::Status& status) {
+  const std::string reason = DetailsOf(status).reason;
+  return reason == ReasonName(Reason::kStoreFailed) ||
+         (absl::IsUnavailable(status) &&
+          reason == ReasonName(Reason::kBackendUnavailable));
+}
+
+absl::Status AfterTrouble(absl::Status why, int attempt, bool has_saved) {
+  if (DetailsOf(why).reason != ReasonName(Reason::kBackendUnavailable) ||
+      !IsTroubleOfServer(why) || attempt < kAttemptsThatBreak || has_saved) {
+    return why;
+  }
+  return Error(
+      absl::StatusCode::kFailedPrecondition, Reason::kBackendUnavailable,
+      absl::StrCat("the device broke in attempt ", attempt,
+                   " before a checkpoint was saved: look at the GPU, then "
+                   "create the job again, with smaller batches or in fp32"));
+}
+
 void EnterState(JobState state, WallTime now, JobStatus& status) {
   status.state = state;
   status.duty = 1;

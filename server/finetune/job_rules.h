@@ -34,4 +34,18 @@ SteadyTime DeadlineOf(SteadyTime now, std::chrono::seconds limit, Duration ran);
 // a pause or an end arrives there. Empty: it stays.
 std::vector<JobState> StatesAfterRestart(JobState state);
 
+// Whether what failed is the server's, not the job's, which stays as it is for
+// the next start: the store, or a device that broke, with which the process
+// ends.
+bool IsTroubleOfServer(const absl::Status& status);
+
+// A job under which a device breaks again and again may be what breaks it.
+inline constexpr int kAttemptsThatBreak = 3;
+
+// `why`, by which attempt `attempt` of a job ended; but where a device broke in
+// the last of kAttemptsThatBreak attempts or a later one, before that saved
+// anything: an error that ends the job, so that the server stays up.
+// FAILED_PRECONDITION (BACKEND_UNAVAILABLE).
+absl::Status AfterTrouble(absl::Status why, int attempt, bool has_saved);
+
 }  // namespace resnetd

@@ -26,11 +26,6 @@
 namespace resnetd {
 namespace {
 
-bool IsStoreTrouble(const absl::Status& status) {
-  const std::string reason = DetailsOf(status).reason;
-  return reason == ReasonName(Reason::kStoreFailed);
-}
-
 absl::StatusOr<std::vector<Pixels>> Cropped(const PictureSource& source,
                                             const PreprocessSpec& preprocess) {
   std::vector<Pixels> pictures;
@@ -49,8 +44,9 @@ JobRun::JobRun(const JobSurroundings& around, JobNumber number,
     : around_(around), number_(number), wish_(wish) {}
 
 absl::Status JobRun::Run() {
-  absl::Status done = Work();
-  if (done.ok() || IsStoreTrouble(done)) {
+  absl::Status done =
+      AfterTrouble(Work(), job_ ? job_->status.attempt : 0, has_saved_);
+  if (done.ok() || IsTroubleOfServer(done)) {
     return done;
   }
   // Whatever went wrong: who asked for an end gets it. What took long and was
@@ -454,6 +450,7 @@ absl::Status JobRun::Save(const TrainingState& state) {
       {{"job", absl::StrCat(number_.value)},
        {"step", absl::StrCat(state.step)},
        {"bytes", absl::StrCat(row.bytes)}});
+  has_saved_ = true;
   return absl::OkStatus();
 }
 

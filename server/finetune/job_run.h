@@ -154,6 +154,8 @@ class JobRun final : private LoopHost {
   std::vector<Pixels> validation_;
   std::vector<int> validation_labels_;
   TrainerFactory* trainers_ = nullptr;
+  // A checkpoint, in this attempt.
+  bool has_saved_ = false;
   // While it trains beside serving.
   std::optional<JobPace> pace_;
 };

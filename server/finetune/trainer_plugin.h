@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 
 #include "absl/status/statusor.h"
@@ -9,19 +10,26 @@
 
 namespace resnetd {
 
+// What trainers that are a shared library need to know.
+struct TrainerPluginOptions {
+  // Called at most once, by a thread that trains, when the device is broken for
+  // good in this process. Must not call a trainer. Empty: nobody wants to know.
+  std::function<void()> on_broken;
+};
+
 // Raised whenever the meaning of what crosses the border changes: see
 // server/models/backend_plugin.h.
-inline constexpr int kTrainerPluginAbi = 3;
+inline constexpr int kTrainerPluginAbi = 4;
 
 // Sizes of the types that cross the border, as one number.
 constexpr std::uint64_t TrainerPluginLayout() {
   std::uint64_t layout = 0;
   for (const std::size_t size :
-       {sizeof(TrainerOptions), sizeof(OptimizerSettings),
-        sizeof(TrainingBatch), sizeof(Features), sizeof(StepSettings),
-        sizeof(StepReport), sizeof(PartNorms), sizeof(TrainerState),
-        sizeof(Trainer), sizeof(TrainerFactory), sizeof(Network),
-        sizeof(Weights), sizeof(Tensor), sizeof(Pixels),
+       {sizeof(TrainerPluginOptions), sizeof(TrainerOptions),
+        sizeof(OptimizerSettings), sizeof(TrainingBatch), sizeof(Features),
+        sizeof(StepSettings), sizeof(StepReport), sizeof(PartNorms),
+        sizeof(TrainerState), sizeof(Trainer), sizeof(TrainerFactory),
+        sizeof(Network), sizeof(Weights), sizeof(Tensor), sizeof(Pixels),
         sizeof(PreprocessSpec)}) {
     layout = layout * 1'000'003 + size;
   }
@@ -37,7 +45,8 @@ struct TrainerPlugin {
   // E.g. "LibTorch 2.11.0".
   const char* library = "";
   // FAILED_PRECONDITION (BACKEND_UNAVAILABLE).
-  absl::StatusOr<std::unique_ptr<TrainerFactory>> (*create)() = nullptr;
+  absl::StatusOr<std::unique_ptr<TrainerFactory>> (*create)(
+      const TrainerPluginOptions& options) = nullptr;
 };
 
 // The plug-in is static data of the library, which stays loaded.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/models/model.h"
@@ -20,6 +21,9 @@ struct BackendOptions {
   std::string device = "cpu";
   // "fp32", or on a GPU "bf16" or "fp16".
   std::string precision = "fp32";
+  // Sizes that a GPU may run, ascending: what it records (GraphBatchSizes()).
+  // Empty: any.
+  std::vector<std::size_t> batch_sizes;
   // Called at most once, by any thread, when the device is broken for good in
   // this process. Must not call the backend. Empty: nobody wants to know.
   std::function<void()> on_broken;
@@ -27,7 +31,7 @@ struct BackendOptions {
 
 // Raised whenever the meaning of what crosses the border changes. Checked by
 // the executable after dlopen: a plug-in of another build is refused, not run.
-inline constexpr int kBackendPluginAbi = 4;
+inline constexpr int kBackendPluginAbi = 5;
 
 // Sizes of the types that cross the border, as one number: catches a changed
 // member that nobody raised kBackendPluginAbi for.

@@ -4,9 +4,12 @@
 
 namespace resnetd {
 
-std::vector<std::size_t> GraphBatchSizes(std::size_t max_batch) {
-  std::vector<std::size_t> sizes;
-  for (std::size_t size = 1; size < max_batch; size *= 2) {
+std::vector<std::size_t> GraphBatchSizes(
+    std::size_t max_batch, absl::Span<const std::size_t> allowed) {
+  std::vector<std::size_t> sizes(
+      allowed.begin(),
+      std::lower_bound(allowed.begin(), allowed.end(), max_batch));
+  for (std::size_t size = 1; allowed.empty() && size < max_batch; size *= 2) {
     sizes.push_back(size);
   }
   sizes.push_back(max_batch);

@@ -74,16 +74,19 @@ std::int64_t FloatBytes(const Network& network) {
   return values * static_cast<std::int64_t>(sizeof(float));
 }
 
+std::int64_t ActivationBytes(const Network& network, int side,
+                             std::size_t batch) {
+  return kBuffers * LargestActivation(network, side) *
+         static_cast<std::int64_t>(sizeof(float) * batch);
+}
+
 MemoryUse EstimateMemory(const Network& network, int side,
                          std::size_t max_batch) {
   const auto packed = static_cast<std::int64_t>(
       kPackedShare * static_cast<double>(FloatBytes(network)) +
       kFilteredShare * sizeof(float) *
           static_cast<double>(FilteredWeights(network)));
-  const std::int64_t activations =
-      kBuffers * LargestActivation(network, side) *
-      static_cast<std::int64_t>(sizeof(float) * max_batch);
-  return {.loading = packed + activations};
+  return {.loading = packed + ActivationBytes(network, side, max_batch)};
 }
 
 MemoryUse DivideMemory(const Network& network, std::int64_t resident_bytes) {

@@ -5,7 +5,6 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,19 +17,9 @@
 namespace resnetd {
 namespace {
 
-std::string Mebibytes(std::int64_t bytes) {
-  return absl::StrCat(bytes >> 20, " MiB");
-}
-
-absl::Status TooSmall(const DeviceStream& stream) {
-  const DeviceStream::Memory memory = stream.memory();
+absl::Status TooSmall() {
   return Error(absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
-               absl::StrCat("the memory of the device is too small to compute "
-                            "one picture with this network: ",
-                            Mebibytes(memory.free_bytes), " of ",
-                            Mebibytes(memory.total_bytes),
-                            " are free; delete versions that nobody calls, or "
-                            "end what else uses the device"));
+               "no batch size fits into the memory of the device");
 }
 
 }  // namespace
@@ -41,8 +30,7 @@ at::Tensor FirstRows(const at::Tensor& tensor, std::size_t rows) {
 
 absl::StatusOr<std::unique_ptr<BatchGraphs>> BatchGraphs::Record(
     DeviceStream& stream, const FoldedNetwork& network,
-    const PictureInput& input, int side, std::size_t max_batch) {
-  std::vector<std::size_t> sizes = GraphBatchSizes(max_batch);
+    const PictureInput& input, int side, std::vector<std::size_t> sizes) {
   // Not make_unique: the constructor is private.
   std::unique_ptr<BatchGraphs> graphs(new BatchGraphs());
   while (!sizes.empty()) {
@@ -70,7 +58,7 @@ absl::StatusOr<std::unique_ptr<BatchGraphs>> BatchGraphs::Record(
     RETURN_IF_ERROR(recorded);
   }
   if (graphs->sizes_.empty()) {
-    return TooSmall(stream);
+    return TooSmall();
   }
   std::reverse(graphs->sizes_.begin(), graphs->sizes_.end());
   std::reverse(graphs->graphs_.begin(), graphs->graphs_.end());

@@ -30,14 +30,14 @@ at::Tensor FirstRows(const at::Tensor& tensor, std::size_t rows);
 // next one. Not thread-safe.
 class BatchGraphs {
  public:
-  // Records the sizes of GraphBatchSizes(max_batch), the largest first, and
+  // Records `sizes`, which rise and are at least one, the largest first, and
   // leaves out those that the memory of the device is too small for.
   // `network` and `input` must outlive this.
-  // RESOURCE_EXHAUSTED (OVERLOADED), with the memory that there is: not even
-  // one picture fits. INTERNAL (INTERNAL): the library failed.
+  // RESOURCE_EXHAUSTED (OVERLOADED): not even the smallest fits; how much
+  // memory there is the caller says. INTERNAL (INTERNAL): the library failed.
   static absl::StatusOr<std::unique_ptr<BatchGraphs>> Record(
       DeviceStream& stream, const FoldedNetwork& network,
-      const PictureInput& input, int side, std::size_t max_batch);
+      const PictureInput& input, int side, std::vector<std::size_t> sizes);
 
   // Batch sizes, ascending; never empty.
   absl::Span<const std::size_t> sizes() const { return sizes_; }

@@ -11,9 +11,11 @@
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
+#include <c10/util/Exception.h>
 #include <cuda_runtime_api.h>
 
 #include <exception>
+#include <string>
 #include <utility>
 
 namespace resnetd {
@@ -113,6 +115,8 @@ class CudaStream final : public DeviceStream {
       const at::Tensor zero = at::zeros({1}, at::TensorOptions(device_));
       return cudaStreamSynchronize(compute_.stream()) == cudaSuccess &&
              zero.cpu().item<float>() == 0.0F;
+    } catch (const c10::OutOfMemoryError&) {
+      return true;  // It says so, and takes no harm.
     } catch (const std::exception&) {
       return false;
     }
@@ -129,6 +133,10 @@ class CudaStream final : public DeviceStream {
     C10_CUDA_CHECK(cudaMemGetInfo(&free, &total));
     return {.free_bytes = static_cast<std::int64_t>(free),
             .total_bytes = static_cast<std::int64_t>(total)};
+  }
+
+  std::string name() const override {
+    return at::cuda::getDeviceProperties(device_.index())->name;
   }
 
  private:

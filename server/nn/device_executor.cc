@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "server/base/error.h"
-#include "server/base/log.h"
 #include "server/base/mutex.h"
 #include "server/nn/torch_status.h"
 
@@ -36,25 +35,19 @@ class Answer {
   absl::Status status_ ABSL_GUARDED_BY(mutex_);
 };
 
-absl::Status BrokenError() {
-  return Error(absl::StatusCode::kUnavailable, Reason::kBackendUnavailable,
-               "the device of this server failed and the server is about to "
-               "end: call another one, or this one again when it is back");
-}
-
 }  // namespace
 
 DeviceExecutor::DeviceExecutor(std::unique_ptr<DeviceStream> stream,
                                std::string thread_name, OnBroken on_broken)
     : stream_(std::move(stream)),
-      on_broken_(std::move(on_broken)),
+      health_([this] { return stream_->Works(); }, std::move(on_broken)),
       thread_({.name = std::move(thread_name), .threads = 1}) {}
 
 absl::Status DeviceExecutor::Run(
     absl::string_view task,
     absl::FunctionRef<absl::Status(DeviceStream&)> work) {
   if (broken()) {
-    return BrokenError();
+    return DeviceHealth::BrokenError();
   }
   Answer answer;
   if (!thread_.TrySubmit([&] { answer.Give(RunHere(task, work)); })) {
@@ -68,9 +61,9 @@ absl::Status DeviceExecutor::RunHere(
     absl::string_view task,
     absl::FunctionRef<absl::Status(DeviceStream&)> work) {
   if (broken()) {
-    return BrokenError();
+    return DeviceHealth::BrokenError();
   }
-  return Judge(TorchToStatus(task, [&] { return work(*stream_); }));
+  return health_.Judge(TorchToStatus(task, [&] { return work(*stream_); }));
 }
 
 absl::Status DeviceExecutor::Wait(absl::string_view task, StreamEvent& event) {
@@ -82,21 +75,6 @@ absl::Status DeviceExecutor::Wait(absl::string_view task, StreamEvent& event) {
     return waited;
   }
   return Run(task, [&](DeviceStream&) { return std::move(waited); });
-}
-
-absl::Status DeviceExecutor::Judge(absl::Status status) {
-  // Other codes say what was wrong with the batch or the memory.
-  if (status.code() != absl::StatusCode::kInternal || stream_->Works()) {
-    return status;
-  }
-  if (!broken_.exchange(true)) {
-    Log(LogLevel::kError,
-        "the device is broken for this process, which has to be started again");
-    if (on_broken_) {
-      on_broken_();
-    }
-  }
-  return BrokenError();
 }
 
 }  // namespace resnetd

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -9,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "server/base/thread_pool.h"
+#include "server/nn/device_health.h"
 #include "server/nn/device_stream.h"
 
 namespace resnetd {
@@ -38,17 +38,14 @@ class DeviceExecutor {
   // Run(): what failed on the device comes to light here.
   absl::Status Wait(absl::string_view task, StreamEvent& event);
 
-  bool broken() const { return broken_.load(); }
+  bool broken() const { return health_.broken(); }
 
  private:
   absl::Status RunHere(absl::string_view task,
                        absl::FunctionRef<absl::Status(DeviceStream&)> work);
-  // What `status` means when the device may be broken: on its thread.
-  absl::Status Judge(absl::Status status);
 
   const std::unique_ptr<DeviceStream> stream_;
-  const OnBroken on_broken_;
-  std::atomic<bool> broken_ = false;
+  DeviceHealth health_;
   // Last: its tasks use everything above.
   ThreadPool thread_;
 };

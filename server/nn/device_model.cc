@@ -2,14 +2,20 @@
 
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
+#include <c10/core/ScalarType.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
+#include "server/models/batch_sizes.h"
+#include "server/models/memory_estimate.h"
+#include "server/nn/device_memory.h"
 #include "server/nn/logits_output.h"
+#include "server/nn/torch_status.h"
 
 namespace resnetd {
 namespace {
@@ -35,6 +41,43 @@ std::unique_ptr<TransferSlots> MakeSlots(DeviceStream& stream,
     slots.push_back(std::move(slot));
   }
   return std::make_unique<TransferSlots>(std::move(slots));
+}
+
+// Of the slots: pictures on the host and on the device, and results.
+std::int64_t SlotBytes(int side, std::size_t batch, std::int64_t results) {
+  const std::int64_t picture = std::int64_t{3} * side * side;
+  return kSlots * static_cast<std::int64_t>(batch) *
+         (2 * picture + results * static_cast<std::int64_t>(sizeof(float)));
+}
+
+// What takes so many bytes in float32.
+std::int64_t OfType(std::int64_t float_bytes, at::ScalarType type) {
+  return float_bytes * static_cast<std::int64_t>(c10::elementSize(type)) /
+         static_cast<std::int64_t>(sizeof(float));
+}
+
+// `status`, with figures where it is want of memory.
+absl::Status Explained(absl::Status status, DeviceMemoryNeed need,
+                       DeviceStream& stream) {
+  if (status.code() != absl::StatusCode::kResourceExhausted) {
+    return status;
+  }
+  // What was half made is no reason.
+  stream.ReleaseUnused();
+  need.memory = stream.memory();
+  need.device = stream.name();
+  return DeviceMemoryError(need);
+}
+
+// Runs `work` on the stream; `need`: what it needs memory for.
+absl::Status LoadPart(const DeviceMemoryNeed& need, DeviceStream& stream,
+                      absl::FunctionRef<void()> work) {
+  return Explained(TorchToStatus("load a model",
+                                 [&] {
+                                   stream.Run(work);
+                                   return absl::OkStatus();
+                                 }),
+                   need, stream);
 }
 
 void Append(const std::vector<float>& values, std::vector<float>& to) {
@@ -97,18 +140,39 @@ absl::Status DeviceModel::Load(const ModelPackage& package,
 absl::Status DeviceModel::LoadWith(const ModelPackage& package,
                                    DeviceStream& stream,
                                    ConvolutionKernels kernels) {
-  stream.Run([&] {
-    input_ = std::make_unique<PictureInput>(package.facts.preprocess,
-                                            stream.device());
-    network_ = std::make_unique<FoldedNetwork>(
-        package.network, package.weights,
-        at::TensorOptions(stream.device()).dtype(options_.type), kernels);
-  });
-  ASSIGN_OR_RETURN(graphs_, BatchGraphs::Record(stream, *network_, *input_,
-                                                side_, options_.max_batch));
-  stream.Run([&] {
-    slots_ = MakeSlots(stream, *network_, side_, graphs_->largest());
-  });
+  const std::string model = package.facts.name.text();
+  RETURN_IF_ERROR(LoadPart(
+      {.what = absl::StrCat("the weights of ", model),
+       .needed_bytes = OfType(FloatBytes(package.network), options_.type)},
+      stream, [&] {
+        input_ = std::make_unique<PictureInput>(package.facts.preprocess,
+                                                stream.device());
+        network_ = std::make_unique<FoldedNetwork>(
+            package.network, package.weights,
+            at::TensorOptions(stream.device()).dtype(options_.type), kernels);
+      }));
+  const std::vector<std::size_t> sizes =
+      GraphBatchSizes(options_.max_batch, options_.batch_sizes);
+  absl::StatusOr<std::unique_ptr<BatchGraphs>> graphs =
+      BatchGraphs::Record(stream, *network_, *input_, side_, sizes);
+  if (!graphs.ok()) {
+    return Explained(
+        graphs.status(),
+        {.what = absl::StrCat("batches of ", sizes.front(),
+                              " with the network ", model),
+         .needed_bytes =
+             OfType(ActivationBytes(package.network, side_, sizes.front()),
+                    options_.type)},
+        stream);
+  }
+  graphs_ = *std::move(graphs);
+  const std::size_t largest = graphs_->largest();
+  RETURN_IF_ERROR(LoadPart(
+      {.what = absl::StrCat("what batches of ", largest,
+                            " are copied through for ", model),
+       .needed_bytes = SlotBytes(side_, largest,
+                                 network_->classes() + network_->features())},
+      stream, [&] { slots_ = MakeSlots(stream, *network_, side_, largest); }));
   // What was enqueued here is read by another stream.
   stream.Mark()->Wait();
   return absl::OkStatus();

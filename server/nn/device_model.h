@@ -38,12 +38,15 @@ class DeviceModel final : public Model {
     at::ScalarType type = at::kFloat;
     // Pictures of the largest recorded batch; >= 1. Larger batches are split.
     std::size_t max_batch = 1;
+    // Allowed ones, as GraphBatchSizes() takes them.
+    std::vector<std::size_t> batch_sizes = {};
   };
 
   // `loading`: loads and records, so that what `serving` does for other models
   // goes on meanwhile; both of one device.
-  // RESOURCE_EXHAUSTED (OVERLOADED): no memory. INTERNAL: the library failed.
-  // UNAVAILABLE (BACKEND_UNAVAILABLE): the device is broken.
+  // RESOURCE_EXHAUSTED (MEMORY_ADMISSION), with figures: no memory. INTERNAL:
+  // the library failed. UNAVAILABLE (BACKEND_UNAVAILABLE): the device is
+  // broken.
   static absl::StatusOr<std::unique_ptr<DeviceModel>> Create(
       const ModelPackage& package, const Options& options,
       DeviceExecutor& loading, std::shared_ptr<DeviceExecutor> serving);

@@ -89,6 +89,7 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> DeviceModelLoader::Create(
         ASSIGN_OR_RETURN(Streams streams, OpenStreams(options));
         return std::unique_ptr<ModelLoader>(new DeviceModelLoader(
             std::move(streams.serving), std::move(streams.loading), type,
+            options.batch_sizes,
             absl::StrCat("LibTorch ", TORCH_VERSION, ", ", streams.device, ", ",
                          options.precision),
             // Both streams of a device may find that it is broken.
@@ -99,9 +100,11 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> DeviceModelLoader::Create(
 DeviceModelLoader::DeviceModelLoader(std::unique_ptr<DeviceStream> serving,
                                      std::unique_ptr<DeviceStream> loading,
                                      at::ScalarType type,
+                                     std::vector<std::size_t> batch_sizes,
                                      std::string description,
                                      const std::function<void()>& on_broken)
     : type_(type),
+      batch_sizes_(std::move(batch_sizes)),
       description_(std::move(description)),
       serving_(std::make_shared<DeviceExecutor>(std::move(serving), "gpu",
                                                 on_broken)),
@@ -111,8 +114,10 @@ absl::StatusOr<std::unique_ptr<Model>> DeviceModelLoader::Load(
     const ModelPackage& package, std::size_t max_batch) {
   ASSIGN_OR_RETURN(
       std::unique_ptr<DeviceModel> model,
-      DeviceModel::Create(package, {.type = type_, .max_batch = max_batch},
-                          loading_, serving_));
+      DeviceModel::Create(
+          package,
+          {.type = type_, .max_batch = max_batch, .batch_sizes = batch_sizes_},
+          loading_, serving_));
   return std::unique_ptr<Model>(std::move(model));
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/models/backend_plugin.h"
@@ -29,10 +30,12 @@ class DeviceModelLoader final : public ModelLoader {
   static absl::StatusOr<std::unique_ptr<ModelLoader>> Create(
       const BackendOptions& options);
 
-  // Of streams that are given, both of one device. `on_broken`: called by each
-  // that finds the device broken.
+  // Of streams that are given, both of one device. `batch_sizes`: as
+  // BackendOptions has them. `on_broken`: called by each that finds the device
+  // broken.
   DeviceModelLoader(std::unique_ptr<DeviceStream> serving,
                     std::unique_ptr<DeviceStream> loading, at::ScalarType type,
+                    std::vector<std::size_t> batch_sizes,
                     std::string description,
                     const std::function<void()>& on_broken);
 
@@ -43,6 +46,7 @@ class DeviceModelLoader final : public ModelLoader {
 
  private:
   const at::ScalarType type_;
+  const std::vector<std::size_t> batch_sizes_;
   const std::string description_;
   const std::shared_ptr<DeviceExecutor> serving_;
   DeviceExecutor loading_;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/functional/function_ref.h"
 
@@ -35,8 +36,8 @@ class StreamEvent {
 // goes on. Implemented for GPUs (CudaStream) and for the host (HostStream),
 // where everything is done when the call returns.
 //
-// Used by one thread, but for StreamEvent::Wait() and memory(). Everything may
-// throw c10::Error: call it through TorchToStatus().
+// Used by one thread, but for StreamEvent::Wait(), memory() and name().
+// Everything may throw c10::Error: call it through TorchToStatus().
 class DeviceStream {
  public:
   struct Memory {
@@ -81,6 +82,9 @@ class DeviceStream {
 
   // Thread-safe.
   virtual Memory memory() const = 0;
+
+  // The device, for people: "NVIDIA H200". Thread-safe.
+  virtual std::string name() const = 0;
 };
 
 }  // namespace resnetd

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "server/nn/device_stream.h"
 
@@ -36,6 +37,7 @@ class HostStream final : public DeviceStream {
   bool Works() override;
   void ReleaseUnused() override {}
   Memory memory() const override;
+  std::string name() const override { return "the host in the place of a GPU"; }
 
  private:
   const std::shared_ptr<Life> life_;

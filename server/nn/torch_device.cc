@@ -13,29 +13,34 @@
 #include "server/base/error.h"
 #include "server/base/status_macros.h"
 #include "server/models/device_name.h"
+#ifdef RESNETD_CUDA
+#include "server/nn/cuda_facts.h"
+#endif
 
 namespace resnetd {
 namespace {
 
+#ifdef RESNETD_CUDA
+CudaFacts ReadCudaFacts() {
+  CudaFacts facts;
+  // No error without a driver: its version is 0 then.
+  static_cast<void>(cudaDriverGetVersion(&facts.driver));
+  static_cast<void>(cudaRuntimeGetVersion(&facts.runtime));
+  facts.error = cudaGetDeviceCount(&facts.devices);
+  if (facts.error != cudaSuccess) {
+    facts.devices = 0;
+    static_cast<void>(cudaGetLastError());
+  } else {
+    // LibTorch has a limit of its own.
+    facts.devices = static_cast<std::uint8_t>(at::cuda::device_count());
+  }
+  return facts;
+}
+#endif
+
 absl::StatusOr<c10::Device> FindCuda([[maybe_unused]] std::int64_t index) {
 #ifdef RESNETD_CUDA
-  // Zero also when the driver is missing or too old for the library.
-  const std::int64_t count =
-      static_cast<std::uint8_t>(at::cuda::device_count());
-  if (count == 0) {
-    return Error(absl::StatusCode::kFailedPrecondition,
-                 Reason::kBackendUnavailable,
-                 "there is no usable CUDA device: nvidia-smi must list one, "
-                 "with a driver for CUDA " RESNETD_CUDA
-                 " or newer; or start with --device=cpu");
-  }
-  if (index >= count) {
-    return Error(
-        absl::StatusCode::kFailedPrecondition, Reason::kBackendUnavailable,
-        absl::StrCat("there is no CUDA device ", index, ", only ", count,
-                     count == 1 ? ", which is cuda:0" : ", from cuda:0 on",
-                     "; nvidia-smi lists them"));
-  }
+  RETURN_IF_ERROR(CheckCuda(ReadCudaFacts(), index));
   return c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(index));
 #else
   return Error(absl::StatusCode::kFailedPrecondition,
@@ -58,7 +63,7 @@ absl::StatusOr<c10::Device> FindDevice(absl::string_view name) {
       break;
   }
   return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
-               "device fake only serves: it is no device of LibTorch");
+               "device fake is the host: it is no device of LibTorch");
 }
 
 std::string DescribeDevice([[maybe_unused]] c10::Device device) {

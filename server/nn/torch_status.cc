@@ -17,8 +17,11 @@ namespace {
 
 // The CPU allocator, and what its kernels allocate beside it, have no exception
 // types of their own; these are their texts.
-constexpr std::array<absl::string_view, 2> kNoMemoryTexts = {
-    "can't allocate memory", "posix_memalign failed"};
+// So have pinned memory, recordings and the libraries of a GPU.
+constexpr std::array<absl::string_view, 5> kNoMemoryTexts = {
+    "can't allocate memory", "posix_memalign failed",
+    "CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED",
+    "CUBLAS_STATUS_ALLOC_FAILED"};
 
 bool IsOutOfMemory(const std::exception& error) {
   return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr ||

@@ -79,8 +79,7 @@ absl::Status CheckOptions(const TrainerOptions& options,
   Violations found;
   found.Require(options.threads >= 1, "threads", "at least 1");
   const absl::StatusOr<DeviceName> device = ParseDeviceName(options.device);
-  found.Require(device.ok() && device->kind != DeviceName::Kind::kFake,
-                "device", "cpu, cuda or cuda:N");
+  found.Require(device.ok(), "device", "cpu, cuda, cuda:N, fake or fake:N");
   CheckOptimizer(options.optimizer, found);
   const std::vector<bool>& trained = options.trained_parts;
   found.Require(trained.size() == PartNames(network).size(), "trained_parts",

@@ -111,7 +111,7 @@ TEST_P(BackendsTest, TheTrainerGoesOnWithTheFeaturesOfTheEngine) {
   const auto plugin =
       LoadTrainerPlugin(TorchPluginCandidates(ExecutableFolder()));
   ASSERT_TRUE(plugin.ok()) << plugin.status();
-  const auto trainers = (*plugin)->create();
+  const auto trainers = (*plugin)->create({});
   ASSERT_TRUE(trainers.ok()) << trainers.status();
   const auto loader = CreateCpuFeatureLoader({.threads = kThreads});
   ASSERT_TRUE(loader.ok()) << loader.status();

@@ -93,7 +93,7 @@ std::vector<float> Train(const Digits& digits,
   TrainerOptions options;
   options.trained_parts.assign(parts, true);
   options.optimizer.weight_decay = 1e-4;
-  const auto trainers = (*plugin)->create();
+  const auto trainers = (*plugin)->create({});
   const auto trainer =
       (*trainers)
           ->Create(options, package.network, FirstWeights(package.network),

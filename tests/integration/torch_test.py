@@ -8,7 +8,8 @@ import shutil
 import tempfile
 import unittest
 
-from harness import DEMO_MODEL, PATIENCE_SECONDS, RESNETD, SOURCE, Server, run
+from harness import (BESIDE_OTHERS, DEMO_MODEL, PATIENCE_SECONDS, RESNETD, SOURCE, Server, run,
+                     write_digits)
 
 PICTURES = [SOURCE / "demo" / name
             for name in json.loads((SOURCE / "demo" / "expected.json").read_text())]
@@ -65,6 +66,36 @@ class TorchTest(unittest.TestCase):
                              "--drain-delay-ms=600000")
                 self.assertEqual(result.returncode, 3, result.stderr)
                 self.assertIn("broken for this process", result.stderr)
+
+    def test_a_device_that_breaks_under_a_training_step_ends_the_server(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            pictures = pathlib.Path(folder) / "pictures"
+            write_digits(pictures, last=120)
+            data = ("--data-dir", pathlib.Path(folder) / "data", *BESIDE_OTHERS)
+            # The classifier is another device, which goes on working.
+            server = Server("--train-device=fake:4", "--drain-delay-ms=600000", *data)
+            try:
+                self.must(server, "data", "upload", pictures, "--dataset", "few", "--seal")
+                self.must(server, "train", "start", "--dataset", "few", "--model", "digits",
+                          "--scratch", "cifar_resnet8", "--input-size", "8", "--steps", "40",
+                          "--batch", "16")
+                self.assertEqual(server.process.wait(timeout=PATIENCE_SECONDS), 3,
+                                 server.log())
+                self.assertIn("broken for this process", server.log())
+                self.assertIn("a job was left to the next start", server.log())
+            finally:
+                server.close()
+            # The next start goes on with it.
+            with Server(*data) as server:
+                self.must(server, "train", "watch", "1")
+                shown = json.loads(self.must(server, "train", "show", "1", "-o", "json"))
+                self.assertEqual(shown["job"]["status"]["state"], "SUCCEEDED")
+                self.assertEqual(shown["job"]["status"]["attempt"], 2)
+
+    def must(self, server: Server, *words: str | pathlib.Path) -> str:
+        done = server.ctl(*words)
+        self.assertEqual(done.returncode, 0, f"{words}: {done.stderr}{done.stdout}")
+        return done.stdout
 
     def test_a_version_of_coarse_arithmetic_is_loaded_by_finer_ones(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

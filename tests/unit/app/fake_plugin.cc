@@ -36,9 +36,12 @@ namespace {
   return absl::UnimplementedError("a fake loads nothing");
 }
 
-// A TrainerFactory or a Prober.
-template <typename Made>
-[[maybe_unused]] absl::StatusOr<std::unique_ptr<Made>> Create() {
+[[maybe_unused]] absl::StatusOr<std::unique_ptr<TrainerFactory>> Create(
+    const TrainerPluginOptions& /*options*/) {
+  return absl::UnimplementedError("a fake trains nothing");
+}
+
+[[maybe_unused]] absl::StatusOr<std::unique_ptr<Prober>> Create() {
   return absl::UnimplementedError("a fake makes nothing");
 }
 

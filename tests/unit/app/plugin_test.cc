@@ -81,7 +81,7 @@ TEST(PluginTest, LoadsTheTrainersOfThisBuild) {
   const auto plugin = LoadTrainerPlugin({Fake("good")});
   ASSERT_TRUE(plugin.ok()) << plugin.status();
   EXPECT_STREQ((*plugin)->library, "fake trainer 1.0");
-  EXPECT_EQ((*plugin)->create().status().code(),
+  EXPECT_EQ((*plugin)->create({}).status().code(),
             absl::StatusCode::kUnimplemented);
 }
 

@@ -5,7 +5,10 @@
 #include <chrono>
 #include <string>
 
+#include "absl/status/status.h"
+#include "server/base/error.h"
 #include "server/finetune/job_json.h"
+#include "server/finetune/job_rules.h"
 #include "tests/unit/finetune/job_manager_fixture.h"
 
 namespace resnetd {
@@ -35,6 +38,49 @@ TEST_F(JobManagerLimitsTest, WhatNeedsMoreThanIsFreeWhenItBeginsFails) {
   EXPECT_EQ(job.status.error->reason, "OUT_OF_MEMORY");
   EXPECT_THAT(job.status.error->text, HasSubstr("MiB are there"));
   EXPECT_EQ(ReasonOf(jobs_->EstimateJob(Spec()).status()), "OUT_OF_MEMORY");
+}
+
+TEST_F(JobManagerLimitsTest, ADeviceThatBreaksLeavesTheJobToTheNextStart) {
+  ASSERT_TRUE(jobs_->Start().ok());
+  Bell broke;
+  trainers_.script.fail = [&](int call) -> absl::Status {
+    if (call < 6) {
+      return absl::OkStatus();
+    }
+    broke.Ring();
+    return Error(absl::StatusCode::kUnavailable, Reason::kBackendUnavailable,
+                 "the device failed");
+  };
+  const JobNumber number = Create(Spec());
+  broke.Await();
+  Restart();
+  EXPECT_EQ(Must(jobs_->GetJob(number)).status.state, JobState::kRunning);
+  trainers_.script.fail = nullptr;
+  ASSERT_TRUE(jobs_->Start().ok());
+  const Job done = AwaitEnd(number);
+  EXPECT_EQ(done.status.state, JobState::kSucceeded);
+  EXPECT_EQ(done.status.attempt, 2);
+}
+
+TEST_F(JobManagerLimitsTest, AJobUnderWhichTheDeviceKeepsBreakingFails) {
+  Bell broke;
+  trainers_.script.fail = [&](int) -> absl::Status {
+    broke.Ring();
+    return Error(absl::StatusCode::kUnavailable, Reason::kBackendUnavailable,
+                 "the device failed");
+  };
+  const JobNumber number = Create(Spec());
+  for (int attempt = 1; attempt < kAttemptsThatBreak; ++attempt) {
+    ASSERT_TRUE(jobs_->Start().ok());
+    broke.Await();
+    Restart();
+    EXPECT_EQ(Must(jobs_->GetJob(number)).status.state, JobState::kRunning);
+  }
+  ASSERT_TRUE(jobs_->Start().ok());
+  const Job failed = AwaitEnd(number);
+  EXPECT_EQ(failed.status.state, JobState::kFailed);
+  EXPECT_EQ(failed.status.error->reason, "BACKEND_UNAVAILABLE");
+  EXPECT_THAT(failed.status.error->text, HasSubstr("attempt 3"));
 }
 
 TEST_F(JobManagerLimitsTest, TheTimeOfTheRunsBeforeCounts) {

@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "server/base/error.h"
 
 namespace resnetd {
@@ -128,6 +130,50 @@ TEST(StatesAfterRestartTest, NothingIsLeftHalfWay) {
       EXPECT_THAT(path, IsEmpty());
     }
   }
+}
+
+absl::Status Broken() {
+  return Error(absl::StatusCode::kUnavailable, Reason::kBackendUnavailable,
+               "the device failed");
+}
+
+TEST(TroubleTest, OfTheServerAreItsStoreAndADeviceThatBroke) {
+  EXPECT_TRUE(IsTroubleOfServer(Broken()));
+  EXPECT_TRUE(IsTroubleOfServer(
+      Error(absl::StatusCode::kUnavailable, Reason::kStoreFailed, "disk")));
+  EXPECT_FALSE(IsTroubleOfServer(absl::OkStatus()));
+  EXPECT_FALSE(IsTroubleOfServer(ServerStopping()));
+  EXPECT_FALSE(IsTroubleOfServer(absl::UnavailableError("no reason")));
+  // No plug-in, or no such device.
+  EXPECT_FALSE(
+      IsTroubleOfServer(Error(absl::StatusCode::kFailedPrecondition,
+                              Reason::kBackendUnavailable, "no plug-in")));
+}
+
+TEST(TroubleTest, AJobUnderWhichADeviceKeepsBreakingFailsInItsThirdAttempt) {
+  struct Case {
+    int attempt;
+    bool has_saved;
+    bool fails;
+  };
+  for (const Case& one :
+       {Case{0, false, false}, Case{1, false, false}, Case{2, false, false},
+        Case{3, false, true}, Case{4, false, true}, Case{3, true, false},
+        Case{100, true, false}}) {
+    const absl::Status status =
+        AfterTrouble(Broken(), one.attempt, one.has_saved);
+    EXPECT_EQ(IsTroubleOfServer(status), !one.fails) << one.attempt;
+    if (one.fails) {
+      EXPECT_EQ(DetailsOf(status).reason, "BACKEND_UNAVAILABLE");
+      EXPECT_THAT(
+          std::string(status.message()),
+          testing::HasSubstr(absl::StrCat("broke in attempt ", one.attempt)));
+    }
+  }
+  const absl::Status disk =
+      Error(absl::StatusCode::kUnavailable, Reason::kStoreFailed, "disk");
+  EXPECT_EQ(AfterTrouble(disk, 9, false), disk);
+  EXPECT_TRUE(AfterTrouble(absl::OkStatus(), 9, false).ok());
 }
 
 TEST(DeadlineOfTest, IsWhatTheRunsBeforeLeftOfTheLimit) {

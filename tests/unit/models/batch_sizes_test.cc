@@ -21,6 +21,17 @@ TEST(BatchSizesTest, AreThePowersOfTwoUpToTheLargestBatchAndThatItself) {
   EXPECT_THAT(GraphBatchSizes(33), ElementsAre(1, 2, 4, 8, 16, 32, 33));
 }
 
+TEST(BatchSizesTest, AreThoseThatAreAllowedUpToTheLargestBatch) {
+  const std::vector<std::size_t> allowed = {1, 6, 24};
+  EXPECT_THAT(GraphBatchSizes(24, allowed), ElementsAre(1, 6, 24));
+  EXPECT_THAT(GraphBatchSizes(25, allowed), ElementsAre(1, 6, 24, 25));
+  EXPECT_THAT(GraphBatchSizes(23, allowed), ElementsAre(1, 6, 23));
+  EXPECT_THAT(GraphBatchSizes(6, allowed), ElementsAre(1, 6));
+  EXPECT_THAT(GraphBatchSizes(1, allowed), ElementsAre(1));
+  EXPECT_THAT(GraphBatchSizes(16, std::vector<std::size_t>{16}),
+              ElementsAre(16));
+}
+
 TEST(BatchSizesTest, ABatchRunsAsTheNextLargerSize) {
   const std::vector<std::size_t> sizes = {1, 2, 4, 8, 12};
   const std::vector<std::size_t> expected = {1, 1, 2,  4,  4,  8,  8,

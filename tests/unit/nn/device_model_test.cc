@@ -251,9 +251,41 @@ TEST_F(DeviceModelTest, SaysHowMuchMemoryThereIsWhenNotOnePictureFits) {
   script_->records_without_memory = 3;
   const auto model = Create(package_, {.max_batch = kMaxBatch});
   EXPECT_EQ(model.status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_THAT(std::string(model.status().message()),
-              HasSubstr("3 MiB of 64 MiB are free"));
+  EXPECT_EQ(DetailsOf(model.status()).reason, "MEMORY_ADMISSION");
+  const std::string text(model.status().message());
+  EXPECT_THAT(text, HasSubstr("a scripted GPU is too small for batches of 1 "
+                              "with the network "));
+  EXPECT_THAT(text, HasSubstr(" MiB are needed, 3 MiB of 64 MiB are free"));
   EXPECT_GE(script_->releases, 3);
+}
+
+TEST_F(DeviceModelTest, SaysSoWhenTheWeightsDoNotFit) {
+  script_->runs_with_memory = 0;
+  script_->runs_without_memory = 1;
+  const auto model = Create(package_, {.max_batch = kMaxBatch});
+  EXPECT_EQ(DetailsOf(model.status()).reason, "MEMORY_ADMISSION");
+  EXPECT_THAT(std::string(model.status().message()),
+              HasSubstr("a scripted GPU is too small for the weights of "));
+  EXPECT_EQ(script_->releases, 1);
+}
+
+TEST_F(DeviceModelTest, SaysSoWhenWhatIsCopiedThroughDoesNotFit) {
+  script_->buffers_without_memory = 1;
+  const auto model = Create(package_, {.max_batch = kMaxBatch});
+  EXPECT_EQ(DetailsOf(model.status()).reason, "MEMORY_ADMISSION");
+  EXPECT_THAT(std::string(model.status().message()),
+              HasSubstr("what batches of 4 are copied through for "));
+}
+
+TEST_F(DeviceModelTest, RecordsTheBatchSizesThatAreAllowed) {
+  const auto model =
+      Create(package_, {.max_batch = kMaxBatch, .batch_sizes = {3, 4}});
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT((*model)->batch_sizes(), ElementsAre(3, 4));
+  const std::vector<Pixels> pictures = Pictures(5);
+  const auto logits = (*model)->Logits(BatchOf(pictures));
+  ASSERT_TRUE(logits.ok()) << logits.status();
+  EXPECT_LE(Difference(Expected(pictures), *logits), 1e-5);
 }
 
 // Halved once: what is still too large is refused.

@@ -92,7 +92,7 @@ TEST(TorchPluginTest, OffersTrainersOfThisBuild) {
 
 // A whole step across the border, and an error with its details.
 TEST(TorchPluginTest, Trains) {
-  const auto factory = LoadTrainers()->create();
+  const auto factory = LoadTrainers()->create({});
   ASSERT_TRUE(factory.ok()) << factory.status();
   const ModelPackage package = FilledPackage("cifar_resnet8", 10, 8);
   TrainerOptions options;

@@ -7,6 +7,7 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <string>
 #include <utility>
 
 #include "server/nn/device_stream.h"
@@ -22,6 +23,8 @@ struct DeviceScript {
   // Calls of Run() that do so, behind the first `runs_with_memory`.
   int runs_with_memory = std::numeric_limits<int>::max();
   int runs_without_memory = 0;
+  // Calls of HostBuffer() that do so.
+  int buffers_without_memory = 0;
   // Whether what is recorded fails when it is waited for.
   bool fails_on_wait = false;
   std::atomic<bool> works = true;
@@ -58,6 +61,10 @@ class ScriptedStream final : public DeviceStream {
   }
 
   at::Tensor HostBuffer(at::IntArrayRef shape, at::ScalarType type) override {
+    if (script_->buffers_without_memory > 0) {
+      --script_->buffers_without_memory;
+      Exhaust();
+    }
     return host_.HostBuffer(shape, type);
   }
   void Upload(const at::Tensor& device, const at::Tensor& host) override {
@@ -74,6 +81,7 @@ class ScriptedStream final : public DeviceStream {
   Memory memory() const override {
     return {.free_bytes = 3 << 20, .total_bytes = 64 << 20};
   }
+  std::string name() const override { return "a scripted GPU"; }
 
  private:
   class Graph final : public RecordedGraph {

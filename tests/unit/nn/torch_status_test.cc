@@ -63,6 +63,14 @@ TEST(TorchStatusTest, TurnsWantOfMemoryIntoResourceExhausted) {
   EXPECT_EQ(
       StatusOf(c10::OutOfMemoryError({__func__, __FILE__, 1}, "full")).code(),
       absl::StatusCode::kResourceExhausted);
+  // Of what a GPU takes memory for beside the library's allocator.
+  for (const char* text :
+       {"CUDA error: out of memory", "CUDNN_STATUS_ALLOC_FAILED",
+        "CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"}) {
+    EXPECT_EQ(StatusOf(c10::Error({__func__, __FILE__, 1}, text)).code(),
+              absl::StatusCode::kResourceExhausted)
+        << text;
+  }
   // Of a kernel that allocates by itself.
   EXPECT_EQ(
       StatusOf(c10::Error({__func__, __FILE__, 1},
