@@ -3,28 +3,11 @@
 #include "client/calls.h"
 #include "client/client.h"
 #include "client/convert.h"
+#include "client/embed_convert.h"
 #include "server/base/status_macros.h"
 
 namespace resnetd::client {
 namespace {
-
-v1::EmbedRequest MessageOf(EmbedRequest request) {
-  // The fields that both have, as Classify writes them.
-  v1::ClassifyRequest common =
-      ToProto(ClassifyRequest{.model = std::move(request.model),
-                              .images = std::move(request.images),
-                              .request_id = std::move(request.request_id),
-                              .priority = request.priority,
-                              .fail_fast = request.fail_fast});
-  v1::EmbedRequest message;
-  message.set_allocated_model(common.release_model());
-  message.mutable_images()->Swap(common.mutable_images());
-  message.set_allocated_request_id(common.release_request_id());
-  message.set_priority(common.priority());
-  message.set_fail_fast(common.fail_fast());
-  message.mutable_options()->set_timing(request.timing);
-  return message;
-}
 
 absl::StatusOr<EmbedAnswer> AnswerOf(v1::EmbedResponse response,
                                      std::size_t images) {
@@ -60,9 +43,27 @@ absl::StatusOr<EmbedAnswer> AnswerOf(v1::EmbedResponse response,
 
 }  // namespace
 
+v1::EmbedRequest ToProto(EmbedRequest request) {
+  // The fields that both have, as Classify writes them.
+  v1::ClassifyRequest common =
+      ToProto(ClassifyRequest{.model = std::move(request.model),
+                              .images = std::move(request.images),
+                              .request_id = std::move(request.request_id),
+                              .priority = request.priority,
+                              .fail_fast = request.fail_fast});
+  v1::EmbedRequest message;
+  message.set_allocated_model(common.release_model());
+  message.mutable_images()->Swap(common.mutable_images());
+  message.set_allocated_request_id(common.release_request_id());
+  message.set_priority(common.priority());
+  message.set_fail_fast(common.fail_fast());
+  message.mutable_options()->set_timing(request.timing);
+  return message;
+}
+
 absl::StatusOr<EmbedAnswer> Client::Embed(EmbedRequest request) {
   const std::size_t images = request.images.size();
-  const v1::EmbedRequest message = MessageOf(std::move(request));
+  const v1::EmbedRequest message = ToProto(std::move(request));
   v1::EmbedResponse response;
   RETURN_IF_ERROR(calls_->connection.Call(
       {.route = Connection::Route::kHealthy,

@@ -146,7 +146,7 @@ struct EmbedAnswer {
 // What ClassifyStream asks and tells.
 struct StreamHandler {
   // The next request; nothing: there is none left. From the thread that called.
-  // It may take its time; a stream that breaks meanwhile is made anew after it.
+  // It may take its time: what is out goes on meanwhile, also on a new stream.
   std::function<std::optional<ClassifyRequest>()> next;
   // The answer to request `index` of `next`, counted from 0, or why it has
   // none. Once for each, in any order, one after the other, from a thread of

@@ -15,6 +15,8 @@
 #include "client/load/client_caller.h"
 #include "client/load/grpc_caller.h"
 #include "client/load/load_run.h"
+#include "client/load/request_of.h"
+#include "client/load/stream_caller.h"
 #include "client/target.h"
 #include "server/base/clock.h"
 #include "server/base/status_macros.h"
@@ -113,13 +115,57 @@ absl::StatusOr<std::vector<client::ClassifyRequest>> MakeRequests(
 
 // Calls each model once through the client library, whose errors say what is
 // the matter.
-absl::Status Try(Client& client,
+absl::Status Try(Client& client, client::LoadMethod method,
                  const std::vector<client::ClassifyRequest>& requests,
                  std::size_t models) {
   for (std::size_t i = 0; i < std::max<std::size_t>(models, 1); ++i) {
-    RETURN_IF_ERROR(client.Classify(requests[i]).status());
+    RETURN_IF_ERROR(
+        method == client::LoadMethod::kEmbed
+            ? client.Embed(client::EmbedRequestOf(requests[i])).status()
+            : client.Classify(requests[i]).status());
   }
   return absl::OkStatus();
+}
+
+// Calls of the client library.
+std::unique_ptr<client::Caller> MakeClientCalls(
+    const BenchOptions& options, Client& client,
+    std::vector<client::ClassifyRequest> requests) {
+  if (options.streams > 0) {
+    return client::MakeClientStreamCaller(
+        client, {.requests = std::move(requests),
+                 .streams = static_cast<std::size_t>(options.streams),
+                 .timeout = options.deadline});
+  }
+  return client::MakeClientCaller(
+      client, {.requests = std::move(requests),
+               .threads = options.phases.empty()
+                              ? static_cast<std::size_t>(options.clients)
+                              : kMostThreads,
+               .method = options.method});
+}
+
+// Calls as they are.
+std::unique_ptr<client::Caller> MakeCalls(
+    const BenchOptions& options, const client::Target& target,
+    client::ChannelSecurity security,
+    std::vector<client::ClassifyRequest> requests) {
+  const auto connections = static_cast<std::size_t>(options.connections);
+  if (options.streams > 0) {
+    return client::MakeStreamCaller(
+        {.target = target,
+         .security = std::move(security),
+         .requests = std::move(requests),
+         .timeout = options.deadline,
+         .streams = static_cast<std::size_t>(options.streams),
+         .connections = connections});
+  }
+  return client::MakeGrpcCaller({.target = target,
+                                 .security = std::move(security),
+                                 .method = options.method,
+                                 .requests = std::move(requests),
+                                 .timeout = options.deadline,
+                                 .connections = connections});
 }
 
 absl::StatusOr<Prepared> Prepare(const Session& session,
@@ -140,29 +186,22 @@ absl::StatusOr<Prepared> Prepare(const Session& session,
   Prepared prepared{.client = std::make_unique<Client>(std::move(client))};
   ASSIGN_OR_RETURN(std::vector<client::ClassifyRequest> requests,
                    MakeRequests(session, *prepared.client, given, models));
-  RETURN_IF_ERROR(Try(*prepared.client, requests, models.size()));
+  RETURN_IF_ERROR(
+      Try(*prepared.client, options.method, requests, models.size()));
   prepared.side = {.server = target.shown, .models = std::move(models)};
   prepared.caller =
       options.retries
-          ? client::MakeClientCaller(
-                *prepared.client,
-                {.requests = std::move(requests),
-                 .threads = options.phases.empty()
-                                ? static_cast<std::size_t>(options.clients)
-                                : kMostThreads})
-          : client::MakeGrpcCaller(
-                {.target = target,
-                 .security = std::move(security),
-                 .requests = std::move(requests),
-                 .timeout = options.deadline,
-                 .connections = static_cast<std::size_t>(options.connections)});
+          ? MakeClientCalls(options, *prepared.client, std::move(requests))
+          : MakeCalls(options, target, std::move(security),
+                      std::move(requests));
   return prepared;
 }
 
 absl::StatusOr<std::vector<Prepared>> PrepareAll(const Session& session) {
   const BenchOptions& options = session.arguments.bench;
   const std::string& server = session.arguments.global.server;
-  if (options.retries && options.clients > kMostClientsWithRetries) {
+  if (options.retries && options.streams == 0 &&
+      options.clients > kMostClientsWithRetries) {
     return client::ClientError(
         absl::StatusCode::kInvalidArgument, "TOO_MANY_CLIENTS",
         absl::StrCat("--clients ", options.clients, ": with --retry at most ",

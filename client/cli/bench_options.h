@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "client/load/arrivals.h"
+#include "client/load/load_run.h"
 #include "client/types.h"
 
 namespace resnetd::cli {
@@ -38,6 +39,9 @@ struct BenchOptions {
   int rounds = 5;
   // Calls are made as the client library makes them, repetitions included.
   bool retries = false;
+  client::LoadMethod method = client::LoadMethod::kClassify;
+  // Calls go over so many streams of ClassifyStream; 0: each is one by itself.
+  int streams = 0;
 };
 
 }  // namespace resnetd::cli

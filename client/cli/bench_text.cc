@@ -47,6 +47,22 @@ std::string LoadText(const LoadFigures& figures, const BenchOptions& options) {
              : absl::StrFormat("%g calls/s", figures.rate);
 }
 
+// How it was called, where not as usual: ", over 2 streams", ", by Embed".
+std::string MannerText(const BenchOptions& options) {
+  if (options.streams > 0) {
+    return absl::StrCat(", over ", options.streams,
+                        options.streams == 1 ? " stream" : " streams");
+  }
+  return options.method == client::LoadMethod::kEmbed ? ", by Embed" : "";
+}
+
+absl::string_view MethodName(const BenchOptions& options) {
+  if (options.streams > 0) {
+    return "ClassifyStream";
+  }
+  return options.method == client::LoadMethod::kEmbed ? "Embed" : "Classify";
+}
+
 BenchRatio RatioOf(std::vector<double> ratios) {
   if (ratios.empty()) {
     return {};
@@ -175,7 +191,8 @@ std::string SideText(const BenchSide& side, const BenchOptions& options) {
     }
   }
   return absl::StrCat(Printable(ModelsText(side)), " on ",
-                      Printable(side.server), "\n", table.Render("  "), errors,
+                      Printable(side.server), MannerText(options), "\n",
+                      table.Render("  "), errors,
                       side.counts ? TriesText(*side.counts) : "");
 }
 
@@ -251,7 +268,10 @@ std::string BenchText(const std::vector<BenchSide>& sides,
 
 Json BenchJson(const std::vector<BenchSide>& sides,
                const BenchOptions& options) {
-  Json out = {{"batch", options.batch}, {"sides", Json::array()}};
+  Json out = {{"method", MethodName(options)},
+              {"streams", options.streams},
+              {"batch", options.batch},
+              {"sides", Json::array()}};
   for (const BenchSide& side : sides) {
     Json phases = Json::array();
     for (const LoadFigures& phase : Merged(side)) {

@@ -20,6 +20,7 @@ constexpr char kFooter[] =
     "  resnetctl bench photos/ --clients 8\n"
     "  resnetctl bench photos/ --rate 200 --for 30s --deadline 100ms\n"
     "  resnetctl bench --steps 50x10s,100x10s,200x10s -o json\n"
+    "  resnetctl bench photos/ --clients 64 --streams 2\n"
     "  resnetctl bench -m digits -m resnet50 --clients 8\n"
     "  resnetctl bench -m digits@1 --compare-model digits@2 --clients 4\n"
     "\n"
@@ -29,11 +30,16 @@ constexpr char kFooter[] =
     "and counts from the moment a call was due: what a slow server holds up\n"
     "is not left out. Calls are not repeated unless --retry says so. refused:\n"
     "the server had too much to do or too little time, and said so; late: the\n"
-    "deadline passed. Ctrl-C ends it early and prints what was measured.\n"
+    "deadline passed. A request of a stream counts as a call does; of those "
+    "of\n"
+    "one stream a server takes 64 at once.\n"
+    "Ctrl-C ends it early and prints what was measured.\n"
     "\n"
     "The exit code is 1 when a call failed in another way.";
 
 constexpr double kMostRate = 1e6;
+// Each has threads, with --retry.
+constexpr int kMostStreams = 256;
 
 std::string ParseRate(const std::string& text, double& rate) {
   double number = 0;
@@ -177,6 +183,23 @@ void AddHowMuch(CLI::App& app, BenchOptions& options) {
 }
 
 void AddManner(CLI::App& app, BenchOptions& options) {
+  CLI::Option* method =
+      app.add_option_function<std::string>(
+             "--method",
+             [&options](const std::string& text) {
+               options.method = text == "embed" ? client::LoadMethod::kEmbed
+                                                : client::LoadMethod::kClassify;
+             },
+             "classify or embed [classify]")
+          ->type_name("METHOD")
+          ->check(Check([](const std::string& text) {
+            return ParseChoice(text, {"classify", "embed"});
+          }));
+  AddNumber(app, "--streams", kMostStreams,
+            "Send the calls over N streams (ClassifyStream) in turns, rather "
+            "than each by itself, 1 to 256",
+            options.streams);
+  app.get_option("--streams")->excludes(method);
   app.add_flag("--retry", options.retries,
                "Call as programs do that use the client library: repeat what "
                "may be repeated, within its budget, and spread over servers")

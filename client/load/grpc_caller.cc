@@ -5,47 +5,56 @@
 #include <chrono>
 #include <utility>
 
-#include "client/connection.h"
 #include "client/convert.h"
+#include "client/embed_convert.h"
 #include "client/load/call_outcome.h"
+#include "client/load/grpc_calls.h"
+#include "client/load/request_of.h"
 #include "resnetd/v1/classification_service.grpc.pb.h"
 #include "server/base/thread.h"
 
 namespace resnetd::client {
 namespace {
 
-std::shared_ptr<grpc::Channel> MakeChannel(const GrpcCallerOptions& options) {
-  grpc::ChannelArguments arguments =
-      CommonArguments(options.target, options.security, "resnetd-load");
-  // Each channel has connections of its own.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(options.target.grpc,
-                                   options.security.credentials, arguments);
-}
+using Stub = v1::ClassificationService::Stub;
 
-// A call whose pictures were not all classified is none that was answered.
-CallOutcome OutcomeOfAnswer(const v1::ClassifyResponse& response) {
-  for (const v1::ClassifyResult& result : response.results()) {
-    if (result.has_error()) {
-      return OutcomeOf(FromProto(result.error()));
-    }
+struct ClassifyMethod {
+  using Request = v1::ClassifyRequest;
+  using Response = v1::ClassifyResponse;
+  static Request MessageOf(ClassifyRequest request) {
+    return ToProto(std::move(request));
   }
-  return {};
-}
+  static constexpr auto kStart = &Stub::AsyncClassify;
+};
+
+struct EmbedMethod {
+  using Request = v1::EmbedRequest;
+  using Response = v1::EmbedResponse;
+  static Request MessageOf(ClassifyRequest request) {
+    return ToProto(EmbedRequestOf(std::move(request)));
+  }
+  static constexpr auto kStart = &Stub::AsyncEmbed;
+};
 
 // A completion queue with a thread of its own, and not gRPC's callbacks: when a
 // call is told to have ended, nothing of it is left that could still be freed
 // in another thread while the channels go.
+template <typename Method>
 class GrpcCaller final : public Caller {
  public:
-  explicit GrpcCaller(GrpcCallerOptions options)
-      : timeout_(options.timeout), check_(std::move(options.check)) {
+  using Response = typename Method::Response;
+  using Look =
+      std::function<CallOutcome(std::size_t number, const Response& response)>;
+
+  // `look` may be empty.
+  GrpcCaller(GrpcCallerOptions options, Look look)
+      : timeout_(options.timeout), look_(std::move(look)) {
     for (ClassifyRequest& request : options.requests) {
-      requests_.push_back(ToProto(std::move(request)));
+      requests_.push_back(Method::MessageOf(std::move(request)));
     }
     for (std::size_t i = 0; i < options.connections; ++i) {
-      stubs_.push_back(
-          v1::ClassificationService::NewStub(MakeChannel(options)));
+      stubs_.push_back(v1::ClassificationService::NewStub(
+          MakeLoadChannel(options.target, options.security)));
     }
     thread_ = Thread("answers", [this] { TakeAnswers(); });
   }
@@ -57,10 +66,9 @@ class GrpcCaller final : public Caller {
   struct Pending {
     std::size_t number = 0;
     grpc::ClientContext context;
-    v1::ClassifyResponse response;
+    Response response;
     grpc::Status status;
-    std::unique_ptr<grpc::ClientAsyncResponseReader<v1::ClassifyResponse>>
-        reader;
+    std::unique_ptr<grpc::ClientAsyncResponseReader<Response>> reader;
     Done done;
   };
 
@@ -70,19 +78,20 @@ class GrpcCaller final : public Caller {
     if (!call.status.ok()) {
       return OutcomeOf(FromGrpc(call.status));
     }
-    return check_ ? check_(call.number, call.response)
-                  : OutcomeOfAnswer(call.response);
+    return look_ ? look_(call.number, call.response)
+                 : OutcomeOfAnswer(call.response);
   }
 
   const Duration timeout_;
-  const decltype(GrpcCallerOptions::check) check_;
-  std::vector<v1::ClassifyRequest> requests_;
-  std::vector<std::unique_ptr<v1::ClassificationService::Stub>> stubs_;
+  const Look look_;
+  std::vector<typename Method::Request> requests_;
+  std::vector<std::unique_ptr<Stub>> stubs_;
   grpc::CompletionQueue queue_;
   Thread thread_;
 };
 
-void GrpcCaller::Call(std::size_t number, Done done) {
+template <typename Method>
+void GrpcCaller<Method>::Call(std::size_t number, Done done) {
   // Owned by the queue until it ends.
   auto* const pending = new Pending;
   pending->number = number;
@@ -91,12 +100,14 @@ void GrpcCaller::Call(std::size_t number, Done done) {
       std::chrono::system_clock::now() +
       std::chrono::duration_cast<std::chrono::system_clock::duration>(
           timeout_));
-  pending->reader = stubs_[number % stubs_.size()]->AsyncClassify(
+  Stub& stub = *stubs_[number % stubs_.size()];
+  pending->reader = (stub.*Method::kStart)(
       &pending->context, requests_[number % requests_.size()], &queue_);
   pending->reader->Finish(&pending->response, &pending->status, pending);
 }
 
-void GrpcCaller::TakeAnswers() {
+template <typename Method>
+void GrpcCaller<Method>::TakeAnswers() {
   void* tag = nullptr;
   bool ok = false;
   while (queue_.Next(&tag, &ok)) {
@@ -111,7 +122,13 @@ void GrpcCaller::TakeAnswers() {
 }  // namespace
 
 std::unique_ptr<Caller> MakeGrpcCaller(GrpcCallerOptions options) {
-  return std::make_unique<GrpcCaller>(std::move(options));
+  if (options.method == LoadMethod::kEmbed) {
+    return std::make_unique<GrpcCaller<EmbedMethod>>(
+        std::move(options), GrpcCaller<EmbedMethod>::Look());
+  }
+  auto look = std::move(options.check);
+  return std::make_unique<GrpcCaller<ClassifyMethod>>(std::move(options),
+                                                      std::move(look));
 }
 
 }  // namespace resnetd::client

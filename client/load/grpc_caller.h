@@ -19,6 +19,7 @@ namespace resnetd::client {
 struct GrpcCallerOptions {
   Target target;
   ChannelSecurity security = Plaintext();
+  LoadMethod method = LoadMethod::kClassify;
   // Taken in turns; at least one.
   std::vector<ClassifyRequest> requests;
   // The deadline of each call.
@@ -26,15 +27,15 @@ struct GrpcCallerOptions {
   // Calls are spread over so many connections; >= 1. A server takes so many
   // calls at once from each.
   std::size_t connections = 1;
-  // Looks at the answer of a call, in the thread that takes all of them, and
-  // says how it ended. Empty: well, unless one of its pictures failed.
+  // Looks at the answer of a Classify, in the thread that takes all of them,
+  // and says how it ended. Empty: well, unless one of its pictures failed.
   std::function<CallOutcome(std::size_t number,
                             const v1::ClassifyResponse& response)>
       check = {};
 };
 
-// Classify calls as they are: none is repeated, whatever its end, so that the
-// server is seen and not the client.
+// Calls as they are: none is repeated, whatever its end, so that the server is
+// seen and not the client.
 std::unique_ptr<Caller> MakeGrpcCaller(GrpcCallerOptions options);
 
 }  // namespace resnetd::client

@@ -31,7 +31,11 @@ struct CallOutcome {
   std::string error;
 };
 
-// Makes calls; an implementation over gRPC is in grpc_caller.h. Thread-safe.
+// What is called.
+enum class LoadMethod { kClassify, kEmbed };
+
+// Makes calls; over gRPC those of grpc_caller.h and stream_caller.h do, with
+// the client library those of client_caller.h. Thread-safe.
 class Caller {
  public:
   using Done = std::function<void(const CallOutcome& outcome)>;

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <string>
+#include <vector>
 
 #include "tests/unit/client/resnetctl_fixture.h"
 
@@ -122,6 +124,57 @@ TEST_F(BenchCommandTest, WithRetriesItCallsAsTheClientLibraryDoes) {
   const ProcessResult text = Run({"bench", Picture("a.jpg"), "--retry", "--for",
                                   "20ms", "--warm-up", "1ms"});
   EXPECT_THAT(text.out, HasSubstr("tries a call"));
+}
+
+// Without the client library, and with it.
+class BenchMannerTest : public BenchCommandTest,
+                        public testing::WithParamInterface<bool> {
+ protected:
+  json RunLoad(std::vector<std::string> words) {
+    words.insert(words.begin(),
+                 {"bench", Picture("a.jpg"), "--warm-up", "1ms", "--rate",
+                  "1000", "--arrivals", "constant", "--for", "100ms"});
+    if (GetParam()) {
+      words.emplace_back("--retry");
+    }
+    return RunJson(words)["sides"][0]["phases"][0];
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(WithRetries, BenchMannerTest, testing::Bool());
+
+TEST_P(BenchMannerTest, CallsGoOverAsManyStreamsAsAreWanted) {
+  const json phase = RunLoad({"--streams", "3"});
+  EXPECT_EQ(phase["calls"], 99);
+  EXPECT_EQ(phase["answered"], 99) << phase;
+  EXPECT_EQ(fake_.streams(), 3);
+}
+
+TEST_P(BenchMannerTest, RequestsOfAStreamFailAsCallsDo) {
+  std::atomic<int> calls = 0;
+  // The first one, which is made by itself, is answered.
+  fake_.hooks().classify = [&calls](grpc::ServerContext& /*context*/,
+                                    const v1::ClassifyRequest& request,
+                                    v1::ClassifyResponse& response) {
+    if (calls.fetch_add(1) % 2 == 1) {
+      return ToGrpc(RichError(grpc::StatusCode::RESOURCE_EXHAUSTED, "full",
+                              "QUEUE_FULL"));
+    }
+    FillAnswer(request, response);
+    return grpc::Status::OK;
+  };
+  const json phase = RunLoad({"--streams", "1"});
+  EXPECT_EQ(phase["failed"], 0) << phase;
+  EXPECT_GT(phase["answered"], 40);
+  EXPECT_EQ(phase["refused"], phase["errors"]["RESOURCE_EXHAUSTED QUEUE_FULL"]);
+  EXPECT_EQ(99 - phase["answered"].get<int>(), phase["refused"]);
+}
+
+TEST_P(BenchMannerTest, EmbedIsCalledWhereItIsWanted) {
+  const json phase = RunLoad({"--method", "embed"});
+  EXPECT_EQ(phase["answered"], 99) << phase;
+  EXPECT_TRUE(fake_.classify_requests().empty());
+  EXPECT_EQ(fake_.embed_requests().at(0).images(0).encoded(), "pixels");
 }
 
 TEST_F(BenchCommandTest, EachClientWithRetriesIsAThreadOfWhichThereAreFew) {

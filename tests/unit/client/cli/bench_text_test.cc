@@ -86,6 +86,21 @@ TEST(BenchTextTest, ThePersonSeesLoadEndsRateAndLatencies) {
   EXPECT_THAT(text, Not(HasSubstr("the second")));
 }
 
+TEST(BenchTextTest, WhatIsCalledIsSaidWhereItIsNotAsUsual) {
+  const std::vector<BenchSide> sides = {Side({{Figures(1, milliseconds(7))}})};
+  EXPECT_THAT(BenchText(sides, {.streams = 1}),
+              HasSubstr("on host:8001, over 1 stream\n"));
+  EXPECT_THAT(BenchText(sides, {.streams = 2}), HasSubstr("over 2 streams\n"));
+  EXPECT_THAT(BenchText(sides, {.method = client::LoadMethod::kEmbed}),
+              HasSubstr("on host:8001, by Embed\n"));
+  EXPECT_EQ(BenchJson(sides, {})["method"], "Classify");
+  EXPECT_EQ(BenchJson(sides, {})["streams"], 0);
+  EXPECT_EQ(BenchJson(sides, {.streams = 2})["method"], "ClassifyStream");
+  EXPECT_EQ(BenchJson(sides, {.streams = 2})["streams"], 2);
+  EXPECT_EQ(BenchJson(sides, {.method = client::LoadMethod::kEmbed})["method"],
+            "Embed");
+}
+
 TEST(BenchTextTest, TwoSidesEndWithTheirRatios) {
   const std::string text =
       BenchText({Side({{Figures(10, milliseconds(4))}}),

@@ -58,6 +58,21 @@ TEST(BenchTreeTest, RetriesAreMadeOnTheConnectionsOfTheClientLibrary) {
               HasSubstr("--connections"));
 }
 
+TEST(BenchTreeTest, CallsGoByThemselvesOverStreamsOrToEmbed) {
+  EXPECT_EQ(Parsed({}).method, client::LoadMethod::kClassify);
+  EXPECT_EQ(Parsed({}).streams, 0);
+  EXPECT_EQ(Parsed({"--method", "embed"}).method, client::LoadMethod::kEmbed);
+  EXPECT_EQ(Parsed({"--method", "classify"}).method,
+            client::LoadMethod::kClassify);
+  EXPECT_EQ(Parsed({"--streams", "1"}).streams, 1);
+  EXPECT_EQ(Parsed({"--streams", "256", "--retry"}).streams, 256);
+  EXPECT_THAT(Refused({"--streams", "0"}), HasSubstr("from 1"));
+  EXPECT_THAT(Refused({"--streams", "257"}), HasSubstr("more than 256"));
+  EXPECT_THAT(Refused({"--method", "stream"}), HasSubstr("stream"));
+  EXPECT_THAT(Refused({"--method", "embed", "--streams", "2"}),
+              HasSubstr("excludes"));
+}
+
 TEST(BenchTreeTest, TakesEveryOptionOfAClosedLoop) {
   const BenchOptions options = Parsed({"a.jpg",
                                        "photos",

@@ -10,9 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/base/thread_annotations.h"
-#include "server/base/mutex.h"
 #include "tests/unit/client/fake_server.h"
+#include "tests/unit/client/load/call_ends.h"
 
 namespace resnetd::client {
 namespace {
@@ -22,46 +21,11 @@ using std::chrono::seconds;
 using test::RichError;
 using test::ToGrpc;
 
-// Waits for the ends of calls.
-class Ends {
- public:
-  explicit Ends(std::size_t calls) : outcomes_(calls) {}
-
-  Caller::Done Take(std::size_t number) {
-    return [this, number](const CallOutcome& outcome) {
-      const MutexLock lock(mutex_);
-      outcomes_[number] = outcome;
-      ++ended_;
-      changed_.NotifyAll();
-    };
-  }
-  std::vector<CallOutcome> Wait() {
-    const MutexLock lock(mutex_);
-    while (ended_ < outcomes_.size()) {
-      changed_.Wait(mutex_);
-    }
-    return outcomes_;
-  }
-
- private:
-  Mutex mutex_;
-  CondVar changed_;
-  std::size_t ended_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::vector<CallOutcome> outcomes_ ABSL_GUARDED_BY(mutex_);
-};
-
-std::vector<CallOutcome> MakeCalls(Caller& caller, std::size_t calls) {
-  Ends ends(calls);
-  for (std::size_t i = 0; i < calls; ++i) {
-    caller.Call(i, ends.Take(i));
-  }
-  return ends.Wait();
-}
-
 class GrpcCallerTest : public testing::Test {
  protected:
-  std::unique_ptr<Caller> MakeCaller(Duration timeout = seconds(10),
-                                     std::size_t connections = 1) {
+  std::unique_ptr<Caller> MakeCaller(
+      Duration timeout = seconds(10), std::size_t connections = 1,
+      LoadMethod method = LoadMethod::kClassify) {
     const absl::StatusOr<Target> target = ParseTarget(fake_.address());
     EXPECT_TRUE(target.ok());
     std::vector<ClassifyRequest> requests(2);
@@ -72,6 +36,7 @@ class GrpcCallerTest : public testing::Test {
                         EncodedImage{.bytes = "broken"}};
     }
     return MakeGrpcCaller({.target = *target,
+                           .method = method,
                            .requests = std::move(requests),
                            .timeout = timeout,
                            .connections = connections});
@@ -109,6 +74,26 @@ TEST_F(GrpcCallerTest, RequestsAreTakenInTurnsOverAllConnections) {
   for (const CallOutcome& outcome : outcomes) {
     EXPECT_EQ(outcome.end, CallEnd::kAnswered) << outcome.error;
   }
+}
+
+TEST_F(GrpcCallerTest, EmbedIsCalledAndABrokenPictureFailsIt) {
+  const auto caller = MakeCaller(seconds(10), 1, LoadMethod::kEmbed);
+  for (const CallOutcome& outcome : MakeCalls(*caller, 2)) {
+    EXPECT_EQ(outcome.end, CallEnd::kFailed);
+    EXPECT_EQ(outcome.error, "INVALID_ARGUMENT IMAGE_DECODE_FAILED");
+  }
+  fake_.hooks().embed = [](const v1::EmbedRequest& request,
+                           v1::EmbedResponse& response) {
+    for (int i = 0; i < request.images_size(); ++i) {
+      response.add_results()->mutable_embedding()->add_values(1);
+    }
+    return grpc::Status::OK;
+  };
+  for (const CallOutcome& outcome : MakeCalls(*caller, 2)) {
+    EXPECT_EQ(outcome.end, CallEnd::kAnswered) << outcome.error;
+  }
+  EXPECT_EQ(fake_.embed_requests().size(), 4U);
+  EXPECT_TRUE(fake_.classify_requests().empty());
 }
 
 TEST_F(GrpcCallerTest, AServerThatIsFullOrDrainsRefuses) {
