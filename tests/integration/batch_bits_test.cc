@@ -4,12 +4,19 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
+#include <cstdlib>
+#include <cstring>
 #include <map>
+#include <random>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "server/base/thread.h"
 #include "tests/integration/noise_pictures.h"
 #include "tests/integration/wire_fixture.h"
 
@@ -170,6 +177,179 @@ TEST_F(BatchBitsTest, FillingBatchesUpChangesNoBit) {
           << pictures << " pictures, sizes from " << sizes[0];
     }
   }
+}
+
+// Requests of 2 to 8 pictures of every kind, some of them bad, over one stream
+// that has up to 64 of them in flight: who shares a batch with whom is chance.
+class MixedBatchesTest : public BatchBitsTest {
+ protected:
+  static std::size_t Requests() {
+    return std::getenv("RESNETD_TEST_LONG") != nullptr ? 10'000 : 300;
+  }
+
+  // One of kPictures that can be computed.
+  static v1::Image GoodImage(int number) {
+    v1::Image image = RawImageOf(NoiseRgb(number));
+    switch (number % 4) {
+      case 0: {
+        // To be resized, by a decoder.
+        image.mutable_raw()->set_at_network_size(false);
+        image.mutable_raw()->set_width(kNoiseSide / 2);
+        image.mutable_raw()->set_height(kNoiseSide * 2);
+        return image;
+      }
+      case 1: {
+        v1::Image tensor;
+        std::string values;
+        for (const char byte : NoiseRgb(number)) {
+          const float value = static_cast<float>(byte) / 64;
+          std::array<char, sizeof(value)> bytes{};
+          std::memcpy(bytes.data(), &value, sizeof(value));
+          values.append(bytes.data(), bytes.size());
+        }
+        tensor.mutable_tensor()->set_data(values);
+        tensor.mutable_tensor()->set_height(kNoiseSide);
+        tensor.mutable_tensor()->set_width(kNoiseSide);
+        tensor.mutable_tensor()->set_type(v1::TensorImage::TYPE_FP32);
+        return tensor;
+      }
+      case 2:
+        if (number == 2) {
+          v1::Image encoded;
+          encoded.set_encoded(DemoPicture());
+          return encoded;
+        }
+        return image;
+      default:
+        return image;
+    }
+  }
+
+  // Refused by the rules of the API, by a decoder, or for what the model takes.
+  static v1::Image WrongImage(unsigned kind) {
+    v1::Image image;
+    switch (kind % 5) {
+      case 0:
+      case 1:
+        return BadImage(static_cast<int>(kind % 5));
+      case 2:
+        image.set_encoded("neither JPEG nor PNG nor WebP");
+        return image;
+      case 3:
+        image = GoodImage(1);
+        // The first value is no number.
+        image.mutable_tensor()->mutable_data()->replace(0, 4, 4, '\xff');
+        return image;
+      default:
+        image = GoodImage(1);
+        image.mutable_tensor()->set_height(kNoiseSide - 1);
+        image.mutable_tensor()->mutable_data()->resize(
+            sizeof(float) * 3 * kNoiseSide * (kNoiseSide - 1));
+        return image;
+    }
+  }
+
+  // The numbers of the pictures of a request; -1: a bad one. At least one is
+  // good and one is bad, wherever.
+  static std::vector<int> PicturesOf(std::mt19937& random) {
+    std::vector<int> pictures(2 + random() % 7);
+    const auto good = [&random] {
+      return static_cast<int>(random() % kPictures);
+    };
+    for (int& picture : pictures) {
+      picture = random() % 4 == 0 ? -1 : good();
+    }
+    const std::size_t size = pictures.size();
+    const std::size_t bad = random() % size;
+    pictures[bad] = -1;
+    pictures[(bad + 1 + random() % (size - 1)) % size] = good();
+    return pictures;
+  }
+
+  static v1::ClassifyStreamRequest MessageOf(std::size_t id) {
+    std::mt19937 random(static_cast<unsigned>(id));
+    v1::ClassifyStreamRequest message;
+    v1::ClassifyRequest& request = *message.mutable_request();
+    request = RequestOf(0);
+    request.set_request_id(absl::StrCat(id));
+    // Waits as long as its deadline lets it, also on a busy machine.
+    request.set_priority(v1::PRIORITY_BATCH);
+    message.mutable_timeout()->set_seconds(60);
+    for (const int picture : PicturesOf(random)) {
+      *request.add_images() = picture < 0
+                                  ? WrongImage(static_cast<unsigned>(random()))
+                                  : GoodImage(picture);
+    }
+    return message;
+  }
+
+  // Of the good pictures without bad ones beside them.
+  std::vector<Logits> WantedLogits() {
+    v1::ClassifyRequest request = RequestOf(0);
+    for (int i = 0; i < kPictures; ++i) {
+      *request.add_images() = GoodImage(i);
+    }
+    v1::ClassifyResponse response;
+    const grpc::Status status = Classify(request, response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<Logits> found;
+    for (const v1::ClassifyResult& result : response.results()) {
+      found.push_back(LogitsOf(result));
+    }
+    return found;
+  }
+
+  static void Check(const v1::ClassifyStreamResponse& answer,
+                    const std::vector<Logits>& wanted) {
+    unsigned id = 0;
+    ASSERT_TRUE(absl::SimpleAtoi(answer.request_id(), &id));
+    std::mt19937 random(id);
+    const std::vector<int> pictures = PicturesOf(random);
+    ASSERT_TRUE(answer.has_response()) << answer.error().message();
+    const auto& results = answer.response().results();
+    ASSERT_EQ(results.size(), static_cast<int>(pictures.size()));
+    for (int i = 0; i < results.size(); ++i) {
+      const int picture = pictures[static_cast<std::size_t>(i)];
+      if (picture < 0) {
+        ASSERT_EQ(results[i].error().code(), StatusCode::INVALID_ARGUMENT)
+            << "image " << i << " of request " << answer.request_id();
+      } else {
+        ASSERT_EQ(LogitsOf(results[i]),
+                  wanted[static_cast<std::size_t>(picture)])
+            << "image " << i << " of request " << answer.request_id();
+      }
+    }
+  }
+};
+
+TEST_F(MixedBatchesTest, BadPicturesAnywhereChangeNoBitOfTheGoodOnes) {
+  StartServer();
+  const std::vector<Logits> wanted = WantedLogits();
+  ASSERT_EQ(wanted.size(), static_cast<std::size_t>(kPictures));
+  const std::size_t requests = Requests();
+  grpc::ClientContext context;
+  const auto call = classification_->ClassifyStream(&context);
+  const Thread writer("writer", [&] {
+    for (std::size_t id = 0; id < requests && call->Write(MessageOf(id));
+         ++id) {
+    }
+    call->WritesDone();
+  });
+  std::set<std::string> answered;
+  std::size_t shared = 0;
+  v1::ClassifyStreamResponse answer;
+  while (call->Read(&answer)) {
+    Check(answer, wanted);
+    EXPECT_TRUE(answered.insert(answer.request_id()).second);
+    shared += answer.response().timing().batch_size() > 1 ? 1 : 0;
+    if (HasFailure()) {
+      context.TryCancel();
+    }
+  }
+  EXPECT_TRUE(call->Finish().ok());
+  EXPECT_EQ(answered.size(), requests);
+  // What is compared did run side by side.
+  EXPECT_GT(shared, requests / 2);
 }
 
 }  // namespace

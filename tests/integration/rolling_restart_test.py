@@ -1,4 +1,5 @@
-"""Servers that are restarted in turns under load lose no call of our client.
+"""Servers that are restarted in turns under load lose no call of our client, no request
+of its streams, and no call of Embed.
 
 The short form restarts a few times, RESNETD_TEST_LONG=1 a hundred times.
 """
@@ -7,21 +8,23 @@ from __future__ import annotations
 
 import json
 import os
+import pathlib
 import re
 import signal
 import socket
 import subprocess
 import time
 import unittest
+from collections.abc import Callable
 
 from harness import PATIENCE_SECONDS, RESNETCTL, SOURCE, Server, environment
 
 IS_LONG = os.environ.get("RESNETD_TEST_LONG") == "1"
 RESTARTS = 100 if IS_LONG else 6
 PICTURE = SOURCE / "demo" / "digit-3.png"
-CLASSIFIED = re.compile(
-    r'^resnetd_rpc_requests_total\{[^}]*code="OK"[^}]*method="[^"]*Classify"[^}]*\} (\S+)$',
-    re.MULTILINE)
+# As what the metrics count them.
+CALLS, REQUESTS, EMBEDS = "Classify", "ClassifyStreamRequest", "Embed"
+STREAMS = 4
 
 
 def free_ports(count: int) -> list[int]:
@@ -42,8 +45,20 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def classified(server: Server) -> float:
-    return sum(float(value) for value in CLASSIFIED.findall(server.get("/metrics")[1]))
+def answered(server: Server, method: str = CALLS) -> float:
+    """How many calls of a method it has answered."""
+    found = re.findall(r'^resnetd_rpc_requests_total\{[^}]*code="OK"[^}]*method="([^"]*)"[^}]*\}'
+                       r' (\S+)$', server.get("/metrics")[1], re.MULTILINE)
+    return sum(float(value) for name, value in found if name == method)
+
+
+def connections(server: Server) -> int:
+    """How many clients are connected over gRPC."""
+    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    ends = [line.split()[1:4:2] for line in lines]
+    # 01: ESTABLISHED.
+    return sum(local.endswith(f":{server.grpc_port:04X}") and state == "01"
+               for local, state in ends)
 
 
 class Load:
@@ -75,7 +90,8 @@ class Load:
 class RollingRestartTest(unittest.TestCase):
 
     def restart_in_turns(self, restarts: int, with_signal: signal.Signals,
-                         *flags: object) -> dict:
+                         *flags: object, load_flags: tuple[object, ...] = (),
+                         method: str = CALLS) -> dict:
         """What calls see while two servers are restarted one after the other."""
         ports = free_ports(2)
 
@@ -83,30 +99,43 @@ class RollingRestartTest(unittest.TestCase):
             return Server("--listen", f"127.0.0.1:{ports[number]}", *flags)
 
         servers = [start(0), start(1)]
+        # Streams stay where they are, until that server goes.
+        wait = self.wait_until_connected if method == REQUESTS else self.wait_until_called
         try:
             with Load(",".join(server.address for server in servers), "--retry",
-                      "--clients", 8, "--deadline", "20s") as load:
+                      "--clients", 8, "--deadline", "20s", *load_flags) as load:
                 for server in servers:
-                    self.wait_until_called(server, load)
+                    wait(server, load, method=method)
                 for number in range(restarts):
-                    old = servers[number % 2]
+                    old, other = servers[number % 2], servers[(number + 1) % 2]
                     code = old.end(with_signal)
                     self.assertEqual(code, 0 if with_signal == signal.SIGTERM else -with_signal,
                                      old.log())
                     old.close()
+                    # All goes on at the other one.
+                    self.wait_until_called(other, load, answered(other, method) + 20, method)
                     servers[number % 2] = start(number % 2)
-                    self.wait_until_called(servers[number % 2], load)
+                    wait(servers[number % 2], load, method=method)
                 return load.end()
         finally:
             for server in servers:
                 server.close()
 
-    def wait_until_called(self, server: Server, load: Load, calls: int = 20) -> None:
-        """As whoever rolls servers over waits before the next: it takes its share."""
+    def wait_until(self, is_so: Callable[[], bool], load: Load) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while classified(server) < calls:
+        while not is_so():
             self.assertIsNone(load.process.poll(), "the load has ended")
             self.assertLess(time.monotonic(), deadline, "no calls came")
+
+    def wait_until_called(self, server: Server, load: Load, calls: float = 20,
+                          method: str = CALLS) -> None:
+        """As whoever rolls servers over waits before the next: it takes its share."""
+        self.wait_until(lambda: answered(server, method) >= calls, load)
+
+    def wait_until_connected(self, server: Server, load: Load, method: str = CALLS) -> None:
+        """The same where the share comes later: the client knows of it."""
+        del method
+        self.wait_until(lambda: connections(server) > 0, load)
 
     def assert_nothing_is_lost(self, figures: dict, restarts: int) -> None:
         self.assertGreater(figures["calls"], 20 * restarts)
@@ -118,6 +147,40 @@ class RollingRestartTest(unittest.TestCase):
         figures = self.restart_in_turns(RESTARTS, signal.SIGTERM)
         self.assert_nothing_is_lost(figures, RESTARTS)
         print(f"{RESTARTS} restarts, {figures['calls']} calls, {figures['tries']} tries")
+
+    def test_sigterm_loses_no_request_of_a_stream(self) -> None:
+        restarts = RESTARTS if IS_LONG else 3
+        figures = self.restart_in_turns(restarts, signal.SIGTERM, method=REQUESTS,
+                                        load_flags=("--streams", STREAMS))
+        self.assert_nothing_is_lost(figures, restarts)
+        print(f"{restarts} restarts, {figures['calls']} requests of {STREAMS} streams, "
+              f"{figures['tries']} tries")
+
+    def test_sigterm_loses_no_call_of_embed(self) -> None:
+        restarts = RESTARTS if IS_LONG else 2
+        figures = self.restart_in_turns(restarts, signal.SIGTERM, method=EMBEDS,
+                                        load_flags=("--method", "embed"))
+        self.assert_nothing_is_lost(figures, restarts)
+        print(f"{restarts} restarts, {figures['calls']} calls of Embed, "
+              f"{figures['tries']} tries")
+
+    def test_a_killed_server_loses_no_request_of_a_stream(self) -> None:
+        # Of those that are out then, none has an answer, and nobody asks anything new
+        # before they have.
+        figures = self.restart_in_turns(max(RESTARTS // 10, 2), signal.SIGKILL, method=REQUESTS,
+                                        load_flags=("--streams", STREAMS))
+        self.assert_nothing_is_lost(figures, 2)
+
+    def test_a_stream_whose_connection_is_renewed_loses_no_request(self) -> None:
+        # Streams are cut at age and grace, with what is out on them.
+        with Server("--max-connection-age-ms", 500,
+                    "--max-connection-age-grace-ms", 200) as server:
+            with Load(server.address, "--retry", "--rate", 300, "--deadline", "20s",
+                      "--streams", STREAMS) as load:
+                self.wait_until_called(server, load, 30_000 if IS_LONG else 600, REQUESTS)
+                figures = load.end()
+        self.assertEqual(figures["answered"], figures["calls"], figures)
+        self.assertEqual(figures["errors"], {})
 
     def test_with_a_drain_delay_hardly_a_call_is_even_repeated(self) -> None:
         figures = self.restart_in_turns(RESTARTS // 2, signal.SIGTERM, "--drain-delay-ms", 300)
