@@ -20,7 +20,7 @@ namespace resnetd {
 // the device is broken for the process, as it is in serving (DeviceExecutor).
 //
 // Beside the errors of Trainer: UNAVAILABLE (BACKEND_UNAVAILABLE): the device
-// is broken; nothing is computed any more. A Trainer otherwise.
+// is broken; nothing is computed any more. Not thread-safe, as Trainer is.
 class WatchedTrainer final : public Trainer {
  public:
   // `stream`: of the device of `trainer`, used by the threads that call this.

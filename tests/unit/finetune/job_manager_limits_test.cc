@@ -2,7 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <string>
 
 #include "absl/status/status.h"
@@ -63,16 +65,17 @@ TEST_F(JobManagerLimitsTest, ADeviceThatBreaksLeavesTheJobToTheNextStart) {
 }
 
 TEST_F(JobManagerLimitsTest, AJobUnderWhichTheDeviceKeepsBreakingFails) {
-  Bell broke;
+  std::array<Bell, kAttemptsThatBreak> broke;
+  std::size_t attempts = 0;
   trainers_.script.fail = [&](int) -> absl::Status {
-    broke.Ring();
+    broke.at(attempts++).Ring();
     return Error(absl::StatusCode::kUnavailable, Reason::kBackendUnavailable,
                  "the device failed");
   };
   const JobNumber number = Create(Spec());
   for (int attempt = 1; attempt < kAttemptsThatBreak; ++attempt) {
     ASSERT_TRUE(jobs_->Start().ok());
-    broke.Await();
+    broke.at(static_cast<std::size_t>(attempt - 1)).Await();
     Restart();
     EXPECT_EQ(Must(jobs_->GetJob(number)).status.state, JobState::kRunning);
   }
