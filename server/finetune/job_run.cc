@@ -44,8 +44,10 @@ JobRun::JobRun(const JobSurroundings& around, JobNumber number,
     : around_(around), number_(number), wish_(wish) {}
 
 absl::Status JobRun::Run() {
-  absl::Status done =
-      AfterTrouble(Work(), job_ ? job_->status.attempt : 0, has_saved_);
+  const absl::Status worked = Work();
+  // What it left behind decides.
+  const absl::Status done =
+      AfterTrouble(worked, job_ ? job_->status.attempt : 0, has_saved_);
   if (done.ok() || IsTroubleOfServer(done)) {
     return done;
   }
