@@ -54,7 +54,9 @@ def answered(server: Server, method: str = CALLS) -> float:
 
 def connections(server: Server) -> int:
     """How many clients are connected over gRPC."""
-    lines = pathlib.Path("/proc/net/tcp").read_text().splitlines()[1:]
+    # Of a listener of both families, which gRPC's is, IPv4 is among IPv6.
+    lines = [line for family in ("tcp", "tcp6")
+             for line in pathlib.Path(f"/proc/net/{family}").read_text().splitlines()[1:]]
     ends = [line.split()[1:4:2] for line in lines]
     # 01: ESTABLISHED.
     return sum(local.endswith(f":{server.grpc_port:04X}") and state == "01"
@@ -173,7 +175,7 @@ class RollingRestartTest(unittest.TestCase):
 
     def test_a_stream_whose_connection_is_renewed_loses_no_request(self) -> None:
         # Streams are cut at age and grace, with what is out on them.
-        with Server("--max-connection-age-ms", 500,
+        with Server("--max-connection-age-ms", 1000,
                     "--max-connection-age-grace-ms", 200) as server:
             with Load(server.address, "--retry", "--rate", 300, "--deadline", "20s",
                       "--streams", STREAMS) as load:

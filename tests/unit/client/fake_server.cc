@@ -27,6 +27,7 @@ void FillTiming(int images, v1::Timing& timing) {
   timing.mutable_postprocess()->set_nanos(50'000);
   timing.mutable_total()->set_nanos(25'000'000);
   timing.set_batch_size(images);
+  timing.set_batch_close_reason(v1::BATCH_CLOSE_REASON_FULL);
 }
 
 }  // namespace

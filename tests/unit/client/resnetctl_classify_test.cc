@@ -110,6 +110,7 @@ TEST_F(ClassifyCommandTest, PrintsJsonWithEveryField) {
                               {"postprocess_ms", 0.05},
                               {"total_ms", 25.0},
                               {"batch_size", 1},
+                              {"batch_close_reason", "full"},
                               {"requests", 1}}}}));
 }
 
