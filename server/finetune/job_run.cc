@@ -46,7 +46,7 @@ JobRun::JobRun(const JobSurroundings& around, JobNumber number,
 absl::Status JobRun::Run() {
   const absl::Status worked = Work();
   // What it left behind decides.
-  const absl::Status done =
+  absl::Status done =
       AfterTrouble(worked, job_ ? job_->status.attempt : 0, has_saved_);
   if (done.ok() || IsTroubleOfServer(done)) {
     return done;
