@@ -20,7 +20,7 @@ import yaml
 
 from harness import BESIDE_OTHERS, RESNETCTL, SOURCE, Server, environment
 from prometheus import MONITORING, Prometheus, wait_for
-from rolling_restart_test import Load, classified, free_ports
+from rolling_restart_test import Load, answered, free_ports
 from weights import read_safetensors, shifted, write_safetensors
 
 sys.path.insert(0, str(SOURCE / "tests" / "lint"))
@@ -268,8 +268,8 @@ class SplitRehearsalTest(unittest.TestCase):
     def await_calls(self, servers: list[Server]) -> None:
         """Until each has answered some more."""
         for server in servers:
-            before = classified(server)
-            wait_for("calls", lambda s=server, b=before: classified(s) >= b + 5)
+            before = answered(server)
+            wait_for("calls", lambda s=server, b=before: answered(s) >= b + 5)
 
 
 if __name__ == "__main__":
