@@ -107,7 +107,8 @@ ServingScenario::ServingScenario(std::uint64_t seed) {
   constexpr std::array<std::size_t, 6> kBatches = {1, 2, 4, 4, 8, 16};
   max_batch = OneOf(kBatches, random);
   limits.max_images = 4 + random.Below(60);
-  limits.max_bytes = 200 + random.Below(4000);
+  // Pictures hold 193 to 292 bytes: room for 4 to 86.
+  limits.max_bytes = 1000 + random.Below(20'000);
   limits.max_wait = milliseconds(20 + random.Below(1000));
   for (std::uint64_t i = random.OneIn(2) ? 1 : 1 + random.Below(3); i > 0;
        --i) {
