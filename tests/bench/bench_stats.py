@@ -45,12 +45,12 @@ class Goal:
     def holds(self) -> bool:
         return self.value <= self.goal if self.at_most else self.value >= self.goal
 
-    def line(self) -> str:
-        """As engine_bench prints its own."""
+    def line(self, verdict: str = "") -> str:
+        """As engine_bench prints its own. `verdict`: instead of whether it holds."""
         spread = "" if self.low is None else f" ({self.low:.3f} to {self.high:.3f})"
         return (f"{self.id:4} {self.what:62} {self.value:8.3f}{spread:19}  goal"
                 f" {'<=' if self.at_most else '>='} {self.goal:.3f}"
-                f"  {'holds' if self.holds else 'NOT MET'}")
+                f"  {verdict or ('holds' if self.holds else 'NOT MET')}")
 
     def as_json(self) -> dict[str, object]:
         return {**dataclasses.asdict(self), "holds": self.holds}

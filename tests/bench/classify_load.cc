@@ -11,9 +11,6 @@
 namespace resnetd {
 namespace {
 
-// Between two batch sizes the same picture's logits may differ by rounding;
-// the versions that are told apart differ by 1.
-constexpr float kTolerance = 1e-2F;
 constexpr std::chrono::seconds kDeadline(50);
 
 double ToMilliseconds(Duration duration) { return ToSeconds(duration) * 1e3; }
@@ -140,7 +137,9 @@ std::string ClassifyLoad::WrongWith(
         response.results(static_cast<int>(i)).classification().logits();
     const bool is_equal = std::equal(
         logits.begin(), logits.end(), expected[i].begin(), expected[i].end(),
-        [](float a, float b) { return std::abs(a - b) <= kTolerance; });
+        [tolerance = options_.tolerance](float a, float b) {
+          return std::abs(a - b) <= tolerance;
+        });
     if (!is_equal) {
       return absl::StrCat("version ", served.version(), " of picture ", i,
                           " with other logits");

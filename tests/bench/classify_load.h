@@ -50,6 +50,9 @@ class ClassifyLoad {
     double rate = 0;
     // A call that is due waits while so many are out.
     std::size_t max_outstanding = 16;
+    // Between two batch sizes the logits of a picture may differ so much by
+    // rounding; versions that are told apart differ by 1.
+    double tolerance = 1e-2;
   };
 
   // Starts, on connections of its own. `answers` outlive it.

@@ -1,6 +1,10 @@
 // What it costs to watch the gradients of a training: ResNet-50 on one thread.
 //
-//   gradients_bench [BATCH [SIDE [ROUNDS]]]      (8 128 6)
+//   gradients_bench [BATCH [SIDE [ROUNDS [DEVICE [fp32|bf16 [FILE]]]]]]
+//       (8 128 6 cpu fp32)
+//
+// DEVICE: as resnetd --train-device has it; on another than the CPU the seconds
+// are those of the clock. FILE: where the overheads of the rounds go, as JSON.
 //
 // A round has ten steps of each of three kinds, one after another in turn, so
 // that whatever else the machine does meets all of them: not observed, every
@@ -12,14 +16,18 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
 #include <ctime>
+#include <fstream>
 #include <iomanip>
 #include <iostream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "server/finetune/network_parts.h"
@@ -36,14 +44,40 @@ constexpr int kStepsOfRound = 10;
 // Of jobs: every tenth step is observed, every tenth of these with the noise.
 constexpr int kNoiseSpacing = 100;
 
+struct Arguments {
+  int batch = 8;
+  int side = 128;
+  int rounds = 6;
+  std::string device = "cpu";
+  std::string precision = "fp32";
+  std::string file = {};
+};
+
+// Of the processor, or of the clock where another device does the work.
+double SecondsNow(bool of_processor) {
+  if (of_processor) {
+    return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  }
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
 class Bench {
  public:
-  Bench(int batch, int side)
-      : package_(FilledPackage("resnet50", kClasses, side)) {
+  explicit Bench(const Arguments& arguments)
+      : of_processor_(arguments.device == "cpu"),
+        package_(FilledPackage("resnet50", kClasses, arguments.side)) {
+    const int batch = arguments.batch;
+    const int side = arguments.side;
     TrainerOptions options;
     const std::size_t parts = PartNames(package_.network).size();
     options.trained_parts.assign(parts, true);
     options.optimizer.weight_decay = 1e-4;
+    options.device = arguments.device;
+    options.precision = arguments.precision == "bf16"
+                            ? TrainingPrecision::kBf16
+                            : TrainingPrecision::kFp32;
     settings_.rates.assign(parts, kRate);
     factory_ = TorchTrainerFactory::Create().value();
     trainer_ = factory_
@@ -59,24 +93,25 @@ class Bench {
     }
   }
 
-  // Seconds of CPU of one step.
+  // Seconds of one step.
   double Step(const std::optional<Observation>& observation) {
     settings_.observe = observation;
-    const std::clock_t started = std::clock();
+    const double started = SecondsNow(of_processor_);
     const StepReport report = trainer_->Step({&batch_, 1}, settings_).value();
-    const std::clock_t ended = std::clock();
+    const double ended = SecondsNow(of_processor_);
     if (!report.is_finite || report.sample.has_value() != !!observation) {
       std::cerr << "a step is not what it should be\n";
       std::exit(1);  // NOLINT(concurrency-mt-unsafe): no other thread of ours.
     }
     last_ = *report.phases;
-    return static_cast<double>(ended - started) / CLOCKS_PER_SEC;
+    return ended - started;
   }
 
   // Of the last step.
   const StepPhases& phases() const { return last_; }
 
  private:
+  const bool of_processor_;
   const ModelPackage package_;
   std::unique_ptr<TrainerFactory> factory_;
   std::unique_ptr<Trainer> trainer_;
@@ -139,8 +174,9 @@ void Print(const char* what, const std::vector<double>& overheads) {
             << std::noshowpos;
 }
 
-void Run(int batch, int side, int rounds) {
-  Bench bench(batch, side);
+void Run(const Arguments& arguments) {
+  const int rounds = arguments.rounds;
+  Bench bench(arguments);
   const Observation plain{.step = 1};
   const Observation noise{.step = 1, .noise = true};
   // What is measured once: libraries, memory.
@@ -169,32 +205,47 @@ void Run(int batch, int side, int rounds) {
     every_overheads.push_back(every / off - 1);
     noise_overheads.push_back(bench.Step(noise) / of_step - 1);
   }
-  std::cout << "resnet50, batches of " << batch << " pictures of " << side
-            << "x" << side << ", " << rounds << " rounds; a step takes "
-            << std::setprecision(3) << seconds
-            << " s of CPU, and more when observed:\n";
+  std::cout << "resnet50, batches of " << arguments.batch << " pictures of "
+            << arguments.side << "x" << arguments.side << ", " << rounds
+            << " rounds; a step takes " << std::setprecision(3) << seconds
+            << (arguments.device == "cpu" ? " s of CPU" : " s")
+            << ", and more when observed:\n";
   Print("every tenth step", tenth_overheads);
   Print("every step", every_overheads);
   Print("one step with the noise", noise_overheads);
+  const nlohmann::json raw = {{"step_seconds", seconds},
+                              {"every_tenth", tenth_overheads},
+                              {"every", every_overheads},
+                              {"noise", noise_overheads},
+                              {"noise_spacing", kNoiseSpacing}};
   for (double& overhead : noise_overheads) {
     overhead /= kNoiseSpacing;
   }
   Print("the noise, by default", noise_overheads);
   plain_phases.Print("not observed");
   observed_phases.Print("observed");
+  if (!arguments.file.empty()) {
+    std::ofstream(arguments.file) << raw.dump() << '\n';
+  }
 }
 
 }  // namespace
 }  // namespace resnetd
 
 int main(int argc, char** argv) {
-  const int batch = argc > 1 ? std::atoi(argv[1]) : 8;
-  const int side = argc > 2 ? std::atoi(argv[2]) : 128;
-  const int rounds = argc > 3 ? std::atoi(argv[3]) : 6;
-  if (batch < 2 || side < 32 || rounds < 2 || argc > 4) {
-    std::cerr << "usage: gradients_bench [BATCH [SIDE [ROUNDS]]]\n";
+  resnetd::Arguments given;
+  given.batch = argc > 1 ? std::atoi(argv[1]) : given.batch;
+  given.side = argc > 2 ? std::atoi(argv[2]) : given.side;
+  given.rounds = argc > 3 ? std::atoi(argv[3]) : given.rounds;
+  given.device = argc > 4 ? argv[4] : given.device;
+  given.precision = argc > 5 ? argv[5] : given.precision;
+  given.file = argc > 6 ? argv[6] : given.file;
+  if (given.batch < 2 || given.side < 32 || given.rounds < 2 || argc > 7 ||
+      (given.precision != "fp32" && given.precision != "bf16")) {
+    std::cerr << "usage: gradients_bench [BATCH [SIDE [ROUNDS [DEVICE "
+                 "[fp32|bf16 [FILE]]]]]]\n";
     return 2;
   }
-  resnetd::Run(batch, side, rounds);
+  resnetd::Run(given);
   return 0;
 }

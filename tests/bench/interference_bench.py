@@ -48,6 +48,8 @@ from digit_files import png  # noqa: E402
 
 TICKS = os.sysconf("SC_CLK_TCK")
 CLASSES = 4
+# Of logits of one version in batches of two sizes, as bfloat16 rounds; versions differ by 1.
+TOLERANCE = 0.1
 # Threads of jobs, LibTorch's among them: they have the name of the one that starts them.
 JOB_THREAD = "job-0"
 
@@ -165,7 +167,7 @@ class Arm:
 def call(server: Server, pictures: list[pathlib.Path], rate: float,
          seconds: float) -> dict[str, Any]:
     done = subprocess.run([BIN / "interference_load", server.address, "models/served", *pictures,
-                           f"--rate={rate}", f"--seconds={seconds}"],
+                           f"--rate={rate}", f"--seconds={seconds}", f"--tolerance={TOLERANCE}"],
                           stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -235,6 +237,13 @@ def report(rounds: list[dict[str, Any]]) -> None:
                  if "duty" in rounds[-1][name] else ""))
 
 
+def device_words(options: argparse.Namespace) -> list[object]:
+    """What a server is told so that it serves, and trains, there."""
+    if options.device == "cpu":
+        return []
+    return ["--backend=torch", "--device", options.device, "--precision", options.precision]
+
+
 def machine() -> str:
     model = platform.processor() or platform.machine()
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
@@ -256,9 +265,15 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="pictures of a step")
     parser.add_argument("--train-threads", type=int, default=0,
                         help="of a step; 0: what the server chooses")
+    parser.add_argument("--device", default="cpu",
+                        help="where both are done, as resnetd --device has it: cpu, cuda:N, fake")
+    parser.add_argument("--precision", default="bf16", choices=["fp32", "bf16", "fp16"],
+                        help="of answers on another device than the CPU")
     parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
     options = parser.parse_args()
     print(machine(), flush=True)
+    # A copy of the repository that was not built has none.
+    (SOURCE / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="resnetd-bench-", dir=SOURCE / "build") as name, \
             contextlib.ExitStack() as servers:
         folder = pathlib.Path(name)
@@ -274,7 +289,7 @@ def main() -> None:
             shutil.copytree(folder / "data", folder / arm_name)
             arms[arm_name] = Arm(servers.enter_context(
                 Server("--data-dir", folder / arm_name, "--train-threads",
-                       options.train_threads, *flags)))
+                       options.train_threads, *device_words(options), *flags)))
             arms[arm_name].start_job(options)
         shown = pictures[::12]
         rounds = []
@@ -293,7 +308,7 @@ def main() -> None:
                   f"ours {part['ours']['p99_ms']:.1f} ms", flush=True)
             if options.raw:
                 options.raw.write_text(json.dumps({"options": vars(options) | {"raw": ""},
-                                                   "rounds": rounds}))
+                                                   "rounds": rounds}, default=str))
         report(rounds)
         for example in {part[name]["example"] for part in rounds
                         for name in ("alone", "naive", "ours") if part[name]["example"]}:

@@ -2,7 +2,7 @@
 // the moment each call was due. Started by interference_bench.py.
 //
 //   interference_load SERVER MODEL PICTURE... [--rate=F] [--seconds=F]
-//                     [--warm-up=F]
+//                     [--warm-up=F] [--tolerance=F]
 //
 // With --rate=0 it calls as fast as answers come: how much the server can.
 #include <algorithm>
@@ -45,6 +45,8 @@ struct Arguments {
   double rate = 0;
   double seconds = 10;
   double warm_up = 1;
+  // ClassifyLoad::Options::tolerance.
+  double tolerance = ClassifyLoad::Options().tolerance;
 };
 
 [[noreturn]] void Die(const std::string& text) {
@@ -64,7 +66,8 @@ Arguments Parse(const std::vector<std::string>& given) {
   for (const std::string& word : given) {
     if (!TakeNumber(word, "--rate=", arguments.rate) &&
         !TakeNumber(word, "--seconds=", arguments.seconds) &&
-        !TakeNumber(word, "--warm-up=", arguments.warm_up)) {
+        !TakeNumber(word, "--warm-up=", arguments.warm_up) &&
+        !TakeNumber(word, "--tolerance=", arguments.tolerance)) {
       words.push_back(word);
     }
   }
@@ -151,7 +154,8 @@ nlohmann::json Run(const Arguments& arguments) {
   const ClassifyLoad::Options options{
       .rate = arguments.rate,
       .max_outstanding =
-          arguments.rate > 0 ? kMaxOutstanding : kFullOutstanding};
+          arguments.rate > 0 ? kMaxOutstanding : kFullOutstanding,
+      .tolerance = arguments.tolerance};
   if (arguments.warm_up > 0) {
     ClassifyLoad load(*target, requests, answers, options);
     Pause().For(arguments.warm_up);

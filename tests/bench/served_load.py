@@ -51,6 +51,8 @@ def parsed(parser: argparse.ArgumentParser) -> argparse.Namespace:
 def place() -> Iterator[pathlib.Path]:
     """Names the machine; a folder for the run, which is gone after it."""
     print(machine(), flush=True)
+    # A copy of the repository that was not built has none.
+    (SOURCE / "build").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="resnetd-bench-", dir=SOURCE / "build") as name:
         yield pathlib.Path(name)
 

@@ -1,14 +1,17 @@
 // One arm of training_bench.py: whole training steps of the server's trainer.
 //
 //   training_bench ARCHITECTURE BATCH SIDE STEPS FIRST_TRAINED_PART INPUT
-//       fp32|bf16
+//       fp32|bf16 [DEVICE]
 //
 // For each line on stdin it does STEPS steps on one thread and prints the
-// images per second of CPU and the peak of resident memory in MiB. The parts
+// images per second of CPU and the peak of resident memory in MiB. DEVICE: as
+// resnetd --train-device has it; on another than the CPU the seconds are those
+// of the clock. The parts
 // before FIRST_TRAINED_PART are frozen. INPUT: "pictures"; "features", what the
 // frozen parts make of them, computed once by the engine; or "engine", computed
 // by the engine in each step.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <ctime>
@@ -41,7 +44,18 @@ struct Arguments {
   std::size_t first_trained_part = 0;
   std::string input;
   TrainingPrecision precision = TrainingPrecision::kFp32;
+  std::string device;
 };
+
+// Of the processor, or of the clock where another device does the work.
+double SecondsNow(bool of_processor) {
+  if (of_processor) {
+    return static_cast<double>(std::clock()) / CLOCKS_PER_SEC;
+  }
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
 // Of this program alone: what getrusage() says begins with the memory of the
 // process that started it.
@@ -70,6 +84,7 @@ class Bench {
     }
     options.optimizer.weight_decay = 1e-4;
     options.precision = arguments.precision;
+    options.device = arguments.device;
     settings_.rates.assign(parts, kRate);
     factory_ = TorchTrainerFactory::Create().value();
     trainer_ = factory_
@@ -109,13 +124,13 @@ class Bench {
   }
 
   double ImagesPerSecond() {
-    const std::clock_t started = std::clock();
+    const bool of_processor = arguments_.device == "cpu";
+    const double started = SecondsNow(of_processor);
     for (int i = 0; i < arguments_.steps; ++i) {
       Step();
     }
-    const double seconds =
-        static_cast<double>(std::clock() - started) / CLOCKS_PER_SEC;
-    return arguments_.steps * arguments_.batch / seconds;
+    return arguments_.steps * arguments_.batch /
+           (SecondsNow(of_processor) - started);
   }
 
  private:
@@ -166,10 +181,11 @@ int main(int argc, char** argv) {
     std::cerr << kernels.status() << '\n';
     return 1;
   }
-  const std::string precision = argc == 8 ? argv[7] : "";
+  const std::string precision = argc == 8 || argc == 9 ? argv[7] : "";
   if (precision != "fp32" && precision != "bf16") {
-    std::cerr << "usage: training_bench ARCHITECTURE BATCH SIDE STEPS "
-                 "FIRST_TRAINED_PART pictures|features|engine fp32|bf16\n";
+    std::cerr
+        << "usage: training_bench ARCHITECTURE BATCH SIDE STEPS "
+           "FIRST_TRAINED_PART pictures|features|engine fp32|bf16 [DEVICE]\n";
     return 2;
   }
   return resnetd::Run(
@@ -180,5 +196,6 @@ int main(int argc, char** argv) {
        .first_trained_part = static_cast<std::size_t>(std::atoi(argv[5])),
        .input = argv[6],
        .precision = precision == "bf16" ? resnetd::TrainingPrecision::kBf16
-                                        : resnetd::TrainingPrecision::kFp32});
+                                        : resnetd::TrainingPrecision::kFp32,
+       .device = argc == 9 ? argv[8] : "cpu"});
 }

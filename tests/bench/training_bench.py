@@ -18,12 +18,16 @@ round and in the last.
 
     RESNETD_TORCH_PYTHON=/path/to/venv/bin/python ./dev bench training
 
-with a Python that has torch 2.11.0 and torchvision.
+with a Python that has torch 2.11.0, and torchvision unless --weights names a file
+to take the network from. With --device cuda:0, or fake, all is images per second
+of the clock; ./dev bench gpu calls it so.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -32,7 +36,6 @@ import time
 
 try:
     import torch
-    import torchvision
     from torch.nn import functional
 except ImportError as problem:
     sys.exit(f"{problem}. The peer is Python's torch: name a Python that has torch 2.11.0 and "
@@ -56,6 +59,12 @@ GOALS = {"full": 0.98, "last stage, cached": 5.0, "head, cached": 100.0}
 PARTS = ("stem", "layer1", "layer2", "layer3", "layer4", "fc")
 
 
+def environment_of_ours() -> dict[str, str]:
+    """Programs of a bundle have libraries beside them that are not for this Python."""
+    libraries = os.environ.get("RESNETD_PROGRAM_LIBRARY_PATH")
+    return {**os.environ, **({"LD_LIBRARY_PATH": libraries} if libraries else {})}
+
+
 class Ours:
     """The C++ program, one round a line."""
 
@@ -63,14 +72,17 @@ class Ours:
                  steps: int) -> None:
         self.process = subprocess.Popen(
             [options.program, options.architecture, str(options.batch), str(options.side),
-             str(steps), str(first_part), shown, options.precision],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+             str(steps), str(first_part), shown, options.precision, options.device],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment_of_ours())
         self.memory: list[float] = []
 
     def round(self) -> float:
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
-        speed, memory = self.process.stdout.readline().split()
+        words = self.process.stdout.readline().split()
+        if len(words) != 2:
+            sys.exit(f"{' '.join(map(str, self.process.args))} ended with {self.process.wait()}")
+        speed, memory = words
         self.memory.append(float(memory))
         return float(speed)
 
@@ -79,25 +91,42 @@ class Ours:
         self.process.wait()
 
 
+def network_of(options: argparse.Namespace) -> torch.nn.Module:
+    if options.weights:
+        import torch_resnet
+
+        return torch_resnet.load(options.weights)
+    try:
+        import torchvision
+    except ImportError as problem:
+        sys.exit(f"{problem}. The network is torchvision's: name a Python that has it in "
+                 "RESNETD_TORCH_PYTHON, or a file with --weights.")
+    return torchvision.models.get_model(options.architecture, weights=None)
+
+
 class Peer:
-    """torchvision's network and torch.optim.SGD."""
+    """Python's network and torch.optim.SGD."""
 
     def __init__(self, options: argparse.Namespace, channels_last: bool, fused: bool,
                  bfloat16: bool, first_part: int = 0) -> None:
         self.options = options
         self.bfloat16 = bfloat16
         self.format = torch.channels_last if channels_last else torch.contiguous_format
-        self.model = torchvision.models.get_model(options.architecture, weights=None)
-        self.model = self.model.to(memory_format=self.format).train()
+        # The host in the place of a GPU is the CPU.
+        self.device = options.device if options.device.startswith("cuda") else "cpu"
+        self.model = network_of(options).to(self.device, memory_format=self.format).train()
         self.freeze(first_part)
         self.optimizer = torch.optim.SGD(
             [p for p in self.model.parameters() if p.requires_grad], lr=1e-6, momentum=0.9,
             nesterov=True, weight_decay=1e-4, fused=fused, foreach=False)
         shape = (options.batch, options.side, options.side, 3)
         self.pixels = torch.randint(0, 256, shape, dtype=torch.uint8)
-        self.labels = torch.arange(options.batch) % 1000
-        self.mean = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
-        self.std = torch.tensor([0.229, 0.224, 0.225])[:, None, None]
+        if self.device != "cpu":
+            self.pixels = self.pixels.pin_memory()
+        classes = self.model.fc.out_features
+        self.labels = (torch.arange(options.batch) % classes).to(self.device)
+        self.mean = torch.tensor([0.485, 0.456, 0.406], device=self.device)[:, None, None]
+        self.std = torch.tensor([0.229, 0.224, 0.225], device=self.device)[:, None, None]
         self.step()
 
     def freeze(self, first_part: int) -> None:
@@ -107,9 +136,11 @@ class Peer:
                 child.requires_grad_(False).eval()
 
     def step(self) -> None:
-        shown = self.pixels.permute(0, 3, 1, 2).to(torch.float32, memory_format=self.format)
+        shown = self.pixels.to(self.device, non_blocking=True).permute(0, 3, 1, 2)
+        shown = shown.to(torch.float32, memory_format=self.format)
         shown = shown.div_(255).sub_(self.mean).div_(self.std)
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bfloat16):
+        with torch.autocast(self.device.split(":")[0], dtype=torch.bfloat16,
+                            enabled=self.bfloat16):
             loss = functional.cross_entropy(self.model(shown), self.labels)
         self.optimizer.zero_grad()
         loss.backward()
@@ -117,10 +148,12 @@ class Peer:
         loss.item()
 
     def round(self) -> float:
-        started = time.process_time()
+        # Each step ends with its loss on the host.
+        now = time.process_time if self.options.device == "cpu" else time.perf_counter
+        started = now()
         for _ in range(self.options.steps):
             self.step()
-        return self.options.steps * self.options.batch / (time.process_time() - started)
+        return self.options.steps * self.options.batch / (now() - started)
 
     def close(self) -> None:
         pass
@@ -142,8 +175,10 @@ def arms_of(options: argparse.Namespace) -> dict[str, Ours | Peer]:
 
 def report(options: argparse.Namespace, arms: dict[str, Ours | Peer],
            speeds: dict[str, list[float]]) -> None:
+    unit = "CPU-second" if options.device == "cpu" else f"second on {options.device}"
     print(f"{options.architecture}, batch {options.batch}, {options.side}x{options.side}, "
-          f"ours {options.precision}; images per CPU-second, {options.rounds} rounds of {options.steps} steps")
+          f"ours {options.precision}; images per {unit}, {options.rounds} rounds of "
+          f"{options.steps} steps")
     for name, values in speeds.items():
         memory = getattr(arms[name], "memory", None)
         print(f"{name:22} median {statistics.median(values):9.2f}  "
@@ -172,9 +207,16 @@ def main() -> None:
     parser.add_argument("--precision", default="bf16", choices=["fp32", "bf16"],
                         help="of our arms")
     parser.add_argument("--arms", default="all", choices=["all", "full"])
+    parser.add_argument("--device", default="cpu",
+                        help="where all arms train: cpu, cuda:N, or fake, the host in the place"
+                             " of a GPU")
+    parser.add_argument("--weights", type=pathlib.Path,
+                        help="a .safetensors file to take the peers' network from")
+    parser.add_argument("--raw", type=pathlib.Path, help="where the raw figures go, as JSON")
     parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=list(PEERS))
     options = parser.parse_args()
     torch.set_num_threads(1)
+    torch.backends.cudnn.benchmark = True
     arms = arms_of(options)
     speeds: dict[str, list[float]] = {name: [] for name in arms}
     for _ in range(options.rounds):
@@ -183,6 +225,8 @@ def main() -> None:
     for arm in arms.values():
         arm.close()
     report(options, arms, speeds)
+    if options.raw:
+        options.raw.write_text(json.dumps({"speeds": speeds}))
 
 
 if __name__ == "__main__":

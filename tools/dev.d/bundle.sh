@@ -4,8 +4,12 @@
 
 # What is of use beside a GPU.
 readonly bundled=(resnetd resnetctl nn_test nn_lab_test torch_plugin_test
-  plugin_test claims_test engine_test wire_test training_bench gradients_bench
-  engine_bench claims_bench interference_load promotion_load)
+  plugin_test claims_test engine_test wire_test gpu_bench training_bench
+  gradients_bench engine_bench claims_bench interference_load promotion_load)
+
+# What bench_gpu needs of the sources, where there is no copy of them.
+readonly bundled_sources=(tests/bench/*.py tests/integration/harness.py
+  tests/golden/logits tools/digit_files.py)
 
 # Of glibc, which every machine has its own of, and what torch brings along.
 readonly of_glibc='^(ld-linux-x86-64|lib(c|m|dl|rt|pthread|resolv|anl|util|mvec))\.so'
@@ -60,11 +64,24 @@ source='@SOURCE@'
 if [ ! -e "$source" ] && [ -e dev ]; then
   mkdir -p "$(dirname "$source")" && ln -s "$PWD" "$source"
 fi
+# For programs that are not ours, Python's torch among them.
+export RESNETD_OUTER_LIBRARY_PATH="${LD_LIBRARY_PATH-}"
 export LD_LIBRARY_PATH="$here/unpacked/lib:$torch${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 export PATH="$here/unpacked/bin:$PATH"
 export RESNETD_BIN_DIR="$here/unpacked/bin"
 exec "$@"
 RUNNER
+  chmod +x "$1"
+}
+
+# write_bench FILE: ./dev bench gpu with what is in the bundle.
+write_bench() {
+  cat >"$1" <<'BENCH'
+#!/bin/sh
+# Every goal of a GPU: bench_gpu --help.
+exec "${RESNETD_PYTHON:-python3}" -B \
+  "$(dirname -- "$0")/../source/tests/bench/gpu_bench.py" "$@"
+BENCH
   chmod +x "$1"
 }
 
@@ -74,8 +91,10 @@ run_bundle() {
   local build="build/$preset"
   build_targets "$preset" "${bundled[@]}" resnetd_torch
   folder=$(mktemp -d)
-  mkdir -p "$folder"/{bin,lib,share/resnetd}
+  mkdir -p "$folder"/{bin,lib,share/resnetd,source}
   cp -r models "$folder/share/resnetd/models"
+  cp -r --parents "${bundled_sources[@]}" "$folder/source"
+  write_bench "$folder/bin/bench_gpu"
   for program in "${bundled[@]}"; do
     strip -o "$folder/bin/$program" "$build/bin/$program"
   done
