@@ -1,5 +1,6 @@
 #include "server/nn/cuda_stream.h"
 
+#include <ATen/core/CachingHostAllocator.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/cuda/CUDAContext.h>
 #include <ATen/cuda/CUDAEvent.h>
@@ -15,19 +16,58 @@
 #include <cuda_runtime_api.h>
 
 #include <exception>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "server/base/mutex.h"
 
 namespace resnetd {
 namespace {
 
+// The recordings of a stream that there are. They are made by the thread of
+// the stream and end wherever a model does; LibTorch keeps a list of them for
+// each device that has no lock of its own.
+struct Recordings {
+  Mutex mutex;
+  int count ABSL_GUARDED_BY(mutex) = 0;
+};
+
 class CudaGraph final : public RecordedGraph {
  public:
-  void Replay() override { graph_.replay(); }
-  at::cuda::CUDAGraph& graph() { return graph_; }
+  explicit CudaGraph(std::shared_ptr<Recordings> recordings)
+      : recordings_(std::move(recordings)),
+        graph_(std::make_unique<at::cuda::CUDAGraph>()) {}
+
+  ~CudaGraph() override {
+    const MutexLock lock(recordings_->mutex);
+    recordings_->count -= is_recording_ ? 1 : 0;
+    graph_.reset();
+  }
+
+  // The recording begins; `pool` is renewed where none shares it any more,
+  // since a pool that was left by all is of no use to LibTorch.
+  void Begin(at::cuda::MempoolId_t& pool) {
+    const MutexLock lock(recordings_->mutex);
+    if (recordings_->count == 0) {
+      pool = at::cuda::graph_pool_handle();
+    }
+    // Other threads go on allocating meanwhile, a trainer above all.
+    graph_->capture_begin(pool, cudaStreamCaptureModeThreadLocal);
+    ++recordings_->count;
+    is_recording_ = true;
+  }
+
+  void End() { graph_->capture_end(); }
+
+  void Replay() override { graph_->replay(); }
 
  private:
-  at::cuda::CUDAGraph graph_;
+  const std::shared_ptr<Recordings> recordings_;
+  std::unique_ptr<at::cuda::CUDAGraph> graph_;
+  bool is_recording_ = false;
 };
 
 class CudaEvent final : public StreamEvent {
@@ -54,8 +94,7 @@ class CudaStream final : public DeviceStream {
             priority == StreamPriority::kServing ? kServingPriority
                                                  : kLoadingPriority,
             device.index())),
-        copy_(c10::cuda::getStreamFromPool(kServingPriority, device.index())),
-        pool_(at::cuda::graph_pool_handle()) {}
+        copy_(c10::cuda::getStreamFromPool(kServingPriority, device.index())) {}
 
   c10::Device device() const override { return device_; }
 
@@ -67,19 +106,27 @@ class CudaStream final : public DeviceStream {
 
   std::unique_ptr<RecordedGraph> Record(std::function<void()> work) override {
     const c10::InferenceMode inference_mode;
-    const c10::cuda::CUDAStreamGuard guard(compute_);
     // Nothing of before may still run on memory that the recording takes over.
     C10_CUDA_CHECK(cudaStreamSynchronize(compute_.stream()));
-    auto recorded = std::make_unique<CudaGraph>();
-    // Other threads go on allocating meanwhile, a trainer above all.
-    recorded->graph().capture_begin(pool_, cudaStreamCaptureModeThreadLocal);
+    if (!record_) {
+      record_ = c10::cuda::getStreamFromPool(kServingPriority, device_.index());
+    }
+    const c10::cuda::CUDAStreamGuard guard(*record_);
+    AllocateWorkspaces();
+    auto recorded = std::make_unique<CudaGraph>(recordings_);
     try {
+      recorded->Begin(pool_);
       work();
     } catch (...) {
-      EndFailedCapture(recorded->graph());
+      EndFailedCapture(*recorded);
       throw;
     }
-    recorded->graph().capture_end();
+    try {
+      recorded->End();
+    } catch (...) {
+      LeavePool();
+      throw;
+    }
     return recorded;
   }
 
@@ -140,10 +187,38 @@ class CudaStream final : public DeviceStream {
   }
 
  private:
+  // Matrix products have one workspace for each thread and stream, which stays.
+  // It is not to be of the pool, which ends.
+  static void AllocateWorkspaces() {
+    static_cast<void>(at::cuda::getCurrentCUDABlasHandle());
+    static_cast<void>(at::cuda::getCUDABlasLtWorkspace());
+  }
+
   // The stream has to leave its recording, or it is of no use any more.
-  static void EndFailedCapture(at::cuda::CUDAGraph& graph) {
+  void EndFailedCapture(CudaGraph& graph) {
     try {
-      graph.capture_end();
+      graph.End();
+    } catch (const std::exception&) {
+      LeavePool();
+    }
+  }
+
+  // What a recording leaves undone that cannot be ended: the allocator would go
+  // on asking it, when it is gone, whose memory is whose.
+  void LeavePool() {
+    static_cast<void>(cudaGetLastError());
+    // Where these fail, it had come that far, and its end does the rest.
+    try {
+      c10::cuda::CUDACachingAllocator::endAllocateToPool(device_.index(),
+                                                         pool_);
+      c10::cuda::CUDACachingAllocator::releasePool(device_.index(), pool_);
+    } catch (const std::exception&) {
+      static_cast<void>(cudaGetLastError());
+    }
+    try {
+      at::HostAllocator& host = *at::getHostAllocator(c10::kCUDA);
+      host.end_allocate_to_pool(pool_);
+      host.release_pool(pool_);
     } catch (const std::exception&) {
       static_cast<void>(cudaGetLastError());
     }
@@ -152,10 +227,17 @@ class CudaStream final : public DeviceStream {
   const c10::Device device_;
   const c10::cuda::CUDAStream compute_;
   const c10::cuda::CUDAStream copy_;
+  // Recordings have a stream for themselves. Its priority is that of every
+  // replay, on whatever stream. And the workspaces of the libraries, one for
+  // each stream, are part of what is recorded: what `compute_` does beside
+  // replays, as it warms the next network up, must not write into them.
+  std::optional<c10::cuda::CUDAStream> record_;
   at::cuda::CUDAEvent uploaded_{cudaEventDisableTiming};
+  const std::shared_ptr<Recordings> recordings_ =
+      std::make_shared<Recordings>();
   // One for all graphs of the stream: they run one after another, and what they
   // leave behind lies in tensors outside of it.
-  const at::cuda::MempoolId_t pool_;
+  at::cuda::MempoolId_t pool_ = {0, 0};
 };
 
 }  // namespace

@@ -211,7 +211,7 @@ absl::StatusOr<ModelOutput> DeviceModel::Replay(
   TransferSlot& slot = lent.slot();
   Fill(part, slot.host_rows);
   std::unique_ptr<StreamEvent> done;
-  RETURN_IF_ERROR(serving_->Run(kTask, [&](DeviceStream& stream) {
+  absl::Status enqueued = serving_->Run(kTask, [&](DeviceStream& stream) {
     stream.Upload(FirstRows(slot.device_rows, count),
                   FirstRows(slot.host_rows, count));
     stream.Run([&] { graphs_->Replay(slot.device_rows, count); });
@@ -223,7 +223,11 @@ absl::StatusOr<ModelOutput> DeviceModel::Replay(
     }
     done = stream.Mark();
     return absl::OkStatus();
-  }));
+  });
+  if (!enqueued.ok()) {
+    AwaitWhatRuns();
+    return enqueued;
+  }
   RETURN_IF_ERROR(serving_->Wait(kTask, *done));
   ModelOutput output;
   ASSIGN_OR_RETURN(output.logits, FiniteLogits(FirstRows(slot.logits, count)));
@@ -232,6 +236,17 @@ absl::StatusOr<ModelOutput> DeviceModel::Replay(
                      FiniteLogits(FirstRows(slot.features, count)));
   }
   return output;
+}
+
+void DeviceModel::AwaitWhatRuns() const {
+  // A device that is broken runs nothing.
+  serving_
+      ->Run(kTask,
+            [](DeviceStream& stream) {
+              stream.Mark()->Wait();
+              return absl::OkStatus();
+            })
+      .IgnoreError();
 }
 
 absl::StatusOr<ModelOutput> DeviceModel::RunOperations(

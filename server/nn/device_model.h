@@ -76,6 +76,8 @@ class DeviceModel final : public Model {
                                           bool want_features) const;
   absl::StatusOr<ModelOutput> Replay(absl::Span<const ModelInput> part,
                                      bool want_features) const;
+  // What a batch enqueued before it failed still reads and writes its slot.
+  void AwaitWhatRuns() const;
   // Operation by operation; halved once when the memory is too small.
   absl::StatusOr<ModelOutput> RunOperations(absl::Span<const ModelInput> part,
                                             bool want_features) const;

@@ -1,5 +1,6 @@
 #include "server/nn/torch_trainer_factory.h"
 
+#include <ATen/Context.h>
 #include <torch/version.h>
 
 #include <utility>
@@ -59,6 +60,9 @@ absl::StatusOr<TorchTrainerFactory::Place> TorchTrainerFactory::FindPlace(
   ASSIGN_OR_RETURN(place.device, FindDevice(options.device));
 #ifdef RESNETD_CUDA
   if (place.device.is_cuda()) {
+    // Steps are all of one shape: what the fastest algorithm is is measured
+    // once.
+    at::globalContext().setBenchmarkCuDNN(true);
     place.stream = MakeCudaStream(place.device, StreamPriority::kLoading);
   }
 #endif

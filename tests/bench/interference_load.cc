@@ -151,11 +151,11 @@ nlohmann::json Run(const Arguments& arguments) {
   }
   const std::vector<client::ClassifyRequest> requests = MakeRequests(arguments);
   const auto answers = LearnAnswers(*client, requests);
-  const ClassifyLoad::Options options{
-      .rate = arguments.rate,
-      .max_outstanding =
-          arguments.rate > 0 ? kMaxOutstanding : kFullOutstanding,
-      .tolerance = arguments.tolerance};
+  const ClassifyLoad::Options options{.rate = arguments.rate,
+                                      .max_outstanding = arguments.rate > 0
+                                                             ? kMaxOutstanding
+                                                             : kFullOutstanding,
+                                      .tolerance = arguments.tolerance};
   if (arguments.warm_up > 0) {
     ClassifyLoad load(*target, requests, answers, options);
     Pause().For(arguments.warm_up);

@@ -320,6 +320,20 @@ TEST_F(DeviceModelTest, HalvesABatchThatTheMemoryIsTooSmallFor) {
             absl::StatusCode::kResourceExhausted);
 }
 
+TEST_F(DeviceModelTest, ASlotIsFreeWhenNothingOfAFailedBatchRunsAnyMore) {
+  const auto model = Make();
+  const std::vector<Pixels> pictures = Pictures(2);
+  const std::vector<const Pixels*> batch = BatchOf(pictures);
+  const int waits = script_->waits;
+  // The copy to the device and the replay were enqueued before.
+  script_->downloads_that_fail = 1;
+  EXPECT_EQ(model->Logits(batch).status().code(), absl::StatusCode::kInternal);
+  EXPECT_EQ(script_->waits, waits + 1);
+  const auto logits = model->Logits(batch);
+  ASSERT_TRUE(logits.ok()) << logits.status();
+  EXPECT_LE(Difference(Expected(pictures), *logits), 1e-5);
+}
+
 TEST_F(DeviceModelTest, ABrokenDeviceAnswersNobodyAnyMore) {
   const auto model = Make();
   const auto other = Make();

@@ -25,6 +25,8 @@ struct DeviceScript {
   int runs_without_memory = 0;
   // Calls of HostBuffer() that do so.
   int buffers_without_memory = 0;
+  // Calls of Download() that fail.
+  int downloads_that_fail = 0;
   // Whether what is recorded fails when it is waited for.
   bool fails_on_wait = false;
   std::atomic<bool> works = true;
@@ -33,6 +35,7 @@ struct DeviceScript {
   std::atomic<int> records = 0;
   std::atomic<int> replays = 0;
   std::atomic<int> releases = 0;
+  std::atomic<int> waits = 0;
 };
 
 // A host stream that does what its script says.
@@ -71,6 +74,10 @@ class ScriptedStream final : public DeviceStream {
     host_.Upload(device, host);
   }
   void Download(const at::Tensor& host, const at::Tensor& device) override {
+    if (script_->downloads_that_fail > 0) {
+      --script_->downloads_that_fail;
+      TORCH_CHECK(false, "a copy of the script fails");
+    }
     host_.Download(host, device);
   }
   std::unique_ptr<StreamEvent> Mark() override {
@@ -104,6 +111,7 @@ class ScriptedStream final : public DeviceStream {
     explicit Event(std::shared_ptr<DeviceScript> script)
         : script_(std::move(script)) {}
     void Wait() override {
+      ++script_->waits;
       TORCH_CHECK(!script_->fails_on_wait, "an illegal access at 0xdead");
     }
 
