@@ -149,7 +149,7 @@ def served_goals(part: Raw) -> Iterator[Line]:
 def training_goals(part: Raw) -> Iterator[Line]:
     """G4: images a second of whole steps."""
     ours, peer = part["speeds"]["full"], part["speeds"][part["peer"]]
-    at = f"bf16 training, B={part['batch']}"
+    at = f"{part['precision']} training, B={part['batch']}"
     yield _over("G4", f"{at}, over torch eager", ours, peer, 1.1)
     yield _median("G4", f"{at}, thousands of images a second", [each / 1e3 for each in ours], 4)
 

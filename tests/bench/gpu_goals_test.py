@@ -122,7 +122,7 @@ class BesideTrainingTest(unittest.TestCase):
     def test_training_has_to_pass_eager_torch_and_a_number(self) -> None:
         for ours, peer, expected in ((4400, 4000, [True, True]), (4399, 4000, [False, True]),
                                      (3999, 3000, [True, False])):
-            part = {"batch": 256, "peer": "torch",
+            part = {"batch": 256, "precision": "bf16", "peer": "torch",
                     "speeds": {"full": [ours] * 5, "torch": [peer] * 5}}
             self.assertEqual(verdicts("G4", part), expected, (ours, peer))
 

@@ -98,6 +98,7 @@ def _rounds(place: Place, arms: dict[str, Arm],
     """By arm, cell and figure: a number a round."""
     figures: dict[str, Any] = {name: {} for name in arms}
     for name, batch, in_flight in cells:
+        figures[name][_cell(batch, in_flight)] = {}  # in this order
         arms[name].round(batch, place.plan.seconds / 2, in_flight)  # warm-up
     turns = Turns(place.plan.rounds, place.ends)
     while turns.another():
@@ -105,9 +106,8 @@ def _rounds(place: Place, arms: dict[str, Arm],
         for name, batch, in_flight in [*cells[turn:], *cells[:turn]]:
             place.progress.show(f"round {turns.done}: {name}, {_cell(batch, in_flight)}")
             told = arms[name].round(batch, place.plan.seconds, in_flight)
-            kept = figures[name].setdefault(_cell(batch, in_flight), {})
             for figure, value in told.items():
-                kept.setdefault(figure, []).append(value)
+                figures[name][_cell(batch, in_flight)].setdefault(figure, []).append(value)
     return figures
 
 

@@ -106,7 +106,7 @@ run_bundle() {
   mkdir -p "$to"
   rm -rf "$to/unpacked"
   step "pack $(du -sh "$folder" | cut -f1)" \
-    tar -C "$folder" -c -I 'xz -T0 -2' -f "$to/bundle.tar.xz" .
+    tar -C "$folder" -c -I 'xz -T0 -6' -f "$to/bundle.tar.xz" .
   rm -rf "$folder"
   write_runner "$to/run"
   # What a GPU machine is sent holds 64 MiB with the working tree.
