@@ -28,6 +28,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/finetune/network_parts.h"
@@ -80,10 +81,13 @@ class Bench {
                             : TrainingPrecision::kFp32;
     settings_.rates.assign(parts, kRate);
     factory_ = TorchTrainerFactory::Create().value();
-    trainer_ = factory_
-                   ->Create(options, package_.network, package_.weights,
-                            package_.facts.preprocess)
-                   .value();
+    auto trainer = factory_->Create(options, package_.network, package_.weights,
+                                    package_.facts.preprocess);
+    if (!trainer.ok()) {
+      std::cerr << "gradients_bench: " << trainer.status().message() << '\n';
+      std::exit(1);  // NOLINT(concurrency-mt-unsafe): no other thread of ours.
+    }
+    trainer_ = *std::move(trainer);
     for (int i = 0; i < batch; ++i) {
       pictures_.push_back(FillPicture(side, side, i));
       batch_.labels.push_back(i % kClasses);

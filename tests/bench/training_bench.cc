@@ -19,6 +19,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "server/engine/cpu_features.h"
@@ -87,10 +88,13 @@ class Bench {
     options.device = arguments.device;
     settings_.rates.assign(parts, kRate);
     factory_ = TorchTrainerFactory::Create().value();
-    trainer_ = factory_
-                   ->Create(options, package_.network, package_.weights,
-                            package_.facts.preprocess)
-                   .value();
+    auto trainer = factory_->Create(options, package_.network, package_.weights,
+                                    package_.facts.preprocess);
+    if (!trainer.ok()) {
+      std::cerr << "training_bench: " << trainer.status().message() << '\n';
+      std::exit(1);  // NOLINT(concurrency-mt-unsafe): no other thread of ours.
+    }
+    trainer_ = *std::move(trainer);
     for (int i = 0; i < arguments.batch; ++i) {
       pictures_.push_back(FillPicture(arguments.side, arguments.side, i));
       batch_.labels.push_back(i % kClasses);
