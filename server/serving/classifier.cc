@@ -17,7 +17,6 @@
 #include "server/serving/batch_queue.h"
 #include "server/serving/batch_worker.h"
 #include "server/serving/classify_validation.h"
-#include "server/serving/decode_memory.h"
 #include "server/serving/decode_queue.h"
 #include "server/serving/decode_work.h"
 #include "server/serving/pending_request.h"
@@ -62,11 +61,12 @@ class BatchingClassifier final : public Classifier {
   QueueAccount& AccountOf(const ModelName& name) ABSL_LOCKS_EXCLUDED(mutex_);
   void Prepare(const std::shared_ptr<PendingRequest>& request,
                std::size_t index);
-  TakenBatch TakeForDecoding();
+  void DecodeLater(std::size_t times);
   void DecodeNext();
+  std::size_t DecodeOnce();
+  std::size_t NotTaken(std::size_t times);
   void PrepareInPool(QueuedImage image);
   bool FinishIfUnwanted(const QueuedImage& image);
-  DecodeMemory::Lease AwaitRoom(QueuedImage& image);
   absl::Status MakeInput(QueuedImage& image);
   absl::StatusOr<Pixels> DecodeAndResize(PendingRequest& request,
                                          std::size_t index, Duration wait);
@@ -93,10 +93,11 @@ class BatchingClassifier final : public Classifier {
   std::map<ModelName, std::unique_ptr<QueueAccount>> accounts_
       ABSL_GUARDED_BY(mutex_);
   DecodeQueue decode_queue_;
-  DecodeMemory decode_memory_;
   BatchQueue queue_;
   std::vector<Thread> workers_;
   std::unique_ptr<ThreadPool> decode_pool_;
+  // The same; also while it ends, for what it still runs.
+  ThreadPool& decoders_;
 };
 
 BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
@@ -112,14 +113,16 @@ BatchingClassifier::BatchingClassifier(const ClassifierOptions& options,
       gate_(gate),
       decode_work_(options.decode_threads),
       limiter_(options.rate),
-      decode_memory_(options.max_decode_bytes),
+      decode_queue_({.max_bytes = options.max_decode_bytes,
+                     .decoders = options.decode_threads}),
       queue_({.max_batch = options.max_batch,
               .objective = options.batch_objective},
              options.workers, clock),
       decode_pool_(std::make_unique<ThreadPool>(
           ThreadPool::Options{.name = "decode",
                               .threads = options.decode_threads,
-                              .queue_limit = kMaxImagesForDecoders})) {
+                              .queue_limit = kMaxImagesForDecoders})),
+      decoders_(*decode_pool_) {
   pool_metrics_.SetThreads(options.decode_threads);
   for (std::size_t i = 0; i < options.workers; ++i) {
     workers_.emplace_back(absl::StrCat("batch-", i), [this, i, tallies] {
@@ -307,31 +310,52 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
                       .times = {},
                       .decode = request->decode_cost(index)});
   pool_metrics_.AddQueued(1);
-  if (!decode_pool_->TrySubmit([this] { DecodeNext(); })) {
-    // There is room for a task of each image that room is kept for: only a pool
-    // that has ended takes none, and then nothing is decoded any more.
+  DecodeLater(1);
+}
+
+// Has somebody come for what waits, so often.
+void BatchingClassifier::DecodeLater(std::size_t times) {
+  // There is room for a task of each image that room is kept for: only a pool
+  // that has ended takes none, and then nothing is decoded any more.
+  for (std::size_t left = NotTaken(times); left > 0; --left) {
     DecodeNext();
   }
 }
 
-// What is taken for decoding; the gauge knows.
-TakenBatch BatchingClassifier::TakeForDecoding() {
-  TakenBatch taken = decode_queue_.Take(clock_.Now());
-  pool_metrics_.AddQueued(
-      -static_cast<int>(taken.images.size() + taken.dropped.size()));
-  return taken;
+// Of so many tasks for the pool, those that it did not take.
+std::size_t BatchingClassifier::NotTaken(std::size_t times) {
+  std::size_t left = 0;
+  for (std::size_t i = 0; i < times; ++i) {
+    left += decoders_.TrySubmit([this] { DecodeNext(); }) ? 0 : 1;
+  }
+  return left;
 }
 
 void BatchingClassifier::DecodeNext() {
-  TakenBatch taken = TakeForDecoding();
+  // A loop, where the pool has ended: there may be as many as may wait.
+  for (std::size_t times = 1; times > 0; --times) {
+    times += NotTaken(DecodeOnce());
+  }
+}
+
+// How often somebody is to come again, now that there is room.
+std::size_t BatchingClassifier::DecodeOnce() {
+  DecodeQueue::Turn turn = decode_queue_.Take(clock_.Now());
+  pool_metrics_.AddQueued(
+      -static_cast<int>(turn.dropped.size() + (turn.image ? 1 : 0)));
   const SteadyTime started = clock_.Now();
-  for (std::vector<QueuedImage>* images : {&taken.dropped, &taken.images}) {
-    for (QueuedImage& image : *images) {
-      image.decode_wait = started - image.enqueued_at;
-      PrepareInPool(std::move(image));
-    }
+  for (QueuedImage& image : turn.dropped) {
+    image.decode_wait = started - image.enqueued_at;
+    PrepareInPool(std::move(image));
+  }
+  std::size_t again = 0;
+  if (turn.image) {
+    turn.image->decode_wait = started - turn.image->enqueued_at;
+    PrepareInPool(*std::move(turn.image));
+    again = decode_queue_.Finished(turn.lease);
   }
   pool_metrics_.AddBusy(clock_.Now() - started);
+  return again;
 }
 
 void BatchingClassifier::PrepareInPool(QueuedImage image) {
@@ -342,18 +366,14 @@ void BatchingClassifier::PrepareInPool(QueuedImage image) {
   if (FinishIfUnwanted(image)) {
     return;
   }
-  // A decoder that waits for memory is busy, too.
   const SteadyTime started = clock_.Now();
-  const DecodeMemory::Lease room = AwaitRoom(image);
-  if (FinishIfUnwanted(image)) {
-    return;
-  }
   if (absl::Status made = MakeInput(image); !made.ok()) {
     request->Finish(image.index, std::move(made));
     return;
   }
   image.enqueued_at = clock_.Now();
-  request->Decoded(image.index, image.enqueued_at - started);
+  request->Decoded(image.index,
+                   decode_queue_.TimeOfAll(image.enqueued_at - started));
   image.times = request->account().times();
   image.decode = {};
   queue_.Push(std::move(image));
@@ -368,16 +388,6 @@ bool BatchingClassifier::FinishIfUnwanted(const QueuedImage& image) {
   image.request->CountIfLate(Stage::kDecode, now);
   image.request->FinishUnwanted(image.index);
   return true;
-}
-
-DecodeMemory::Lease BatchingClassifier::AwaitRoom(QueuedImage& image) {
-  if (image.decode.bytes == 0) {
-    return {};
-  }
-  const SteadyTime started = clock_.Now();
-  DecodeMemory::Lease room = decode_memory_.Take(image.decode.bytes);
-  image.decode_wait += clock_.Now() - started;
-  return room;
 }
 
 absl::Status BatchingClassifier::MakeInput(QueuedImage& image) {

@@ -47,33 +47,28 @@ DecodeCost PrepareCostOf(const ImageSource& source, std::int64_t max_pixels) {
                       std::clamp(pixels, std::int64_t{0}, max_pixels)};
 }
 
-DecodeMemory::Lease DecodeMemory::Take(std::size_t bytes) {
-  const MutexLock lock(mutex_);
-  const std::uint64_t number = came_++;
-  while (next_ != number || !HasRoom(bytes)) {
-    changed_.Wait(mutex_);
+std::optional<std::size_t> DecodeMemory::RoomBeside(std::size_t awaited) const {
+  switch (passing_) {
+    case Passing::kNobody:
+      return std::nullopt;
+    case Passing::kEverybody:
+      return Free();
+    case Passing::kBeside:
+      break;
   }
-  ++next_;
+  const std::size_t beside = max_bytes_ - std::min(awaited, max_bytes_);
+  return std::min(Free(), beside - std::min(passed_, beside));
+}
+
+DecodeLease DecodeMemory::Take(std::size_t bytes, bool passes) {
   taken_ += bytes;
-  // There may be room for the next one, too.
-  changed_.NotifyAll();
-  return Lease(*this, bytes);
+  passed_ += passes ? bytes : 0;
+  return {.bytes = bytes, .has_passed = passes};
 }
 
-void DecodeMemory::GiveBack(std::size_t bytes) {
-  const MutexLock lock(mutex_);
-  taken_ -= bytes;
-  changed_.NotifyAll();
-}
-
-std::size_t DecodeMemory::taken() const {
-  const MutexLock lock(mutex_);
-  return taken_;
-}
-
-std::size_t DecodeMemory::waiting() const {
-  const MutexLock lock(mutex_);
-  return static_cast<std::size_t>(came_ - next_);
+void DecodeMemory::GiveBack(const DecodeLease& lease) {
+  taken_ -= lease.bytes;
+  passed_ -= lease.has_passed ? lease.bytes : 0;
 }
 
 }  // namespace resnetd

@@ -1,13 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
+#include <optional>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/types/span.h"
 #include "server/base/clock.h"
-#include "server/base/mutex.h"
 #include "server/serving/classify_types.h"
 
 namespace resnetd {
@@ -32,63 +31,54 @@ DecodeCost DecodeCostOf(absl::Span<const std::uint8_t> encoded,
 // size, without memory of the decoders; nothing of pixels that are its input.
 DecodeCost PrepareCostOf(const ImageSource& source, std::int64_t max_pixels);
 
-// The memory that decoders may use at once. Who finds no room waits, in the
-// order of arrival: nobody is overtaken for ever, and a picture that is larger
-// than all there is waits until it is alone. Thread-safe.
+// Who may begin while the first in line finds no room in DecodeMemory.
+enum class Passing {
+  // Who fits beside it: it waits for nobody who came after it.
+  kBeside,
+  // Nobody: pictures of no size wait for large ones.
+  kNobody,
+  // Whoever finds room: a large picture may wait for ever.
+  kEverybody,
+};
+
+// What one picture took of it.
+struct DecodeLease {
+  std::size_t bytes = 0;
+  // It began while the first in line waited for room.
+  bool has_passed = false;
+};
+
+// The books of the memory that decoders may use at once: who may begin, and
+// nothing else. What needs none always may. A picture that is larger than all
+// there is runs alone. Not thread-safe.
 class DecodeMemory {
  public:
-  // Gives back what was taken. Not thread-safe; the memory outlives it.
-  class Lease {
-   public:
-    Lease() = default;
-    Lease(Lease&& other) noexcept
-        : memory_(std::exchange(other.memory_, nullptr)),
-          bytes_(std::exchange(other.bytes_, 0)) {}
-    Lease& operator=(Lease&& other) noexcept {
-      std::swap(memory_, other.memory_);
-      std::swap(bytes_, other.bytes_);
-      return *this;
-    }
-    ~Lease() {
-      if (memory_ != nullptr) {
-        memory_->GiveBack(bytes_);
-      }
-    }
+  explicit DecodeMemory(std::size_t max_bytes,
+                        Passing passing = Passing::kBeside)
+      : max_bytes_(max_bytes), passing_(passing) {}
 
-   private:
-    friend class DecodeMemory;
-    Lease(DecodeMemory& memory, std::size_t bytes)
-        : memory_(&memory), bytes_(bytes) {}
-    DecodeMemory* memory_ = nullptr;
-    std::size_t bytes_ = 0;
-  };
+  // Whether the first in line may begin.
+  bool HasRoom(std::size_t bytes) const {
+    return bytes == 0 || taken_ == 0 || bytes <= Free();
+  }
+  // The most that another one may need that begins now, while the first in line
+  // waits for `awaited` bytes; absent: none begins. All that pass it together
+  // fit beside it, so that it waits for those alone that had begun before.
+  std::optional<std::size_t> RoomBeside(std::size_t awaited) const;
 
-  explicit DecodeMemory(std::size_t max_bytes) : max_bytes_(max_bytes) {}
-  DecodeMemory(const DecodeMemory&) = delete;
-  DecodeMemory& operator=(const DecodeMemory&) = delete;
+  DecodeLease Take(std::size_t bytes, bool passes);
+  void GiveBack(const DecodeLease& lease);
 
-  // Waits until there is room. Nobody takes a second one before it has given
-  // back the first.
-  Lease Take(std::size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
-
-  std::size_t taken() const ABSL_LOCKS_EXCLUDED(mutex_);
-  // Who wait.
-  std::size_t waiting() const ABSL_LOCKS_EXCLUDED(mutex_);
+  std::size_t taken() const { return taken_; }
 
  private:
-  void GiveBack(std::size_t bytes) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool HasRoom(std::size_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return taken_ == 0 ||
-           (taken_ <= max_bytes_ && bytes <= max_bytes_ - taken_);
-  }
+  std::size_t Free() const { return max_bytes_ - std::min(taken_, max_bytes_); }
 
   const std::size_t max_bytes_;
-  mutable Mutex mutex_;
-  CondVar changed_;
-  std::size_t taken_ ABSL_GUARDED_BY(mutex_) = 0;
-  // Numbers of those who came, and of the one who is next.
-  std::uint64_t came_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::uint64_t next_ ABSL_GUARDED_BY(mutex_) = 0;
+  const Passing passing_;
+  std::size_t taken_ = 0;
+  // Of that, by those who passed somebody.
+  std::size_t passed_ = 0;
 };
 
 }  // namespace resnetd

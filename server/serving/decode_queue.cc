@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,16 +18,16 @@ constexpr Duration kRetryAfter = std::chrono::seconds(1);
 }  // namespace
 
 absl::Status DecodeQueue::RoomFor(std::size_t images) const {
-  if (images <= limit_ - reserved_) {
+  if (images <= options_.max_images - reserved_) {
     return absl::OkStatus();
   }
   return Error(absl::StatusCode::kResourceExhausted, Reason::kQueueFull,
                absl::StrCat(reserved_,
                             " images wait for a decoder and there is no room "
                             "for ",
-                            images, " more (limit ", limit_,
+                            images, " more (limit ", options_.max_images,
                             "): try again in 1 s"))
-      .Metadata("limit", absl::StrCat(limit_))
+      .Metadata("limit", absl::StrCat(options_.max_images))
       .RetryAfter(kRetryAfter);
 }
 
@@ -52,15 +53,56 @@ void DecodeQueue::Push(QueuedImage image) {
   images_.Push(std::move(image));
 }
 
-TakenBatch DecodeQueue::Take(SteadyTime now) {
+DecodeQueue::Turn DecodeQueue::Take(SteadyTime now) {
   const MutexLock lock(mutex_);
-  reserved_ -= std::min<std::size_t>(reserved_, 1);
-  return images_.Take(1, now);
+  Turn turn{images_.TakeWithin(memory_, now), {}};
+  is_short_ = turn.awaited_bytes > 0;
+  if (turn.image) {
+    turn.lease = memory_.Take(turn.image->decode.bytes, is_short_);
+    ++running_;
+  }
+  // Who is sent away comes again, unless what waited was dropped.
+  std::size_t through = 1;
+  if (is_short_ && !turn.image) {
+    through = 0;
+    ++sent_away_;
+  }
+  const std::size_t needed = std::min(sent_away_, images_.size());
+  through += sent_away_ - needed;
+  sent_away_ = needed;
+  reserved_ -= std::min(reserved_, through);
+  return turn;
+}
+
+std::size_t DecodeQueue::Finished(const DecodeLease& lease) {
+  const MutexLock lock(mutex_);
+  memory_.GiveBack(lease);
+  --running_;
+  // As many as can begin: each of them will have others come.
+  const std::size_t idle =
+      options_.decoders - std::min(options_.decoders, running_);
+  const std::size_t again = std::min(sent_away_, idle);
+  sent_away_ -= again;
+  return again;
+}
+
+Duration DecodeQueue::TimeOfAll(Duration took) const {
+  const MutexLock lock(mutex_);
+  if (!is_short_ || running_ == 0 || running_ >= options_.decoders) {
+    return took;
+  }
+  return took * static_cast<std::int64_t>(options_.decoders) /
+         static_cast<std::int64_t>(running_);
 }
 
 std::size_t DecodeQueue::size() const {
   const MutexLock lock(mutex_);
   return images_.size();
+}
+
+std::size_t DecodeQueue::taken_bytes() const {
+  const MutexLock lock(mutex_);
+  return memory_.taken();
 }
 
 }  // namespace resnetd

@@ -100,6 +100,30 @@ TakenBatch ImageQueue::Take(std::size_t idle_workers, SteadyTime now) {
   return taken;
 }
 
+DecodeTurn ImageQueue::TakeWithin(const DecodeMemory& memory, SteadyTime now) {
+  DecodeTurn turn;
+  Round round{.now = now, .dropped = turn.dropped};
+  std::optional<Place> chosen = ChooseLead(round);
+  if (!chosen) {
+    return turn;
+  }
+  const std::size_t needed =
+      chosen->flow->second.heap.front().image.decode.bytes;
+  if (!memory.HasRoom(needed)) {
+    turn.awaited_bytes = needed;
+    const std::optional<std::size_t> beside = memory.RoomBeside(needed);
+    if (!beside) {
+      return turn;
+    }
+    round.most_bytes = *beside;
+    chosen = ChoosePassing(round);
+  }
+  if (chosen) {
+    turn.image = Serve(*chosen);
+  }
+  return turn;
+}
+
 void ImageQueue::Fill(const ServedVersion* version, std::size_t count,
                       const Round& round, TakenBatch& taken) {
   for (std::size_t i = kPriorities; i-- > 0;) {
@@ -159,6 +183,16 @@ std::optional<ImageQueue::Place> ImageQueue::ChooseLead(const Round& round) {
   return std::nullopt;
 }
 
+std::optional<ImageQueue::Place> ImageQueue::ChoosePassing(const Round& round) {
+  for (std::size_t i = kPriorities; i-- > 0;) {
+    const Candidates candidates = Gather(classes_[i], nullptr, round);
+    if (const auto chosen = ChooseFlow(candidates.heads)) {
+      return candidates.places[*chosen];
+    }
+  }
+  return std::nullopt;
+}
+
 ImageQueue::Candidates ImageQueue::Gather(Class& in,
                                           const ServedVersion* version,
                                           const Round& round) {
@@ -192,7 +226,8 @@ std::optional<ImageQueue::Place> ImageQueue::FlowOf(
   for (auto flow = version == nullptr ? flows.begin() : flows.find(version);
        flow != flows.end(); ++flow) {
     const Place place{.in = &in, .caller = caller, .flow = flow};
-    if (HasWanted(place, round)) {
+    if (HasWanted(place, round) &&
+        flow->second.heap.front().image.decode.bytes <= round.most_bytes) {
       candidates.heads.push_back(HeadOf(flow->second, flow->second.served));
       candidates.places.push_back(place);
     }

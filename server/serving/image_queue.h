@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <memory>
 #include <optional>
@@ -46,6 +47,16 @@ struct TakenBatch {
   BatchClose close = BatchClose::kDrained;
 };
 
+// What an idle decoder is to do.
+struct DecodeTurn {
+  // None: nothing waits, or nothing that may begin.
+  std::optional<QueuedImage> image;
+  // To be finished without work, as those of TakenBatch.
+  std::vector<QueuedImage> dropped;
+  // What the first in line needs, who finds no room; 0: nobody waits for room.
+  std::size_t awaited_bytes = 0;
+};
+
 // Who is next: every decision about images that wait, and nothing else.
 //
 // The higher priority first; but a lower one that waits is owed a sixteenth of
@@ -73,6 +84,11 @@ class ImageQueue {
   // For one of `idle_workers` workers without work. Without images when none
   // waits that is still wanted; never waits for more.
   TakenBatch Take(std::size_t idle_workers, SteadyTime now);
+
+  // For one idle decoder: the image that Take() would begin with, or, where
+  // `memory` has no room for that, the first of those that it lets pass. Of a
+  // caller's images for one version, the first alone may.
+  DecodeTurn TakeWithin(const DecodeMemory& memory, SteadyTime now);
 
   bool empty() const { return size_ == 0; }
   std::size_t size() const { return size_; }
@@ -118,6 +134,8 @@ class ImageQueue {
   struct Round {
     SteadyTime now;
     std::vector<QueuedImage>& dropped;
+    // Images that need more memory of decoders are passed over.
+    std::size_t most_bytes = std::numeric_limits<std::size_t>::max();
   };
 
   FlowHead HeadOf(const Flow& flow, Duration served) const;
@@ -126,6 +144,8 @@ class ImageQueue {
   Class* ChooseClass();
   // The image that goes first.
   std::optional<Place> ChooseLead(const Round& round);
+  // The first of those that need no more memory than `round` allows.
+  std::optional<Place> ChoosePassing(const Round& round);
   // Of each caller the flow that goes next, of `version` alone unless null.
   // Drops what it meets that nobody waits for.
   Candidates Gather(Class& in, const ServedVersion* version,

@@ -2,13 +2,10 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <future>
 #include <optional>
-#include <thread>
 #include <vector>
 
 #include "tests/unit/serving/png_header.h"
@@ -72,85 +69,64 @@ TEST(PrepareCostTest, GrowsWithWhatIsToBeDone) {
 
 TEST(DecodeMemoryTest, HasRoomUpToTheLastByte) {
   DecodeMemory memory(100);
-  std::optional<DecodeMemory::Lease> first = memory.Take(60);
-  std::optional<DecodeMemory::Lease> second = memory.Take(39);
-  second.reset();
-  second = memory.Take(40);
+  const DecodeLease first = memory.Take(60, false);
+  EXPECT_TRUE(memory.HasRoom(39));
+  EXPECT_TRUE(memory.HasRoom(40));
+  EXPECT_FALSE(memory.HasRoom(41));
+  const DecodeLease second = memory.Take(40, false);
   EXPECT_EQ(memory.taken(), 100U);
-  second.reset();
-  // One byte too many.
-  auto third = std::async(std::launch::async, [&] { return memory.Take(41); });
-  while (memory.waiting() == 0) {
-    std::this_thread::yield();
-  }
-  EXPECT_EQ(memory.taken(), 60U);
-  first.reset();
-  const DecodeMemory::Lease waited = third.get();
-  EXPECT_EQ(memory.taken(), 41U);
-  EXPECT_EQ(memory.waiting(), 0U);
+  EXPECT_FALSE(memory.HasRoom(1));
+  // What is not decoded needs none.
+  EXPECT_TRUE(memory.HasRoom(0));
+  memory.GiveBack(first);
+  EXPECT_EQ(memory.taken(), 40U);
+  EXPECT_TRUE(memory.HasRoom(60));
+  memory.GiveBack(second);
+  EXPECT_EQ(memory.taken(), 0U);
 }
 
 TEST(DecodeMemoryTest, WhatIsLargerThanAllOfItRunsAlone) {
   DecodeMemory memory(100);
-  std::optional<DecodeMemory::Lease> large = memory.Take(1000);
-  EXPECT_EQ(memory.taken(), 1000U);
-  auto small = std::async(std::launch::async, [&] { return memory.Take(1); });
-  while (memory.waiting() == 0) {
-    std::this_thread::yield();
-  }
-  large.reset();
-  std::optional<DecodeMemory::Lease> got = small.get();
-  auto again =
-      std::async(std::launch::async, [&] { return memory.Take(1000); });
-  while (memory.waiting() == 0) {
-    std::this_thread::yield();
-  }
-  EXPECT_EQ(memory.taken(), 1U);
-  got.reset();
-  again.wait();
-  EXPECT_EQ(memory.taken(), 1000U);
+  EXPECT_TRUE(memory.HasRoom(1000));
+  const DecodeLease large = memory.Take(1000, false);
+  EXPECT_FALSE(memory.HasRoom(1));
+  EXPECT_EQ(memory.RoomBeside(1), 0U);
+  memory.GiveBack(large);
+  const DecodeLease small = memory.Take(1, false);
+  EXPECT_FALSE(memory.HasRoom(1000));
+  // Nothing fits beside it.
+  EXPECT_EQ(memory.RoomBeside(1000), 0U);
+  memory.GiveBack(small);
+  EXPECT_TRUE(memory.HasRoom(1000));
 }
 
-// Small ones that come all the time do not keep a large one waiting for ever.
-TEST(DecodeMemoryTest, NobodyIsOvertaken) {
+TEST(DecodeMemoryTest, WhoPassesFitsBesideTheFirstInLine) {
   DecodeMemory memory(100);
-  std::optional<DecodeMemory::Lease> first = memory.Take(50);
-  auto large = std::async(std::launch::async, [&] { return memory.Take(100); });
-  while (memory.waiting() < 1) {
-    std::this_thread::yield();
-  }
-  auto small = std::async(std::launch::async, [&] { return memory.Take(1); });
-  while (memory.waiting() < 2) {
-    std::this_thread::yield();
-  }
-  // There is room for the small one, which came later.
-  EXPECT_EQ(memory.taken(), 50U);
-  first.reset();
-  std::optional<DecodeMemory::Lease> second = large.get();
-  EXPECT_EQ(memory.taken(), 100U);
-  second.reset();
-  small.wait();
-  EXPECT_EQ(memory.taken(), 1U);
+  const DecodeLease before = memory.Take(50, false);
+  EXPECT_FALSE(memory.HasRoom(70));
+  EXPECT_EQ(memory.RoomBeside(70), 30U);
+  const DecodeLease passing = memory.Take(20, true);
+  EXPECT_EQ(memory.RoomBeside(70), 10U);
+  EXPECT_EQ(memory.RoomBeside(85), 0U);
+  // For another that is first in line the same.
+  EXPECT_EQ(memory.RoomBeside(51), 29U);
+  // Who was there before is gone: it waits for nobody who passed it.
+  memory.GiveBack(before);
+  EXPECT_TRUE(memory.HasRoom(70));
+  const DecodeLease first = memory.Take(70, false);
+  memory.GiveBack(passing);
+  EXPECT_EQ(memory.RoomBeside(40), 30U);
+  memory.GiveBack(first);
+  EXPECT_EQ(memory.RoomBeside(40), 60U);
 }
 
-TEST(DecodeMemoryTest, ManyThreadsNeverHoldMoreThanThereIs) {
-  constexpr std::size_t kMost = 10;
-  DecodeMemory memory(kMost);
-  std::atomic<int> too_much = 0;
-  std::vector<std::thread> threads;
-  for (std::size_t thread = 0; thread < 4; ++thread) {
-    threads.emplace_back([&, thread] {
-      for (std::size_t i = 0; i < 2000; ++i) {
-        const DecodeMemory::Lease lease = memory.Take(1 + (i + thread) % kMost);
-        too_much += memory.taken() > kMost ? 1 : 0;
-      }
-    });
-  }
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
-  EXPECT_EQ(too_much, 0);
-  EXPECT_EQ(memory.taken(), 0U);
+TEST(DecodeMemoryTest, NobodyOrEverybodyPassesWhereThatIsWanted) {
+  DecodeMemory nobody(100, Passing::kNobody);
+  nobody.Take(50, false);
+  EXPECT_EQ(nobody.RoomBeside(70), std::nullopt);
+  DecodeMemory everybody(100, Passing::kEverybody);
+  everybody.Take(50, false);
+  EXPECT_EQ(everybody.RoomBeside(70), 50U);
 }
 
 }  // namespace

@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <chrono>
+#include <deque>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,37 +22,58 @@ class DecodeQueueTest : public testing::Test {
  protected:
   void Push(const std::string& identity, Priority priority, std::size_t images,
             AnswerBox& answer, SteadyTime deadline = kNoDeadline,
-            Duration decode_time = {}) {
+            DecodeCost cost = {}) {
     ClassifyRequest request = PixelRequest(images);
     request.identity = identity;
     request.priority = priority;
     request.deadline = deadline;
     const auto pending = fixture_.Make(std::move(request), answer);
-    ASSERT_TRUE(queue_.Reserve(images).ok());
+    ASSERT_TRUE(queue_->Reserve(images).ok());
     for (std::size_t i = 0; i < images; ++i) {
       QueuedImage image = fixture_.Decoded(pending, i);
-      image.decode.time = decode_time;
-      queue_.Push(std::move(image));
+      image.decode = cost;
+      queue_->Push(std::move(image));
     }
   }
 
-  // Whose image is next; finishes it and what is dropped.
+  // Whose image is next; it is being decoded from now on. What is dropped is
+  // finished.
+  std::string Begin() {
+    DecodeQueue::Turn turn = queue_->Take(fixture_.clock.Now());
+    for (QueuedImage& image : turn.dropped) {
+      image.request->Finish(image.index, Classification{});
+    }
+    awaited_ = turn.awaited_bytes;
+    if (!turn.image) {
+      return "";
+    }
+    QueuedImage& image = *turn.image;
+    std::string identity = image.request->request().identity;
+    image.request->Finish(image.index, Classification{});
+    running_.push_back(turn.lease);
+    return identity;
+  }
+
+  // The oldest that is being decoded is through: how many are to come again.
+  std::size_t End() {
+    const DecodeLease lease = running_.front();
+    running_.pop_front();
+    return queue_->Finished(lease);
+  }
+
+  // One after the other.
   std::string Take() {
-    TakenBatch taken = queue_.Take(fixture_.clock.Now());
-    std::string identity;
-    for (auto* images : {&taken.images, &taken.dropped}) {
-      for (QueuedImage& image : *images) {
-        if (images == &taken.images) {
-          identity = image.request->request().identity;
-        }
-        image.request->Finish(image.index, Classification{});
-      }
+    std::string identity = Begin();
+    if (!running_.empty()) {
+      EXPECT_EQ(End(), 0U);
     }
     return identity;
   }
 
   ServingFixture fixture_;
-  DecodeQueue queue_;
+  std::deque<DecodeLease> running_;
+  std::size_t awaited_ = 0;
+  std::optional<DecodeQueue> queue_{DecodeQueue::Options{}};
 };
 
 TEST_F(DecodeQueueTest, ManyPicturesDoNotHoldUpAnUrgentOne) {
@@ -59,8 +83,8 @@ TEST_F(DecodeQueueTest, ManyPicturesDoNotHoldUpAnUrgentOne) {
   EXPECT_EQ(Take(), "bulk");
   Push("urgent", Priority::kCritical, 1, urgent);
   EXPECT_EQ(Take(), "urgent");
-  EXPECT_EQ(queue_.size(), 99U);
-  while (queue_.size() > 0) {
+  EXPECT_EQ(queue_->size(), 99U);
+  while (queue_->size() > 0) {
     EXPECT_EQ(Take(), "bulk");
   }
   EXPECT_TRUE(bulk.HasAnswer());
@@ -77,7 +101,7 @@ TEST_F(DecodeQueueTest, CallersTakeTurns) {
     others += Take() == "other" ? 1 : 0;
   }
   EXPECT_NEAR(others, 10, 1);
-  while (queue_.size() > 0) {
+  while (queue_->size() > 0) {
     Take();
   }
 }
@@ -85,21 +109,21 @@ TEST_F(DecodeQueueTest, CallersTakeTurns) {
 TEST_F(DecodeQueueTest, SharesAreOfTheTimeOfDecodersNotOfPictures) {
   AnswerBox large;
   AnswerBox small;
-  Push("large", Priority::kNormal, 10, large, kNoDeadline, milliseconds(10));
-  Push("small", Priority::kNormal, 100, small, kNoDeadline, milliseconds(1));
+  Push("large", Priority::kNormal, 10, large, kNoDeadline, {.time = milliseconds(10)});
+  Push("small", Priority::kNormal, 100, small, kNoDeadline, {.time = milliseconds(1)});
   int larges = 0;
   for (int i = 0; i < 44; ++i) {
     larges += Take() == "large" ? 1 : 0;
   }
   // Two at first, as far as slack goes, then one for ten small ones.
   EXPECT_EQ(larges, 5);
-  while (queue_.size() > 0) {
+  while (queue_->size() > 0) {
     Take();
   }
 }
 
 TEST(DecodeQueueRoomTest, IsKeptForAsManyImagesAsMayWait) {
-  DecodeQueue queue(3);
+  DecodeQueue queue({.max_images = 3});
   // One below the limit, at it, above it.
   EXPECT_TRUE(queue.CheckRoom(2).ok());
   EXPECT_TRUE(queue.CheckRoom(3).ok());
@@ -123,9 +147,111 @@ TEST(DecodeQueueRoomTest, IsKeptForAsManyImagesAsMayWait) {
   EXPECT_TRUE(queue.Reserve(1).ok());
   EXPECT_FALSE(queue.CheckRoom(1).ok());
   // Whoever takes gives back the room of one, be there an image or none.
-  EXPECT_TRUE(queue.Take(SteadyTime{}).images.empty());
+  EXPECT_FALSE(queue.Take(SteadyTime{}).image);
   EXPECT_TRUE(queue.CheckRoom(1).ok());
   EXPECT_FALSE(queue.CheckRoom(2).ok());
+}
+
+TEST_F(DecodeQueueTest, WhoHasToComeAgainKeepsItsRoom) {
+  queue_.emplace(
+      DecodeQueue::Options{.max_images = 4, .max_bytes = 100, .decoders = 2});
+  AnswerBox answer;
+  AnswerBox late;
+  Push("a", Priority::kNormal, 1, answer, kNoDeadline, {.bytes = 60});
+  Push("b", Priority::kNormal, 3, late, fixture_.clock.Now() + milliseconds(1),
+       {.bytes = 60});
+  EXPECT_FALSE(queue_->CheckRoom(1).ok());
+  EXPECT_EQ(Begin(), "b");
+  EXPECT_TRUE(queue_->CheckRoom(1).ok());
+  EXPECT_EQ(Begin(), "");
+  EXPECT_EQ(Begin(), "");
+  EXPECT_FALSE(queue_->CheckRoom(2).ok());
+  // What they came for is too late: one of the three need come again.
+  fixture_.clock.Advance(milliseconds(1));
+  EXPECT_EQ(Begin(), "");
+  EXPECT_EQ(queue_->size(), 1U);
+  EXPECT_TRUE(queue_->CheckRoom(3).ok());
+  EXPECT_FALSE(queue_->CheckRoom(4).ok());
+  EXPECT_EQ(End(), 1U);
+  EXPECT_EQ(Take(), "a");
+  EXPECT_TRUE(queue_->CheckRoom(4).ok());
+}
+
+TEST_F(DecodeQueueTest, WhoFindsNoRoomKeepsNoDecoderFromOthers) {
+  queue_.emplace(DecodeQueue::Options{.max_bytes = 100, .decoders = 4});
+  AnswerBox large;
+  AnswerBox small;
+  AnswerBox pixels;
+  const DecodeCost cost{.bytes = 60, .time = milliseconds(1)};
+  Push("large", Priority::kNormal, 2, large, kNoDeadline, cost);
+  EXPECT_EQ(Begin(), "large");
+  EXPECT_EQ(awaited_, 0U);
+  Push("small", Priority::kNormal, 2, small, kNoDeadline,
+       {.bytes = 25, .time = milliseconds(100)});
+  EXPECT_EQ(Begin(), "small");
+  // The second large one is first in line: it had less time than the others.
+  EXPECT_EQ(awaited_, 60U);
+  // There is no room for two beside it.
+  EXPECT_EQ(Begin(), "");
+  // Nothing that needs none.
+  Push("pixels", Priority::kNormal, 1, pixels, kNoDeadline,
+       {.bytes = 0, .time = milliseconds(100)});
+  EXPECT_EQ(Begin(), "pixels");
+  EXPECT_EQ(Begin(), "");
+  EXPECT_EQ(awaited_, 60U);
+  EXPECT_EQ(queue_->taken_bytes(), 85U);
+  // Both who came for nothing come again.
+  EXPECT_EQ(End(), 2U);
+  EXPECT_EQ(Begin(), "large");
+  EXPECT_EQ(queue_->taken_bytes(), 85U);
+  EXPECT_EQ(Begin(), "");
+  EXPECT_EQ(End(), 1U);
+  EXPECT_EQ(Begin(), "small");
+  while (!running_.empty()) {
+    EXPECT_EQ(End(), 0U);
+  }
+  EXPECT_EQ(queue_->taken_bytes(), 0U);
+  EXPECT_TRUE(large.HasAnswer() && small.HasAnswer() && pixels.HasAnswer());
+}
+
+TEST_F(DecodeQueueTest, NoMoreComeAgainThanDecodersAreIdle) {
+  queue_.emplace(DecodeQueue::Options{.max_bytes = 100, .decoders = 2});
+  AnswerBox large;
+  Push("", Priority::kNormal, 6, large, kNoDeadline, {.bytes = 100});
+  Begin();
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_EQ(Begin(), "");
+  }
+  EXPECT_EQ(queue_->size(), 5U);
+  // One at a time, and always one: nobody is forgotten.
+  EXPECT_EQ(End(), 2U);
+  for (std::size_t left = 5; left > 0; --left) {
+    EXPECT_EQ(queue_->size(), left);
+    Begin();
+    Begin();
+    EXPECT_EQ(running_.size(), 1U);
+    EXPECT_EQ(End(), std::min<std::size_t>(left - 1, 2));
+  }
+  EXPECT_TRUE(large.HasAnswer());
+}
+
+TEST_F(DecodeQueueTest, WhileSomebodyWaitsForRoomWhoDecodesWorksForAll) {
+  queue_.emplace(DecodeQueue::Options{.max_bytes = 100, .decoders = 4});
+  EXPECT_EQ(queue_->TimeOfAll(milliseconds(10)), milliseconds(10));
+  AnswerBox answer;
+  Push("", Priority::kNormal, 3, answer, kNoDeadline, {.bytes = 50});
+  Begin();
+  EXPECT_EQ(queue_->TimeOfAll(milliseconds(10)), milliseconds(10));
+  Begin();
+  EXPECT_EQ(queue_->TimeOfAll(milliseconds(10)), milliseconds(10));
+  Begin();
+  // Two of four.
+  EXPECT_EQ(queue_->TimeOfAll(milliseconds(10)), milliseconds(20));
+  EXPECT_EQ(End(), 1U);
+  Begin();
+  EXPECT_EQ(queue_->TimeOfAll(milliseconds(10)), milliseconds(10));
+  EXPECT_EQ(End(), 0U);
+  EXPECT_EQ(End(), 0U);
 }
 
 TEST_F(DecodeQueueTest, WhatIsTooLateIsDroppedOnTheWay) {
@@ -136,7 +262,7 @@ TEST_F(DecodeQueueTest, WhatIsTooLateIsDroppedOnTheWay) {
   Push("in time", Priority::kNormal, 1, answer);
   fixture_.clock.Advance(milliseconds(1));
   EXPECT_EQ(Take(), "in time");
-  EXPECT_EQ(queue_.size(), 0U);
+  EXPECT_EQ(queue_->size(), 0U);
   EXPECT_TRUE(late.HasAnswer());
 }
 
