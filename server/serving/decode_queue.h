@@ -18,8 +18,8 @@ inline constexpr std::size_t kMaxImagesForDecoders = 65'536;
 
 // Images that wait for a decoder, in the order of ImageQueue: a request of many
 // pictures does not hold up an urgent one, nor another caller's. They begin as
-// far as the memory of decoders goes: who finds no room waits here, and keeps no
-// decoder from the others. Thread-safe.
+// far as the memory of decoders goes: who finds no room waits here, and keeps
+// no decoder from the others. Thread-safe.
 class DecodeQueue {
  public:
   struct Options {

@@ -7,7 +7,7 @@
 #include <chrono>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "tests/torture/serving_loads.h"
 #include "tests/torture/serving_world.h"
 
 namespace resnetd {
@@ -15,44 +15,6 @@ namespace {
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-constexpr double kCapacity = 100;
-// After its callers are done, a world waits so long and asks once more.
-constexpr double kIdleAtTheEnd = 100;
-
-// One caller for each of `loads`, in multiples of what the server can do, with
-// two seconds for each call.
-ServingScenario Offered(const std::vector<double>& loads, std::size_t calls) {
-  ServingScenario scenario(1);
-  scenario.workers = 1;
-  scenario.max_batch = 4;
-  scenario.objective = {};
-  scenario.limits = {};
-  scenario.rate = {};
-  scenario.models = {{.base = {}, .each = milliseconds(10)}};
-  scenario.callers.clear();
-  for (const double load : loads) {
-    scenario.callers.push_back(
-        {.identity = absl::StrCat("caller-", scenario.callers.size()),
-         .mean_gap =
-             Duration(static_cast<std::int64_t>(1e9 / (kCapacity * load))),
-         .max_images = 1,
-         .min_patience = 200,
-         .max_patience = 201,
-         .cancels = 0});
-  }
-  scenario.priorities = {Priority::kNormal};
-  scenario.max_decode = {};
-  scenario.calls = calls;
-  scenario.slow_batches = scenario.storms = scenario.jumps =
-      scenario.load_steps = 0;
-  scenario.is_exact = false;
-  return scenario;
-}
-
-double Share(std::size_t part, std::size_t whole) {
-  return static_cast<double>(part) / static_cast<double>(whole);
-}
 
 class ServingOverloadTest : public testing::TestWithParam<double> {};
 

@@ -87,6 +87,34 @@ void DrawCallers(ServingScenario& scenario, SeededRandom& random) {
   }
 }
 
+// Room for many pictures, or not even for the largest.
+void DrawDecoding(ServingScenario& scenario, SeededRandom& random) {
+  scenario.decode_bytes = 10 + random.Below(300);
+  scenario.max_decode_images = random.OneIn(4) ? 4 + random.Below(40) : 65'536;
+  for (ServingScenario::Caller& caller : scenario.callers) {
+    const std::uint64_t most = random.OneIn(4) ? 400 : 60;
+    caller.picture_bytes = random.OneIn(4) ? 0 : 1 + random.Below(most);
+    caller.broken = random.OneIn(4) ? 1 + random.Below(4) : 0;
+  }
+}
+
+void DrawGate(ServingScenario& scenario, SeededRandom& random) {
+  if (random.OneIn(3)) {
+    return;
+  }
+  constexpr std::size_t kMiB = 1U << 20U;
+  scenario.gate.max_calls = 4 + random.Below(60);
+  scenario.gate.max_calls_per_connection = 2 + random.Below(20);
+  scenario.gate.max_calls_per_client = 2 + random.Below(40);
+  scenario.gate.max_bytes_held = (8 + random.Below(100)) * kMiB;
+  scenario.gate.max_bytes_held_per_client = (4 + random.Below(60)) * kMiB;
+  scenario.max_message = (1 + random.Below(8)) * kMiB;
+  scenario.max_sending = milliseconds(random.Below(500));
+  for (ServingScenario::Caller& caller : scenario.callers) {
+    caller.connections = 1 + random.Below(3);
+  }
+}
+
 void MakeExact(ServingScenario& scenario) {
   scenario.is_exact = true;
   scenario.workers = 1;
@@ -95,8 +123,9 @@ void MakeExact(ServingScenario& scenario) {
   scenario.priorities.resize(1);
   scenario.max_decode = scenario.announced_decode = {};
   scenario.callers.resize(1);
-  scenario.callers[0].cancels = 0;
-  scenario.slow_batches = scenario.storms = scenario.jumps = 0;
+  scenario.callers[0].cancels = scenario.callers[0].broken = 0;
+  scenario.callers[0].picture_bytes = 0;
+  scenario.slow_batches = scenario.storms = scenario.jumps = scenario.stops = 0;
 }
 
 }  // namespace
@@ -132,6 +161,11 @@ ServingScenario::ServingScenario(std::uint64_t seed) {
   calls = 40 + random.Below(120);
   DrawFaults(*this, random);
   DrawCallers(*this, random);
+  SeededRandom more(SeededRandom::Mix(~seed));
+  DrawDecoding(*this, more);
+  DrawGate(*this, more);
+  stops = more.OneIn(3) ? 1 + more.Below(100) : 0;
+  wall_goes_back = more.OneIn(2);
   if (random.OneIn(5)) {
     MakeExact(*this);
   } else if (random.OneIn(3)) {

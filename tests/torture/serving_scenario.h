@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/base/clock.h"
+#include "server/rpc/call_gate.h"
 #include "server/serving/admission.h"
 #include "server/serving/classify_types.h"
 #include "server/serving/rate_limiter.h"
@@ -25,6 +26,15 @@ enum class Sabotage {
   kLoseImage,        // now and then an image is forgotten
   kAnswerTwice,      // now and then a request is answered once more
   kBlindToDecoding,  // what waits for decoders is not known when letting in
+  kNoDecodeMemory,   // decoders take all the memory that there is
+  kNobodyPasses,     // all pictures wait for one that finds no memory
+  kEverybodyPasses,  // a picture that finds no memory waits for ever
+  kKeepRoom,         // now and then a picture's memory is not given back
+  kComeOnce,         // who found no memory for a picture does not come again
+  kNoCallLimits,     // all calls are let in
+  kOneClient,        // the gate does not tell clients apart
+  kKeepTicket,       // now and then a call that is over stays in flight
+  kReadWall,         // the wall clock is read where the steady one should be
 };
 
 // A server, its callers and what happens to them, all from one seed.
@@ -45,6 +55,15 @@ struct ServingScenario {
     int max_patience = 100;
     // One in so many is cancelled; 0: none.
     std::uint64_t cancels = 0;
+    // What its pictures need of the memory of decoders: from, and at most.
+    std::size_t least_picture_bytes = 0;
+    std::size_t picture_bytes = 0;
+    // One in so many pictures cannot be decoded; 0: none.
+    std::uint64_t broken = 0;
+    // For its pictures, in the place of those of the server; zero: those.
+    Duration announced_decode{};
+    Duration decode{};
+    std::size_t connections = 1;
   };
 
   Duration TimeOf(std::size_t model, std::size_t images) const;
@@ -67,6 +86,15 @@ struct ServingScenario {
   Duration decode{};
   Duration max_decode{};
   Duration announced_decode{};
+  // Memory of the pictures that are decoded at once, and pictures that may wait
+  // for that.
+  std::size_t decode_bytes = 512U << 20U;
+  std::size_t max_decode_images = 65'536;
+  CallLimits gate;
+  // A message has as many bytes; of some, pixels are unpacked to as many more.
+  std::size_t max_message = 1;
+  // Until a client has taken its answer.
+  Duration max_sending{};
   std::size_t calls = 100;
   // For so long, so many times as many calls come; what is refused is asked
   // for again so often, whatever the server says about it.
@@ -77,10 +105,16 @@ struct ServingScenario {
   std::uint64_t slow_batches = 0;
   std::uint64_t storms = 0;
   std::uint64_t jumps = 0;
+  // The clock stands still for a while.
+  std::uint64_t stops = 0;
   std::uint64_t load_steps = 0;
+  // With every event the wall clock is set back.
+  bool wall_goes_back = false;
   // Nothing is decoded, nothing goes wrong, one kind of caller, batches cost in
   // proportion to their size: whatever is let in has to be in time.
   bool is_exact = false;
+  // The server knows from the start how long batches take.
+  bool is_warm = false;
 };
 
 }  // namespace resnetd

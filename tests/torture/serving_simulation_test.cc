@@ -106,7 +106,32 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(Sabotage::kLatestFirst, Sabotage::kWaitForFull,
                     Sabotage::kNoFloor, Sabotage::kOneCaller,
                     Sabotage::kNoAdmission, Sabotage::kRunUnwanted,
-                    Sabotage::kLoseImage, Sabotage::kAnswerTwice));
+                    Sabotage::kLoseImage, Sabotage::kAnswerTwice,
+                    Sabotage::kNoDecodeMemory, Sabotage::kNobodyPasses,
+                    Sabotage::kEverybodyPasses, Sabotage::kKeepRoom,
+                    Sabotage::kComeOnce, Sabotage::kNoCallLimits,
+                    Sabotage::kOneClient, Sabotage::kKeepTicket));
+
+// Of many worlds, with their wall clocks left alone or set back an hour with
+// every event.
+std::vector<ServingReport> WithWallClock(bool goes_back, Sabotage sabotage) {
+  std::vector<ServingReport> reports;
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    ServingScenario scenario(seed);
+    scenario.wall_goes_back = goes_back;
+    reports.push_back(ServingWorld(scenario, seed, sabotage).Run());
+  }
+  return reports;
+}
+
+TEST(ServingWallClockTest, AWallClockThatGoesBackChangesNothing) {
+  const std::vector<ServingReport> left_alone =
+      WithWallClock(false, Sabotage::kNone);
+  EXPECT_TRUE(left_alone == WithWallClock(true, Sabotage::kNone));
+  // It would be seen.
+  EXPECT_TRUE(left_alone == WithWallClock(false, Sabotage::kReadWall));
+  EXPECT_FALSE(left_alone == WithWallClock(true, Sabotage::kReadWall));
+}
 
 }  // namespace
 }  // namespace resnetd

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
-#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -14,13 +12,10 @@
 namespace resnetd {
 namespace {
 
-using std::chrono::microseconds;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr int kClasses = 2;
-// Of callers who do not do as they are told.
-constexpr Duration kRetryGap = milliseconds(50);
 // As many as violations are told; more help nobody.
 constexpr std::size_t kEnoughViolations = 3;
 
@@ -34,13 +29,19 @@ ImageQueue::Options QueueOptions(const ServingScenario& scenario,
   return options;
 }
 
-double Unit(SeededRandom& random) {
-  return (static_cast<double>(random.Below(1'000'000)) + 0.5) / 1e6;
-}
-
-absl::Span<const std::uint8_t> Bytes(std::size_t count) {
-  static const std::vector<std::uint8_t> bytes(4096, 0);
-  return absl::MakeConstSpan(bytes).subspan(0, count);
+DecodeQueue::Options DecodeOptions(const ServingScenario& scenario,
+                                   Sabotage sabotage) {
+  DecodeQueue::Options options{.max_images = scenario.max_decode_images,
+                               .max_bytes = scenario.decode_bytes,
+                               .decoders = scenario.decoders};
+  if (sabotage == Sabotage::kNoDecodeMemory) {
+    options.max_bytes = 1U << 30U;
+  } else if (sabotage == Sabotage::kNobodyPasses) {
+    options.passing = Passing::kNobody;
+  } else if (sabotage == Sabotage::kEverybodyPasses) {
+    options.passing = Passing::kEverybody;
+  }
+  return options;
 }
 
 }  // namespace
@@ -50,10 +51,16 @@ ServingWorld::ServingWorld(ServingScenario scenario, std::uint64_t seed,
     : sabotage_(sabotage),
       random_(seed),
       scenario_(std::move(scenario)),
+      clock_(sabotage == Sabotage::kReadWall),
       oracle_(scenario_, report_.violations),
+      decode_oracle_(scenario_.decode_bytes, report_.violations),
+      gate_oracle_(scenario_.gate, report_.violations),
+      gate_(sabotage == Sabotage::kNoCallLimits ? CallLimits{} : scenario_.gate,
+            ServingState::kServing),
       decode_work_(scenario_.decoders),
       limiter_(scenario_.rate),
       queue_(QueueOptions(scenario_, sabotage)),
+      decode_queue_(DecodeOptions(scenario_, sabotage)),
       idle_decoders_(scenario_.decoders),
       held_(scenario_.models.size()),
       idle_workers_(scenario_.workers),
@@ -79,10 +86,16 @@ ServingWorld::ServingWorld(ServingScenario scenario, std::uint64_t seed,
   if (scenario_.is_exact) {
     accounts_[0]->RecordBatch(1, scenario_.TimeOf(0, 1), clock_.Now());
   }
+  for (std::size_t i = 0; scenario_.is_warm && i < accounts_.size(); ++i) {
+    for (std::size_t images = 1; images <= scenario_.max_batch; ++images) {
+      accounts_[i]->RecordBatch(images, scenario_.BatchTimeOf(i, images),
+                                clock_.Now());
+    }
+  }
 }
 
 ServingReport ServingWorld::Run() {
-  begin_ = clock_.Now();
+  begin_ = clock_.Steady();
   if (scenario_.flood_for > Duration{}) {
     load_ = scenario_.flood;
     Plan(scenario_.flood_for, Kind::kLoad, 0);
@@ -93,21 +106,35 @@ ServingReport ServingWorld::Run() {
   while (!events_.empty() && report_.violations.size() < kEnoughViolations) {
     const Event event = events_.top();
     events_.pop();
-    clock_.Advance(std::max(event.at - clock_.Now(), Duration{}));
-    if (scenario_.jumps != 0 && random_.OneIn(scenario_.jumps)) {
-      clock_.Advance(milliseconds(random_.Below(3000)));
-    }
+    AdvanceTo(event.at);
     Handle(event);
     Dispatch();
     CheckBooks();
   }
   CheckEnd();
-  report_.simulated = clock_.Now() - begin_;
+  report_.simulated = clock_.Steady() - begin_;
   return std::move(report_);
 }
 
+void ServingWorld::AdvanceTo(SteadyTime time) {
+  if (scenario_.wall_goes_back) {
+    clock_.SetWallBack(std::chrono::hours(1));
+  }
+  if (stopped_for_ > 0) {
+    --stopped_for_;
+    return;
+  }
+  clock_.Advance(std::max(time - clock_.Steady(), Duration{}));
+  if (scenario_.jumps != 0 && random_.OneIn(scenario_.jumps)) {
+    clock_.Advance(milliseconds(random_.Below(3000)));
+  }
+  if (scenario_.stops != 0 && random_.OneIn(scenario_.stops)) {
+    stopped_for_ = 1 + random_.Below(20);
+  }
+}
+
 void ServingWorld::Plan(Duration after, Kind kind, std::size_t subject) {
-  events_.push({.at = clock_.Now() + after,
+  events_.push({.at = clock_.Steady() + after,
                 .order = next_order_++,
                 .kind = kind,
                 .subject = subject});
@@ -127,6 +154,9 @@ void ServingWorld::Handle(const Event& event) {
     case Kind::kBatchDone:
       FinishBatchOf(event.subject);
       break;
+    case Kind::kSent:
+      LeaveGate(calls_[event.subject].passage);
+      break;
     case Kind::kCancel:
       calls_[event.subject].cancelled->store(true);
       break;
@@ -139,123 +169,6 @@ void ServingWorld::Handle(const Event& event) {
       load_ = load_ == 1 ? 10 : 1;
       break;
   }
-}
-
-void ServingWorld::Arrive(std::size_t caller) {
-  if (arrivals_left_ == 0) {
-    return;
-  }
-  --arrivals_left_;
-  const ServingScenario::Caller& who = scenario_.callers[caller];
-  const double gap = -std::log(Unit(random_)) *
-                     static_cast<double>(who.mean_gap.count()) / load_;
-  Plan(Duration(static_cast<std::int64_t>(gap)), Kind::kArrive, caller);
-  if (scenario_.storms != 0 && random_.OneIn(scenario_.storms)) {
-    Plan({}, Kind::kStorm, 0);
-  }
-  if (scenario_.load_steps != 0 && random_.OneIn(scenario_.load_steps)) {
-    Plan({}, Kind::kLoad, 0);
-  }
-  const std::size_t model = random_.Below(scenario_.models.size());
-  const std::size_t images = 1 + random_.Below(who.max_images);
-  const int patience =
-      who.min_patience + static_cast<int>(random_.Below(static_cast<unsigned>(
-                             who.max_patience - who.min_patience)));
-  const bool is_after_flood =
-      clock_.Now() - begin_ >= scenario_.flood_for + seconds(5);
-  report_.calls_after_flood += is_after_flood ? 1 : 0;
-  const auto call =
-      Ask({.caller = caller,
-           .model = model,
-           .priority =
-               scenario_.priorities[random_.Below(scenario_.priorities.size())],
-           .images = images,
-           .patience = scenario_.TimeOf(model, images) * patience,
-           .retries = scenario_.retries,
-           .is_after_flood = is_after_flood});
-  if (call && who.cancels != 0 && random_.OneIn(who.cancels)) {
-    Plan(microseconds(random_.Below(200'000)), Kind::kCancel, *call);
-  }
-}
-
-std::optional<std::size_t> ServingWorld::Ask(Wish wish) {
-  ++report_.calls;
-  ++report_.calls_of[wish.caller];
-  ClassifyRequest request;
-  request.priority = wish.priority;
-  request.identity = sabotage_ == Sabotage::kOneCaller
-                         ? ""
-                         : scenario_.callers[wish.caller].identity;
-  request.arrived = clock_.Now();
-  request.deadline = clock_.Now() + wish.patience;
-  request.cancelled = std::make_shared<std::atomic<bool>>(false);
-  std::size_t bytes = 0;
-  for (std::size_t i = 0; i < wish.images; ++i) {
-    request.images.emplace_back(
-        EncodedImage{.bytes = Bytes(1 + random_.Below(100))});
-    bytes += HeldBytes(request.images.back(),
-                       versions_[wish.model]->facts.preprocess.crop);
-  }
-  if (!Reserve(wish.model, {.images = wish.images,
-                            .bytes = bytes,
-                            .priority = wish.priority,
-                            .now = clock_.Now(),
-                            .deadline = request.deadline,
-                            .identity = request.identity,
-                            .decode = Announced() * static_cast<std::int64_t>(
-                                                        wish.images)})) {
-    ++report_.refused;
-    if (wish.retries-- > 0) {
-      Plan(kRetryGap, Kind::kAgain, refused_.size());
-      refused_.push_back(wish);
-    }
-    return std::nullopt;
-  }
-  held_[wish.model] += wish.images;
-  return Start(wish, std::move(request));
-}
-
-std::size_t ServingWorld::Start(const Wish& wish, ClassifyRequest request) {
-  const std::size_t number = calls_.size();
-  const WaitingImage waiting{.priority = wish.priority,
-                             .caller = wish.caller,
-                             .model = wish.model,
-                             .deadline = request.deadline,
-                             .cancelled = request.cancelled};
-  calls_.push_back({.cancelled = request.cancelled,
-                    .deadline = request.deadline,
-                    .images = wish.images});
-  const SteadyTime asked_at = clock_.Now();
-  const auto pending = std::make_shared<PendingRequest>(
-      std::move(request), versions_[wish.model], *accounts_[wish.model], clock_,
-      [this, number, wish,
-       asked_at](const absl::StatusOr<ClassifyResponse>& answer) {
-        ++calls_[number].answers;
-        calls_[number].is_ok = answer.ok();
-        if (!answer.ok()) {
-          ++report_.failed;
-          return;
-        }
-        ++report_.answered;
-        ++report_.answered_of[wish.caller];
-        report_.answered_after_flood += wish.is_after_flood ? 1 : 0;
-        report_.latencies.push_back(clock_.Now() - asked_at);
-      },
-      std::vector<DecodeCost>(wish.images, {.bytes = 0, .time = Announced()}));
-  Decode(pending, waiting);
-  return number;
-}
-
-// As the classifier does it.
-bool ServingWorld::Reserve(std::size_t model, const AdmissionRequest& asked) {
-  if (!limiter_.Take(asked.identity, asked.images, asked.now).ok()) {
-    return false;
-  }
-  if (!accounts_[model]->Reserve(asked).ok()) {
-    limiter_.GiveBack(asked.identity, asked.images);
-    return false;
-  }
-  return true;
 }
 
 std::uint64_t ServingWorld::IdOf(const QueuedImage& image) {
@@ -348,11 +261,13 @@ void ServingWorld::FinishBatchOf(std::size_t number) {
 }
 
 void ServingWorld::CheckBooks() {
-  if (decode_work_.announced() != Announced() * undecoded_) {
+  if (decode_work_.announced() != undecoded_) {
     Violated(absl::StrCat("the books say ", ToSeconds(decode_work_.announced()),
-                          " s for decoders, there are ", undecoded_,
-                          " images"));
+                          " s for decoders, there are ",
+                          ToSeconds(undecoded_)));
   }
+  decode_oracle_.Check(decode_queue_.taken_bytes());
+  gate_oracle_.Check(gate_.calls(), gate_.bytes_held());
   for (std::size_t i = 0; i < accounts_.size(); ++i) {
     const QueueLoad load = accounts_[i]->load();
     if (load.images != held_[i]) {
@@ -387,8 +302,15 @@ void ServingWorld::CheckEnd() {
       return;
     }
   }
-  if (decode_work_.announced() != Duration{} || !decode_queue_.empty()) {
+  if (decode_work_.announced() != Duration{} || decode_queue_.size() > 0 ||
+      decode_queue_.taken_bytes() > 0) {
     Violated("work of decoders is left in the books at the end");
+  }
+  if (!decode_queue_.CheckRoom(scenario_.max_decode_images).ok()) {
+    Violated("room for decoders is left in the books at the end");
+  }
+  if (gate_.calls() > 0 || gate_.bytes_held() > 0) {
+    Violated("calls are left in flight at the end");
   }
   if (scenario_.is_exact && report_.failed > 0) {
     Violated(absl::StrCat(report_.failed, " calls were let in and came late"));
@@ -397,6 +319,7 @@ void ServingWorld::CheckEnd() {
 
 // Whatever it has seen, a server with nothing to do answers who has the time.
 void ServingWorld::CheckStillAnswers() {
+  is_ending_ = true;
   for (std::size_t model = 0; model < scenario_.models.size(); ++model) {
     clock_.Advance(seconds(100));
     const auto call =
@@ -407,7 +330,7 @@ void ServingWorld::CheckStillAnswers() {
     while (!events_.empty()) {
       const Event event = events_.top();
       events_.pop();
-      clock_.Advance(std::max(event.at - clock_.Now(), Duration{}));
+      clock_.Advance(std::max(event.at - clock_.Steady(), Duration{}));
       // No slow batch now: it is about what the server believes.
       if (event.kind == Kind::kDecoded) {
         Decoded(event.subject);

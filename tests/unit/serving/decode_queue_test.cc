@@ -109,8 +109,10 @@ TEST_F(DecodeQueueTest, CallersTakeTurns) {
 TEST_F(DecodeQueueTest, SharesAreOfTheTimeOfDecodersNotOfPictures) {
   AnswerBox large;
   AnswerBox small;
-  Push("large", Priority::kNormal, 10, large, kNoDeadline, {.time = milliseconds(10)});
-  Push("small", Priority::kNormal, 100, small, kNoDeadline, {.time = milliseconds(1)});
+  Push("large", Priority::kNormal, 10, large, kNoDeadline,
+       {.time = milliseconds(10)});
+  Push("small", Priority::kNormal, 100, small, kNoDeadline,
+       {.time = milliseconds(1)});
   int larges = 0;
   for (int i = 0; i < 44; ++i) {
     larges += Take() == "large" ? 1 : 0;
