@@ -61,10 +61,9 @@ class BatchingClassifier final : public Classifier {
   QueueAccount& AccountOf(const ModelName& name) ABSL_LOCKS_EXCLUDED(mutex_);
   void Prepare(const std::shared_ptr<PendingRequest>& request,
                std::size_t index);
-  void DecodeLater(std::size_t times);
   void DecodeNext();
   std::size_t DecodeOnce();
-  std::size_t NotTaken(std::size_t times);
+  bool DecodeLater();
   void PrepareInPool(QueuedImage image);
   bool FinishIfUnwanted(const QueuedImage& image);
   absl::Status MakeInput(QueuedImage& image);
@@ -310,49 +309,39 @@ void BatchingClassifier::Prepare(const std::shared_ptr<PendingRequest>& request,
                       .times = {},
                       .decode = request->decode_cost(index)});
   pool_metrics_.AddQueued(1);
-  DecodeLater(1);
-}
-
-// Has somebody come for what waits, so often.
-void BatchingClassifier::DecodeLater(std::size_t times) {
-  // There is room for a task of each image that room is kept for: only a pool
-  // that has ended takes none, and then nothing is decoded any more.
-  for (std::size_t left = NotTaken(times); left > 0; --left) {
+  if (!DecodeLater()) {
     DecodeNext();
   }
 }
 
-// Of so many tasks for the pool, those that it did not take.
-std::size_t BatchingClassifier::NotTaken(std::size_t times) {
-  std::size_t left = 0;
-  for (std::size_t i = 0; i < times; ++i) {
-    left += decoders_.TrySubmit([this] { DecodeNext(); }) ? 0 : 1;
-  }
-  return left;
+// Has somebody come for what waits. There is room for a task of each image that
+// room is kept for: only a pool that has ended takes none, and then nothing is
+// decoded any more.
+bool BatchingClassifier::DecodeLater() {
+  return decoders_.TrySubmit([this] { DecodeNext(); });
 }
 
 void BatchingClassifier::DecodeNext() {
-  // A loop, where the pool has ended: there may be as many as may wait.
   for (std::size_t times = 1; times > 0; --times) {
-    times += NotTaken(DecodeOnce());
+    times += DecodeOnce();
   }
 }
 
-// How often somebody is to come again, now that there is room.
+// How often somebody is to come again whom the pool does not take.
 std::size_t BatchingClassifier::DecodeOnce() {
   DecodeQueue::Turn turn = decode_queue_.Take(clock_.Now());
   pool_metrics_.AddQueued(
       -static_cast<int>(turn.dropped.size() + (turn.image ? 1 : 0)));
+  std::size_t again = turn.wakes && !DecodeLater() ? 1 : 0;
   const SteadyTime started = clock_.Now();
   for (QueuedImage& image : turn.dropped) {
     image.decode_wait = started - image.enqueued_at;
     PrepareInPool(std::move(image));
   }
-  std::size_t again = 0;
   if (turn.image) {
     turn.image->decode_wait = started - turn.image->enqueued_at;
     PrepareInPool(*std::move(turn.image));
-    again = decode_queue_.Finished(turn.lease);
+    again += decode_queue_.Finished(turn.lease) && !DecodeLater() ? 1 : 0;
   }
   pool_metrics_.AddBusy(clock_.Now() - started);
   return again;

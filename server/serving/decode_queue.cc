@@ -55,7 +55,7 @@ void DecodeQueue::Push(QueuedImage image) {
 
 DecodeQueue::Turn DecodeQueue::Take(SteadyTime now) {
   const MutexLock lock(mutex_);
-  Turn turn{images_.TakeWithin(memory_, now), {}};
+  Turn turn{images_.TakeWithin(memory_, now), {}, false};
   is_short_ = turn.awaited_bytes > 0;
   if (turn.image) {
     turn.lease = memory_.Take(turn.image->decode.bytes, is_short_);
@@ -71,19 +71,23 @@ DecodeQueue::Turn DecodeQueue::Take(SteadyTime now) {
   through += sent_away_ - needed;
   sent_away_ = needed;
   reserved_ -= std::min(reserved_, through);
+  turn.wakes = turn.image.has_value() && Wake();
   return turn;
 }
 
-std::size_t DecodeQueue::Finished(const DecodeLease& lease) {
+bool DecodeQueue::Wake() {
+  if (sent_away_ == 0 || running_ >= options_.decoders) {
+    return false;
+  }
+  --sent_away_;
+  return true;
+}
+
+bool DecodeQueue::Finished(const DecodeLease& lease) {
   const MutexLock lock(mutex_);
   memory_.GiveBack(lease);
   --running_;
-  // As many as can begin: each of them will have others come.
-  const std::size_t idle =
-      options_.decoders - std::min(options_.decoders, running_);
-  const std::size_t again = std::min(sent_away_, idle);
-  sent_away_ -= again;
-  return again;
+  return Wake();
 }
 
 Duration DecodeQueue::TimeOfAll(Duration took) const {

@@ -35,6 +35,9 @@ class DecodeQueue {
   // an image.
   struct Turn : DecodeTurn {
     DecodeLease lease;
+    // Somebody is to take again, at once, of those who found that what waits
+    // may not begin: another may.
+    bool wakes = false;
   };
 
   explicit DecodeQueue(const Options& options)
@@ -52,14 +55,14 @@ class DecodeQueue {
   void Push(QueuedImage image) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The next one that may begin, and those that nobody waits for any more,
-  // found on the way. Whoever pushes once has somebody take once, and comes
-  // again when Finished() says so: then all are taken. Gives back the room of
-  // one, unless whoever came has to come again.
+  // found on the way. Whoever pushes once has somebody take once, and again
+  // whenever Take() or Finished() says so: then all are taken. Gives back the
+  // room of one, unless whoever came has to come again.
   Turn Take(SteadyTime now) ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // The image that came with `lease` is through. How often somebody is to take
-  // again, of those who came and found that what waits may not begin yet.
-  [[nodiscard]] std::size_t Finished(const DecodeLease& lease)
+  // The image that came with `lease` is through. Whether somebody is to take
+  // again, see Turn.
+  [[nodiscard]] bool Finished(const DecodeLease& lease)
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // What `took` of one decoder counts for when times are learnt: while somebody
@@ -73,6 +76,8 @@ class DecodeQueue {
  private:
   absl::Status RoomFor(std::size_t images) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Whether there is somebody to take again, and a decoder for that.
+  bool Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
   mutable Mutex mutex_;

@@ -78,6 +78,7 @@ TEST(DecodeMemoryShareTest, HeadersThatSayNothingDoNotHoldUpPhotos) {
   EXPECT_TRUE(report.violations.empty());
   EXPECT_GT(report.calls_of[0], 500U);
   EXPECT_GE(AnsweredOf(report, 0), 0.98);
+  scenario.goes_on = true;
   // Not so where nobody passes the first in line.
   const ServingReport without =
       ServingWorld(scenario, 1, Sabotage::kNobodyPasses).Run();
@@ -87,7 +88,7 @@ TEST(DecodeMemoryShareTest, HeadersThatSayNothingDoNotHoldUpPhotos) {
 // More small pictures than decoders can do, and a few that need most of the
 // memory.
 TEST(DecodeMemoryShareTest, SmallPicturesDoNotKeepALargeOneWaiting) {
-  ServingScenario scenario = Offered({3, 0.02}, 10'000);
+  ServingScenario scenario = Offered({4, 0.02}, 10'000);
   scenario.workers = 8;
   scenario.decoders = 4;
   scenario.decode = scenario.announced_decode = milliseconds(20);
@@ -100,6 +101,7 @@ TEST(DecodeMemoryShareTest, SmallPicturesDoNotKeepALargeOneWaiting) {
   EXPECT_TRUE(report.violations.empty());
   EXPECT_GT(report.calls_of[1], 30U);
   EXPECT_GE(AnsweredOf(report, 1), 0.95);
+  scenario.goes_on = true;
   // Not so where everybody passes who finds room.
   const ServingReport without =
       ServingWorld(scenario, 1, Sabotage::kEverybodyPasses).Run();

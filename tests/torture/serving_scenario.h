@@ -115,6 +115,8 @@ struct ServingScenario {
   bool is_exact = false;
   // The server knows from the start how long batches take.
   bool is_warm = false;
+  // To its end, whatever is violated.
+  bool goes_on = false;
 };
 
 }  // namespace resnetd

@@ -103,7 +103,8 @@ ServingReport ServingWorld::Run() {
   for (std::size_t i = 0; i < scenario_.callers.size(); ++i) {
     Plan({}, Kind::kArrive, i);
   }
-  while (!events_.empty() && report_.violations.size() < kEnoughViolations) {
+  while (!events_.empty() &&
+         (scenario_.goes_on || report_.violations.size() < kEnoughViolations)) {
     const Event event = events_.top();
     events_.pop();
     AdvanceTo(event.at);

@@ -67,7 +67,8 @@ void ServingWorld::StartDecoding() {
 }
 
 void ServingWorld::DecodeNext() {
-  DecodeQueue::Turn turn = decode_queue_.Take(clock_.Now());
+  const DecodeQueue::Turn turn = decode_queue_.Take(clock_.Now());
+  decode_tasks_ += turn.wakes ? 1 : 0;
   std::vector<std::uint64_t> dropped;
   for (const QueuedImage& image : turn.dropped) {
     dropped.push_back(IdOf(image));
@@ -115,8 +116,8 @@ void ServingWorld::Decoded(std::size_t number) {
   ++idle_decoders_;
   decode_oracle_.Finished(number);
   if (sabotage_ != Sabotage::kKeepRoom || !random_.OneIn(20)) {
-    const std::size_t again = decode_queue_.Finished(images_[number].lease);
-    decode_tasks_ += sabotage_ == Sabotage::kComeOnce ? 0 : again;
+    const bool wakes = decode_queue_.Finished(images_[number].lease);
+    decode_tasks_ += wakes && sabotage_ != Sabotage::kComeOnce ? 1 : 0;
   }
   StartDecoding();
 }
