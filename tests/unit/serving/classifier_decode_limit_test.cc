@@ -111,6 +111,60 @@ TEST_F(DecodeLimitTest, WhatIsNotDecodedKeepsNoRoomForDecoders) {
   EXPECT_TRUE(Call(PixelRequest(1)).ok());
 }
 
+class DecodeRoomTest : public ClassifierTest {
+ protected:
+  // Memory for one picture, and decoders for four.
+  static ClassifierOptions Options() {
+    ClassifierOptions options;
+    options.decode_threads = 4;
+    options.max_decode_bytes = 1;
+    return options;
+  }
+  // Pictures that turn out to be none, with some that need no memory between.
+  ClassifyRequest Mixed() const {
+    ClassifyRequest request = PixelRequest(kImages / 2);
+    request.images.resize(kImages, EncodedImage{.bytes = header_});
+    for (std::size_t i = 1; i < kImages / 2; i += 2) {
+      std::swap(request.images[i], request.images[kImages - i]);
+    }
+    return request;
+  }
+
+  static constexpr std::size_t kImages = 128;
+  const std::vector<std::uint8_t> header_ = PngHeader(100, 100);
+};
+
+TEST_F(DecodeRoomTest, EveryPictureThatWaitsForRoomHasItsTurn) {
+  Start(Options());
+  std::vector<AnswerBox> answers(8);
+  for (AnswerBox& answer : answers) {
+    classifier_->Classify(Mixed(), answer.Taker());
+  }
+  for (AnswerBox& answer : answers) {
+    const auto response = answer.Take();
+    ASSERT_TRUE(response.ok()) << response.status();
+    std::size_t failed = 0;
+    for (const auto& result : response->results) {
+      failed += result.ok() ? 0 : 1;
+    }
+    EXPECT_EQ(failed, kImages / 2);
+  }
+  EXPECT_TRUE(Call(PixelRequest(1)).ok());
+}
+
+TEST_F(DecodeRoomTest, WhatWaitsForRoomIsAnsweredWhenTheServerEnds) {
+  Start(Options());
+  std::vector<AnswerBox> answers(8);
+  for (AnswerBox& answer : answers) {
+    classifier_->Classify(Mixed(), answer.Taker());
+  }
+  classifier_.reset();
+  for (AnswerBox& answer : answers) {
+    const absl::Status status = answer.Take().status();
+    EXPECT_TRUE(status.ok() || absl::IsUnavailable(status)) << status;
+  }
+}
+
 class DecodeBacklogTest : public ClassifierTest {
  protected:
   // A picture of 25 megapixels, taken to keep a decoder for 125 ms, that turns
