@@ -124,7 +124,8 @@ struct Config {
 
   // Shutting down.
   std::int64_t drain_delay_ms = 0;
-  std::int64_t drain_grace_ms = 30'000;
+  // As long as the longest deadline: what was taken is answered.
+  std::int64_t drain_grace_ms = 60'000;
 
   // Logs.
   std::string log_level = "info";   // debug | info | warning | error

@@ -20,6 +20,8 @@ import lintlib
 FILE = "docker-compose.yml"
 MONITORING = "deploy/monitoring"
 DOCKERFILE = "deploy/docker/Dockerfile"
+# To save where a job is, and to end, beside the drain.
+ROOM_SECONDS = 20
 VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 # Profile -> what it must bring beside what has none.
 PROFILES = {"cpu": "server", "gpu": "server-gpu", "loadgen": "loadgen",
@@ -111,6 +113,17 @@ def flag_complaints(service, flags):
               for name in service.get("environment", {}) if name.startswith("RESNETD_")}
     for name in sorted(given - flags):
         yield f"the server has no setting '{name}'"
+    yield from grace_complaints(service)
+
+
+def grace_complaints(service):
+    """A server that is told to stop has the time to answer what it has taken."""
+    said = dict(word.removeprefix("--").partition("=")[::2] for word in service["command"])
+    needed = ROOM_SECONDS + (int(said.get("drain-delay-ms", 0))
+                             + int(said.get("drain-grace-ms", 60_000))) / 1000
+    given = str(service.get("stop_grace_period", "10s"))
+    if not given.endswith("s") or float(given.removesuffix("s")) < needed:
+        yield f"stop_grace_period is {given}, less than {needed:.0f}s"
 
 
 def caller_complaints(name, service, services):

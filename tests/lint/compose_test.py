@@ -69,6 +69,8 @@ class ComposeTest(SampleTreeTest):
                 ("/etc/prometheus/rules:ro", "/etc/prometheus/rules", "can be written to"),
                 ("- grafana:/var", "- grafan:/var", "no volume grafan"),
                 ("--drain-delay-ms", "--drain-delay", "no setting 'drain-delay'"),
+                ("stop_grace_period: 90s", "stop_grace_period: 80s", "is 80s, less than 81s"),
+                ("  stop_grace_period: 90s\n", "", "is 10s, less than 81s"),
                 ("RESNETD_DEVICE", "RESNETD_DEVISE", "no setting 'devise'"),
                 ("--server=server:8001", "--server=server:8003", "listens on server:8003"),
                 ("127.0.0.1:8002:8002", "127.0.0.1:8002:8004", "listens on server:8002"),

@@ -146,7 +146,7 @@ class PolicyTest(FaultsTest):
                 (box + "readinessProbe", {"grpc": {"port": 8001}}, "readinessProbe does not"),
                 (box + "readinessProbe.timeoutSeconds", 1, "less than 2"),
                 (box + "startupProbe.failureThreshold", 10, "gives up after 50 s"),
-                (spec + "terminationGracePeriodSeconds", 54, "is 54, less than 55"),
+                (spec + "terminationGracePeriodSeconds", 84, "is 84, less than 85"),
                 (box + "args.0", "--drain-delay=1", "no setting 'drain-delay'"),
                 (box + "env", [{"name": "RESNETD_LISTN", "value": ""}], "no setting 'listn'"),
                 (box + "ports.0.containerPort", 8003, "port grpc is 8003"),
@@ -170,7 +170,13 @@ class PolicyTest(FaultsTest):
         for old, new, says in [
                 ("registry =", "registri =", "no setting 'registri'"),
                 ("drain-delay-ms = 5000", "drain-delay-ms = 4999", "less than 5000"),
-                ("drain-grace-ms = 30000", "drain-grace-ms = 36000", "is 60, less than 61"),
+                ("drain-grace-ms = 60000", "drain-grace-ms = 66000", "is 90, less than 91"),
+                ("drain-grace-ms = 60000", "drain-grace-ms = 59999",
+                 "drain-grace-ms is 59999, less than max-deadline-ms, 60000"),
+                ("drain-grace-ms = 60000", "drain-grace-ms = 60000\nmax-deadline-ms = 60001",
+                 "drain-grace-ms is 60000, less than max-deadline-ms, 60001"),
+                ("max-connection-age-grace-ms = 60000", "max-connection-age-grace-ms = 59999",
+                 "max-connection-age-grace-ms is 59999, less than"),
                 ('http-listen = ":8002"', 'http-listen = ":80"', "port http is 8002"),
                 ('registry = "', 'data-dir = "/data"\nregistry = "', "data-dir /data is no")]:
             with self.subTest(says):
@@ -363,7 +369,7 @@ class TreeTest(SampleTreeTest):
                 (systemd_unit.UNIT, "", "", ""),
                 (systemd_unit.UNIT, "ProtectSystem=strict", "ProtectSystem=no",
                  "ProtectSystem is not 'strict'"),
-                (systemd_unit.UNIT, "TimeoutStopSec=60", "TimeoutStopSec=50", "too short"),
+                (systemd_unit.UNIT, "TimeoutStopSec=90", "TimeoutStopSec=80", "too short"),
                 (systemd_unit.UNIT, "StateDirectory=resnetd", "StateDirectory=x",
                  "data-dir is not"),
                 (systemd_unit.SETTINGS, "drain-delay-ms", "drain-delay", "no setting")]:

@@ -181,7 +181,15 @@ def configured(workload, things, flags):
     # Who is behind a service must go on answering until nobody sends any more.
     if "train" not in config.get("roles", "all") and delay < 5000:
         yield f"drain-delay-ms is {delay}, less than 5000"
-    needed = (delay + config.get("drain-grace-ms", 30_000)) / 1000 + ROOM_SECONDS
+    drain = config.get("drain-grace-ms", 60_000)
+    longest = config.get("max-deadline-ms", 60_000)
+    # What was taken is answered; who trains alone takes nothing.
+    if config.get("roles", "all") != "control,train":
+        for key, given in (("drain-grace-ms", drain), ("max-connection-age-grace-ms",
+                           config.get("max-connection-age-grace-ms", 30_000))):
+            if given < longest:
+                yield f"{key} is {given}, less than max-deadline-ms, {longest}"
+    needed = (delay + drain) / 1000 + ROOM_SECONDS
     grace = pod(workload).get("terminationGracePeriodSeconds", 30)
     if grace < needed:
         yield f"terminationGracePeriodSeconds is {grace}, less than {needed:.0f}"

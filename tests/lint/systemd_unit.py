@@ -59,7 +59,7 @@ def complaints(root, flags):
         yield f"{SETTINGS}: the server has no setting '{key}'"
     if settings.get("data-dir") != f"/var/lib/{values.get('StateDirectory')}":
         yield f"{SETTINGS}: data-dir is not the unit's StateDirectory"
-    drain = settings.get("drain-delay-ms", 0) + settings.get("drain-grace-ms", 30_000)
+    drain = settings.get("drain-delay-ms", 0) + settings.get("drain-grace-ms", 60_000)
     if int(values.get("TimeoutStopSec", "0")) < drain / 1000 + 20:
         yield f"{UNIT}: TimeoutStopSec is too short for the drain"
     for text in _systemd(path.read_text()):

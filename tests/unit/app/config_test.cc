@@ -37,6 +37,11 @@ TEST(ParseCommandLineTest, WithoutArgumentsEveryDefaultHolds) {
   EXPECT_EQ(parsed->config.max_images_per_request, 256);
 }
 
+TEST(ParseCommandLineTest, AServerThatStopsHasTimeForEveryDeadline) {
+  const Config config;
+  EXPECT_GE(config.drain_grace_ms, config.max_deadline_ms);
+}
+
 TEST(ParseCommandLineTest, ModelsCanBeRepeated) {
   const auto parsed = Parse({"--model=a", "--model", "b"});
   ASSERT_TRUE(parsed.ok()) << parsed.status();
