@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
-#include <iterator>
 #include <limits>
 #include <string>
 #include <vector>
@@ -13,16 +11,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "server/base/control_group.h"
+#include "server/base/text_file.h"
 #include "server/base/thread_affinity.h"
 
 namespace resnetd {
 namespace {
 
-// "" where there is no such file.
-std::string ReadText(const std::string& file) {
-  std::ifstream in(file);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
-  return std::string(absl::StripAsciiWhitespace(text));
+// Without the end of its line.
+std::string ReadLine(const std::string& file) {
+  return std::string(absl::StripAsciiWhitespace(ReadTextFile(file)));
 }
 
 }  // namespace
@@ -47,9 +44,9 @@ std::optional<int> QuotaCores(const std::string& root) {
     const std::string prefix = group.folder + "/cpu.";
     const std::optional<int> cores =
         QuotaCoresOf(group.version == 2
-                         ? ReadText(prefix + "max")
-                         : absl::StrCat(ReadText(prefix + "cfs_quota_us"), " ",
-                                        ReadText(prefix + "cfs_period_us")));
+                         ? ReadLine(prefix + "max")
+                         : absl::StrCat(ReadLine(prefix + "cfs_quota_us"), " ",
+                                        ReadLine(prefix + "cfs_period_us")));
     if (cores && (!least || *cores < *least)) {
       least = cores;
     }

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <fstream>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -11,6 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "server/base/text_file.h"
 
 namespace resnetd {
 namespace {
@@ -107,11 +107,6 @@ std::string Below(const Mount& mount, const std::string& group) {
   return shown ? group.substr(mount.root.size()) : "";
 }
 
-std::string ReadAll(const std::string& file) {
-  std::ifstream in(file);
-  return std::string(std::istreambuf_iterator<char>(in), {});
-}
-
 }  // namespace
 
 std::vector<ControlGroup> ControlGroupsOf(absl::string_view controller,
@@ -134,8 +129,8 @@ std::vector<ControlGroup> ReadControlGroups(absl::string_view controller,
                                             const std::string& root) {
   const std::string folder = Bare(root);
   std::vector<ControlGroup> groups =
-      ControlGroupsOf(controller, ReadAll(folder + "/proc/self/cgroup"),
-                      ReadAll(folder + "/proc/self/mountinfo"));
+      ControlGroupsOf(controller, ReadTextFile(folder + "/proc/self/cgroup"),
+                      ReadTextFile(folder + "/proc/self/mountinfo"));
   for (ControlGroup& group : groups) {
     group.folder = folder + group.folder;
   }

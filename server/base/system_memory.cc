@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <sstream>
 
 #include "absl/strings/numbers.h"
 #include "server/base/control_group.h"
+#include "server/base/text_file.h"
 
 namespace resnetd {
 namespace {
@@ -32,10 +32,8 @@ std::optional<std::int64_t> Entry(const std::string& file,
 
 // Of a file that holds one number; "max" is none.
 std::optional<std::int64_t> Number(const std::string& file) {
-  std::ifstream in(file);
-  const std::string text(std::istreambuf_iterator<char>(in), {});
   std::int64_t number = 0;
-  if (absl::SimpleAtoi(text, &number) && number >= 0) {
+  if (absl::SimpleAtoi(ReadTextFile(file), &number) && number >= 0) {
     return number;
   }
   return std::nullopt;

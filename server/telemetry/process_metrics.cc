@@ -7,8 +7,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -17,6 +15,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "server/base/text_file.h"
 #include "server/telemetry/metric_names.h"
 
 namespace resnetd {
@@ -43,15 +42,10 @@ void Add(const MetricSpec& spec, double value,
   families.push_back(family);
 }
 
-std::string ReadText(const char* path) {
-  std::ifstream in(path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
 // Fields of /proc/self/stat from the third on: the second is the program's name
 // in parentheses and may hold anything.
 std::vector<std::string> StatFields() {
-  const std::string text = ReadText("/proc/self/stat");
+  const std::string text = ReadTextFile("/proc/self/stat");
   const std::size_t end = text.rfind(") ");
   if (end == std::string::npos) {
     return {};
@@ -72,7 +66,7 @@ std::optional<double> StatField(const std::vector<std::string>& fields,
 
 // When the machine started, in seconds since the epoch.
 std::optional<double> BootTime() {
-  const std::string text = ReadText("/proc/stat");
+  const std::string text = ReadTextFile("/proc/stat");
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     double seconds = 0;
     if (absl::ConsumePrefix(&line, "btime ") &&
