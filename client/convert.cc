@@ -109,15 +109,6 @@ absl::StatusOr<Classification> FromProto(const v1::ClassifyResult& result) {
                      "the server sent neither predictions nor an error");
 }
 
-// Also of a reason that a newer server knows.
-std::string CloseReasonName(v1::BatchCloseReason reason) {
-  if (reason == v1::BATCH_CLOSE_REASON_UNSPECIFIED) {
-    return "";
-  }
-  const std::string& name = v1::BatchCloseReason_Name(reason);
-  return absl::AsciiStrToLower(absl::StripPrefix(name, "BATCH_CLOSE_REASON_"));
-}
-
 Timing FromProto(const v1::Timing& timing) {
   return {.queue = client::FromProto(timing.queue()),
           .decode = client::FromProto(timing.decode()),
@@ -126,10 +117,19 @@ Timing FromProto(const v1::Timing& timing) {
           .postprocess = client::FromProto(timing.postprocess()),
           .total = client::FromProto(timing.total()),
           .batch_size = timing.batch_size(),
-          .batch_close_reason = CloseReasonName(timing.batch_close_reason())};
+          .batch_close_reason = absl::AsciiStrToLower(
+              ShortName(v1::BatchCloseReason_Name(timing.batch_close_reason()),
+                        "BATCH_CLOSE_REASON_"))};
 }
 
 }  // namespace
+
+std::string ShortName(absl::string_view name, absl::string_view prefix) {
+  if (!absl::ConsumePrefix(&name, prefix)) {
+    return "UNKNOWN";
+  }
+  return name == "UNSPECIFIED" ? "" : std::string(name);
+}
 
 std::chrono::nanoseconds FromProto(const google::protobuf::Duration& duration) {
   return std::chrono::seconds(duration.seconds()) +

@@ -51,6 +51,11 @@ google::protobuf::Duration ToProto(std::chrono::nanoseconds duration);
 std::chrono::system_clock::time_point FromProto(
     const google::protobuf::Timestamp& time);
 
+// The name of an enum's value without what all its values begin with, as
+// "PRIORITY_": empty for UNSPECIFIED; "UNKNOWN" for a value of a newer server,
+// which has no name here.
+std::string ShortName(absl::string_view name, absl::string_view prefix);
+
 // "models/NAME..." for a name with or without "models/" in front.
 std::string ModelResource(absl::string_view name);
 

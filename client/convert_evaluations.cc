@@ -62,16 +62,6 @@ EvaluatedClass FromProto(const v1::EvaluatedClass& message) {
   return out;
 }
 
-// Empty for none; of a newer server's ones the whole name.
-std::string ObjectionName(v1::PrecisionObjection objection) {
-  if (objection == v1::PRECISION_OBJECTION_UNSPECIFIED) {
-    return "";
-  }
-  const std::string name = v1::PrecisionObjection_Name(objection);
-  const std::string prefix = "PRECISION_OBJECTION_";
-  return name.rfind(prefix, 0) == 0 ? name.substr(prefix.size()) : "UNKNOWN";
-}
-
 }  // namespace
 
 absl::string_view DatasetPartName(DatasetPart part) {
@@ -171,16 +161,18 @@ PrecisionReport FromProto(const v1::PrecisionReport& message) {
   report.dataset_digest = message.dataset_digest();
   report.part = FromProto(message.part());
   for (const v1::PrecisionTrial& one : message.trials()) {
-    PrecisionTrial trial = {.precision = one.precision(),
-                            .picture_time = {},
-                            .examples = one.examples(),
-                            .agreeing = one.agreeing(),
-                            .logit_error = one.logit_error(),
-                            .labelled = one.labelled(),
-                            .correct = one.correct(),
-                            .memory_bytes = one.memory_bytes(),
-                            .objection = ObjectionName(one.objection()),
-                            .objection_text = one.objection_text()};
+    PrecisionTrial trial = {
+        .precision = one.precision(),
+        .picture_time = {},
+        .examples = one.examples(),
+        .agreeing = one.agreeing(),
+        .logit_error = one.logit_error(),
+        .labelled = one.labelled(),
+        .correct = one.correct(),
+        .memory_bytes = one.memory_bytes(),
+        .objection = ShortName(v1::PrecisionObjection_Name(one.objection()),
+                               "PRECISION_OBJECTION_"),
+        .objection_text = one.objection_text()};
     if (one.has_picture_time()) {
       trial.picture_time = FromProto(one.picture_time());
     }

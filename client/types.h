@@ -111,7 +111,7 @@ struct Timing {
   std::chrono::nanoseconds total{0};
   int batch_size = 0;
   // Why that batch was not larger: "full", "drained", "shared", "deadline";
-  // empty: no image was in a batch.
+  // empty: no image was in a batch; "unknown": one of a newer server.
   std::string batch_close_reason;
 };
 
