@@ -23,26 +23,37 @@ constexpr Duration kRetryWhenNotServing = std::chrono::seconds(1);
 constexpr std::size_t kAssuredCalls = 16;
 constexpr std::size_t kAssuredBytes = 16U << 20U;
 
-absl::Status Full(absl::string_view what, absl::string_view flag,
-                  std::size_t limit) {
-  return Error(absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
-               absl::StrCat(what, " (limit ", limit, ", --", flag,
-                            "); try again in 100 ms"))
-      .Metadata("limit_name", flag)
-      .Metadata("limit", absl::StrCat(limit))
-      .RetryAfter(kRetryWhenFull);
+// A limit, by its flag.
+struct Cap {
+  absl::string_view flag;
+  std::size_t limit = 0;
+};
+
+// That which `reason` names.
+Cap CapOf(CallRefusal reason, const CallLimits& limits) {
+  switch (reason) {
+    case CallRefusal::kMaxCallsPerConnection:
+      return {"max-calls-per-connection", limits.max_calls_per_connection};
+    case CallRefusal::kMaxCallsPerClient:
+      return {"max-calls-per-client", limits.max_calls_per_client};
+    case CallRefusal::kMaxBytesHeld:
+      return {"max-bytes-held", limits.max_bytes_held};
+    case CallRefusal::kMaxBytesHeldPerClient:
+      return {"max-bytes-held-per-client", limits.max_bytes_held_per_client};
+    default:
+      return {"max-calls", limits.max_calls};
+  }
 }
 
 // A call that would not even fit if it were alone.
-absl::Status TooLarge(std::size_t needed, absl::string_view flag,
-                      std::size_t limit) {
+absl::Status TooLarge(std::size_t needed, const Cap& cap) {
   return Error(absl::StatusCode::kInvalidArgument, Reason::kLimitExceeded,
                absl::StrCat("the call needs ", needed,
-                            " bytes of memory, more than the limit of ", limit,
-                            " (--", flag,
+                            " bytes of memory, more than the limit of ",
+                            cap.limit, " (--", cap.flag,
                             "): send fewer images, or less, in one call"))
-      .Metadata("limit_name", flag)
-      .Metadata("limit", absl::StrCat(limit))
+      .Metadata("limit_name", cap.flag)
+      .Metadata("limit", absl::StrCat(cap.limit))
       .Metadata("value", absl::StrCat(needed));
 }
 
@@ -118,73 +129,75 @@ CallGate::Client CallGate::OfClient(const Caller& caller) const {
   return at == by_client_.end() ? Client{} : at->second;
 }
 
+absl::Status CallGate::Refuse(CallRefusal reason,
+                              absl::string_view what) const {
+  metrics_.CountRefused(reason);
+  const Cap cap = CapOf(reason, limits_);
+  return Error(absl::StatusCode::kResourceExhausted, Reason::kOverloaded,
+               absl::StrCat(what, " (limit ", cap.limit, ", --", cap.flag,
+                            "); try again in 100 ms"))
+      .Metadata("limit_name", cap.flag)
+      .Metadata("limit", absl::StrCat(cap.limit))
+      .RetryAfter(kRetryWhenFull);
+}
+
 absl::Status CallGate::CheckCalls(const Caller& caller) const {
   if (calls_ >= limits_.max_calls) {
-    metrics_.CountRefused(CallRefusal::kMaxCalls);
-    return Full("too many calls are in flight", "max-calls", limits_.max_calls);
+    return Refuse(CallRefusal::kMaxCalls, "too many calls are in flight");
   }
   const auto at = by_connection_.find(caller.connection);
-  const std::size_t most = limits_.max_calls_per_connection;
-  if (at != by_connection_.end() &&
-      at->second.calls - at->second.answered >= most) {
-    metrics_.CountRefused(CallRefusal::kMaxCallsPerConnection);
-    return Full("too many calls of this connection are in flight",
-                "max-calls-per-connection", most);
+  if (at != by_connection_.end() && at->second.calls - at->second.answered >=
+                                        limits_.max_calls_per_connection) {
+    return Refuse(CallRefusal::kMaxCallsPerConnection,
+                  "too many calls of this connection are in flight");
   }
   const std::size_t own = OfClient(caller).calls;
   if (own >= limits_.max_calls_per_client) {
-    metrics_.CountRefused(CallRefusal::kMaxCallsPerClient);
-    return Full("too many calls of this client are in flight",
-                "max-calls-per-client", limits_.max_calls_per_client);
+    return Refuse(CallRefusal::kMaxCallsPerClient,
+                  "too many calls of this client are in flight");
   }
   // A client that is alone takes nothing from anybody.
   if (own < calls_ &&
       own >= ShareOf(limits_.max_calls, calls_, kAssuredCalls)) {
-    metrics_.CountRefused(CallRefusal::kMaxCalls);
-    return Full("this client has more calls in flight than are left for others",
-                "max-calls", limits_.max_calls);
+    return Refuse(
+        CallRefusal::kMaxCalls,
+        "this client has more calls in flight than are left for others");
   }
   return absl::OkStatus();
 }
 
 absl::Status CallGate::CheckSize(std::size_t bytes) const {
-  // The smaller one first: it is what has to be met.
-  const std::size_t all = limits_.max_bytes_held;
-  const std::size_t one = limits_.max_bytes_held_per_client;
-  if (bytes > all || bytes > one) {
-    metrics_.CountRefused(CallRefusal::kTooLarge);
+  // The smaller one: it is what has to be met.
+  const Cap cap =
+      CapOf(limits_.max_bytes_held <= limits_.max_bytes_held_per_client
+                ? CallRefusal::kMaxBytesHeld
+                : CallRefusal::kMaxBytesHeldPerClient,
+            limits_);
+  if (bytes <= cap.limit) {
+    return absl::OkStatus();
   }
-  if (bytes > all && all <= one) {
-    return TooLarge(bytes, "max-bytes-held", all);
-  }
-  if (bytes > one) {
-    return TooLarge(bytes, "max-bytes-held-per-client", one);
-  }
-  return absl::OkStatus();
+  metrics_.CountRefused(CallRefusal::kTooLarge);
+  return TooLarge(bytes, cap);
 }
 
 absl::Status CallGate::CheckRoom(const Caller& caller,
                                  std::size_t bytes) const {
   if (bytes > limits_.max_bytes_held - bytes_held_) {
-    metrics_.CountRefused(CallRefusal::kMaxBytesHeld);
-    return Full("the requests in flight hold too many bytes", "max-bytes-held",
-                limits_.max_bytes_held);
+    return Refuse(CallRefusal::kMaxBytesHeld,
+                  "the requests in flight hold too many bytes");
   }
   const std::size_t held = OfClient(caller).bytes_held;
   if (bytes > 0 && held + bytes > limits_.max_bytes_held_per_client) {
-    metrics_.CountRefused(CallRefusal::kMaxBytesHeldPerClient);
-    return Full("the requests of this client in flight hold too many bytes",
-                "max-bytes-held-per-client", limits_.max_bytes_held_per_client);
+    return Refuse(CallRefusal::kMaxBytesHeldPerClient,
+                  "the requests of this client in flight hold too many bytes");
   }
   // Whoever holds nothing may take what is left, and who is alone all of it.
   if (bytes > 0 && held > 0 && held < bytes_held_ &&
       held + bytes >
           ShareOf(limits_.max_bytes_held, bytes_held_ + bytes, kAssuredBytes)) {
-    metrics_.CountRefused(CallRefusal::kMaxBytesHeld);
-    return Full(
-        "the requests of this client in flight hold more bytes than are left "
-        "for others",
-        "max-bytes-held", limits_.max_bytes_held);
+    return Refuse(CallRefusal::kMaxBytesHeld,
+                  "the requests of this client in flight hold more bytes than "
+                  "are left for others");
   }
   return absl::OkStatus();
 }

@@ -9,6 +9,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "server/base/clock.h"
 #include "server/base/mutex.h"
 #include "server/telemetry/gate_metrics.h"
@@ -158,6 +159,8 @@ class CallGate {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Whether a call that is alone may have so many.
   absl::Status CheckSize(std::size_t bytes) const;
+  // Counts a refusal at the limit that `reason` names, one of the first five.
+  absl::Status Refuse(CallRefusal reason, absl::string_view what) const;
   // Those of all calls in flight changed.
   void SetBytesHeld(std::size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckRoom(const Caller& caller, std::size_t bytes) const

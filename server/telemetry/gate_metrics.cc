@@ -18,16 +18,10 @@ using prometheus::Counter;
 using prometheus::Gauge;
 
 // In the order of CallRefusal.
-constexpr std::array<absl::string_view, 8> kRefusals = {"max_calls",
-                                                        "max_calls_per_"
-                                                        "connection",
-                                                        "max_calls_per_client",
-                                                        "max_bytes_held",
-                                                        "max_bytes_held_per_"
-                                                        "client",
-                                                        "too_large",
-                                                        "starting",
-                                                        "draining"};
+constexpr auto kRefusals = std::to_array<absl::string_view>(
+    {"max_calls", "max_calls_per_connection", "max_calls_per_client",
+     "max_bytes_held", "max_bytes_held_per_client", "too_large", "starting",
+     "draining"});
 static_assert(static_cast<std::size_t>(CallRefusal::kDraining) + 1 ==
               kRefusals.size());
 

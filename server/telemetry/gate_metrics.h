@@ -9,7 +9,7 @@ class Registry;
 
 namespace resnetd {
 
-// Why a call is refused before its request is read: label "reason".
+// Why a call is refused before anything is computed for it: label "reason".
 enum class CallRefusal {
   // The limit of that name.
   kMaxCalls,

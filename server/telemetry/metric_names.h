@@ -112,7 +112,7 @@ inline constexpr MetricSpec kRpcInFlight = {
 
 inline constexpr MetricSpec kRpcRefusedTotal = {
     "resnetd_rpc_refused_total", MetricKind::kCounter, "reason",
-    "Calls refused before their request is read, by the limit that is reached "
+    "Calls refused before anything is computed, by the limit that is reached "
     "(max_calls, max_calls_per_connection, max_calls_per_client, "
     "max_bytes_held, max_bytes_held_per_client), as too_large, starting or "
     "draining."};

@@ -134,7 +134,7 @@ def batching() -> tuple[str, list[Json]]:
                    "overloaded are load, quota, bad_image and too_large are callers.",
                    [target("sum by (reason) (" + rate("resnetd_rejected_total", MODEL) + ")",
                            "{{reason}}")], unit="ops", least=0, width=6),
-        timeseries("Refused unread", "Calls that were refused before their request was read, by "
+        timeseries("Calls refused", "Calls that were refused before anything was computed, by "
                    "the limit that was reached; too_large ones can never fit.",
                    [target("sum by (reason) (" + rate("resnetd_rpc_refused_total", SERVERS)
                            + ")", "{{reason}}")], unit="ops", least=0, width=6),

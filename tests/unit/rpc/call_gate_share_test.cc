@@ -7,30 +7,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "server/base/error.h"
 #include "server/rpc/call_gate.h"
 #include "server/telemetry/serving_metrics.h"
+#include "tests/unit/rpc/call_gate_fixture.h"
 
 namespace resnetd {
 namespace {
-
-// A client with one connection.
-Caller From(const std::string& connection) {
-  return {.connection = connection, .identity = connection};
-}
-
-std::string ReasonOf(const absl::Status& status) {
-  return DetailsOf(status).reason;
-}
-
-std::string LimitOf(const absl::Status& status) {
-  for (const auto& [key, value] : DetailsOf(status).metadata) {
-    if (key == "limit_name") {
-      return value;
-    }
-  }
-  return "";
-}
 
 TEST(ShareOfTest, IsWhatIsLeftAndNeverLessThanWhatIsAssured) {
   EXPECT_EQ(ShareOf(100, 0, 10), 100U);
@@ -85,7 +67,7 @@ TEST_F(CallGateShareTest, ClientsThatTakeAllTheyGetLeaveAsMuchToOthers) {
   EXPECT_EQ(gate_.calls(), 900U);
   const absl::Status refused = Enter("hog 0");
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(ReasonOf(refused), "OVERLOADED");
+  EXPECT_EQ(RefusalOf(refused), "OVERLOADED");
   EXPECT_EQ(LimitOf(refused), "max-calls");
   for (int i = 0; i < 50; ++i) {
     EXPECT_TRUE(Enter("honest").ok()) << i;

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/base/error.h"
+#include "tests/unit/rpc/call_gate_fixture.h"
 
 namespace resnetd {
 namespace {
@@ -19,29 +20,11 @@ namespace {
 constexpr CallLimits kLimits{
     .max_calls = 4, .max_calls_per_connection = 2, .max_bytes_held = 100};
 
-// A client with one connection.
-Caller From(const std::string& connection) {
-  return {.connection = connection, .identity = connection};
-}
-
-std::string ReasonOf(const absl::Status& status) {
-  return DetailsOf(status).reason;
-}
-
-std::string LimitOf(const absl::Status& status) {
-  for (const auto& [key, value] : DetailsOf(status).metadata) {
-    if (key == "limit_name") {
-      return value;
-    }
-  }
-  return "";
-}
-
 TEST(CallGateTest, LetsNobodyInBeforeItServesButCallsThatAreAlwaysTaken) {
   CallGate gate(kLimits);
   const auto refused = gate.Enter(From("a"), 1, Availability::kWhenServing);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(ReasonOf(refused.status()), "STARTING");
+  EXPECT_EQ(RefusalOf(refused.status()), "STARTING");
   EXPECT_TRUE(DetailsOf(refused.status()).retry_after.has_value());
   EXPECT_TRUE(gate.Enter(From("a"), 1, Availability::kAlways).ok());
   gate.SetState(ServingState::kServing);
@@ -55,7 +38,7 @@ TEST(CallGateTest, DrainingIsFinal) {
   EXPECT_EQ(gate.state(), ServingState::kDraining);
   const auto refused = gate.Enter(From("a"), 1, Availability::kWhenServing);
   EXPECT_EQ(refused.status().code(), absl::StatusCode::kUnavailable);
-  EXPECT_EQ(ReasonOf(refused.status()), "DRAINING");
+  EXPECT_EQ(RefusalOf(refused.status()), "DRAINING");
   EXPECT_TRUE(gate.Enter(From("a"), 1, Availability::kAlways).ok());
 }
 
@@ -69,7 +52,7 @@ TEST(CallGateTest, BoundsTheCallsOfAConnectionAndOfAll) {
   }
   const auto third = gate.Enter(From("a"), 0, Availability::kWhenServing);
   EXPECT_EQ(third.status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(ReasonOf(third.status()), "OVERLOADED");
+  EXPECT_EQ(RefusalOf(third.status()), "OVERLOADED");
   EXPECT_EQ(LimitOf(third.status()), "max-calls-per-connection");
   EXPECT_TRUE(DetailsOf(third.status()).retry_after.has_value());
 
@@ -226,7 +209,7 @@ TEST(CallGateTest, BoundsTheBytesHeld) {
 // Trying again cannot help.
 void ExpectNeverFits(const absl::Status& status, const std::string& flag) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-  EXPECT_EQ(ReasonOf(status), "LIMIT_EXCEEDED");
+  EXPECT_EQ(RefusalOf(status), "LIMIT_EXCEEDED");
   EXPECT_EQ(LimitOf(status), flag);
   EXPECT_FALSE(DetailsOf(status).retry_after.has_value());
 }
@@ -313,7 +296,7 @@ TEST(CallGateTest, BoundsTheCallsOfAClientOverItsConnections) {
   EXPECT_TRUE(enter("2", "a").ok());
   const absl::Status refused = enter("3", "a");
   EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(ReasonOf(refused), "OVERLOADED");
+  EXPECT_EQ(RefusalOf(refused), "OVERLOADED");
   EXPECT_EQ(LimitOf(refused), "max-calls-per-client");
   EXPECT_TRUE(DetailsOf(refused).retry_after.has_value());
   EXPECT_TRUE(enter("4", "b").ok());
