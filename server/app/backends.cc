@@ -14,7 +14,6 @@
 #include "server/app/picture_sources.h"
 #include "server/app/plugin.h"
 #include "server/app/server_options.h"
-#include "server/base/call_once.h"
 #include "server/base/clock.h"
 #include "server/base/status_macros.h"
 #include "server/engine/cpu_engine.h"
@@ -25,12 +24,10 @@ namespace {
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateTorch(
     const Config& config, const ThreadPlan& plan,
-    std::function<void()> on_broken) {
+    const std::function<void()>& on_broken) {
   ASSIGN_OR_RETURN(
       const BackendPlugin* const plugin,
       LoadBackendPlugin(TorchPluginCandidates(ExecutableFolder())));
-  // One that is broken condemns the process: the others end with it.
-  const std::function<void()> once = CallOnce(std::move(on_broken));
   std::vector<std::unique_ptr<ModelLoader>> loaders;
   ASSIGN_OR_RETURN(const std::vector<std::size_t> batch_sizes,
                    BatchSizesOf(config));
@@ -40,7 +37,7 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> CreateTorch(
                                      .device = device,
                                      .precision = config.precision,
                                      .batch_sizes = batch_sizes,
-                                     .on_broken = once}));
+                                     .on_broken = on_broken}));
   }
   if (loaders.size() == 1) {
     return std::move(loaders.front());
@@ -75,10 +72,10 @@ ServerFacts::Backend DescribeTorch() {
 
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
     const Config& config, const ThreadPlan& plan,
-    std::function<void()> on_broken, const CalibrationPictures& pictures,
+    const std::function<void()>& on_broken, const CalibrationPictures& pictures,
     const ModelPrecisions& precisions) {
   if (config.backend == "torch") {
-    return CreateTorch(config, plan, std::move(on_broken));
+    return CreateTorch(config, plan, on_broken);
   }
   return CreateCpuEngine(
       {.threads = plan.threads,

@@ -15,13 +15,14 @@
 
 namespace resnetd {
 
-// Makes the loader of config.backend. `on_broken`: as BackendOptions has it.
+// Makes the loader of config.backend. `on_broken`: as BackendOptions has it,
+// but for several devices together, of which each may call it.
 // FAILED_PRECONDITION (BACKEND_UNAVAILABLE): the plug-in is missing or cannot
 // be used, or the device is not there; the text says what to do.
 // `pictures`: those that the store has. `precisions`: of single models.
 absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
     const Config& config, const ThreadPlan& plan,
-    std::function<void()> on_broken, const CalibrationPictures& pictures,
+    const std::function<void()>& on_broken, const CalibrationPictures& pictures,
     const ModelPrecisions& precisions);
 
 // Both backends. Looks whether the plug-in is installed, but does not load it:

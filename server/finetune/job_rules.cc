@@ -37,6 +37,11 @@ void CheckWatch(const WatchRules& rules, Violations& violations) {
   }
 }
 
+bool IsBrokenDevice(const absl::Status& status) {
+  return absl::IsUnavailable(status) &&
+         DetailsOf(status).reason == ReasonName(Reason::kBackendUnavailable);
+}
+
 }  // namespace
 
 absl::Status CheckSpec(const JobSpec& spec) {
@@ -101,15 +106,12 @@ absl::Status ServerStopping() {
 }
 
 bool IsTroubleOfServer(const absl::Status& status) {
-  const std::string reason = DetailsOf(status).reason;
-  return reason == ReasonName(Reason::kStoreFailed) ||
-         (absl::IsUnavailable(status) &&
-          reason == ReasonName(Reason::kBackendUnavailable));
+  return DetailsOf(status).reason == ReasonName(Reason::kStoreFailed) ||
+         IsBrokenDevice(status);
 }
 
 absl::Status AfterTrouble(absl::Status why, int attempt, bool has_saved) {
-  if (DetailsOf(why).reason != ReasonName(Reason::kBackendUnavailable) ||
-      !IsTroubleOfServer(why) || attempt < kAttemptsThatBreak || has_saved) {
+  if (!IsBrokenDevice(why) || attempt < kAttemptsThatBreak || has_saved) {
     return why;
   }
   return Error(
