@@ -251,8 +251,12 @@ TEST(PendingRequestTest, AddsUpWhereTheTimeWent) {
 TEST(PendingRequestTest, ARequestThatNeverRanWasInNoBatch) {
   ServingFixture fixture;
   AnswerBox answer;
-  fixture.Make(PixelRequest(2), answer)->Finish(0, BadImage());
-  EXPECT_FALSE(Timings().batch_close.has_value());
+  const auto request = fixture.Make(PixelRequest(2), answer);
+  request->Finish(0, BadImage());
+  request->Finish(1, BadImage());
+  const auto response = answer.Take();
+  ASSERT_TRUE(response.ok());
+  EXPECT_EQ(response->timings.batch_close, std::nullopt);
 }
 
 TEST(HeldBytesTest, AnImageCountsAtTheSizeOfTheNetwork) {
