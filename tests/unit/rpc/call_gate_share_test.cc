@@ -111,6 +111,25 @@ TEST_F(CallGateShareTest, TheSameGoesForBytes) {
   EXPECT_TRUE(Enter("honest", 100U << 20U).ok());
 }
 
+TEST_F(CallGateShareTest, SixteenCallsAreAssuredWhateverOthersHave) {
+  Fill(40);
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_TRUE(Enter("honest").ok()) << i;
+  }
+  EXPECT_EQ(LimitOf(Enter("honest")), "max-calls");
+  // For somebody who has fewer.
+  EXPECT_TRUE(Enter("another").ok());
+}
+
+TEST_F(CallGateShareTest, SixteenMebibytesAreAssuredWhateverOthersHold) {
+  Fill(40, 1U << 20U);
+  EXPECT_TRUE(Enter("honest", 15U << 20U).ok());
+  EXPECT_TRUE(Enter("honest", (1U << 20U) - 1).ok());
+  EXPECT_TRUE(Enter("honest", 1).ok());
+  EXPECT_EQ(LimitOf(Enter("honest", 1)), "max-bytes-held");
+  EXPECT_TRUE(Enter("another", 1).ok());
+}
+
 TEST(CallGateTest, CountsWhyItRefusesAndWhatItHolds) {
   const std::unique_ptr<Telemetry> telemetry = Telemetry::Create();
   const auto has = [&telemetry](const std::string& line) {
