@@ -17,7 +17,6 @@
 
 #include <exception>
 #include <memory>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -94,7 +93,9 @@ class CudaStream final : public DeviceStream {
             priority == StreamPriority::kServing ? kServingPriority
                                                  : kLoadingPriority,
             device.index())),
-        copy_(c10::cuda::getStreamFromPool(kServingPriority, device.index())) {}
+        copy_(c10::cuda::getStreamFromPool(kServingPriority, device.index())),
+        record_(
+            c10::cuda::getStreamFromPool(kServingPriority, device.index())) {}
 
   c10::Device device() const override { return device_; }
 
@@ -108,10 +109,7 @@ class CudaStream final : public DeviceStream {
     const c10::InferenceMode inference_mode;
     // Nothing of before may still run on memory that the recording takes over.
     C10_CUDA_CHECK(cudaStreamSynchronize(compute_.stream()));
-    if (!record_) {
-      record_ = c10::cuda::getStreamFromPool(kServingPriority, device_.index());
-    }
-    const c10::cuda::CUDAStreamGuard guard(*record_);
+    const c10::cuda::CUDAStreamGuard guard(record_);
     AllocateWorkspaces();
     auto recorded = std::make_unique<CudaGraph>(recordings_);
     try {
@@ -231,7 +229,7 @@ class CudaStream final : public DeviceStream {
   // replay, on whatever stream. And the workspaces of the libraries, one for
   // each stream, are part of what is recorded: what `compute_` does beside
   // replays, as it warms the next network up, must not write into them.
-  std::optional<c10::cuda::CUDAStream> record_;
+  const c10::cuda::CUDAStream record_;
   at::cuda::CUDAEvent uploaded_{cudaEventDisableTiming};
   const std::shared_ptr<Recordings> recordings_ =
       std::make_shared<Recordings>();

@@ -14,7 +14,7 @@ namespace resnetd {
 
 // Work of a device that was recorded once and is run again as a whole: the
 // addresses that it reads and writes are those of the recording. Its owner
-// keeps the tensors behind them. Not thread-safe.
+// keeps the tensors behind them. Not thread-safe, but may end on any thread.
 class RecordedGraph {
  public:
   virtual ~RecordedGraph() = default;
