@@ -2,7 +2,9 @@
 
 Each attack of reference H3 to H9 runs for some seconds (60 with
 RESNETD_TEST_LONG=1) while an honest client calls at a steady rate. It must get
-its answers, and the memory of the server must stay bounded. H1 and H2, which
+its answers, and the memory of the server must stay bounded. In the short form each
+round with the attack follows one without it, and of three the middle one counts: what a
+busy machine takes from the honest client is not the attack's. H1 and H2, which
 this gRPC cannot stop, are measured with RESNETD_TEST_LONG=1 only, and printed:
 docs/security.md lists them with the remedy. What is printed are rows of its tables.
 """
@@ -36,6 +38,7 @@ PATIENCE = 20.0
 RATE = 20
 # Of the honest client's calls.
 LEAST_ANSWERED = 0.90
+ROUNDS = 1 if LONG else 3
 MOST_EXTRA_MIB = 256
 # A sanitizer keeps what was freed: then memory says nothing.
 IS_SANITIZED = b"__asan_init" in RESNETD.read_bytes()
@@ -109,6 +112,25 @@ def goodput(report: dict[str, object]) -> float:
     return report["answered"] / report["calls"]
 
 
+def verdict(shares: list[float], rounds: int) -> bool | None:
+    """Whether the middle one of so many rounds is good enough; None: not known yet."""
+    good = sum(share >= LEAST_ANSWERED for share in shares)
+    if good > rounds // 2:
+        return True
+    return False if len(shares) - good > rounds // 2 else None
+
+
+class VerdictTest(unittest.TestCase):
+
+    def test_is_of_the_middle_round_as_soon_as_that_is_known(self) -> None:
+        for shares, rounds, expected in (
+                ([], 3, None), ([0.9], 3, None), ([0.89], 3, None), ([0.9, 0.9], 3, True),
+                ([0.89, 0.89], 3, False), ([1, 0], 3, None), ([1, 0, 0.9], 3, True),
+                ([1, 0, 0.89], 3, False), ([], 1, None), ([0.9], 1, True), ([0.89], 1, False)):
+            with self.subTest(shares=shares, rounds=rounds):
+                self.assertEqual(verdict(shares, rounds), expected)
+
+
 class HostileTest(unittest.TestCase):
     """The attacks. The hostile client comes from an address of its own."""
 
@@ -151,6 +173,25 @@ class HostileTest(unittest.TestCase):
         """Runs an attack beside the honest client, again and again, and judges both."""
         self.start(*(self.AGES if ages else ()))
         before = rss_mib(self.server)
+        rows: list[Row] = []
+        while verdict([row.share for row in rows], ROUNDS) is None:
+            rows.append(self.round(id_, what, step, seconds, before))
+        rows.sort(key=lambda row: row.share)
+        row = rows[(len(rows) - 1) // 2]
+        lines = "\n".join(one.line() for one in rows)
+        self.assertTrue(verdict([one.share for one in rows], ROUNDS), lines)
+        if not IS_SANITIZED:
+            self.assertLessEqual(max(one.extra_mib for one in rows), most_extra_mib, lines)
+        # No restart, and nothing is left that would disturb the next one.
+        self.assertIsNone(self.server.process.poll())
+        self.assertGreaterEqual(goodput(self.honest(QUIET_SECONDS)), LEAST_ANSWERED)
+        return row
+
+    def round(self, id_: str, what: str, step: Callable[[], None], seconds: float,
+              before_mib: float) -> Row:
+        """One with the attack; in the short form compared with one without it."""
+        alone = 1.0 if LONG else goodput(self.honest(seconds / 2))
+        self.assertGreater(alone, 0, "the machine is too busy for a call a second")
         cpu = cpu_seconds(self.server)
         attack = Attack(self.server, step)
         try:
@@ -158,16 +199,10 @@ class HostileTest(unittest.TestCase):
         finally:
             attack.finish()
         self.assertEqual(attack.errors, [])
-        row = Row(id_, what, goodput(report), report["latency_ms"]["p99"], attack.peak - before,
-                  cpu_seconds(self.server) - cpu)
+        row = Row(id_, what, min(goodput(report) / alone, 1.0), report["latency_ms"]["p99"],
+                  attack.peak - before_mib, cpu_seconds(self.server) - cpu)
         # As many as its rate makes of the time, by chance.
         self.assertGreater(report["calls"], RATE * seconds / 2, row.line())
-        self.assertGreaterEqual(row.share, LEAST_ANSWERED, row.line())
-        if not IS_SANITIZED:
-            self.assertLessEqual(row.extra_mib, most_extra_mib, row.line())
-        # No restart, and nothing is left that would disturb the next one.
-        self.assertIsNone(self.server.process.poll())
-        self.assertGreaterEqual(goodput(self.honest(QUIET_SECONDS)), LEAST_ANSWERED)
         return row
 
     # H4 and H5: streams that say nothing.

@@ -184,6 +184,37 @@ class RollingRestartTest(unittest.TestCase):
         self.assertEqual(figures["answered"], figures["calls"], figures)
         self.assertEqual(figures["errors"], {})
 
+    def test_streams_reach_a_server_that_came_later_when_their_connections_age(self) -> None:
+        ages = ("--max-connection-age-ms", 1000, "--max-connection-age-grace-ms", 200)
+        ports = free_ports(2)
+        addresses = [f"127.0.0.1:{port}" for port in ports]
+        with Server("--listen", addresses[0], *ages) as first:
+            with Load(",".join(addresses), "--retry", "--rate", 300, "--deadline", "20s",
+                      "--streams", STREAMS) as load:
+                self.wait_until_called(first, load, method=REQUESTS)
+                with Server("--listen", addresses[1], *ages) as later:
+                    self.wait_until_called(later, load, method=REQUESTS)
+                    figures = load.end()
+        self.assertEqual(figures["answered"], figures["calls"], figures)
+        self.assertEqual(figures["errors"], {})
+
+    def test_streams_stay_where_they_are_while_their_connections_do(self) -> None:
+        ports = free_ports(2)
+        addresses = [f"127.0.0.1:{port}" for port in ports]
+        with Server("--listen", addresses[0]) as first:
+            with Load(",".join(addresses), "--retry", "--rate", 300, "--deadline", "20s",
+                      "--streams", STREAMS) as load:
+                self.wait_until_called(first, load, method=REQUESTS)
+                with Server("--listen", addresses[1]) as later:
+                    self.wait_until_connected(later, load)
+                    self.wait_until_called(first, load, answered(first, REQUESTS) + 300, REQUESTS)
+                    self.assertEqual(answered(later, REQUESTS), 0)
+                    # It takes them over when the first one goes.
+                    self.assertEqual(first.end(), 0, first.log())
+                    self.wait_until_called(later, load, method=REQUESTS)
+                    figures = load.end()
+        self.assertEqual(figures["answered"], figures["calls"], figures)
+
     def test_with_a_drain_delay_hardly_a_call_is_even_repeated(self) -> None:
         figures = self.restart_in_turns(RESTARTS // 2, signal.SIGTERM, "--drain-delay-ms", 300)
         self.assert_nothing_is_lost(figures, RESTARTS // 2)
