@@ -155,6 +155,10 @@ void AdaptiveModel::MayChoosePrecision(const VersionFacts& facts,
 
 void AdaptiveModel::ChoosePrecisionAgain() {
   chooser_->jobs.Remove(this);
+  {
+    const MutexLock lock(mutex_);
+    has_other_pictures_ = true;
+  }
   StartChoice();
 }
 
@@ -260,6 +264,7 @@ void AdaptiveModel::Choose(const BackgroundJobs::Stopped& stopped) {
       return;  // Whoever measures starts it again.
     }
     is_wanted_ = false;
+    has_other_pictures_ = false;
   }
   // Here, as it may take a while.
   const CalibrationPictures& pictures = chooser_->pictures;
@@ -335,7 +340,7 @@ absl::StatusOr<PrecisionReport> AdaptiveModel::MeasurePrecisions(
   {
     const MutexLock lock(mutex_);
     is_measuring_ = false;
-    is_wanted = is_wanted_;
+    is_wanted = is_wanted_ || has_other_pictures_;
   }
   if (is_wanted) {
     StartChoice();

@@ -70,7 +70,7 @@ class AdaptiveModel final : public Model {
                           std::unique_ptr<PrecisionHost> host) override;
   void ChoosePrecisionAgain() override;
   // Ends a choice that is being made; with `use` instead of it, else it is
-  // begun again afterwards.
+  // begun again afterwards, as it is after ChoosePrecisionAgain() meanwhile.
   absl::StatusOr<PrecisionReport> MeasurePrecisions(
       const RealPictures& pictures, bool use,
       const std::function<bool()>& stopped) override;
@@ -129,6 +129,9 @@ class AdaptiveModel final : public Model {
   std::string choice_ ABSL_GUARDED_BY(mutex_);
   // A choice is to be made that no thread is making.
   bool is_wanted_ ABSL_GUARDED_BY(mutex_) = false;
+  // ChoosePrecisionAgain() was called, and no choice has begun since: what is
+  // measured meanwhile does not make it needless.
+  bool has_other_pictures_ ABSL_GUARDED_BY(mutex_) = false;
   bool is_measuring_ ABSL_GUARDED_BY(mutex_) = false;
 };
 

@@ -228,5 +228,26 @@ TEST_F(AdaptiveModelTest, AChoiceThatAMeasurementEndedIsMadeAfterIt) {
   EXPECT_EQ(model->precision(), "int8");
 }
 
+TEST_F(AdaptiveModelTest, PicturesThatComeWhileItIsMeasuredAreNotForgotten) {
+  const auto engine = Engine("int8");
+  const auto model = Load(*engine);
+  FakeHost& host = Choose(*model);
+  const auto beside = Load(*engine);
+  bool came = false;
+  const auto report = model->MeasurePrecisions(Real(), true, [&] {
+    if (!std::exchange(came, true)) {
+      model->ChoosePrecisionAgain();
+      // One choice is made after the other: that of `model` was begun before.
+      Choose(*beside);
+    }
+    return false;
+  });
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(came);
+  // Behind the choice that is owed.
+  Choose(*Load(*engine));
+  EXPECT_EQ(host.Await(0), 3) << "begun with, measured, and chosen again";
+}
+
 }  // namespace
 }  // namespace resnetd
