@@ -84,9 +84,7 @@ absl::StatusOr<std::unique_ptr<ModelLoader>> CreateBackend(
        .pictures = FirstOf(
            pictures, CalibrationFolder(config.calibration_pictures,
                                        DatasetOptionsOf(config, plan).decode)),
-       .record_folder = config.data_dir.empty()
-                            ? ""
-                            : absl::StrCat(config.data_dir, "/precision")});
+       .record_folder = ChoicesFolderOf(config)});
 }
 
 std::vector<ServerFacts::Backend> DescribeBackends(

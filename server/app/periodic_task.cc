@@ -16,6 +16,12 @@ PeriodicTask::~PeriodicTask() {
   ended_.NotifyAll();
 }
 
+void PeriodicTask::RunSoon() {
+  const MutexLock lock(mutex_);
+  is_asked_ = true;
+  ended_.NotifyAll();
+}
+
 void PeriodicTask::Run() {
   do {
     task_();
@@ -25,9 +31,10 @@ void PeriodicTask::Run() {
 bool PeriodicTask::WaitForNext() {
   const SteadyTime next = RealClock().Now() + interval_;
   const MutexLock lock(mutex_);
-  while (!is_over_ && RealClock().Now() < next) {
+  while (!is_over_ && !is_asked_ && RealClock().Now() < next) {
     ended_.WaitUntil(mutex_, next);
   }
+  is_asked_ = false;
   return !is_over_;
 }
 

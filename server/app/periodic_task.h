@@ -19,6 +19,10 @@ class PeriodicTask {
   PeriodicTask(const PeriodicTask&) = delete;
   PeriodicTask& operator=(const PeriodicTask&) = delete;
 
+  // Runs it once more without waiting for the interval; once for all calls
+  // before that run begins. Returns at once.
+  void RunSoon() ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   void Run();
   // False: the end has come.
@@ -29,6 +33,7 @@ class PeriodicTask {
   Mutex mutex_;
   CondVar ended_;
   bool is_over_ ABSL_GUARDED_BY(mutex_) = false;
+  bool is_asked_ ABSL_GUARDED_BY(mutex_) = false;
   Thread thread_;
 };
 

@@ -22,6 +22,7 @@
 #include "server/app/default_model.h"
 #include "server/app/endpoint.h"
 #include "server/app/follower.h"
+#include "server/app/kept_choices_task.h"
 #include "server/app/model_event_metrics.h"
 #include "server/app/model_precisions.h"
 #include "server/app/periodic_task.h"
@@ -152,6 +153,7 @@ class ServerParts final : public Server {
   std::unique_ptr<VersionProber> lab_;
   std::unique_ptr<JobManager> jobs_;
   std::unique_ptr<PeriodicTask> collector_;
+  std::unique_ptr<KeptChoicesTask> choices_;
   std::unique_ptr<GrpcServer> grpc_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<PeriodicTask> reloader_;
@@ -191,6 +193,8 @@ absl::Status ServerParts::Build(const KernelSelftest& kernels,
     return FollowRegistry();
   }
   RETURN_IF_ERROR(BringModels());
+  choices_ = std::make_unique<KeptChoicesTask>(ChoicesFolderOf(config_),
+                                               *store_, *manager_);
   loaded();
   RETURN_IF_ERROR(jobs_->Start());
   BecomeReady();

@@ -125,6 +125,11 @@ StoreOptions StoreOptionsOf(const Config& config) {
   return options;
 }
 
+std::string ChoicesFolderOf(const Config& config) {
+  return config.data_dir.empty() ? ""
+                                 : absl::StrCat(config.data_dir, "/precision");
+}
+
 ModelManagerOptions ManagerOptionsOf(const Config& config) {
   return {.max_batch = static_cast<std::size_t>(MaxBatch(config)),
           .max_model_bytes = config.max_model_bytes,

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "server/app/config.h"
 #include "server/app/endpoint.h"
 #include "server/app/thread_plan.h"
@@ -20,6 +22,8 @@ ClassifierOptions ClassifierOptionsOf(const Config& config,
 GrpcServerOptions GrpcOptionsOf(const Config& config, const Endpoint& endpoint);
 RegistryClientOptions RegistryOptionsOf(const Config& config);
 StoreOptions StoreOptionsOf(const Config& config);
+// CpuEngineOptions::record_folder; empty: no choice is kept.
+std::string ChoicesFolderOf(const Config& config);
 ModelManagerOptions ManagerOptionsOf(const Config& config);
 DatasetOptions DatasetOptionsOf(const Config& config, const ThreadPlan& plan);
 JobManagerOptions JobOptionsOf(const Config& config, const ThreadPlan& plan);

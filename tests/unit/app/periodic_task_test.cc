@@ -51,6 +51,34 @@ TEST(PeriodicTaskTest, EndsAtOnceHoweverLongTheIntervalIs) {
   EXPECT_EQ(counter.count(), 1);
 }
 
+TEST(PeriodicTaskTest, RunsSoonWhenItIsAskedTo) {
+  Counter counter;
+  PeriodicTask task("test", std::chrono::hours(1000),
+                    [&counter] { counter.Add(); });
+  counter.WaitFor(1);
+  for (int run = 2; run < 5; ++run) {
+    task.RunSoon();
+    counter.WaitFor(run);
+  }
+}
+
+// What it was asked for while it ran may not be seen by that run.
+TEST(PeriodicTaskTest, RunsOnceMoreWhenItIsAskedToInTheMiddle) {
+  Counter counter;
+  PeriodicTask* self = nullptr;
+  Counter known;
+  PeriodicTask task("test", std::chrono::hours(1000), [&] {
+    known.WaitFor(1);
+    if (counter.count() == 0) {
+      self->RunSoon();
+    }
+    counter.Add();
+  });
+  self = &task;
+  known.Add();
+  counter.WaitFor(2);
+}
+
 TEST(PeriodicTaskTest, ItsEndWaitsForARunInProgress) {
   Counter begun;
   Counter ended;

@@ -26,6 +26,13 @@ TEST(ServerOptionsTest, TheStoreTakesItsSettings) {
   EXPECT_EQ(options.collect_grace, std::chrono::seconds(13));
 }
 
+TEST(ServerOptionsTest, ChoicesAreKeptInTheFolderOfTheStoreIfItStays) {
+  Config config;
+  EXPECT_EQ(ChoicesFolderOf(config), "");
+  config.data_dir = "/data";
+  EXPECT_EQ(ChoicesFolderOf(config), "/data/precision");
+}
+
 TEST(ServerOptionsTest, TheManagerTakesItsSettings) {
   Config config;
   config.max_batch = 3;
