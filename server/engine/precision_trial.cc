@@ -71,6 +71,7 @@ class Trials {
       : engine_(engine),
         reference_(reference),
         real_(real.pictures.size()),
+        trained_(real.trained),
         golden_(GoldenPictures(reference.crop())),
         stopped_(stopped) {
     Take(real);
@@ -112,7 +113,7 @@ class Trials {
   // Golden pictures judge, too, where real ones are few: one alone would be
   // less than none.
   void Take(const RealPictures& real) {
-    const PictureSplit split = SplitPictures(real_);
+    const PictureSplit split = SplitPictures(real_, trained_);
     for (const std::size_t i : split.calibrating) {
       calibrating_.push_back(&real.pictures[i]);
     }
@@ -121,7 +122,7 @@ class Trials {
       classes_.push_back(real.classes.empty() ? RealPictures::kNoClass
                                               : real.classes[i]);
     }
-    if (real_ < kLeastRealPictures) {
+    if (split.judging.size() < kLeastRealPictures) {
       for (const Pixels& picture : golden_) {
         pictures_.push_back(&picture);
         classes_.push_back(RealPictures::kNoClass);
@@ -178,6 +179,19 @@ class Trials {
                           reference_.threads());
   }
 
+  std::string TooFew() const {
+    const std::string uses = absl::StrCat(
+        kLeastCalibrationPictures, " to calibrate with, ", kLeastRealPictures,
+        " to judge by");
+    return trained_ == 0
+               ? absl::StrCat(real_, " real pictures, at least ",
+                              kLeastToQuantise, " are needed: ", uses)
+               : absl::StrCat(real_ - trained_,
+                              " real pictures that training has not seen and ",
+                              trained_, " that it has; needed are ", uses,
+                              ", which those it has not seen may alone");
+  }
+
   // What `precision` lacks to be tried at all.
   TrialObjection LackFor(Precision precision) const {
     if (precision != Precision::kInt8) {
@@ -190,12 +204,8 @@ class Trials {
     if (real_ == 0) {
       return {PrecisionObjection::kNoPictures, "no pictures to calibrate with"};
     }
-    if (real_ < kLeastToQuantise) {
-      return {PrecisionObjection::kTooFewPictures,
-              absl::StrCat(real_, " real pictures, at least ", kLeastToQuantise,
-                           " are needed: ", kLeastCalibrationPictures,
-                           " to calibrate with, ", kLeastRealPictures,
-                           " to judge by")};
+    if (calibrating_.empty()) {
+      return {PrecisionObjection::kTooFewPictures, TooFew()};
     }
     return {};
   }
@@ -261,6 +271,8 @@ class Trials {
   const dnnl::engine& engine_;
   const CpuModel& reference_;
   const std::size_t real_;
+  // Of them.
+  const std::size_t trained_;
   const std::vector<Pixels> golden_;
   // Int8 is calibrated with these, and no precision is judged by them.
   std::vector<const Pixels*> calibrating_;

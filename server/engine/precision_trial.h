@@ -28,8 +28,8 @@ struct PrecisionRun {
 };
 
 // Makes, compares and times candidates beside `reference`, a model in float32.
-// `pictures` are real ones: int8 is tried only with kLeastToQuantise of them.
-// SplitPictures() says which calibrate it and which judge every precision;
+// `pictures` are real ones: SplitPictures() says which calibrate int8, which is
+// not tried where they are too few for it, and which judge every precision;
 // golden pictures judge beside fewer than kLeastRealPictures. `all`: every
 // precision, whether the policy wants it or not; else those it wants, up to the
 // one that it forces.

@@ -127,6 +127,22 @@ std::vector<std::size_t> ChooseByHash(const std::vector<std::string>& digests,
   return chosen;
 }
 
+std::size_t PerClassForAtLeast(absl::Span<const int> labels,
+                               std::size_t per_class, std::size_t least) {
+  const std::map<int, std::vector<std::size_t>> classes = ByClass(labels);
+  const std::size_t wanted = std::min(least, labels.size());
+  while (true) {
+    std::size_t kept = 0;
+    for (const auto& [label, examples] : classes) {
+      kept += std::min(per_class, examples.size());
+    }
+    if (kept >= wanted) {
+      return per_class;
+    }
+    ++per_class;
+  }
+}
+
 std::vector<std::size_t> ChooseByHerding(absl::Span<const float> features,
                                          std::size_t size,
                                          absl::Span<const int> labels,

@@ -20,6 +20,11 @@ std::vector<std::size_t> ChooseByHash(const std::vector<std::string>& digests,
                                       absl::Span<const int> labels,
                                       std::size_t per_class, std::int64_t seed);
 
+// How many of each class to keep, at least `per_class`, so that `least` are kept
+// in all where there are so many: a class with fewer gives what it has.
+std::size_t PerClassForAtLeast(absl::Span<const int> labels,
+                               std::size_t per_class, std::size_t least);
+
 // The examples whose mean stays nearest to the mean of their class, one after
 // the other (Rebuffi et al. 2017), of features scaled to length 1: the first k
 // of a class are the choice for k. Indices of the examples, by class, then in

@@ -11,7 +11,9 @@
 #include "server/base/error.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
+#include "server/finetune/exemplars.h"
 #include "server/finetune/job_rules.h"
+#include "server/models/precision_report.h"
 
 namespace resnetd {
 namespace {
@@ -127,7 +129,11 @@ absl::Status KeepExemplars(const Job& job, const JobPlan& plan,
   std::vector<ExampleRow> rows;
   Choose(TrainingExamples(plan), per_class, plan.recipe.seed,
          ExampleSplit::kTrain, rows);
-  Choose(plan.validation, per_class, plan.recipe.seed,
+  // int8 is judged by them, which needs some however few classes there are.
+  const std::size_t to_judge = PerClassForAtLeast(
+      LabelsOf(plan.validation), static_cast<std::size_t>(per_class),
+      kLeastRealPictures);
+  Choose(plan.validation, static_cast<int>(to_judge), plan.recipe.seed,
          ExampleSplit::kValidation, rows);
   // Of one picture in both the dataset and the replayed ones, the first.
   std::set<Digest> seen;

@@ -30,7 +30,8 @@ absl::StatusOr<PlanInputs> ReadInputs(const JobSpec& spec, Store& store,
 
 // Keeps exemplars of what `plan`, that of `job`, trained on, for version
 // `version` of its model: per class so many to train on as the job says, and as
-// many to validate with. Nothing when they are kept already.
+// many to validate with, of these more where they are fewer than
+// kLeastRealPictures together. Nothing when they are kept already.
 absl::Status KeepExemplars(const Job& job, const JobPlan& plan,
                            VersionNumber version, DatasetCatalog& catalog);
 

@@ -20,6 +20,7 @@
 #include "server/image/preprocess.h"
 #include "server/models/json_object.h"
 #include "server/models/model_registry.h"
+#include "server/models/picture_split.h"
 
 namespace resnetd {
 namespace {
@@ -37,9 +38,11 @@ std::string IdentityOf(const DatasetRow& dataset, const Measurement& what) {
                       " ", what.split.test, " ", what.split.seed);
 }
 
-Measurement AllOf(const DatasetRow& dataset) {
-  return {.dataset = dataset.name, .part = DatasetPart::kAll};
+std::string IdentityOfExemplars(const DatasetRow& dataset) {
+  return absl::StrCat("exemplars ", dataset.digest);
 }
+
+bool Always() { return true; }
 
 std::map<std::string, int> ClassesOf(const VersionFacts& version) {
   std::map<std::string, int> classes;
@@ -127,25 +130,60 @@ absl::StatusOr<RealPictures> VersionPictures::ReadFor(
   if (examples.size() < least) {
     return TooFew(examples.size(), least, what);
   }
-  const std::map<std::string, int> classes = ClassesOf(version);
-  const std::size_t wanted = std::min(examples.size(), kMostRealPictures);
+  std::vector<ExampleRow> rows;
+  rows.reserve(examples.size());
+  for (const PlannedExample& example : examples) {
+    rows.push_back(example.row);
+  }
   RealPictures real;
   real.identity = IdentityOf(data.dataset, what);
+  RETURN_IF_ERROR(Append(version, data.dataset.labels, rows, kMostRealPictures,
+                         go_on, real));
+  return real;
+}
+
+absl::Status VersionPictures::Append(const VersionFacts& version,
+                                     const std::vector<std::string>& labels,
+                                     const std::vector<ExampleRow>& rows,
+                                     std::size_t most,
+                                     const std::function<bool()>& go_on,
+                                     RealPictures& real) const {
+  const std::map<std::string, int> classes = ClassesOf(version);
+  const std::size_t wanted = std::min(rows.size(), most);
   for (std::size_t i = 0; i < wanted; ++i) {
     if (!go_on()) {
       return Error(absl::StatusCode::kCancelled, Reason::kCancelled,
                    "the measurement was cancelled");
     }
-    const PlannedExample& example = examples[i * examples.size() / wanted];
-    ASSIGN_OR_RETURN(
-        const std::vector<Pixels> read,
-        datasets_.ReadPictures(absl::MakeConstSpan(&example.row, 1)));
+    const ExampleRow& row = rows[i * rows.size() / wanted];
+    ASSIGN_OR_RETURN(const std::vector<Pixels> read,
+                     datasets_.ReadPictures(absl::MakeConstSpan(&row, 1)));
     real.pictures.push_back(ResizeAndCrop(read.front(), version.preprocess));
-    const auto known = classes.find(
-        data.dataset.labels[static_cast<std::size_t>(example.label)]);
+    const auto known =
+        classes.find(labels[static_cast<std::size_t>(row.label)]);
     real.classes.push_back(known == classes.end() ? RealPictures::kNoClass
                                                   : known->second);
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<RealPictures> VersionPictures::ReadExemplars(
+    const VersionFacts& version, const DatasetRow& dataset) const {
+  ASSIGN_OR_RETURN(DatasetContent data,
+                   ReadDataset(store_.datasets(), dataset.name));
+  std::vector<ExampleRow> trained;
+  std::vector<ExampleRow> held_out;
+  for (ExampleRow& row : data.examples) {
+    (row.split == ExampleSplit::kTrain ? trained : held_out)
+        .push_back(std::move(row));
+  }
+  RealPictures real;
+  real.identity = IdentityOfExemplars(dataset);
+  RETURN_IF_ERROR(Append(version, data.dataset.labels, trained,
+                         kMostCalibrationPictures, Always, real));
+  real.trained = real.pictures.size();
+  RETURN_IF_ERROR(Append(version, data.dataset.labels, held_out,
+                         kMostRealPictures - real.trained, Always, real));
   return real;
 }
 
@@ -186,20 +224,16 @@ std::string VersionPictures::Identity(const VersionFacts& version) const {
     return named->identity;
   }
   const std::optional<DatasetRow> kept = FindExemplars(version);
-  return kept ? IdentityOf(*kept, AllOf(*kept)) : "";
+  return kept ? IdentityOfExemplars(*kept) : "";
 }
 
 RealPictures VersionPictures::Read(const VersionFacts& version) const {
-  std::optional<Measurement> what;
+  absl::StatusOr<RealPictures> read = RealPictures();
   if (const std::optional<PictureNote> named = FindRemembered(version)) {
-    what = named->what;
+    read = ReadFor(version, named->what, 1, Always);
   } else if (const std::optional<DatasetRow> kept = FindExemplars(version)) {
-    what = AllOf(*kept);
-  } else {
-    return {};
+    read = ReadExemplars(version, *kept);
   }
-  absl::StatusOr<RealPictures> read =
-      ReadFor(version, *what, 1, [] { return true; });
   if (!read.ok()) {
     LogUnreadable(version, read.status());
     return {};

@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -29,7 +30,8 @@ absl::StatusOr<PictureNote> ParsePictureNote(absl::string_view text);
 
 // Of the store, the pictures that the reduced precisions of a version are
 // calibrated and compared on: a part of a dataset that somebody named for it,
-// else the exemplars that were kept when it was trained here. What was named
+// else the exemplars that were kept when it was trained here, of which those
+// that it was trained on judge nothing (RealPictures::trained). What was named
 // outlives a restart. Thread-safe; reads the store and decodes.
 class VersionPictures {
  public:
@@ -61,6 +63,16 @@ class VersionPictures {
   std::optional<PictureNote> FindRemembered(const VersionFacts& version) const;
   // Absent: there are none, or they are not whole yet.
   std::optional<DatasetRow> FindExemplars(const VersionFacts& version) const;
+  // Those that were trained on first, at most kMostCalibrationPictures; of all
+  // at most kMostRealPictures.
+  absl::StatusOr<RealPictures> ReadExemplars(const VersionFacts& version,
+                                             const DatasetRow& dataset) const;
+  // At most `most` of `rows` that lie evenly; `labels`: those of their dataset.
+  absl::Status Append(const VersionFacts& version,
+                      const std::vector<std::string>& labels,
+                      const std::vector<ExampleRow>& rows, std::size_t most,
+                      const std::function<bool()>& go_on,
+                      RealPictures& real) const;
 
   Store& store_;
   DatasetManager& datasets_;

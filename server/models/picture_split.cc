@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 namespace resnetd {
 namespace {
@@ -14,22 +15,43 @@ std::size_t PlaceIn(std::size_t run, std::size_t size) {
   return static_cast<std::size_t>((fraction * size) >> 32U);
 }
 
+// `wanted` of the `size` places from `first` on, one of each run of neighbours.
+void TakeEvenly(std::size_t first, std::size_t size, std::size_t wanted,
+                std::vector<std::size_t>& places) {
+  for (std::size_t run = 0; run < wanted; ++run) {
+    const std::size_t begin = run * size / wanted;
+    const std::size_t end = (run + 1) * size / wanted;
+    places.push_back(first + begin + PlaceIn(run, end - begin));
+  }
+}
+
+// How many calibrate of `held_out` pictures that training has not seen, beside
+// `trained` that it has; nullopt: int8 is not tried.
+std::optional<std::size_t> CalibratingOf(std::size_t held_out,
+                                         std::size_t trained) {
+  const std::size_t least =
+      kLeastCalibrationPictures - std::min(trained, kLeastCalibrationPictures);
+  if (held_out < kLeastRealPictures + least) {
+    return std::nullopt;
+  }
+  return trained > 0 ? least
+                     : std::min({kMostCalibrationPictures,
+                                 held_out - kLeastRealPictures, held_out / 2});
+}
+
 }  // namespace
 
-PictureSplit SplitPictures(std::size_t count) {
-  const std::size_t runs =
-      count < kLeastToQuantise
-          ? 0
-          : std::min({kMostCalibrationPictures, count - kLeastRealPictures,
-                      count / 2});
+PictureSplit SplitPictures(std::size_t count, std::size_t trained) {
+  const std::size_t held_out = count - trained;
   PictureSplit split;
-  for (std::size_t run = 0; run < runs; ++run) {
-    const std::size_t begin = run * count / runs;
-    const std::size_t end = (run + 1) * count / runs;
-    split.calibrating.push_back(begin + PlaceIn(run, end - begin));
+  if (const auto calibrating = CalibratingOf(held_out, trained)) {
+    TakeEvenly(0, trained, std::min(trained, kMostCalibrationPictures),
+               split.calibrating);
+    TakeEvenly(trained, held_out, *calibrating, split.calibrating);
   }
-  auto next = split.calibrating.begin();
-  for (std::size_t i = 0; i < count; ++i) {
+  auto next = std::lower_bound(split.calibrating.begin(),
+                               split.calibrating.end(), trained);
+  for (std::size_t i = trained; i < count; ++i) {
     if (next != split.calibrating.end() && *next == i) {
       ++next;
     } else {

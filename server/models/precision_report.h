@@ -18,6 +18,8 @@ struct RealPictures {
   std::vector<int> classes;
   // Differs for other pictures; empty: there are none.
   std::string identity;
+  // The first so many were trained on: they may calibrate, and judge nothing.
+  std::size_t trained = 0;
 
   static constexpr int kNoClass = -1;
 };
@@ -33,7 +35,7 @@ enum class PrecisionObjection {
   kNone,
   // No real pictures to calibrate with or to compare on.
   kNoPictures,
-  // Fewer than kLeastToQuantise.
+  // Too few to calibrate with and to judge by (SplitPictures()).
   kTooFewPictures,
   // The library has no such arithmetic on this CPU, or none for this network.
   kUnsupported,

@@ -169,6 +169,46 @@ TEST_P(PrecisionDigitsTest, TooFewRealPicturesAreSaidSo) {
   EXPECT_EQ(enough.trials.back().agreement.pictures, 50);
 }
 
+// As the exemplars of a version that was fine-tuned: more training pictures do
+// not make up for those that may judge.
+TEST_P(PrecisionDigitsTest, WhatWasTrainedOnCalibratesForFiftyThatWereNot) {
+  for (const std::size_t held_out :
+       {kLeastRealPictures - 1, kLeastRealPictures, kLeastRealPictures + 1}) {
+    RealPictures real;
+    real.trained = 40;
+    real.pictures.assign(calibration_.begin(), calibration_.begin() + 40);
+    real.pictures.insert(
+        real.pictures.end(), held_out_.begin(),
+        held_out_.begin() + static_cast<std::ptrdiff_t>(held_out));
+    const auto run =
+        TryPrecisions(engine_, *reference_, *ParsePrecisionPolicy("int8"),
+                      real, /*all=*/false, [] { return false; });
+    ASSERT_TRUE(run.ok()) << run.status();
+    if (held_out < kLeastRealPictures) {
+      EXPECT_NE(run->decision.precision, Precision::kInt8);
+      EXPECT_EQ(run->decision.figures[1].objection,
+                PrecisionObjection::kTooFewPictures);
+      EXPECT_THAT(run->decision.text,
+                  HasSubstr("49 real pictures that training has not seen and "
+                            "40 that it has; needed are 30 to calibrate with, "
+                            "50 to judge by"));
+      continue;
+    }
+    EXPECT_EQ(run->decision.precision, Precision::kInt8) << run->decision.text;
+    EXPECT_EQ(run->calibration->pictures, 40);
+    EXPECT_EQ(run->trials.back().agreement.pictures,
+              static_cast<int>(held_out));
+    // All that training has not seen judge, and nothing else.
+    std::vector<const Pixels*> judging;
+    for (std::size_t i = 0; i < held_out; ++i) {
+      judging.push_back(&held_out_[i]);
+    }
+    EXPECT_EQ(run->trials.back().agreement,
+              Compare(*LogitsOfAll(*reference_, judging),
+                      *LogitsOfAll(*run->winner, judging), Classes()));
+  }
+}
+
 // Those that int8's ranges were taken from show nothing that is cut off.
 TEST_P(PrecisionDigitsTest, WhatCalibratesIsNotWhatJudges) {
   const PrecisionRun run = Try("int8", calibration_);

@@ -53,6 +53,36 @@ TEST(ChooseByHashTest, TakesAllOfASmallClassAndNoneOfNone) {
   EXPECT_THAT(ChooseByHash({}, {}, 5, 1), IsEmpty());
 }
 
+TEST(PerClassForAtLeastTest, IsMoreWhereClassesAreFewAndMoreAreThere) {
+  struct Case {
+    std::vector<int> labels;
+    std::size_t per_class;
+    std::size_t least;
+    std::size_t expected;
+  };
+  std::vector<int> uneven(30, 0);
+  uneven.insert(uneven.end(), 4, 1);
+  const Case cases[] = {
+      // Enough already, just enough, one too few.
+      {Alternating(40, 4), 3, 11, 3},
+      {Alternating(40, 4), 3, 12, 3},
+      {Alternating(40, 4), 3, 13, 4},
+      // A small class gives what it has, others make up for it.
+      {uneven, 2, 20, 16},
+      // All of them are too few.
+      {Alternating(10, 2), 2, 50, 5},
+      {uneven, 2, 1000, 30},
+      {Alternating(10, 2), 7, 50, 7},
+      {{}, 2, 50, 2},
+      {Alternating(10, 2), 0, 0, 0},
+  };
+  for (const Case& one : cases) {
+    EXPECT_EQ(PerClassForAtLeast(one.labels, one.per_class, one.least),
+              one.expected)
+        << one.labels.size() << ", " << one.per_class << ", " << one.least;
+  }
+}
+
 TEST(ChooseByHashTest, DependsOnTheSeedButNotOnTheOrder) {
   const std::vector<int> labels(30, 0);
   std::vector<std::string> digests = DigestsOf(30);

@@ -271,6 +271,27 @@ TEST_F(JobManagerTest, ExemplarsAreKeptAndReplayedByTheNextJob) {
   EXPECT_GT(second.status.recipe->replay_share, 0);
 }
 
+TEST_F(JobManagerTest, SoManyValidationPicturesAreKeptThatInt8CanBeJudged) {
+  ASSERT_TRUE(jobs_->Start().ok());
+  MakeDataset("more", 10, 40);
+  JobSpec spec = Spec();
+  spec.dataset = DatasetName::Parse("more").value();
+  spec.replay.exemplars_per_class = 2;
+  const Job job = AwaitEnd(Create(spec));
+  const DatasetContent kept = Must(
+      ReadDataset(store_->datasets(),
+                  ExemplarDataset(Named("tiny"), *job.status.result)));
+  const auto count = [&kept](ExampleSplit split) {
+    return std::count_if(
+        kept.examples.begin(), kept.examples.end(),
+        [split](const ExampleRow& row) { return row.split == split; });
+  };
+  EXPECT_EQ(count(ExampleSplit::kTrain), 10 * 2);
+  // So many that they are enough with one more of each class.
+  EXPECT_GE(count(ExampleSplit::kValidation), 50);
+  EXPECT_LT(count(ExampleSplit::kValidation), 60);
+}
+
 TEST_F(JobManagerTest, TellsWhatIsWrongWithARequest) {
   JobSpec spec = Spec();
   spec.dataset = DatasetName::Parse("nothing").value();

@@ -31,13 +31,16 @@ class VersionPicturesTest : public ::testing::Test {
  protected:
   VersionPicturesTest() { facts_.preprocess = {.resize = 8, .crop = 8}; }
 
-  // Two classes of `per_class` pictures, one after the other.
+  // Two classes of `per_class` pictures, one after the other. Of each class the
+  // first `trained` are to train on and the others to validate with; negative:
+  // that is not said.
   void MakeDataset(const DatasetName& name, int per_class,
-                   const std::string& second = "label-1") {
+                   const std::string& second = "label-1", int trained = -1) {
     const std::vector<std::string> labels = {"label-0", second};
     std::vector<std::string> files;
     for (int i = 0; i < 2 * per_class; ++i) {
-      const Pixels pixels = FakePixels(static_cast<std::uint8_t>(i), 16);
+      Pixels pixels = FakePixels(static_cast<std::uint8_t>(i), 16);
+      pixels.rgb[1] = static_cast<std::uint8_t>(i / 256);
       const testing::Encoded png = testing::EncodePng(pixels);
       files.emplace_back(png.begin(), png.end());
     }
@@ -46,11 +49,23 @@ class VersionPicturesTest : public ::testing::Test {
       examples.push_back(
           {.name = "x",
            .label = labels[i / static_cast<std::size_t>(per_class)],
+           .split = SplitOf(static_cast<int>(i) % per_class, trained),
            .bytes = BytesOf(files[i])});
     }
     Must(datasets_->CreateDataset(name, labels, {}));
     Must(datasets_->Add(name, "u", 0, examples));
     Must(datasets_->SealDataset(name, "", {}));
+  }
+  static ExampleSplit SplitOf(int place, int trained) {
+    if (trained < 0) {
+      return ExampleSplit::kAuto;
+    }
+    return place < trained ? ExampleSplit::kTrain : ExampleSplit::kValidation;
+  }
+  void KeepExemplarsOf(const VersionFacts& version, int trained,
+                       int held_out) {
+    MakeDataset(ExemplarDataset(version.name, version.version),
+                trained + held_out, "label-1", trained);
   }
   static Measurement On(const std::string& name,
                         DatasetPart part = DatasetPart::kAll) {
@@ -117,14 +132,37 @@ TEST_F(VersionPicturesTest, TooFewAndAnUnknownDatasetAreRefused) {
 }
 
 TEST_F(VersionPicturesTest, ExemplarsOfTheVersionAreTakenByThemselves) {
-  MakeDataset(ExemplarDataset(facts_.name, facts_.version), 4);
-  EXPECT_THAT(pictures_.Identity(facts_), HasSubstr("dataset "));
+  KeepExemplarsOf(facts_, 3, 1);
+  EXPECT_THAT(pictures_.Identity(facts_), HasSubstr("exemplars "));
   const RealPictures real = pictures_.Read(facts_);
   EXPECT_EQ(real.pictures.size(), 8U);
+  EXPECT_EQ(real.trained, 6U);
+  EXPECT_EQ(real.classes, (std::vector<int>{0, 0, 0, 1, 1, 1, 0, 1}));
   EXPECT_EQ(real.identity, pictures_.Identity(facts_));
   VersionFacts other = facts_;
   other.version.value = 4;
   EXPECT_EQ(pictures_.Identity(other), "");
+}
+
+TEST_F(VersionPicturesTest, OfManyExemplarsThoseThatJudgeAreTheMost) {
+  struct Case {
+    int trained;
+    int held_out;
+    std::size_t calibrating;
+    std::size_t judging;
+  };
+  VersionFacts version = facts_;
+  for (const Case& one : {Case{32, 64, 64, 128}, Case{33, 95, 64, 190},
+                          Case{33, 96, 64, 192}, Case{33, 97, 64, 192},
+                          Case{20, 97, 40, 194}, Case{10, 119, 20, 236},
+                          Case{0, 129, 0, 256}, Case{40, 0, 64, 0}}) {
+    ++version.version.value;
+    KeepExemplarsOf(version, one.trained, one.held_out);
+    const RealPictures real = pictures_.Read(version);
+    EXPECT_EQ(real.trained, one.calibrating) << one.trained;
+    EXPECT_EQ(real.pictures.size(), one.calibrating + one.judging);
+    EXPECT_THAT(real.classes, Each(Ge(0)));
+  }
 }
 
 TEST_F(VersionPicturesTest, ExemplarsThatAreNotWholeYetAreNone) {

@@ -46,6 +46,48 @@ TEST(PictureSplitTest, EveryPictureIsOnOneSideInItsOrder) {
   }
 }
 
+TEST(PictureSplitTest, WhatWasTrainedOnCalibratesAndNeverJudges) {
+  struct Case {
+    std::size_t trained;
+    std::size_t held_out;
+    std::size_t calibrating;
+    std::size_t judging;
+  };
+  const Case cases[] = {
+      // Enough of what was trained on: all others judge, if they are enough.
+      {30, 49, 0, 49},
+      {30, 50, 30, 50},
+      {31, 50, 31, 50},
+      {63, 51, 63, 51},
+      {64, 50, 64, 50},
+      {65, 50, 64, 50},
+      {200, 192, 64, 192},
+      {200, 0, 0, 0},
+      // Of what is missing the others make up.
+      {29, 50, 0, 50},
+      {29, 51, 30, 50},
+      {1, 78, 0, 78},
+      {1, 79, 30, 50},
+      {1, 200, 30, 171},
+  };
+  for (const Case& one : cases) {
+    const PictureSplit split =
+        SplitPictures(one.trained + one.held_out, one.trained);
+    EXPECT_EQ(split.calibrating.size(), one.calibrating)
+        << one.trained << "+" << one.held_out;
+    EXPECT_EQ(split.judging.size(), one.judging)
+        << one.trained << "+" << one.held_out;
+    std::set<std::size_t> places(split.calibrating.begin(),
+                                 split.calibrating.end());
+    for (const std::size_t place : split.judging) {
+      EXPECT_GE(place, one.trained);
+      EXPECT_LT(place, one.trained + one.held_out);
+      EXPECT_TRUE(places.insert(place).second) << place;
+    }
+    EXPECT_EQ(places.size(), one.calibrating + one.judging);
+  }
+}
+
 TEST(PictureSplitTest, IsTheSameEachTime) {
   EXPECT_EQ(SplitPictures(200).calibrating, SplitPictures(200).calibrating);
 }
