@@ -44,6 +44,7 @@
 #include "server/finetune/job_manager.h"
 #include "server/finetune/version_pictures.h"
 #include "server/finetune/version_prober.h"
+#include "server/models/fallbacks.h"
 #include "server/models/model_manager.h"
 #include "server/models/model_registry.h"
 #include "server/models/replica.h"
@@ -325,6 +326,7 @@ std::string ServerParts::Metrics(ExpositionFormat format) {
          .versions = stats->versions,
          .integrity_failures = stats->integrity_failures});
   }
+  telemetry_->versions().SetFallbacks(CountedFallbacks());
   return telemetry_->Expose(format);
 }
 

@@ -20,6 +20,7 @@
 #include "server/engine/kept_model.h"
 #include "server/engine/precision_record.h"
 #include "server/engine/precision_trial.h"
+#include "server/models/fallbacks.h"
 
 namespace resnetd {
 namespace {
@@ -63,7 +64,20 @@ PrecisionDecision NotTried(const PrecisionPolicy& policy,
 PrecisionDecision DecisionOf(const PrecisionRecord& record) {
   return {.precision = record.precision,
           .text = record.text,
-          .figures = record.refused};
+          .figures = record.refused,
+          .clipped = record.clipped};
+}
+
+// Of the precision that the model goes over to.
+void TellClipping(const ModelName& model, const PrecisionDecision& decision) {
+  if (decision.clipped.value_or(0) <= kMostClipped) {
+    return;
+  }
+  CountFallback(Fallback::kInt8Clips);
+  Log(LogLevel::kWarning,
+      "int8 agrees and is used, but cuts off many activations: calibrate it "
+      "with pictures like those that are asked for",
+      {{"model", model.text()}, {"share", absl::StrCat(*decision.clipped)}});
 }
 
 void LogRefused(const ModelName& model,
@@ -193,6 +207,7 @@ void AdaptiveModel::Switch(Current model, const PrecisionDecision& decision) {
   }
   // First, so that who reads the log finds it counted.
   host_->Chosen(refused);
+  TellClipping(facts_->name, decision);
   Log(LogLevel::kInfo, "precision chosen",
       {{"model", facts_->name.text()}, {"choice", decision.text}});
   LogRefused(facts_->name, refused);
@@ -247,7 +262,8 @@ void AdaptiveModel::Keep(const DecisionKey& key,
       .text = run.decision.text,
       .calibration = std::nullopt,
       .logits = {},
-      .refused = RefusedOf(run.decision.figures, policy_.policy)};
+      .refused = RefusedOf(run.decision.figures, policy_.policy),
+      .clipped = run.decision.clipped};
   if (record.precision == Precision::kInt8) {
     record.calibration = run.calibration;
   }

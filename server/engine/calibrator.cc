@@ -1,6 +1,6 @@
 #include "server/engine/calibrator.h"
 
-#include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <functional>
 #include <map>
@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -39,24 +40,29 @@ absl::Status CheckStopped(const std::function<bool()>& stopped) {
                    : absl::OkStatus();
 }
 
-absl::StatusOr<Histograms> Observe(const CpuModel& reference,
-                                   absl::Span<const Pixels* const> pictures,
-                                   const std::function<bool()>& stopped) {
+// What each step that has a range writes for one picture after the other.
+using ActivationsOf =
+    absl::FunctionRef<void(const std::string& step, absl::Span<const float>)>;
+
+absl::Status Observe(const CpuModel& reference,
+                     absl::Span<const Pixels* const> pictures,
+                     const std::function<bool()>& stopped,
+                     ActivationsOf activations) {
   const CpuNetwork network = reference.Network();
   const std::vector<Step>& steps = network.program.steps;
-  Histograms histograms;
   for (const Pixels* const picture : pictures) {
     RETURN_IF_ERROR(CheckStopped(stopped));
     RETURN_IF_ERROR(reference.Observe({picture}, [&](const PlannedStep& planned,
                                                      const std::byte* output) {
       const std::string name = StepName(steps[planned.of_program]);
       if (!name.empty()) {
-        histograms[name].Add({reinterpret_cast<const float*>(output),
-                              planned.destination.get_size() / sizeof(float)});
+        activations(name,
+                    {reinterpret_cast<const float*>(output),
+                     planned.destination.get_size() / sizeof(float)});
       }
     }));
   }
-  return histograms;
+  return absl::OkStatus();
 }
 
 struct Method {
@@ -92,8 +98,12 @@ absl::StatusOr<std::vector<Calibration>> CalibrationsOf(
     return Error(absl::StatusCode::kInvalidArgument, Reason::kRequestInvalid,
                  "calibrating needs pictures, none was given");
   }
-  ASSIGN_OR_RETURN(const Histograms histograms,
-                   Observe(reference, pictures, stopped));
+  Histograms histograms;
+  RETURN_IF_ERROR(Observe(
+      reference, pictures, stopped,
+      [&histograms](const std::string& step, absl::Span<const float> values) {
+        histograms[step].Add(values);
+      }));
   const CpuNetwork network = reference.Network();
   std::vector<Calibration> calibrations;
   for (const Method& method : Methods()) {
@@ -112,6 +122,23 @@ absl::StatusOr<std::vector<Calibration>> CalibrationsOf(
     calibrations.push_back(std::move(calibration));
   }
   return calibrations;
+}
+
+absl::StatusOr<Clipping> ClippingOf(const CpuModel& reference,
+                                    const Calibration& calibration,
+                                    absl::Span<const Pixels* const> pictures,
+                                    const std::function<bool()>& stopped) {
+  Clipping clipping;
+  RETURN_IF_ERROR(Observe(
+      reference, pictures, stopped,
+      [&](const std::string& step, absl::Span<const float> values) {
+        const auto range = static_cast<float>(calibration.ranges.at(step));
+        for (const float value : values) {
+          clipping.values += value != 0 ? 1 : 0;
+          clipping.clipped += std::fabs(value) > range ? 1 : 0;
+        }
+      }));
+  return clipping;
 }
 
 absl::StatusOr<std::vector<float>> LogitsOfAll(

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
@@ -33,6 +34,30 @@ absl::StatusOr<std::vector<Calibration>> CalibrationsOf(
 // said so. The errors of CalibrationsOf() and of CpuModel::Load().
 absl::StatusOr<CalibrationTrial> Calibrate(
     const dnnl::engine& engine, const CpuModel& reference,
+    absl::Span<const Pixels* const> pictures,
+    const std::function<bool()>& stopped = [] { return false; });
+
+// What a calibration cuts off.
+struct Clipping {
+  // Activations that are not zero, and of them those beyond the range of their
+  // step.
+  std::int64_t values = 0;
+  std::int64_t clipped = 0;
+
+  // 0 without values.
+  double share() const {
+    return values == 0
+               ? 0.0
+               : static_cast<double>(clipped) / static_cast<double>(values);
+  }
+};
+
+// Of `pictures`, which should be others than it was made with: where they are
+// larger than those were, int8 computes with less than they are. `reference`:
+// the model in float32, which runs each picture once. CANCELLED: `stopped` said
+// so. The errors of Model::Logits(). Precondition: CheckCalibration() is OK.
+absl::StatusOr<Clipping> ClippingOf(
+    const CpuModel& reference, const Calibration& calibration,
     absl::Span<const Pixels* const> pictures,
     const std::function<bool()>& stopped = [] { return false; });
 

@@ -9,6 +9,7 @@
 #include "server/base/status_macros.h"
 #include "server/engine/kept_logits.h"
 #include "server/engine/precision.h"
+#include "server/models/fallbacks.h"
 #include "server/models/golden.h"
 
 namespace resnetd {
@@ -38,6 +39,7 @@ void DropKept(const PrecisionRecords& records, const PrecisionRecord& record,
       {{"model", model.text()},
        {"precision", std::string(PrecisionName(record.precision))},
        {"error", std::string(why.message())}});
+  CountFallback(Fallback::kKeptChoiceDropped);
   records.Drop(record.key);
 }
 

@@ -25,7 +25,7 @@ absl::StatusOr<std::unique_ptr<CpuModel>> MakeKeptModel(
     CpuNetwork network, std::size_t max_batch, int threads);
 
 // Forgets `record`, which `why` speaks against, so that the choice is made
-// again, and says so in the log.
+// again, says so in the log and counts it (Fallback::kKeptChoiceDropped).
 void DropKept(const PrecisionRecords& records, const PrecisionRecord& record,
               const ModelName& model, const absl::Status& why);
 

@@ -30,6 +30,7 @@
 #include "server/engine/onednn_api.h"
 #include "server/engine/openmp.h"
 #include "server/engine/probe.h"
+#include "server/models/fallbacks.h"
 
 namespace resnetd {
 namespace {
@@ -208,6 +209,7 @@ absl::StatusOr<KernelSelftest> ProveKernels(
     if (!SetMaxIsa(weaker.value)) {
       return CannotFork("call it before the library is used");
     }
+    CountFallback(Fallback::kKernelsCapped);
     return KernelSelftest{
         .isa = weaker.name,
         .capped = true,

@@ -32,7 +32,8 @@ struct KernelSelftest {
 // A forked child runs float32, bfloat16 and int8 convolutions with the
 // strongest instruction set that the CPU advertises and checks their results.
 // As long as the child dies, hangs or miscalculates, another one tries a weaker
-// set; the library is then capped to the first that works.
+// set; the library is then capped to the first that works, which is counted
+// (Fallback::kKernelsCapped).
 //
 // Call once, first thing in main: no other thread may exist yet (a fork copies
 // the locks of other threads, not the threads) and the library must not have

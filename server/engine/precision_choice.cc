@@ -38,6 +38,10 @@ std::string Describe(const PrecisionTrial& trial, absl::string_view objection) {
                           agreement.same_top1, agreement.pictures,
                           Reservation(trial), agreement.error);
   }
+  if (trial.clipped) {
+    absl::StrAppendFormat(&text, ", cuts off %.3f %% of the activations",
+                          100 * *trial.clipped);
+  }
   if (agreement.labelled > 0) {
     absl::StrAppendFormat(&text, ", right on %d of %d", agreement.correct,
                           agreement.labelled);
@@ -173,6 +177,7 @@ PrecisionDecision DecidePrecision(absl::Span<const PrecisionTrial> trials,
     }
   }
   decision.precision = best->precision;
+  decision.clipped = best->clipped;
   decision.text =
       absl::StrCat(PrecisionName(best->precision), " chosen; ", text);
   return decision;

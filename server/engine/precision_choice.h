@@ -41,6 +41,8 @@ struct PrecisionTrial {
   PrecisionObjection kind = PrecisionObjection::kUnsupported;
   // Of the plan.
   std::int64_t bytes = 0;
+  // Of int8: Clipping::share() on pictures that judge.
+  std::optional<double> clipped = std::nullopt;
 
   friend bool operator==(const PrecisionTrial&,
                          const PrecisionTrial&) = default;
@@ -55,6 +57,11 @@ double LeastAgreement(Precision precision);
 double MostError(Precision precision);
 // Of the pictures that float32 is right on, whose class is known.
 inline constexpr double kLeastAccuracy = 0.99;
+
+// More than this share of the activations that int8 cuts off says that it was
+// calibrated with other pictures than it is asked for: ten times what the
+// coarsest method leaves out of those that it looked at.
+inline constexpr double kMostClipped = 0.01;
 
 // Faster by less than this is not worth other logits.
 inline constexpr double kLeastGain = 1.05;
@@ -74,6 +81,8 @@ struct PrecisionDecision {
   std::string text;
   // The same figures, each with what is said against it.
   std::vector<PrecisionFigures> figures;
+  // PrecisionTrial::clipped of the one that was chosen.
+  std::optional<double> clipped = std::nullopt;
 
   friend bool operator==(const PrecisionDecision&,
                          const PrecisionDecision&) = default;

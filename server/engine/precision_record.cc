@@ -81,6 +81,9 @@ nlohmann::ordered_json JsonOf(const PrecisionRecord& record) {
          {"reason", PrecisionObjectionName(one.objection)},
          {"why", one.obstacle}});
   }
+  if (record.clipped) {
+    json["clipped"] = *record.clipped;
+  }
   return json;
 }
 
@@ -156,7 +159,8 @@ absl::StatusOr<PrecisionRecord> ParseRecord(absl::string_view json) {
                        value, "",
                        {"format", "weights_sha256", "cpu", "library", "policy",
                         "pictures", "threads", "batch", "precision", "text",
-                        "calibration", "logits", "refused", "sha256"}));
+                        "calibration", "logits", "refused", "clipped",
+                        "sha256"}));
   ASSIGN_OR_RETURN(
       const std::string format,
       reader.Required(reader.Text("format", sizeof(kFormat)), "format"));
@@ -188,6 +192,7 @@ absl::StatusOr<PrecisionRecord> ParseRecord(absl::string_view json) {
       record.refused.push_back(std::move(figures));
     }
   }
+  ASSIGN_OR_RETURN(record.clipped, reader.Number("clipped", 0, 1));
   RETURN_IF_ERROR(CheckDigest(reader, record));
   return record;
 }

@@ -39,6 +39,8 @@ struct PrecisionRecord {
   std::vector<float> logits = {};
   // What was wanted and may not be, without its figures.
   std::vector<PrecisionFigures> refused = {};
+  // PrecisionDecision::clipped.
+  std::optional<double> clipped = std::nullopt;
 
   friend bool operator==(const PrecisionRecord&,
                          const PrecisionRecord&) = default;
@@ -46,7 +48,7 @@ struct PrecisionRecord {
 
 // JSON, canonical: "format": "resnetd-precision/3", the key, the precision, its
 // text, "calibration" as FormatCalibration() writes it, "logits", "refused",
-// and the SHA-256 of the same text without it.
+// "clipped", and the SHA-256 of the same text without it.
 std::string FormatRecord(const PrecisionRecord& record);
 // INVALID_ARGUMENT (MODEL_INVALID) naming the member: also one that was
 // changed.

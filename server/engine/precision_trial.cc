@@ -36,6 +36,10 @@ constexpr int kRounds = 7;
 // Of one round: many runs of a small network, at least one of a large.
 constexpr double kRoundSeconds = 0.005;
 
+// Each has millions of activations: enough to tell a share of 1 %, for a run of
+// the network in float32 each.
+constexpr std::size_t kClippingPictures = 16;
+
 double ThreadSeconds() {
   timespec time{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
@@ -244,7 +248,23 @@ class Trials {
     ASSIGN_OR_RETURN(const std::vector<float> actual, Results(**model));
     trial.agreement = Compared(actual);
     trial.bytes = (*model)->resident_bytes();
+    if (precision == Precision::kInt8) {
+      ASSIGN_OR_RETURN(
+          const Clipping clipping,
+          ClippingOf(reference_, *run_.calibration, ToClip(), stopped_));
+      trial.clipped = clipping.share();
+    }
     return model;
+  }
+
+  // Some of those that judge, evenly.
+  std::vector<const Pixels*> ToClip() const {
+    const std::size_t wanted = std::min(kClippingPictures, pictures_.size());
+    std::vector<const Pixels*> some;
+    for (std::size_t i = 0; i < wanted; ++i) {
+      some.push_back(pictures_[i * pictures_.size() / wanted]);
+    }
+    return some;
   }
 
   absl::Status Time() {

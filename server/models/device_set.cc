@@ -18,9 +18,11 @@
 #include "absl/types/span.h"
 #include "server/base/clock.h"
 #include "server/base/error.h"
+#include "server/base/log.h"
 #include "server/base/mutex.h"
 #include "server/base/status_macros.h"
 #include "server/base/thread.h"
+#include "server/models/fallbacks.h"
 #include "server/models/golden.h"
 #include "server/models/warm_up.h"
 
@@ -108,6 +110,11 @@ absl::Status DeviceSetModel::Run(std::size_t pictures, Work work) const {
   if (!absl::IsResourceExhausted(done) || copies_.size() == 1) {
     return done;
   }
+  CountFallback(Fallback::kOtherDevice);
+  Log(LogLevel::kWarning,
+      "the memory of a device is too small for a batch, another one runs it",
+      {{"device", absl::StrCat(device + 1)},
+       {"pictures", absl::StrCat(pictures)}});
   own[device] = std::numeric_limits<double>::infinity();
   return RunOnce(pictures, own, work, device);
 }
@@ -209,12 +216,20 @@ absl::StatusOr<std::unique_ptr<Model>> DeviceSetLoader::LoadStored(
     const std::function<void()>& loaded) {
   std::once_flag first;
   ASSIGN_OR_RETURN(std::vector<DeviceSetModel::Copy> copies,
-                   LoadAll(package, max_batch, [&](ModelLoader& device) {
-                     return device.LoadStored(package, golden, max_batch, [&] {
-                       std::call_once(first, loaded);
-                     });
-                   }));
-  return std::make_unique<DeviceSetModel>(std::move(copies), loads_, clock_);
+                   LoadAll(package, max_batch,
+                           [&](ModelLoader& device)
+                               -> absl::StatusOr<std::unique_ptr<Model>> {
+                             ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
+                                              device.Load(package, max_batch));
+                             std::call_once(first, loaded);
+                             return model;
+                           }));
+  // The run of every size that was timed is the one that made it ready.
+  auto model =
+      std::make_unique<DeviceSetModel>(std::move(copies), loads_, clock_);
+  RETURN_IF_ERROR(
+      model->CheckGolden(golden, package.facts.preprocess.crop, max_batch));
+  return model;
 }
 
 std::string DeviceSetLoader::description() const {

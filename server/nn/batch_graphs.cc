@@ -12,6 +12,7 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/models/batch_sizes.h"
+#include "server/models/fallbacks.h"
 #include "server/nn/torch_status.h"
 
 namespace resnetd {
@@ -44,6 +45,7 @@ absl::StatusOr<std::unique_ptr<BatchGraphs>> BatchGraphs::Record(
       return absl::OkStatus();
     });
     if (recorded.code() == absl::StatusCode::kResourceExhausted) {
+      CountFallback(Fallback::kBatchSizeLeftOut);
       Log(LogLevel::kWarning, "a batch size does not fit into the device",
           {{"pictures", absl::StrCat(size)},
            {"free_bytes", absl::StrCat(stream.memory().free_bytes)}});

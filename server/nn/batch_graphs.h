@@ -31,7 +31,8 @@ at::Tensor FirstRows(const at::Tensor& tensor, std::size_t rows);
 class BatchGraphs {
  public:
   // Records `sizes`, which rise and are at least one, the largest first, and
-  // leaves out those that the memory of the device is too small for.
+  // leaves out those that the memory of the device is too small for, each
+  // counted (Fallback::kBatchSizeLeftOut).
   // `network` and `input` must outlive this.
   // RESOURCE_EXHAUSTED (OVERLOADED): not even the smallest fits; how much
   // memory there is the caller says. INTERNAL (INTERNAL): the library failed.

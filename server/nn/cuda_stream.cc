@@ -98,6 +98,7 @@ class CudaStream final : public DeviceStream {
             c10::cuda::getStreamFromPool(kServingPriority, device.index())) {}
 
   c10::Device device() const override { return device_; }
+  bool HasFusedKernels() const override { return true; }
 
   void Run(absl::FunctionRef<void()> work) override {
     const c10::InferenceMode inference_mode;

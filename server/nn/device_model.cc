@@ -12,6 +12,7 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/models/batch_sizes.h"
+#include "server/models/fallbacks.h"
 #include "server/models/memory_estimate.h"
 #include "server/nn/device_memory.h"
 #include "server/nn/logits_output.h"
@@ -124,11 +125,12 @@ DeviceModel::DeviceModel(const ModelPackage& package, const Options& options,
 
 absl::Status DeviceModel::Load(const ModelPackage& package,
                                DeviceStream& stream) {
-  if (stream.device().is_cuda() && options_.type != at::kFloat) {
+  if (stream.HasFusedKernels() && options_.type != at::kFloat) {
     absl::Status fused = LoadWith(package, stream, ConvolutionKernels::kFused);
     if (fused.code() != absl::StatusCode::kInternal || !stream.Works()) {
       return fused;
     }
+    CountFallback(Fallback::kUnfusedConvolutions);
     Log(LogLevel::kWarning,
         "cuDNN does not compute every convolution of this network together "
         "with what follows it: they are computed one after the other",
@@ -256,6 +258,10 @@ absl::StatusOr<ModelOutput> DeviceModel::RunOperations(
       part.size() < 2) {
     return whole;
   }
+  CountFallback(Fallback::kBatchHalved);
+  Log(LogLevel::kWarning,
+      "the memory of the device is too small for a batch, it is halved",
+      {{"pictures", absl::StrCat(part.size())}});
   RETURN_IF_ERROR(serving_->Run(kTask, [](DeviceStream& stream) {
     stream.ReleaseUnused();
     return absl::OkStatus();

@@ -73,6 +73,11 @@ inline constexpr MetricSpec kStoreQuotaBytes = {
 inline constexpr MetricSpec kStoreIntegrityFailuresTotal = {
     "resnetd_store_integrity_failures_total", MetricKind::kCounter, "",
     "Files of the store whose bytes did not have their digest."};
+inline constexpr MetricSpec kEngineFallbacksTotal = {
+    "resnetd_engine_fallbacks_total", MetricKind::kCounter, "reason",
+    "What a backend computed otherwise than it was meant to: kernels_capped, "
+    "unfused_convolutions, batch_size_left_out, batch_halved, other_device, "
+    "kept_choice_dropped, int8_clips."};
 inline constexpr MetricSpec kPrecisionRefusalsTotal = {
     "resnetd_precision_refusals_total", MetricKind::kCounter,
     "precision,reason",
@@ -360,6 +365,7 @@ inline constexpr std::array kAllMetrics = {
     kDecodePoolBusySecondsTotal,
     kDecodePoolQueueImages,
     kDecodePoolThreads,
+    kEngineFallbacksTotal,
     kFinetuneAccuracyRatio,
     kFinetuneAlarm,
     kFinetuneBlockGradInputL2,

@@ -75,6 +75,8 @@ struct Families {
                                        kModelIntegrityFailuresTotal, registry)),
         store_size(RegisterFamily(prometheus::BuildGauge(), kStoreSizeBytes,
                                   registry)),
+        fallbacks(RegisterFamily(prometheus::BuildCounter(),
+                                 kEngineFallbacksTotal, registry)),
         precision_refusals(RegisterFamily(prometheus::BuildCounter(),
                                           kPrecisionRefusalsTotal, registry)),
         imports(RegisterFamily(prometheus::BuildCounter(), kImportsTotal,
@@ -91,6 +93,7 @@ struct Families {
   Family<Gauge>& memory;
   Family<Counter>& model_integrity;
   Family<Gauge>& store_size;
+  Family<Counter>& fallbacks;
   Family<Counter>& precision_refusals;
   Family<Counter>& imports;
 };
@@ -157,6 +160,19 @@ class PrometheusVersionMetrics final : public VersionMetrics {
         .Add({{"precision", std::string(precision)},
               {"reason", std::string(reason)}})
         .Increment();
+  }
+
+  void SetFallbacks(const std::map<std::string, std::int64_t>& counts) override
+      ABSL_LOCKS_EXCLUDED(mutex_) {
+    // Two scrapes may bring their figures in the wrong order.
+    const MutexLock lock(mutex_);
+    for (const auto& [reason, count] : counts) {
+      Counter& counter = families_.fallbacks.Add({{"reason", reason}});
+      const double more = static_cast<double>(count) - counter.Value();
+      if (more > 0) {
+        counter.Increment(more);
+      }
+    }
   }
 
   void VersionUnloaded(absl::string_view model,
@@ -309,6 +325,8 @@ class ForgetfulVersionMetrics final : public VersionMetrics {
   void PrecisionChosen(const ModelInfoLabels& /*labels*/) override {}
   void PrecisionRefused(absl::string_view /*precision*/,
                         absl::string_view /*reason*/) override {}
+  void SetFallbacks(
+      const std::map<std::string, std::int64_t>& /*counts*/) override {}
   void VersionUnloaded(absl::string_view /*model*/,
                        absl::string_view /*version*/) override {}
   void LoadFailed(absl::string_view /*reason*/) override {}

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -72,6 +73,10 @@ class VersionMetrics {
   // Precision, and of PrecisionObjection.
   virtual void PrecisionRefused(absl::string_view precision,
                                 absl::string_view reason) = 0;
+  // What backends did otherwise than they were meant to, by reason: how often
+  // since the start of the process, all reasons. Asked for before a scrape.
+  virtual void SetFallbacks(
+      const std::map<std::string, std::int64_t>& counts) = 0;
   virtual void VersionUnloaded(absl::string_view model,
                                absl::string_view version) = 0;
   // `reason`: ErrorInfo.reason; what is none of ours counts as "OTHER".

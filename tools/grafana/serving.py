@@ -203,7 +203,11 @@ def model() -> tuple[str, list[Json]]:
                    "wanted; resnetctl models show says why, with the figures.",
                    [target("sum by (precision, reason) (increase("
                            f"resnetd_precision_refusals_total{{{SERVERS}}}[$__rate_interval]))",
-                           "{{precision}}: {{reason}}")], unit="none", least=0))
+                           "{{precision}}: {{reason}}")], unit="none", least=0),
+        timeseries("Fallbacks", "How often backends computed otherwise than they were meant to, "
+                   "since the start of each server; metrics.md says what each reason means.",
+                   [target(f"sum by (reason) (resnetd_engine_fallbacks_total{{{SERVERS}}}) > 0",
+                           "{{reason}}")], unit="none", least=0))
 
 
 def resources() -> tuple[str, list[Json]]:

@@ -1,4 +1,5 @@
 // Choices that were kept, measurements, and choosing once more.
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -10,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "server/engine/precision_record.h"
 #include "server/models/golden.h"
+#include "tests/support/fallback_count.h"
 #include "tests/unit/engine/adaptive_model_fixture.h"
 
 namespace resnetd {
@@ -76,14 +78,17 @@ TEST_F(AdaptiveModelTest, AKeptChoiceThatAnswersOtherwiseIsMadeAgain) {
       *ParseRecord(std::string(std::istreambuf_iterator<char>(in), {}));
   record.logits.front() += 1;
   std::ofstream(file) << FormatRecord(record);
+  const std::int64_t dropped = FallbackCount(Fallback::kKeptChoiceDropped);
   const auto engine = Engine("int8");
   const auto model = Load(*engine);
   Choose(*model);
   EXPECT_EQ(reads_.load(), 2);
+  EXPECT_EQ(FallbackCount(Fallback::kKeptChoiceDropped), dropped + 1);
   EXPECT_EQ(model->precision(), "int8");
   const auto again = Load(*engine);
   Choose(*again);
   EXPECT_EQ(reads_.load(), 2) << "the new choice holds";
+  EXPECT_EQ(FallbackCount(Fallback::kKeptChoiceDropped), dropped + 1);
 }
 
 TEST_F(AdaptiveModelTest, AKeptCalibrationThatWasChangedIsMadeAgain) {

@@ -14,10 +14,15 @@
 #include "server/base/thread.h"
 #include "server/engine/agreement.h"
 #include "server/engine/cpu_engine.h"
+#include "server/image/preprocess.h"
 #include "server/models/architecture.h"
+#include "server/models/model_package.h"
+#include "server/models/picture_split.h"
 #include "server/models/precision_report.h"
 #include "server/models/weights.h"
 #include "tests/support/cpu_arithmetic.h"
+#include "tests/support/digits.h"
+#include "tests/support/fallback_count.h"
 #include "tests/support/filled_package.h"
 #include "tests/unit/engine/adaptive_model_fixture.h"
 
@@ -215,6 +220,41 @@ TEST(CpuEnginePrecisionTest, AnUnknownPrecisionIsRefused) {
   EXPECT_EQ(engine.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(engine.status().message()),
               HasSubstr("auto, fp32, bf16 and int8"));
+}
+
+// Real digits, of which those that calibrate are darker than those that are
+// asked for.
+TEST_F(AdaptiveModelTest, Int8ThatCutsOffManyActivationsSaysSoAtEachLoad) {
+  const std::string source = RESNETD_SOURCE_DIR;
+  const ModelName name = package_.facts.name;
+  package_ = *ReadModelFolder(source + "/models/digits");
+  package_.facts.name = name;
+  const Digits digits = ReadDigits(source + "/data/digits");
+  const PictureSplit split = SplitPictures(kLeastToQuantise);
+  for (const double brightness : {1.0, 0.7}) {
+    pictures_.clear();
+    for (std::size_t i = 0; i < kLeastToQuantise; ++i) {
+      pictures_.push_back(ResizeAndCrop(digits.pictures[digits.held_out[i]],
+                                        package_.facts.preprocess));
+    }
+    for (const std::size_t i : split.calibrating) {
+      for (std::uint8_t& value : pictures_[i].rgb) {
+        value = static_cast<std::uint8_t>(brightness * value);
+      }
+    }
+    std::filesystem::remove_all(dir_.path() + "/precision");
+    const std::int64_t before = FallbackCount(Fallback::kInt8Clips);
+    for (int load = 1; load <= 2; ++load) {
+      const auto engine = Engine("int8");
+      const auto model = Load(*engine);
+      Choose(*model);
+      ASSERT_EQ(model->precision(), "int8") << model->precision_choice();
+      EXPECT_THAT(model->precision_choice(), HasSubstr("cuts off "));
+      EXPECT_EQ(FallbackCount(Fallback::kInt8Clips),
+                before + (brightness < 1 ? load : 0))
+          << model->precision_choice();
+    }
+  }
 }
 
 }  // namespace

@@ -67,6 +67,48 @@ std::vector<const Pixels*> Pointers(const std::vector<Pixels>& pictures) {
   return pointers;
 }
 
+Calibration WithRangesTimes(Calibration calibration, double factor) {
+  for (auto& [step, range] : calibration.ranges) {
+    range *= factor;
+  }
+  return calibration;
+}
+
+TEST_F(Int8ModelTest, TellsHowManyActivationsACalibrationCutsOff) {
+  const auto reference = Float(FilledPackage("cifar_resnet8", 10, 16));
+  const std::vector<Pixels> pictures = Pictures(16, 4);
+  const auto pointers = Pointers(pictures);
+  const Calibration largest =
+      CalibrationsOf(*reference, pointers)->front();
+  ASSERT_EQ(largest.method, "largest");
+  const Clipping none = *ClippingOf(*reference, largest, pointers);
+  EXPECT_GT(none.values, 1000);
+  EXPECT_EQ(none.clipped, 0);
+  EXPECT_EQ(none.share(), 0);
+  const Clipping some =
+      *ClippingOf(*reference, WithRangesTimes(largest, 0.5), pointers);
+  EXPECT_EQ(some.values, none.values);
+  EXPECT_GT(some.share(), 0);
+  EXPECT_LT(some.share(), 0.5);
+  const Clipping all =
+      *ClippingOf(*reference, WithRangesTimes(largest, 1e-30), pointers);
+  EXPECT_EQ(all.clipped, all.values);
+  EXPECT_EQ(all.share(), 1);
+  EXPECT_EQ(Clipping().share(), 0);
+}
+
+TEST_F(Int8ModelTest, LookingForWhatIsCutOffEndsWhenItIsToldTo) {
+  const auto reference = Float(FilledPackage("cifar_resnet8", 10, 16));
+  const std::vector<Pixels> pictures = Pictures(16, 4);
+  const auto pointers = Pointers(pictures);
+  const Calibration largest =
+      CalibrationsOf(*reference, pointers)->front();
+  EXPECT_EQ(ClippingOf(*reference, largest, pointers, [] { return true; })
+                .status()
+                .code(),
+            absl::StatusCode::kCancelled);
+}
+
 using Levels = Int8Oracle::Levels;
 
 // What the plan wrote, as levels of the oracle.

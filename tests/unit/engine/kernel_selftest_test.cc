@@ -21,6 +21,7 @@
 #include "server/engine/onednn_api.h"
 #include "server/image/pixels.h"
 #include "server/models/weight_fill.h"
+#include "tests/support/fallback_count.h"
 #include "tests/support/filled_package.h"
 #include "tests/support/golden_logits.h"
 
@@ -44,8 +45,10 @@ class KernelSelftestTest : public testing::Test {
                  std::string(result.status().message()).c_str());
     std::_Exit(1);
   }
-  std::fprintf(stderr, "isa=%s capped=%d text=%s\n", result->isa.c_str(),
-               result->capped ? 1 : 0, result->text.c_str());
+  std::fprintf(stderr, "isa=%s capped=%d counted=%d text=%s\n",
+               result->isa.c_str(), result->capped ? 1 : 0,
+               static_cast<int>(FallbackCount(Fallback::kKernelsCapped)),
+               result->text.c_str());
   std::_Exit(0);
 }
 
@@ -57,7 +60,7 @@ void DieAboveAvx2(const std::string& isa) {
 
 TEST_F(KernelSelftestTest, LeavesAMachineAloneWhoseKernelsWork) {
   EXPECT_EXIT(ProveAndExit({}), testing::ExitedWithCode(0),
-              "isa=[a-z0-9_]+ capped=0 text=oneDNN .* kernels work");
+              "isa=[a-z0-9_]+ capped=0 counted=0 text=oneDNN .* kernels work");
 }
 
 TEST_F(KernelSelftestTest, CapsTheKernelsThatDieOfAnIllegalInstruction) {
@@ -68,7 +71,7 @@ TEST_F(KernelSelftestTest, CapsTheKernelsThatDieOfAnIllegalInstruction) {
     }
   };
   EXPECT_EXIT(ProveAndExit(options), testing::ExitedWithCode(0),
-              "isa=sse41 capped=1 text=oneDNN .*capped to sse41.*signal 4");
+              "isa=sse41 capped=1 counted=1 text=oneDNN .*capped to sse41.*signal 4");
 }
 
 TEST_F(KernelSelftestTest, TheEngineIsRightWithWhatIsLeft) {
@@ -104,7 +107,7 @@ TEST_F(KernelSelftestTest, AKernelThatHangsCountsAsDead) {
     }
   };
   EXPECT_EXIT(ProveAndExit(options), testing::ExitedWithCode(0),
-              "isa=sse41 capped=1 .*signal 14.*signal 4");
+              "isa=sse41 capped=1 counted=1 .*signal 14.*signal 4");
 }
 
 TEST_F(KernelSelftestTest, SaysSoWhenNothingWorks) {

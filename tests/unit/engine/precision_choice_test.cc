@@ -258,5 +258,21 @@ TEST(PrecisionPolicyTest, ReadsTheFourNames) {
   }
 }
 
+TEST(DecidePrecisionTextTest, SaysWhatTheChosenOneCutsOff) {
+  PrecisionTrial int8 = Trial(kInt8, 2, 200, 200);
+  int8.clipped = 0.00025;
+  const std::vector<PrecisionTrial> trials = {
+      Trial(kFp32, 10, 200, 200), Trial(kBf16, 5, 200, 200), int8};
+  const PrecisionDecision chosen =
+      DecidePrecision(trials, *ParsePrecisionPolicy("auto"));
+  EXPECT_THAT(chosen.text, HasSubstr("logits off by 0.0010, cuts off 0.025 % "
+                                     "of the activations"));
+  EXPECT_EQ(chosen.clipped, 0.00025);
+  const PrecisionDecision other =
+      DecidePrecision(trials, *ParsePrecisionPolicy("bf16"));
+  EXPECT_EQ(other.precision, kBf16);
+  EXPECT_EQ(other.clipped, std::nullopt);
+}
+
 }  // namespace
 }  // namespace resnetd

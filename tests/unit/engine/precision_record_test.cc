@@ -31,7 +31,8 @@ PrecisionRecord Some() {
           .logits = {1.5F, -0.5F},
           .refused = {{.precision = "bf16",
                        .objection = PrecisionObjection::kUnsupported,
-                       .obstacle = "no such kernels"}}};
+                       .obstacle = "no such kernels"}},
+          .clipped = 0.015625};
 }
 
 TEST(PrecisionRecordTest, IsReadBackAsItWas) {
@@ -43,6 +44,7 @@ TEST(PrecisionRecordTest, IsReadBackAsItWas) {
   record.calibration.reset();
   record.logits.clear();
   record.refused.clear();
+  record.clipped.reset();
   EXPECT_EQ(*ParseRecord(FormatRecord(record)), record);
 }
 
@@ -61,6 +63,7 @@ TEST(PrecisionRecordTest, WrongTextsAreRefusedByMember) {
       {"0.1", "-0.1", "ranges.conv1"},
       {"\"precision\": \"int8\"", "\"precision\": 8", "\"precision\""},
       {"unsupported", "unknown", "refused.reason"},
+      {"0.015625", "1.5", "\"clipped\""},
       {"1.5", "\"1.5\"", "\"logits\""},
       // What reads well and is not what was written.
       {"1.5", "1.25", "\"sha256\""},

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -20,6 +21,7 @@
 #include "server/models/golden.h"
 #include "server/models/model.h"
 #include "tests/support/fake_model.h"
+#include "tests/support/fallback_count.h"
 #include "tests/support/filled_package.h"
 
 namespace resnetd {
@@ -158,6 +160,14 @@ TEST_F(DeviceSetTest, EveryDeviceHasACopyThatHasRunEveryBatchSize) {
   EXPECT_EQ(loader_->copies(), 2);
 }
 
+TEST_F(DeviceSetTest, AStoredVersionRunsEveryBatchSizeOnceOnEachDevice) {
+  const auto model = LoadStored();
+  ASSERT_TRUE(model.ok()) << model.status();
+  // And the golden pictures, which are one batch.
+  EXPECT_EQ(first_.batches, kMaxBatch + 1);
+  EXPECT_EQ(second_.batches, kMaxBatch + 1);
+}
+
 TEST_F(DeviceSetTest, AnswersAsOneDeviceDoes) {
   const auto model = Load();
   EXPECT_THAT(Ask(*model), ElementsAre(7, 1));
@@ -218,9 +228,11 @@ TEST_F(DeviceSetTest, ADeviceThatWasSlowOnceComesBack) {
 TEST_F(DeviceSetTest, ABatchWithoutMemoryGoesToAnotherDevice) {
   const auto model = Load();
   first_.refusal = absl::ResourceExhaustedError("no memory");
+  const std::int64_t before = FallbackCount(Fallback::kOtherDevice);
   EXPECT_THAT(Ask(*model), ElementsAre(7, 1));
   EXPECT_EQ(first_.batches, 1U);
   EXPECT_EQ(second_.batches, 1U);
+  EXPECT_EQ(FallbackCount(Fallback::kOtherDevice), before + 1);
   second_.refusal = absl::ResourceExhaustedError("none here either");
   EXPECT_EQ(model->Logits({&picture_}).status(), second_.refusal);
 }

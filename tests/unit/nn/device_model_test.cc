@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <memory>
 #include <string>
@@ -19,6 +20,7 @@
 #include "server/models/golden.h"
 #include "server/models/weight_fill.h"
 #include "server/nn/torch_model.h"
+#include "tests/support/fallback_count.h"
 #include "tests/support/filled_package.h"
 #include "tests/support/golden_logits.h"
 #include "tests/unit/nn/scripted_stream.h"
@@ -229,6 +231,22 @@ TEST_F(DeviceModelTest, RefusesToAnswerWhatIsNotFinite) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("not finite"));
 }
 
+// In float32 nobody asks for them.
+TEST_F(DeviceModelTest, ConvolutionsThatAreNotFusedAreCountedAndComputed) {
+  script_->has_fused_kernels = true;
+  const std::int64_t before = FallbackCount(Fallback::kUnfusedConvolutions);
+  (void)Make();
+  EXPECT_EQ(FallbackCount(Fallback::kUnfusedConvolutions), before);
+  script_->runs_that_fail = 1;
+  const auto model = Make({.type = at::kBFloat16, .max_batch = kMaxBatch});
+  ASSERT_NE(model, nullptr);
+  EXPECT_EQ(FallbackCount(Fallback::kUnfusedConvolutions), before + 1);
+  const std::vector<Pixels> pictures = Pictures(4);
+  const auto logits = model->Logits(BatchOf(pictures));
+  ASSERT_TRUE(logits.ok()) << logits.status();
+  EXPECT_LE(Difference(Expected(pictures), *logits), GoldenTolerance("bf16"));
+}
+
 TEST_F(DeviceModelTest, LeavesOutTheSizesThatTheMemoryIsTooSmallFor) {
   for (const auto& [without, expected] :
        {std::pair<int, std::vector<std::size_t>>{0, {1, 2, 4}},
@@ -236,7 +254,9 @@ TEST_F(DeviceModelTest, LeavesOutTheSizesThatTheMemoryIsTooSmallFor) {
         {2, {1}}}) {
     script_->records = 0;
     script_->records_without_memory = without;
+    const std::int64_t before = FallbackCount(Fallback::kBatchSizeLeftOut);
     const auto model = Make();
+    EXPECT_EQ(FallbackCount(Fallback::kBatchSizeLeftOut), before + without);
     EXPECT_EQ(std::vector<std::size_t>(model->batch_sizes().begin(),
                                        model->batch_sizes().end()),
               expected);
@@ -301,10 +321,12 @@ TEST_F(DeviceModelTest, HalvesABatchThatTheMemoryIsTooSmallFor) {
     batch.push_back({.pixels = nullptr, .normalised = &of_one});
   }
   const int releases = script_->releases;
+  const std::int64_t before = FallbackCount(Fallback::kBatchHalved);
   script_->runs_with_memory = script_->runs;
   script_->runs_without_memory = 1;
   const auto output = model->Compute(batch, false);
   ASSERT_TRUE(output.ok()) << output.status();
+  EXPECT_EQ(FallbackCount(Fallback::kBatchHalved), before + 1);
   EXPECT_LE(Difference(Expected(pictures), output->logits), 1e-5);
   EXPECT_EQ(script_->releases, releases + 1);
 
@@ -318,6 +340,8 @@ TEST_F(DeviceModelTest, HalvesABatchThatTheMemoryIsTooSmallFor) {
                 .status()
                 .code(),
             absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(FallbackCount(Fallback::kBatchHalved), before + 2)
+      << "one picture has no halves";
 }
 
 TEST_F(DeviceModelTest, ASlotIsFreeWhenNothingOfAFailedBatchRunsAnyMore) {

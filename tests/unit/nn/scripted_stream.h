@@ -27,6 +27,10 @@ struct DeviceScript {
   int buffers_without_memory = 0;
   // Calls of Download() that fail.
   int downloads_that_fail = 0;
+  // Whether convolutions may be computed together with what follows them, and
+  // calls of Run() that fail otherwise than for want of memory.
+  bool has_fused_kernels = false;
+  int runs_that_fail = 0;
   // Whether what is recorded fails when it is waited for.
   bool fails_on_wait = false;
   std::atomic<bool> works = true;
@@ -46,12 +50,17 @@ class ScriptedStream final : public DeviceStream {
         host_(std::make_shared<HostStream::Life>(), 1) {}
 
   c10::Device device() const override { return host_.device(); }
+  bool HasFusedKernels() const override { return script_->has_fused_kernels; }
 
   void Run(absl::FunctionRef<void()> work) override {
     const int run = script_->runs++;
     if (run >= script_->runs_with_memory && script_->runs_without_memory > 0) {
       --script_->runs_without_memory;
       Exhaust();
+    }
+    if (script_->runs_that_fail > 0) {
+      --script_->runs_that_fail;
+      TORCH_CHECK(false, "no engine for this shape");
     }
     host_.Run(work);
   }

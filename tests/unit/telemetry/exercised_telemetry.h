@@ -55,6 +55,7 @@ inline std::unique_ptr<Telemetry> Exercised() {
                           .precision = "fp32",
                           .backend = "engine"},
                          std::chrono::milliseconds(20));
+  versions.SetFallbacks({{"batch_halved", 1}});
   versions.AliasPointed(
       {.model = "digits", .alias = "stable", .version = "1", .digest = "abc"},
       7, WallTime{}, AliasSwitch::kSet, std::chrono::microseconds(5));

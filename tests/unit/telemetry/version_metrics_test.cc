@@ -115,6 +115,23 @@ TEST_F(VersionMetricsTest, CountsRefusedPrecisionsByTheirReason) {
             "0");
 }
 
+TEST_F(VersionMetricsTest, FallbacksAreShownAsTheyWereCountedAndNeverFall) {
+  const std::string halved =
+      "resnetd_engine_fallbacks_total{reason=\"batch_halved\"}";
+  const std::string capped =
+      "resnetd_engine_fallbacks_total{reason=\"kernels_capped\"}";
+  EXPECT_EQ(ValueOf(halved), "absent");
+  metrics().SetFallbacks({{"batch_halved", 0}, {"kernels_capped", 1}});
+  EXPECT_EQ(ValueOf(halved), "0") << "it is there before the first one";
+  EXPECT_EQ(ValueOf(capped), "1");
+  metrics().SetFallbacks({{"batch_halved", 3}, {"kernels_capped", 1}});
+  EXPECT_EQ(ValueOf(halved), "3");
+  // Of a scrape that was overtaken.
+  metrics().SetFallbacks({{"batch_halved", 2}, {"kernels_capped", 1}});
+  EXPECT_EQ(ValueOf(halved), "3");
+  EXPECT_EQ(ValueOf(capped), "1");
+}
+
 TEST_F(VersionMetricsTest, AChosenPrecisionReplacesTheOneItBeganWith) {
   ModelInfoLabels labels = Loaded("m", "1");
   metrics().PrecisionChosen(labels);
