@@ -46,8 +46,7 @@ void Collect(const std::string& folder, Store& store) {
 
 KeptChoicesTask::KeptChoicesTask(const std::string& folder, Store& store,
                                  ModelManager& manager)
-    : task_("choices", kInterval,
-            [folder, &store] { Collect(folder, store); }),
+    : task_("choices", kInterval, [folder, &store] { Collect(folder, store); }),
       changes_(manager.Subscribe([this] { task_.RunSoon(); })) {}
 
 }  // namespace resnetd

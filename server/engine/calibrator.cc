@@ -52,15 +52,14 @@ absl::Status Observe(const CpuModel& reference,
   const std::vector<Step>& steps = network.program.steps;
   for (const Pixels* const picture : pictures) {
     RETURN_IF_ERROR(CheckStopped(stopped));
-    RETURN_IF_ERROR(reference.Observe({picture}, [&](const PlannedStep& planned,
-                                                     const std::byte* output) {
-      const std::string name = StepName(steps[planned.of_program]);
-      if (!name.empty()) {
-        activations(name,
-                    {reinterpret_cast<const float*>(output),
-                     planned.destination.get_size() / sizeof(float)});
-      }
-    }));
+    RETURN_IF_ERROR(reference.Observe(
+        {picture}, [&](const PlannedStep& planned, const std::byte* output) {
+          const std::string name = StepName(steps[planned.of_program]);
+          if (!name.empty()) {
+            activations(name, {reinterpret_cast<const float*>(output),
+                               planned.destination.get_size() / sizeof(float)});
+          }
+        }));
   }
   return absl::OkStatus();
 }

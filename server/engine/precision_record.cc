@@ -154,13 +154,13 @@ std::string FormatRecord(const PrecisionRecord& record) {
 absl::StatusOr<PrecisionRecord> ParseRecord(absl::string_view json) {
   ASSIGN_OR_RETURN(const nlohmann::json value,
                    ParseStrictJson(json, kMaxBytes));
-  ASSIGN_OR_RETURN(const ObjectReader reader,
-                   ObjectReader::Open(
-                       value, "",
-                       {"format", "weights_sha256", "cpu", "library", "policy",
-                        "pictures", "threads", "batch", "precision", "text",
-                        "calibration", "logits", "refused", "clipped",
-                        "sha256"}));
+  ASSIGN_OR_RETURN(
+      const ObjectReader reader,
+      ObjectReader::Open(
+          value, "",
+          {"format", "weights_sha256", "cpu", "library", "policy", "pictures",
+           "threads", "batch", "precision", "text", "calibration", "logits",
+           "refused", "clipped", "sha256"}));
   ASSIGN_OR_RETURN(
       const std::string format,
       reader.Required(reader.Text("format", sizeof(kFormat)), "format"));

@@ -184,9 +184,9 @@ class Trials {
   }
 
   std::string TooFew() const {
-    const std::string uses = absl::StrCat(
-        kLeastCalibrationPictures, " to calibrate with, ", kLeastRealPictures,
-        " to judge by");
+    const std::string uses =
+        absl::StrCat(kLeastCalibrationPictures, " to calibrate with, ",
+                     kLeastRealPictures, " to judge by");
     return trained_ == 0
                ? absl::StrCat(real_, " real pictures, at least ",
                               kLeastToQuantise, " are needed: ", uses)

@@ -20,8 +20,8 @@ std::vector<std::size_t> ChooseByHash(const std::vector<std::string>& digests,
                                       absl::Span<const int> labels,
                                       std::size_t per_class, std::int64_t seed);
 
-// How many of each class to keep, at least `per_class`, so that `least` are kept
-// in all where there are so many: a class with fewer gives what it has.
+// How many of each class to keep, at least `per_class`, so that `least` are
+// kept in all where there are so many: a class with fewer gives what it has.
 std::size_t PerClassForAtLeast(absl::Span<const int> labels,
                                std::size_t per_class, std::size_t least);
 

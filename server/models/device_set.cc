@@ -215,15 +215,16 @@ absl::StatusOr<std::unique_ptr<Model>> DeviceSetLoader::LoadStored(
     const ModelPackage& package, const Golden& golden, std::size_t max_batch,
     const std::function<void()>& loaded) {
   std::once_flag first;
-  ASSIGN_OR_RETURN(std::vector<DeviceSetModel::Copy> copies,
-                   LoadAll(package, max_batch,
-                           [&](ModelLoader& device)
-                               -> absl::StatusOr<std::unique_ptr<Model>> {
-                             ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
-                                              device.Load(package, max_batch));
-                             std::call_once(first, loaded);
-                             return model;
-                           }));
+  ASSIGN_OR_RETURN(
+      std::vector<DeviceSetModel::Copy> copies,
+      LoadAll(
+          package, max_batch,
+          [&](ModelLoader& device) -> absl::StatusOr<std::unique_ptr<Model>> {
+            ASSIGN_OR_RETURN(std::unique_ptr<Model> model,
+                             device.Load(package, max_batch));
+            std::call_once(first, loaded);
+            return model;
+          }));
   // The run of every size that was timed is the one that made it ready.
   auto model =
       std::make_unique<DeviceSetModel>(std::move(copies), loads_, clock_);

@@ -83,8 +83,9 @@ class DeviceSetModel final : public Model {
   mutable std::size_t batches_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
-// Loads each version onto several devices at once, with Load() of each: a run of
-// every batch size makes it ready and shows what it takes there. Thread-safe.
+// Loads each version onto several devices at once, with Load() of each: a run
+// of every batch size makes it ready and shows what it takes there.
+// Thread-safe.
 class DeviceSetLoader final : public ModelLoader {
  public:
   // `devices`: a loader for each, at least one. `clock` outlives the models.

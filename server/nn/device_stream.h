@@ -49,8 +49,9 @@ class DeviceStream {
 
   virtual c10::Device device() const = 0;
 
-  // Whether a library of the device may compute a convolution together with what
-  // follows it (ConvolutionKernels::kFused); for which shapes, shows trying.
+  // Whether a library of the device may compute a convolution together with
+  // what follows it (ConvolutionKernels::kFused); for which shapes, shows
+  // trying.
   virtual bool HasFusedKernels() const { return false; }
 
   // LibTorch operations that `work` calls go to this stream.

@@ -78,8 +78,7 @@ TEST_F(Int8ModelTest, TellsHowManyActivationsACalibrationCutsOff) {
   const auto reference = Float(FilledPackage("cifar_resnet8", 10, 16));
   const std::vector<Pixels> pictures = Pictures(16, 4);
   const auto pointers = Pointers(pictures);
-  const Calibration largest =
-      CalibrationsOf(*reference, pointers)->front();
+  const Calibration largest = CalibrationsOf(*reference, pointers)->front();
   ASSERT_EQ(largest.method, "largest");
   const Clipping none = *ClippingOf(*reference, largest, pointers);
   EXPECT_GT(none.values, 1000);
@@ -101,8 +100,7 @@ TEST_F(Int8ModelTest, LookingForWhatIsCutOffEndsWhenItIsToldTo) {
   const auto reference = Float(FilledPackage("cifar_resnet8", 10, 16));
   const std::vector<Pixels> pictures = Pictures(16, 4);
   const auto pointers = Pointers(pictures);
-  const Calibration largest =
-      CalibrationsOf(*reference, pointers)->front();
+  const Calibration largest = CalibrationsOf(*reference, pointers)->front();
   EXPECT_EQ(ClippingOf(*reference, largest, pointers, [] { return true; })
                 .status()
                 .code(),

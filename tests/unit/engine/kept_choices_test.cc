@@ -82,9 +82,8 @@ TEST_F(KeptChoicesTest, ChoicesOfVersionsThatAreGoneAreRemoved) {
 TEST_F(KeptChoicesTest, AFileThatIsNoChoiceAnyMoreIsRemoved) {
   Keep('a');
   const std::string empty = Written("empty.json", "");
-  const std::string cut =
-      Written("cut.json",
-              "\"weights_sha256\": \"" + Weights('a').substr(0, 63));
+  const std::string cut = Written(
+      "cut.json", "\"weights_sha256\": \"" + Weights('a').substr(0, 63));
   EXPECT_EQ(*Collect({Weights('a')}), 2);
   EXPECT_TRUE(Has('a'));
   EXPECT_FALSE(fs::exists(empty));
@@ -95,8 +94,8 @@ TEST_F(KeptChoicesTest, WhatIsBeingWrittenIsLeftAloneForAnHour) {
   const std::string file = Written("one.json.tmp", "half");
   EXPECT_EQ(*Collect({}), 0);
   EXPECT_TRUE(fs::exists(file));
-  fs::last_write_time(file, fs::file_time_type::clock::now() -
-                                std::chrono::minutes(61));
+  fs::last_write_time(
+      file, fs::file_time_type::clock::now() - std::chrono::minutes(61));
   EXPECT_EQ(*Collect({}), 1);
   EXPECT_FALSE(fs::exists(file));
 }

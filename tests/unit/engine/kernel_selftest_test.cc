@@ -70,8 +70,9 @@ TEST_F(KernelSelftestTest, CapsTheKernelsThatDieOfAnIllegalInstruction) {
       std::raise(SIGILL);
     }
   };
-  EXPECT_EXIT(ProveAndExit(options), testing::ExitedWithCode(0),
-              "isa=sse41 capped=1 counted=1 text=oneDNN .*capped to sse41.*signal 4");
+  EXPECT_EXIT(
+      ProveAndExit(options), testing::ExitedWithCode(0),
+      "isa=sse41 capped=1 counted=1 text=oneDNN .*capped to sse41.*signal 4");
 }
 
 TEST_F(KernelSelftestTest, TheEngineIsRightWithWhatIsLeft) {

@@ -261,8 +261,8 @@ TEST(PrecisionPolicyTest, ReadsTheFourNames) {
 TEST(DecidePrecisionTextTest, SaysWhatTheChosenOneCutsOff) {
   PrecisionTrial int8 = Trial(kInt8, 2, 200, 200);
   int8.clipped = 0.00025;
-  const std::vector<PrecisionTrial> trials = {
-      Trial(kFp32, 10, 200, 200), Trial(kBf16, 5, 200, 200), int8};
+  const std::vector<PrecisionTrial> trials = {Trial(kFp32, 10, 200, 200),
+                                              Trial(kBf16, 5, 200, 200), int8};
   const PrecisionDecision chosen =
       DecidePrecision(trials, *ParsePrecisionPolicy("auto"));
   EXPECT_THAT(chosen.text, HasSubstr("logits off by 0.0010, cuts off 0.025 % "

@@ -181,8 +181,8 @@ TEST_P(PrecisionDigitsTest, WhatWasTrainedOnCalibratesForFiftyThatWereNot) {
         real.pictures.end(), held_out_.begin(),
         held_out_.begin() + static_cast<std::ptrdiff_t>(held_out));
     const auto run =
-        TryPrecisions(engine_, *reference_, *ParsePrecisionPolicy("int8"),
-                      real, /*all=*/false, [] { return false; });
+        TryPrecisions(engine_, *reference_, *ParsePrecisionPolicy("int8"), real,
+                      /*all=*/false, [] { return false; });
     ASSERT_TRUE(run.ok()) << run.status();
     if (held_out < kLeastRealPictures) {
       EXPECT_NE(run->decision.precision, Precision::kInt8);

@@ -279,9 +279,8 @@ TEST_F(JobManagerTest, SoManyValidationPicturesAreKeptThatInt8CanBeJudged) {
   spec.dataset = DatasetName::Parse("more").value();
   spec.replay.exemplars_per_class = 2;
   const Job job = AwaitEnd(Create(spec));
-  const DatasetContent kept = Must(
-      ReadDataset(store_->datasets(),
-                  ExemplarDataset(Named("tiny"), *job.status.result)));
+  const DatasetContent kept = Must(ReadDataset(
+      store_->datasets(), ExemplarDataset(Named("tiny"), *job.status.result)));
   const auto count = [&kept](ExampleSplit split) {
     return std::count_if(
         kept.examples.begin(), kept.examples.end(),

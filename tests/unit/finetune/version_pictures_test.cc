@@ -62,8 +62,7 @@ class VersionPicturesTest : public ::testing::Test {
     }
     return place < trained ? ExampleSplit::kTrain : ExampleSplit::kValidation;
   }
-  void KeepExemplarsOf(const VersionFacts& version, int trained,
-                       int held_out) {
+  void KeepExemplarsOf(const VersionFacts& version, int trained, int held_out) {
     MakeDataset(ExemplarDataset(version.name, version.version),
                 trained + held_out, "label-1", trained);
   }
@@ -152,10 +151,10 @@ TEST_F(VersionPicturesTest, OfManyExemplarsThoseThatJudgeAreTheMost) {
     std::size_t judging;
   };
   VersionFacts version = facts_;
-  for (const Case& one : {Case{32, 64, 64, 128}, Case{33, 95, 64, 190},
-                          Case{33, 96, 64, 192}, Case{33, 97, 64, 192},
-                          Case{20, 97, 40, 194}, Case{10, 119, 20, 236},
-                          Case{0, 129, 0, 256}, Case{40, 0, 64, 0}}) {
+  for (const Case& one :
+       {Case{32, 64, 64, 128}, Case{33, 95, 64, 190}, Case{33, 96, 64, 192},
+        Case{33, 97, 64, 192}, Case{20, 97, 40, 194}, Case{10, 119, 20, 236},
+        Case{0, 129, 0, 256}, Case{40, 0, 64, 0}}) {
     ++version.version.value;
     KeepExemplarsOf(version, one.trained, one.held_out);
     const RealPictures real = pictures_.Read(version);
