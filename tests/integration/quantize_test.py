@@ -7,6 +7,7 @@ import json
 import math
 import pathlib
 import random
+import re
 import struct
 import tempfile
 import unittest
@@ -82,6 +83,9 @@ class QuantizeTest(unittest.TestCase):
                 return float(line.rsplit(" ", 1)[1])
         raise AssertionError(f"no {series}")
 
+    def fallback(self, reason: str) -> str:
+        return f'resnetd_engine_fallbacks_total{{reason="{reason}"}}'
+
     def test_pictures_that_a_user_sends_bring_int8(self) -> None:
         with self.start("--model", DEMO_MODEL, "--precision", "int8") as server:
             server.wait_for_line("precision chosen")
@@ -90,6 +94,12 @@ class QuantizeTest(unittest.TestCase):
             self.assertIn("no pictures to calibrate with", before["precision_choice"])
             refused = 'resnetd_precision_refusals_total{precision="int8",reason="no_pictures"}'
             self.assertEqual(self.metric(server, refused), 1)
+            for reason in ("kernels_capped", "unfused_convolutions", "batch_size_left_out",
+                           "batch_halved", "other_device", "kept_choice_dropped", "int8_clips"):
+                # Whether this processor's kernels work is no matter of this test.
+                if reason != "kernels_capped":
+                    self.assertEqual(self.metric(server, self.fallback(reason)), 0)
+                self.assertGreaterEqual(self.metric(server, self.fallback(reason)), 0)
 
             trial = self.ask(server, "models", "quantize", "digits", "--data", self.pictures,
                              "--dry-run")
@@ -99,6 +109,8 @@ class QuantizeTest(unittest.TestCase):
 
             made = self.ask(server, "models", "quantize", "digits", "--data", self.pictures)
             self.assertEqual(made["version"]["precision"], "int8")
+            self.assertRegex(made["version"]["precision_choice"],
+                             r"cuts off 0\.[0-9]+ % of the activations")
             trials = {one["precision"]: one for one in made["report"]["trials"]}
             self.assertEqual(set(trials), {"fp32", "bf16", "int8"})
             # Of 256 pictures 64 calibrate and the others judge.
@@ -118,8 +130,17 @@ class QuantizeTest(unittest.TestCase):
             again = self.ask(server, "models", "quantize", "digits", "--data", self.pictures)
             self.assertEqual(again["version"]["precision"], "int8")
 
-        # The next start has the pictures, and the choice.
+        # The next start has the pictures, and the choice; not that of a version which
+        # was deleted while it was away.
+        choices = self.folder / "data" / "precision"
+        kept = sorted(choices.glob("*.json"))
+        self.assertGreaterEqual(len(kept), 1)
+        gone = choices / "gone.json"
+        gone.write_text(re.sub(r'("weights_sha256": ")[0-9a-f]{64}', r"\g<1>" + 64 * "0",
+                               kept[0].read_text()))
         with self.start("--precision", "int8") as server:
+            server.wait_for_line("precision choices of deleted versions were removed")
+            self.assertEqual(sorted(choices.glob("*.json")), kept)
             # From the first answer on: it was told before the server was ready.
             self.assertIn('choice="int8 chosen', server.log())
             shown = self.version(server, "digits@1")
