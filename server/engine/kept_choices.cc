@@ -30,7 +30,7 @@ constexpr auto kUnfinished = std::chrono::hours(1);
 std::string WeightsOf(const fs::path& file) {
   std::array<char, kHeadBytes> head{};
   std::ifstream in(file, std::ios::binary);
-  in.read(head.data(), head.size());
+  in.read(head.data(), static_cast<std::streamsize>(head.size()));
   const absl::string_view text(head.data(),
                                static_cast<std::size_t>(in.gcount()));
   const std::size_t at = text.find(kMember);
@@ -55,8 +55,8 @@ absl::StatusOr<int> CollectKeptChoices(const std::string& folder,
   std::vector<std::pair<fs::path, std::string>> choices;
   std::vector<fs::path> going;
   std::error_code error;
-  for (fs::directory_iterator at(folder, error), end; !error && at != end;
-       at.increment(error)) {
+  fs::directory_iterator at(folder, error);
+  for (; !error && at != fs::directory_iterator(); at.increment(error)) {
     const fs::path& file = at->path();
     if (file.extension() == ".json") {
       choices.emplace_back(file, WeightsOf(file));
