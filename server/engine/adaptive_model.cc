@@ -206,8 +206,8 @@ void AdaptiveModel::Switch(Current model, const PrecisionDecision& decision) {
     }
   }
   // First, so that who reads the log finds it counted.
-  host_->Chosen(refused);
   TellClipping(facts_->name, decision);
+  host_->Chosen(refused);
   Log(LogLevel::kInfo, "precision chosen",
       {{"model", facts_->name.text()}, {"choice", decision.text}});
   LogRefused(facts_->name, refused);

@@ -59,9 +59,9 @@ double MostError(Precision precision);
 inline constexpr double kLeastAccuracy = 0.99;
 
 // More than this share of the activations that int8 cuts off says that it was
-// calibrated with other pictures than it is asked for: ten times what the
+// calibrated with other pictures than it is asked for: five times what the
 // coarsest method leaves out of those that it looked at.
-inline constexpr double kMostClipped = 0.01;
+inline constexpr double kMostClipped = 0.005;
 
 // Faster by less than this is not worth other logits.
 inline constexpr double kLeastGain = 1.05;
