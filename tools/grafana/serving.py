@@ -206,7 +206,8 @@ def model() -> tuple[str, list[Json]]:
                            "{{precision}}: {{reason}}")], unit="none", least=0),
         timeseries("Fallbacks", "How often backends computed otherwise than they were meant to, "
                    "since the start of each server; metrics.md says what each reason means.",
-                   [target(f"sum by (reason) (resnetd_engine_fallbacks_total{{{SERVERS}}}) > 0",
+                   [target("sum by (reason) (increase("
+                           f"resnetd_engine_fallbacks_total{{{SERVERS}}}[$__range])) > 0",
                            "{{reason}}")], unit="none", least=0))
 
 
