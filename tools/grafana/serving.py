@@ -206,8 +206,7 @@ def model() -> tuple[str, list[Json]]:
                            "{{precision}}: {{reason}}")], unit="none", least=0),
         timeseries("Fallbacks", "How often backends computed otherwise than they were meant to, "
                    "since the start of each server; metrics.md says what each reason means.",
-                   [target("sum by (reason) (increase("
-                           f"resnetd_engine_fallbacks_total{{{SERVERS}}}[$__range])) > 0",
+                   [target(f"sum by (reason) (resnetd_engine_fallbacks_total{{{SERVERS}}})",
                            "{{reason}}")], unit="none", least=0))
 
 
