@@ -205,8 +205,10 @@ def model() -> tuple[str, list[Json]]:
                            f"resnetd_precision_refusals_total{{{SERVERS}}}[$__rate_interval]))",
                            "{{precision}}: {{reason}}")], unit="none", least=0),
         timeseries("Fallbacks", "How often backends computed otherwise than they were meant to, "
-                   "since the start of each server; metrics.md says what each reason means.",
-                   [target(f"sum by (reason) (resnetd_engine_fallbacks_total{{{SERVERS}}})",
+                   "in the time that is shown; metrics.md says what each reason means. "
+                   "What is there at a start, as weaker kernels, the log says.",
+                   [target("sum by (reason) (increase("
+                           f"resnetd_engine_fallbacks_total{{{SERVERS}}}[$__range]))",
                            "{{reason}}")], unit="none", least=0))
 
 
