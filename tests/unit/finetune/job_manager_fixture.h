@@ -112,9 +112,10 @@ class JobManagerTest : public ::testing::Test {
     ASSERT_TRUE(datasets_->CreateDataset(dataset, labels, Asked()).ok());
     std::vector<UploadedExample> examples;
     for (std::size_t i = 0; i < files.size(); ++i) {
-      examples.push_back({.name = "x",
-                          .label = labels[i / per_class],
-                          .bytes = BytesOf(files[i])});
+      examples.push_back(
+          {.name = "x",
+           .label = labels[i / static_cast<std::size_t>(per_class)],
+           .bytes = BytesOf(files[i])});
     }
     const auto progress = Must(datasets_->Add(dataset, "u", 0, examples));
     ASSERT_EQ(progress.accepted, classes * per_class);

@@ -260,7 +260,7 @@ TEST_F(DeviceSetTest, AnErrorOfADeviceIsTheAnswerAndItIsFreeAgain) {
   const auto model = Load();
   first_.refusal = absl::InternalError("the library failed");
   EXPECT_EQ(model->Logits({&picture_}).status(), first_.refusal);
-  EXPECT_EQ(model->Compute(InputsOf({{&picture_}}), false).status(),
+  EXPECT_EQ(model->Compute(InputsOf({&picture_}), false).status(),
             first_.refusal);
   first_.refusal = absl::OkStatus();
   EXPECT_THAT(Ask(*model), ElementsAre(7, 1));
