@@ -109,13 +109,15 @@ class Server:
             self._log_ended = True
             self._log_grew.notify_all()
 
-    def wait_for_line(self, text: str) -> str:
+    def wait_for_line(self, text: str, anywhere: bool = False) -> str:
         """Waits until a line of the log holds `text`, and returns that line.
 
-        Goes on behind the line of the last call.
+        Goes on behind the line of the last call, or looks `anywhere`, also at what was
+        logged before the server was ready.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         with self._log_grew:
+            self._passed = 0 if anywhere else self._passed
             while True:
                 while self._passed < len(self._lines):
                     line = self._lines[self._passed]
